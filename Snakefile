@@ -1,0 +1,32 @@
+# Brain2Image: from THINGS-EEG2 and NSD as they are released to an EEG encoder in fMRI space.
+# This file is the table of contents: each stage has a file in rules/, README.md draws the chain.
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+if not workflow.overwrite_configfiles:  # a --configfile replaces the user's file, it is not merged with it
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/repack.smk"
+include: "rules/embed.smk"
+include: "rules/match.smk"
+include: "rules/project.smk"
+include: "rules/dataset.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/figures.smk"
+
+if cfg.simulate:
+
+    include: "rules/demo.smk"
+
+
+rule all:
+    input:
+        "<results>/summary.csv",
+        all_figures(),
+    default_target: True

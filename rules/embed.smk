@@ -1,0 +1,34 @@
+"""Pictures to CLIP embeddings."""
+
+# Where the pixels lie: what the job waits for, and the path that the reader of the dataset takes.
+PIXELS = {
+    "things": raw("things_images", "training_images", "test_images"),
+    "nsd": raw("nsd", "coco_images_224_float16.hdf5"),
+}
+ROOTS = {"things": cfg.data.things_images, "nsd": f"{cfg.data.nsd}/coco_images_224_float16.hdf5"}
+
+
+rule embed_images:
+    input:
+        images="<results>/{dataset}/images.parquet",
+        pixels=lambda wildcards: PIXELS[wildcards.dataset](wildcards),
+        weights=weights_file("clip"),
+    output:
+        embeddings="<results>/clip/{dataset}.npy",
+    log:
+        "<logs>/embed_images/{dataset}.log",
+    benchmark:
+        "<benchmarks>/embed_images/{dataset}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=1,
+    params:
+        code=code("embed_images"),
+        root=lambda wildcards: ROOTS[wildcards.dataset],
+        clip=cfg.clip.model_dump() | {"weights": cfg.weights.clip},
+    script:
+        "../workflow/scripts/embed_images.py"

@@ -1,0 +1,73 @@
+"""Pairs of a THINGS and an NSD picture that look alike, their splits and clusters."""
+
+
+rule match_images:
+    input:
+        things_images="<results>/things/images.parquet",
+        nsd_images="<results>/nsd/images.parquet",
+        things_embeddings="<results>/clip/things.npy",
+        nsd_embeddings="<results>/clip/nsd.npy",
+        betas="<results>/nsd/{subj}/betas.h5",
+    output:
+        pairs="<results>/matching/{sub}_{subj}/matched.parquet",
+    log:
+        "<logs>/match_images/{sub}_{subj}.log",
+    benchmark:
+        "<benchmarks>/match_images/{sub}_{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 4
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("match_images"),
+        matching=cfg.matching.model_dump(),
+    script:
+        "../workflow/scripts/match_images.py"
+
+
+rule split_pairs:
+    input:
+        pairs="<results>/matching/{sub}_{subj}/matched.parquet",
+        things_images="<results>/things/images.parquet",
+    output:
+        pairs="<results>/matching/{sub}_{subj}/split.parquet",
+    log:
+        "<logs>/split_pairs/{sub}_{subj}.log",
+    benchmark:
+        "<benchmarks>/split_pairs/{sub}_{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("split_pairs"),
+        split=cfg.split.model_dump(),
+    script:
+        "../workflow/scripts/split_pairs.py"
+
+
+rule cluster_pairs:
+    input:
+        pairs="<results>/matching/{sub}_{subj}/split.parquet",
+        nsd_images="<results>/nsd/images.parquet",
+        things_embeddings="<results>/clip/things.npy",
+        nsd_embeddings="<results>/clip/nsd.npy",
+    output:
+        pairs="<results>/pairs/{sub}_{subj}.parquet",
+    log:
+        "<logs>/cluster_pairs/{sub}_{subj}.log",
+    benchmark:
+        "<benchmarks>/cluster_pairs/{sub}_{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("cluster_pairs"),
+        clustering=cfg.clustering.model_dump(),
+    script:
+        "../workflow/scripts/cluster_pairs.py"

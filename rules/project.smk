@@ -1,0 +1,44 @@
+"""fMRI to the embedding in front of MindEye2's backbone."""
+
+
+rule extract_ridge:
+    input:
+        checkpoint=weights_file("mindeye2"),
+    output:
+        ridge="<results>/projection/{subj}_ridge.safetensors",
+    log:
+        "<logs>/extract_ridge/{subj}.log",
+    benchmark:
+        "<benchmarks>/extract_ridge/{subj}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("extract_ridge"),
+    script:
+        "../workflow/scripts/extract_ridge.py"
+
+
+rule project_fmri:
+    input:
+        betas="<results>/nsd/{subj}/betas.h5",
+        ridge="<results>/projection/{subj}_ridge.safetensors",
+    output:
+        projection="<results>/projection/{subj}.h5",
+    log:
+        "<logs>/project_fmri/{subj}.log",
+    benchmark:
+        "<benchmarks>/project_fmri/{subj}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=1,
+    params:
+        code=code("project_fmri"),
+    script:
+        "../workflow/scripts/project_fmri.py"

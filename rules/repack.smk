@@ -1,0 +1,98 @@
+"""Raw releases in, one table or HDF5 file a dataset and subject out."""
+
+
+rule repack_things_images:
+    input:
+        training_images=raw("things_images", "training_images"),
+        test_images=raw("things_images", "test_images"),
+        metadata=raw("things_images", "image_metadata.npy"),
+    output:
+        images="<results>/things/images.parquet",
+    log:
+        "<logs>/repack_things_images.log",
+    benchmark:
+        "<benchmarks>/repack_things_images.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code("repack_things_images"),
+    script:
+        "../workflow/scripts/repack_things_images.py"
+
+
+rule repack_things_eeg:
+    input:
+        sessions=raw(
+            "things_eeg",
+            *(
+                f"{{sub}}/ses-{session:02d}/raw_eeg_{part}.npy"
+                for session in (1, 2, 3, 4)
+                for part in ("training", "test")
+            ),
+        ),
+        images=rules.repack_things_images.output.images,
+    output:
+        eeg="<results>/things/{sub}/eeg.h5",
+    log:
+        "<logs>/repack_things_eeg/{sub}.log",
+    benchmark:
+        "<benchmarks>/repack_things_eeg/{sub}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        code=code("repack_things_eeg"),
+        filters=cfg.eeg.model_dump(),
+    script:
+        "../workflow/scripts/repack_things_eeg.py"
+
+
+rule repack_nsd_images:
+    input:
+        pixels=raw("nsd", "coco_images_224_float16.hdf5"),
+        indices=raw("nsd", "COCO_73k_subj_indices.hdf5"),
+        shared1000=raw("nsd", "shared1000.npy"),
+    output:
+        images="<results>/nsd/images.parquet",
+    log:
+        "<logs>/repack_nsd_images.log",
+    benchmark:
+        "<benchmarks>/repack_nsd_images.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code("repack_nsd_images"),
+        subjects=NSD_SUBJECTS,
+    script:
+        "../workflow/scripts/repack_nsd_images.py"
+
+
+rule repack_nsd_fmri:
+    input:
+        betas=raw("nsd", "betas_all_{subj}_fp32_renorm.hdf5"),
+        indices=raw("nsd", "COCO_73k_subj_indices.hdf5"),
+        tars=raw("nsd", "wds/{subj}"),
+    output:
+        betas="<results>/nsd/{subj}/betas.h5",
+    log:
+        "<logs>/repack_nsd_fmri/{subj}.log",
+    benchmark:
+        "<benchmarks>/repack_nsd_fmri/{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code("repack_nsd_fmri"),
+        subject=lambda wildcards: wildcards.subj,
+    script:
+        "../workflow/scripts/repack_nsd_fmri.py"

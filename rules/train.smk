@@ -1,0 +1,65 @@
+"""The EEG encoder: training, and its predictions for the test pairs."""
+
+RUNS = {name: cfg.run(name) for name in cfg.runs}
+
+
+def cbramod_weights(wildcards):
+    """The pretrained weights, for the runs that start from them."""
+    return weights_file("cbramod")(wildcards) if RUNS[wildcards.run].model.pretrained else []
+
+
+rule train:
+    input:
+        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        cbramod=cbramod_weights,
+    output:
+        model="<results>/runs/{sub}_{subj}/{run}/model.safetensors",
+        config="<results>/runs/{sub}_{subj}/{run}/config.json",
+        history="<results>/runs/{sub}_{subj}/{run}/history.csv",
+        tensorboard=directory("<results>/runs/{sub}_{subj}/{run}/tensorboard"),
+    log:
+        "<logs>/train/{sub}_{subj}/{run}.log",
+    benchmark:
+        "<benchmarks>/train/{sub}_{subj}/{run}.tsv"
+    wildcard_constraints:
+        run="|".join(RUNS),
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=720,
+        gpu=1,
+    params:
+        code=code("train"),
+        model=lambda wildcards: RUNS[wildcards.run].model.model_dump(),
+        loss=lambda wildcards: RUNS[wildcards.run].loss.model_dump(),
+        training=lambda wildcards: RUNS[wildcards.run].training.model_dump(),
+    script:
+        "../workflow/scripts/train.py"
+
+
+rule predict:
+    input:
+        model="<results>/runs/{sub}_{subj}/{run}/model.safetensors",
+        config="<results>/runs/{sub}_{subj}/{run}/config.json",
+        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+    output:
+        predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
+    log:
+        "<logs>/predict/{sub}_{subj}/{run}.log",
+    benchmark:
+        "<benchmarks>/predict/{sub}_{subj}/{run}.tsv"
+    wildcard_constraints:
+        run="|".join(RUNS),
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=1,
+    params:
+        code=code("predict"),
+    script:
+        "../workflow/scripts/predict.py"

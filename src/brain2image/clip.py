@@ -1,0 +1,92 @@
+"""Picture embeddings from open_clip models."""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from brain2image.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def embed_images(
+    images: Iterable["Image"], *, model: str, weights: str, batch_size: int, n_threads: int
+) -> np.ndarray:
+    """Projected image features of an open_clip model, not normalised, on a GPU where there is one.
+
+    While the model computes a batch, threads prepare the next one (resize, crop, normalise as the model asks).
+
+    Parameters
+    ----------
+    images : pictures as PIL images, RGB, any size.
+    model : name of an open_clip architecture, for example ``ViT-L-14-quickgelu``.
+    weights : tag of pretrained weights, for example ``openai``, or the path of a checkpoint.
+    batch_size : pictures a forward pass.
+    n_threads : threads that prepare pictures.
+
+    Returns
+    -------
+    (n_images, n_features) float32.
+
+    Raises
+    ------
+    InputError
+        When the model or its weights are unknown, or do not belong together.
+    """
+    import torch
+
+    network, preprocess = _load(model, weights)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device)
+    features = []
+    with torch.inference_mode():
+        for batch in _prepared(images, preprocess, batch_size, n_threads):
+            features.append(network.encode_image(torch.stack(batch).to(device)).float().cpu().numpy())
+    return np.concatenate(features)
+
+
+def _prepared(images: Iterable["Image"], preprocess: Any, batch_size: int, n_threads: int) -> Iterator[list]:
+    """Batches of preprocessed pictures, always one batch ahead of the one that is being used."""
+    images = iter(images)
+    with ThreadPoolExecutor(n_threads) as threads:
+        upcoming = [threads.submit(preprocess, image) for image in islice(images, batch_size)]
+        while upcoming:
+            current, upcoming = (
+                upcoming,
+                [threads.submit(preprocess, image) for image in islice(images, batch_size)],
+            )
+            yield [future.result() for future in current]
+
+
+def _load(model: str, weights: str) -> tuple[Any, Any]:
+    """The open_clip network in eval mode and the preprocessing of its evaluation."""
+    import open_clip
+
+    if model not in open_clip.list_models():
+        raise InputError(f"config: clip.model: expected an open_clip architecture, got {model!r}")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if weights not in tags and not Path(weights).is_file():
+        raise InputError(
+            f"config: weights.clip: expected a checkpoint file or a tag of {model} ({', '.join(tags) or 'none'}), "
+            f"got {weights!r}"
+        )
+    try:
+        with warnings.catch_warnings():
+            # The wrong activation gives wrong features without a failure, so open_clip's warning is an error.
+            warnings.filterwarnings("error", message="QuickGELU mismatch")
+            network, _, preprocess = open_clip.create_model_and_transforms(model, pretrained=weights)
+    except UserWarning as mismatch:
+        raise InputError(
+            f"config: clip.model: {mismatch} Use the architecture name with -quickgelu."
+        ) from None
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"{model} with weights {weights!r} cannot be loaded: {str(error).splitlines()[0]}"
+        ) from None
+    return network.eval(), preprocess

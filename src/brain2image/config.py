@@ -1,0 +1,332 @@
+"""The configuration: every key with its type, default, unit and meaning, checked before any job runs."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from brain2image.errors import InputError
+
+PAIR = re.compile(r"(sub-\d{2})_(subj0[1-8])")
+
+# Predictions that no run makes, but that are evaluated like a run.
+RESERVED_RUNS = {"ridge", "ceiling"}
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class Section(BaseModel):
+    """A block of the configuration. Unknown keys, and values of another type, are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+
+class DataConfig(Section):
+    """Where the raw releases lie."""
+
+    things_images: str = Field(
+        "data/things/images", description="Folder with training_images/ and test_images/ (OSF y63gw)."
+    )
+    things_eeg: str = Field(
+        "data/things/eeg", description="Folder with sub-01/ses-01/raw_eeg_training.npy and so on."
+    )
+    nsd: str = Field(
+        "data/nsd",
+        description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images.",
+    )
+
+
+class WeightsConfig(Section):
+    """Where the pretrained weights lie."""
+
+    clip: str = Field(
+        "openai",
+        description="open_clip tag of the pretrained weights (downloaded once), or a checkpoint file.",
+    )
+    cbramod: str = Field("weights/CBraMod/pretrained_weights.pth", description="CBraMod's published weights.")
+    mindeye2: str = Field(
+        "weights/mindeyev2/train_logs/final_{subj}_pretrained_40sess_24bs/last.pth",
+        description="MindEye2 checkpoint of each NSD subject; {subj} stands for subj01 and so on.",
+    )
+
+
+class EEGConfig(Section):
+    """Filters of the continuous EEG. Rate (200 Hz) and window (0-1 s) are CBraMod's and not a choice."""
+
+    highpass: Positive = Field(0.3, description="High-pass edge, Hz.")
+    lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
+        75.0, description="Low-pass edge, Hz; 75 at most, it is also the anti-alias filter."
+    )
+    notch: Positive = Field(50.0, description="Power line frequency, Hz.")
+
+
+class CLIPConfig(Section):
+    """The picture embedding by which THINGS and NSD are matched."""
+
+    model: str = Field(
+        "ViT-L-14-quickgelu", description="open_clip architecture; OpenAI's weights want a -quickgelu name."
+    )
+    batch_size: Count = Field(64, description="Pictures a forward pass.")
+
+
+class MatchingConfig(Section):
+    """Which picture pairs are made."""
+
+    top_k: Count = Field(
+        1000, description="Number of pairs, best first; each picture is in one pair at most."
+    )
+    include_things_test: bool = Field(
+        False, description="Also match the 200 THINGS test pictures (80 EEG trials each instead of 4)."
+    )
+
+
+class ClusteringConfig(Section):
+    """K-means over the training pairs; its centres become the prototypes of the distillation loss."""
+
+    n_clusters: Annotated[int, Field(ge=2)] = Field(5, description="Number of clusters.")
+    seed: Seed = Field(0, description="Seed of the K-means starts.")
+
+
+class SplitConfig(Section):
+    """Division of the pairs; pairs that share a THINGS concept stay together."""
+
+    train: Fraction = Field(0.8, description="Share of training pairs.")
+    val: Fraction = Field(0.1, description="Share of validation pairs, on which the checkpoint is chosen.")
+    test: Fraction = Field(0.1, description="Share of test pairs, read once.")
+    seed: Seed = Field(0, description="Seed of the shuffle of concepts.")
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "SplitConfig":
+        if abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError(f"train, val and test must sum to 1, got {self.train + self.val + self.test:g}")
+        return self
+
+
+class ModelConfig(Section):
+    """The EEG encoder: CBraMod, a pooling head, and the attention alignment."""
+
+    pooling: Literal["flatten", "attention", "multitoken_vit"] = Field(
+        "multitoken_vit", description="Pooling head."
+    )
+    pretrained: bool = Field(
+        True, description="Start from the published CBraMod weights; false: random weights."
+    )
+    n_layers: Annotated[int, Field(ge=1, le=12)] = Field(
+        12, description="CBraMod layers, 12 as published; fewer keep the first ones."
+    )
+    hidden_size: Count = Field(1024, description="Width of the heads' multilayer perceptron.")
+    n_tokens: Count = Field(8, description="Learned tokens (multitoken_vit) or queries (attention).")
+    pooling_layers: Count = Field(2, description="Transformer layers of multitoken_vit.")
+    n_heads: Count = Field(8, description="Attention heads of the pooling head and of the alignment.")
+    alignment: Literal["single_token", "multi_token"] = Field(
+        "single_token",
+        description="Keys of the alignment: the pooled EEG embedding, or multitoken_vit's tokens.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="Dropout of the heads and of the alignment."
+    )
+
+    @model_validator(mode="after")
+    def _several_tokens_need_tokens(self) -> "ModelConfig":
+        if self.alignment == "multi_token" and self.pooling != "multitoken_vit":
+            raise ValueError(f"alignment 'multi_token' needs pooling 'multitoken_vit', got {self.pooling!r}")
+        return self
+
+
+class LossConfig(Section):
+    """Scales of the three loss terms; 0 switches a term off. Targets have unit variance (see docs)."""
+
+    mse: NonNegative = Field(1.0, description="Scale of the mean squared error.")
+    info_nce: NonNegative = Field(1.0, description="Scale of InfoNCE.")
+    prototype: NonNegative = Field(0.5, description="Scale of the prototypical distillation.")
+    temperature: Positive = Field(
+        0.07, description="Temperature of InfoNCE and of the prototype similarities."
+    )
+
+    @model_validator(mode="after")
+    def _some_loss(self) -> "LossConfig":
+        if self.mse == self.info_nce == self.prototype == 0:
+            raise ValueError("at least one of mse, info_nce and prototype must be above 0")
+        return self
+
+
+class TrainingConfig(Section):
+    """Optimisation."""
+
+    epochs: Count = Field(100, description="Passes over the training trials.")
+    batch_size: Annotated[int, Field(ge=2)] = Field(64, description="EEG trials a step.")
+    average_trials: Count = Field(
+        4, description="Mean of up to this many random trials of the same picture makes one training example."
+    )
+    fmri: Literal["mean", "sample"] = Field(
+        "mean", description="Target: the mean of the picture's fMRI repetitions, or a random one each time."
+    )
+    learning_rate: Positive = Field(5e-4, description="AdamW learning rate of the head and the alignment.")
+    backbone_learning_rate: Positive = Field(1e-4, description="AdamW learning rate of CBraMod.")
+    weight_decay: NonNegative = Field(
+        0.05, description="AdamW weight decay of matrices; biases and norms have none."
+    )
+    gradient_clip: Positive = Field(1.0, description="Largest gradient norm.")
+    seed: Seed = Field(0, description="Seed of the weights, the batches and the dropout.")
+
+
+class RunConfig(Section):
+    """One training run: what differs from the `model`, `loss` and `training` blocks."""
+
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+class EvaluationConfig(Section):
+    """Scores on the test pairs."""
+
+    n_permutations: Annotated[int, Field(ge=100)] = Field(
+        2000, description="Shuffles of the test pictures behind each p-value."
+    )
+    seed: Seed = Field(0, description="Seed of the shuffles.")
+
+
+class SimulateConfig(Section):
+    """Synthetic raw data in the real files' formats, for the demo and the tests."""
+
+    n_concepts: Annotated[int, Field(ge=5)] = Field(60, description="THINGS training concepts (really 1654).")
+    images_per_concept: Count = Field(5, description="Pictures of each concept (really 10).")
+    n_test_concepts: Count = Field(10, description="THINGS test concepts, one picture each (really 200).")
+    n_nsd_sessions: Annotated[int, Field(ge=1, le=40)] = Field(
+        2, description="NSD sessions of 750 trials, 250 pictures seen three times each (really 40)."
+    )
+    n_voxels: Annotated[int, Field(ge=16)] = Field(400, description="Voxels (really about 15,000).")
+    n_latents: Annotated[int, Field(ge=2, le=48)] = Field(
+        12, description="Dimensions of what the pictures show."
+    )
+    n_features: Annotated[int, Field(ge=2)] = Field(
+        256, description="Width of the MindEye2-like embedding (really 4096)."
+    )
+    eeg_snr: Positive = Field(
+        0.3, description="Root mean square of the evoked response over that of the noise, one trial."
+    )
+    seed: Seed = Field(0, description="Seed of everything that is drawn.")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    results: str = Field("results", description="Folder for all outputs.")
+    pairs: Annotated[list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]], Field(min_length=1)] = Field(
+        ["sub-01_subj01"], description="Pairs of a THINGS-EEG2 and an NSD subject."
+    )
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    eeg: EEGConfig = EEGConfig()
+    clip: CLIPConfig = CLIPConfig()
+    matching: MatchingConfig = MatchingConfig()
+    clustering: ClusteringConfig = ClusteringConfig()
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+    runs: Annotated[dict[Name, dict[str, dict[str, Any]]], Field(min_length=1)] = Field(
+        {"multitoken_vit": {}},
+        description="Runs by name; each lists what differs from the model, loss and training blocks.",
+    )
+    evaluation: EvaluationConfig = EvaluationConfig()
+    simulate: SimulateConfig | None = Field(
+        None, description="Write synthetic raw data first; only for the demo and tests."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        repeated = {pair for pair in self.pairs if self.pairs.count(pair) > 1}
+        if repeated:
+            raise ValueError(f"pairs lists {', '.join(sorted(repeated))} twice")
+        taken = RESERVED_RUNS & set(self.runs)
+        if taken:
+            raise ValueError(
+                f"runs must not be called {', '.join(sorted(taken))}: these names are the baselines'"
+            )
+        if self.simulate is not None:
+            self._check_simulated_paths()
+        return self
+
+    def _check_simulated_paths(self) -> None:
+        """Simulated files must never land in a folder of real data."""
+        paths = {f"data.{key}": path for key, path in self.data} | {
+            f"weights.{key}": path for key, path in self.weights
+        }
+        for key, path in paths.items():
+            if not PurePath(path).is_relative_to(self.results):
+                raise ValueError(
+                    f"with 'simulate', {key} must lie inside results ({self.results!r}), got {path!r}"
+                )
+
+    def run(self, name: str) -> RunConfig:
+        """The blocks of run ``name``: the shared ones with the run's own values over them."""
+        shared = {block: getattr(self, block).model_dump() for block in RunConfig.model_fields}
+        overrides = self.runs[name]
+        unknown = set(overrides) - set(shared)
+        if unknown:
+            raise InputError(_unknown_key(f"runs.{name}.{sorted(unknown)[0]}", RunConfig))
+        merged = {block: values | overrides.get(block, {}) for block, values in shared.items()}
+        return _validate(RunConfig, merged, prefix=f"runs.{name}.")
+
+
+def load_config(content: Mapping[str, Any]) -> Config:
+    """Check a configuration as read from YAML and fill in the defaults.
+
+    Raises
+    ------
+    InputError
+        Naming each wrong key, what was expected, what came, and the nearest valid key. Runs are checked too.
+    """
+    config = _validate(Config, content)
+    for name in config.runs:
+        config.run(name)
+    return config
+
+
+def _validate(section: type[Section], content: Mapping[str, Any], prefix: str = "") -> Any:
+    try:
+        return section.model_validate(content)
+    except ValidationError as error:
+        raise InputError(
+            "; ".join(_explain(problem, section, prefix) for problem in error.errors())
+        ) from None
+
+
+def _explain(problem: Mapping[str, Any], section: type[Section], prefix: str) -> str:
+    """One problem that pydantic found, as a sentence."""
+    location = prefix + ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        for part in problem["loc"][:-1]:
+            section = _section_of(section, part)
+        return _unknown_key(location, section)
+    if problem["type"] == "value_error":
+        return f"config: {location + ': ' if location else ''}{problem['ctx']['error']}"
+    expected = problem["msg"].removeprefix("Input should be ").removeprefix("a ").removeprefix("valid ")
+    hint = "; YAML reads 5e-4 as text, write 5.0e-4" if _looks_like_exponent(problem["input"]) else ""
+    return f"config: {location}: expected {expected}, got {problem['input']!r}{hint}"
+
+
+def _unknown_key(location: str, section: type[Section]) -> str:
+    key = location.rpartition(".")[2]
+    nearest = difflib.get_close_matches(key, section.model_fields, n=1, cutoff=0.0)
+    return f"config: unknown key {location!r}; did you mean {nearest[0]!r}? Valid keys here: {', '.join(section.model_fields)}"
+
+
+def _section_of(section: type[Section], field: str) -> type[Section]:
+    annotation = section.model_fields[field].annotation
+    candidates = (annotation, *getattr(annotation, "__args__", ()))
+    return next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, Section))
+
+
+def _looks_like_exponent(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", value) is not None

@@ -1,0 +1,38 @@
+"""What every workflow script does around its one call: a log file, and errors a person can read."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from brain2image.errors import InputError
+
+logger = logging.getLogger("brain2image")
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[logging.Logger]:
+    """Log into the rule's ``log:`` file; end on an InputError with its one line, on a defect with a traceback.
+
+    Parameters
+    ----------
+    snakemake : the object that Snakemake gives to a script.
+    """
+    file = logging.FileHandler(snakemake.log[0], mode="w")
+    file.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[file], force=True)
+    logging.captureWarnings(True)
+    start = time.perf_counter()
+    logger.info("rule %s, %s threads", snakemake.rule, snakemake.threads)
+    try:
+        yield logger
+    except InputError as error:
+        logger.error("%s", error)
+        print(f"{snakemake.rule}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BaseException:
+        logger.exception("unexpected error, please report it")
+        raise
+    logger.info("done in %.1f s", time.perf_counter() - start)

@@ -1,0 +1,218 @@
+"""The training set of one pair of brains in one LMDB file: every EEG trial and fMRI repetition once.
+
+Keys: ``meta`` (JSON); ``index/pairs``, ``index/eeg``, ``index/fmri`` (Arrow IPC files); ``eeg/00000000`` and
+``fmri/00000000`` and so on (raw little-endian float32).
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import lmdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from brain2image.errors import InputError
+from brain2image.files import atomic_path, read_trials
+
+DTYPE = "<f4"
+READ_ROWS = 256  # trials read from HDF5, and written in one transaction, at a time
+PAGE = 4096  # bytes; a value takes whole pages
+EEG_ATTRIBUTES = ("unit", "sfreq", "t0", "channels")
+
+
+def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pairs: pd.DataFrame) -> None:
+    """Store the EEG trials and fMRI embeddings of all picture pairs.
+
+    Parameters
+    ----------
+    out : the LMDB file to write; nothing else is left beside it.
+    eeg : HDF5 with ``eeg`` (n_trials, n_channels, n_times) float32, its trials table (image, repetition,
+        session) and the attributes unit, sfreq, t0, channels.
+    projection : HDF5 with ``embedding`` (n_trials, n_features) float32 and its trials table.
+    pairs : columns things_image, nsd_image, similarity, cluster, split; row i becomes pair i.
+
+    Raises
+    ------
+    InputError
+        When a pair has no EEG trial or no fMRI repetition.
+    """
+    pairs = pairs.reset_index(drop=True).rename_axis("pair").reset_index()
+    with h5py.File(eeg) as eeg_file, h5py.File(projection) as fmri_file:
+        eeg_index = _index(read_trials(eeg_file), pairs, image="things_image", source=eeg)
+        fmri_index = _index(read_trials(fmri_file), pairs, image="nsd_image", source=projection)
+        arrays = {"eeg": (eeg_file["eeg"], eeg_index), "fmri": (fmri_file["embedding"], fmri_index)}
+        meta = _meta(eeg_file, fmri_file, pairs)
+        tables = {"pairs": pairs, "eeg": eeg_index, "fmri": fmri_index}
+        with atomic_path(out) as scratch:
+            environment = lmdb.open(
+                str(scratch), subdir=False, lock=False, map_size=_map_size(arrays, tables)
+            )
+            with environment.begin(write=True) as transaction:
+                transaction.put(b"meta", json.dumps(meta).encode())
+                for name, table in tables.items():
+                    transaction.put(
+                        f"index/{name}".encode(), _to_arrow(table.drop(columns="row", errors="ignore"))
+                    )
+            for name, (data, index) in arrays.items():
+                _put_rows(environment, name, data, np.unique(index["row"]))
+            environment.close()
+
+
+def _index(trials: pd.DataFrame, pairs: pd.DataFrame, *, image: str, source: str | Path) -> pd.DataFrame:
+    """Trials of the paired pictures: trial (number in the LMDB), pair, image, repetition, session, row (in the HDF5)."""
+    partners = pairs[["pair", image]].rename(columns={image: "image"})
+    index = trials.rename_axis("row").reset_index().merge(partners, on="image").sort_values(["row", "pair"])
+    missing = partners.loc[~partners["image"].isin(trials["image"]), "image"]
+    if len(missing):
+        raise InputError(
+            f"{source}: expected trials of all {len(partners)} paired pictures, {len(missing)} have none (first: "
+            f"{image} {missing.iloc[0]}); match again with pictures that were shown to this subject"
+        )
+    index["trial"] = np.unique(index["row"], return_inverse=True)[1]
+    if "session" not in index:
+        index["session"] = -1
+    return index[["trial", "pair", "image", "repetition", "session", "row"]].reset_index(drop=True)
+
+
+def _meta(eeg: h5py.File, fmri: h5py.File, pairs: pd.DataFrame) -> dict[str, Any]:
+    return {
+        **{name: _plain(eeg.attrs[name]) for name in EEG_ATTRIBUTES},
+        "dtype": DTYPE,
+        "eeg_shape": list(eeg["eeg"].shape[1:]),
+        "n_features": fmri["embedding"].shape[1],
+        "n_pairs": len(pairs),
+        "eeg_attributes": {
+            name: _plain(value) for name, value in eeg.attrs.items() if name not in EEG_ATTRIBUTES
+        },
+        "fmri_attributes": {name: _plain(value) for name, value in fmri.attrs.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """An HDF5 attribute as what JSON knows."""
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value.tolist()]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _map_size(arrays: dict[str, tuple[h5py.Dataset, pd.DataFrame]], tables: dict[str, pd.DataFrame]) -> int:
+    size = sum(table.memory_usage(deep=True).sum() for table in tables.values())
+    for data, index in arrays.values():
+        value = 4 * int(np.prod(data.shape[1:]))
+        size += index["trial"].nunique() * (value // PAGE + 2) * PAGE
+    return int(1.2 * size) + (16 << 20)  # the tree's own pages; what stays unused takes no disk space
+
+
+def _put_rows(environment: lmdb.Environment, name: str, data: h5py.Dataset, rows: np.ndarray) -> None:
+    for start in range(0, len(rows), READ_ROWS):
+        values = np.ascontiguousarray(data[rows[start : start + READ_ROWS]], dtype=DTYPE)
+        with environment.begin(write=True) as transaction:
+            for trial, value in enumerate(values, start):
+                transaction.put(_key(name, trial), value.tobytes())
+
+
+def _key(name: str, trial: int) -> bytes:
+    return f"{name}/{trial:08d}".encode()
+
+
+def _to_arrow(table: pd.DataFrame) -> bytes:
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, arrow.schema) as writer:
+        writer.write_table(arrow)
+    return sink.getvalue().to_pybytes()
+
+
+# LMDB forbids to open a file twice in one process, so all readers of a file share one environment. It is read
+# without locks, so forked workers may go on using it, and it stays open: another reader may still need it.
+_environments: dict[tuple[int, int], lmdb.Environment] = {}
+
+
+def _open(path: Path) -> lmdb.Environment:
+    if not path.is_file():
+        raise InputError(f"{path}: no such LMDB file; build it first")
+    status = path.stat()
+    key = (status.st_dev, status.st_ino)
+    if key not in _environments:
+        try:
+            environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
+        except lmdb.Error as error:
+            raise InputError(f"{path}: expected an LMDB file, but {error}; build it again") from None
+        # A page behind the end of the file would end the process with a bus error.
+        expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+        if status.st_size < expected:
+            environment.close()
+            raise InputError(
+                f"{path}: expected {expected} bytes, got {status.st_size}: the file was cut short; build it again"
+            )
+        _environments[key] = environment
+    return _environments[key]
+
+
+class LMDBReader:
+    """What `write_lmdb` stored.
+
+    Attributes
+    ----------
+    meta : unit, sfreq, t0, channels, eeg_shape, n_features, n_pairs, dtype and the sources' attributes.
+    pairs : pair, things_image, nsd_image, similarity, cluster, split.
+    eeg_index, fmri_index : trial, pair, image, repetition, session.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, cut short, no LMDB file, or a key is missing.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        _open(self.path)
+        self.meta: dict[str, Any] = json.loads(self._get(b"meta"))
+        self.pairs, self.eeg_index, self.fmri_index = (
+            pa.ipc.open_file(self._get(f"index/{name}".encode())).read_pandas()
+            for name in ("pairs", "eeg", "fmri")
+        )
+        self._shapes = {"eeg": tuple(self.meta["eeg_shape"]), "fmri": (self.meta["n_features"],)}
+
+    def eeg(self, trial: int) -> np.ndarray:
+        """One EEG trial, (n_channels, n_times) float32 in the stored unit."""
+        return self._array("eeg", trial)
+
+    def fmri(self, trial: int) -> np.ndarray:
+        """One fMRI repetition, (n_features,) float32 in embedding units."""
+        return self._array("fmri", trial)
+
+    def pairs_of(self, split: str) -> pd.DataFrame:
+        """The rows of ``pairs`` in a split.
+
+        Raises
+        ------
+        InputError
+            When there are none.
+        """
+        rows = self.pairs[self.pairs["split"] == split]
+        if rows.empty:
+            known = ", ".join(sorted(self.pairs["split"].unique()))
+            raise InputError(
+                f"{self.path}: expected pairs of split {split!r}, got none; this file has {known}"
+            )
+        return rows
+
+    def _array(self, name: str, trial: int) -> np.ndarray:
+        return np.frombuffer(self._get(_key(name, trial)), dtype=DTYPE).reshape(self._shapes[name]).copy()
+
+    def _get(self, key: bytes) -> bytes:
+        with _open(self.path).begin() as transaction:
+            value = transaction.get(key)
+        if value is None:
+            raise InputError(
+                f"{self.path}: expected the key {key.decode()}, it is missing; build the LMDB again"
+            )
+        return value

@@ -1,0 +1,50 @@
+"""Units of EEG amplitudes, and the scale that CBraMod expects."""
+
+import numpy as np
+
+from brain2image.errors import InputError
+
+MICROVOLTS_PER_VOLT = 1e6
+
+# Plausible root mean squares of an EEG array in each unit. The ranges do not overlap between volts and
+# microvolts, so that data handed over in the wrong unit are told apart.
+RMS_RANGES = {"V": (1e-7, 1e-3), "uV": (0.5, 500.0), "whitened": (0.2, 5.0)}
+
+# CBraMod was pretrained on microvolts / 100 (Wang et al., ICLR 2025, section 3.1 and its preprocessing
+# code), where typical values have a root mean square of about 0.1-0.3.
+CBRAMOD_MICROVOLTS = 100.0
+CBRAMOD_RMS = 0.2
+
+
+def check_rms(rms: float, unit: str, *, source: str) -> None:
+    """Raise InputError when a root mean square is implausible for its unit.
+
+    Parameters
+    ----------
+    rms : root mean square of the EEG samples, in ``unit``.
+    unit : ``V``, ``uV`` or ``whitened``.
+    source : the file or dataset, for the message.
+    """
+    low, high = RMS_RANGES[unit]
+    if not low <= rms <= high:
+        raise InputError(
+            f"{source}: expected EEG in {unit} with a root mean square of {low:g} to {high:g}, got {rms:.3g}; "
+            "check the unit of the file (volts taken for microvolts?) and for flat or broken channels"
+        )
+
+
+def cbramod_scale(eeg: np.ndarray, unit: str) -> float:
+    """Factor that brings EEG into CBraMod's range.
+
+    Microvolts are divided by 100. Whitened data have no unit; their factor is 0.2 / rms of ``eeg``.
+
+    Parameters
+    ----------
+    eeg : (n_trials, n_channels, n_times) float32, training trials only; read for ``whitened`` alone.
+    unit : ``uV`` or ``whitened``.
+    """
+    if unit == "uV":
+        return 1 / CBRAMOD_MICROVOLTS
+    if unit == "whitened":
+        return float(CBRAMOD_RMS / np.sqrt(np.mean(np.square(eeg, dtype=np.float64))))
+    raise InputError(f"expected EEG in uV or whitened, got unit {unit!r}; repack the EEG with this workflow")

@@ -1,0 +1,167 @@
+"""One-to-one matching against sorting the full matrix, splits and clusters against their promises."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brain2image import matching
+from brain2image.clustering import cluster_pairs
+from brain2image.errors import InputError
+from brain2image.matching import match_images, match_one_to_one, unit_rows
+from brain2image.splits import SPLITS, split_pairs
+
+
+def sort_the_full_matrix(a, b, top_k):
+    """The obvious way: sort all n_a × n_b similarities, take what is free."""
+    similarity = unit_rows(a) @ unit_rows(b).T
+    order = sorted(np.ndindex(similarity.shape), key=lambda cell: (-similarity[cell], *cell))
+    pairs = []
+    for i, j in order:
+        if len(pairs) < top_k and all(i != other[0] and j != other[1] for other in pairs):
+            pairs.append((i, j))
+    return np.array(pairs)
+
+
+@given(
+    n_a=st.integers(1, 25),
+    n_b=st.integers(1, 25),
+    share=st.floats(0.01, 1),
+    n_hubs=st.integers(0, 5),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60, deadline=None)
+def test_equals_sorting_the_full_matrix(n_a, n_b, share, n_hubs, seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((n_a, 6)).astype(np.float32), rng.standard_normal((n_b, 6)).astype(np.float32)
+    a[:n_hubs] = b[0] + 0.1 * a[:n_hubs]  # several rows that want the same partner
+    top_k = max(1, int(share * min(n_a, n_b)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "BLOCK_ROWS", 4)  # several blocks, and several passes
+        patch.setattr(matching, "CANDIDATES_PER_PAIR", 1)
+        pairs, similarity = match_one_to_one(a, b, top_k=top_k)
+    np.testing.assert_array_equal(pairs, sort_the_full_matrix(a, b, top_k))
+    assert np.all(np.diff(similarity) <= 0)
+    assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == top_k
+
+
+def test_equal_similarities_go_by_row_then_column():
+    a = np.eye(3, dtype=np.float32)[[0, 0, 1]]
+    pairs, _ = match_one_to_one(a, a, top_k=3)
+    np.testing.assert_array_equal(pairs, [(0, 0), (1, 1), (2, 2)])
+
+
+def test_hubs_never_shorten_the_list(rng):
+    hub = rng.standard_normal(8).astype(np.float32)
+    a = hub + 0.01 * rng.standard_normal((300, 8)).astype(np.float32)
+    b = np.concatenate([hub[None], rng.standard_normal((299, 8)).astype(np.float32)])
+    pairs, _ = match_one_to_one(a, b, top_k=300)
+    assert len(pairs) == 300
+
+
+def test_the_pool_is_bounded(rng, monkeypatch):
+    sizes = []
+    original = np.partition
+    monkeypatch.setattr(
+        np, "partition", lambda values, k: (sizes.append(len(values)), original(values, k))[1]
+    )
+    a, b = rng.standard_normal((2, 3000, 16)).astype(np.float32)
+    match_one_to_one(a, b, top_k=10)
+    assert max(sizes) <= 1024 * 3000  # never more than the first block, of nine million cells in all
+    assert np.median(sizes) < 200_000
+
+
+def test_too_many_pairs_and_zero_embeddings_are_named():
+    ones = np.ones((3, 2), np.float32)
+    with pytest.raises(InputError, match="top_k = 4 pictures on both sides, got 3 and 3"):
+        match_one_to_one(ones, ones, top_k=4)
+    with pytest.raises(InputError, match="1 bad rows \\(first: 2\\)"):
+        match_one_to_one(ones, np.array([[1, 1], [1, 1], [0, 0]], np.float32), top_k=1)
+
+
+@pytest.fixture
+def tables(rng):
+    things = pd.DataFrame({"image": range(8), "partition": ["train"] * 6 + ["test"] * 2})
+    nsd = pd.DataFrame({"image": [5, 9, 40, 41, 77, 78]})
+    return things, nsd, *(rng.standard_normal((n, 4)).astype(np.float32) for n in (8, 6))
+
+
+def test_only_seen_and_wanted_pictures_are_matched(tables):
+    things, nsd, things_embeddings, nsd_embeddings = tables
+    nsd_embeddings[3] = things_embeddings[7]  # a perfect match in the THINGS test partition
+    options = {"seen": np.array([9, 41, 78]), "top_k": 3}
+    pairs = match_images(*tables, **options, include_things_test=False)
+    assert set(pairs["nsd_image"]) == {9, 41, 78}
+    assert pairs["things_image"].max() < 6
+    with_test = match_images(*tables, **options, include_things_test=True)
+    assert tuple(with_test.loc[0, ["things_image", "nsd_image"]]) == (7, 41)
+
+
+def test_embeddings_of_another_table_are_refused(tables):
+    things, nsd, things_embeddings, nsd_embeddings = tables
+    with pytest.raises(InputError, match="expected 6 embeddings of NSD pictures, got 5"):
+        match_images(
+            things,
+            nsd,
+            things_embeddings,
+            nsd_embeddings[:5],
+            seen=nsd["image"],
+            top_k=2,
+            include_things_test=False,
+        )
+
+
+concept_lists = st.lists(st.integers(0, 60), min_size=30, max_size=200).map(
+    lambda ids: [f"concept{i}" for i in ids]
+)
+
+
+@given(concepts=concept_lists, seed=st.integers(0, 100))
+@settings(max_examples=60, deadline=None)
+def test_no_concept_is_in_two_splits_and_shares_are_kept(concepts, seed):
+    fractions = {"train": 0.8, "val": 0.1, "test": 0.1}
+    try:
+        split = split_pairs(concepts, fractions=fractions, seed=seed)
+    except InputError:
+        largest = max(concepts.count(concept) for concept in set(concepts))
+        assert largest > 0.1 * len(concepts) or len(set(concepts)) < 10
+        return
+    for concept in set(concepts):
+        assert len({chosen for chosen, name in zip(split, concepts, strict=True) if name == concept}) == 1
+    largest = max(concepts.count(concept) for concept in set(concepts))
+    for name in SPLITS:
+        assert abs(np.sum(split == name) - fractions[name] * len(concepts)) <= largest
+
+
+def test_the_split_depends_on_the_seed_alone():
+    concepts = [f"concept{i % 50}" for i in range(200)]
+    fractions = {"train": 0.8, "val": 0.1, "test": 0.1}
+    first, again, other = (split_pairs(concepts, fractions=fractions, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_an_empty_split_is_named():
+    with pytest.raises(InputError, match="leave test and val empty"):
+        split_pairs(["cat"] * 10, fractions={"train": 0.8, "val": 0.1, "test": 0.1}, seed=0)
+
+
+def test_clusters_are_fitted_on_training_pairs_alone(rng):
+    centres = 5 * np.eye(4, 10, dtype=np.float32)
+    truth = np.arange(80) % 4
+    things, nsd = (centres[truth] + 0.3 * rng.standard_normal((80, 10)).astype(np.float32) for _ in range(2))
+    training = np.arange(80) < 60
+    labels = cluster_pairs(things, nsd, training, n_clusters=4, seed=0)
+    assert len({tuple(pair) for pair in zip(labels, truth, strict=True)}) == 4  # one label a true cluster
+    things[~training] = nsd[~training] = (
+        -centres[0] - 1
+    )  # test pairs elsewhere leave the training labels alone
+    moved = cluster_pairs(things, nsd, training, n_clusters=4, seed=0)
+    np.testing.assert_array_equal(moved[training], labels[training])
+
+
+def test_too_few_training_pairs_for_the_clusters_are_named(rng):
+    embeddings = rng.standard_normal((4, 3)).astype(np.float32)
+    with pytest.raises(InputError, match="n_clusters = 5 training pairs, got 4"):
+        cluster_pairs(embeddings, embeddings, np.ones(4, bool), n_clusters=5, seed=0)

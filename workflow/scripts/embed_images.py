@@ -1,0 +1,21 @@
+"""Embed the pictures of one dataset with CLIP."""
+
+import numpy as np
+import pandas as pd
+
+from brain2image import nsd, things
+from brain2image.clip import embed_images
+from brain2image.files import atomic_path
+from brain2image.jobs import job
+
+READERS = {"things": things.read_images, "nsd": nsd.read_images}
+
+with job(snakemake):
+    read_images = READERS[snakemake.wildcards.dataset]
+    embeddings = embed_images(
+        read_images(pd.read_parquet(snakemake.input.images), snakemake.params.root),
+        n_threads=snakemake.threads,
+        **snakemake.params.clip,
+    )
+    with atomic_path(snakemake.output.embeddings) as path:
+        np.save(path, embeddings)

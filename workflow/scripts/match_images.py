@@ -1,0 +1,20 @@
+"""Match THINGS pictures one-to-one with the NSD pictures that an fMRI subject saw."""
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from brain2image.files import read_trials, write_parquet
+from brain2image.jobs import job
+from brain2image.matching import match_images
+
+with job(snakemake), h5py.File(snakemake.input.betas) as betas:
+    pairs = match_images(
+        pd.read_parquet(snakemake.input.things_images),
+        pd.read_parquet(snakemake.input.nsd_images),
+        np.load(snakemake.input.things_embeddings),
+        np.load(snakemake.input.nsd_embeddings),
+        seen=read_trials(betas)["image"].unique(),
+        **snakemake.params.matching,
+    )
+    write_parquet(snakemake.output.pairs, pairs)

@@ -1,0 +1,13 @@
+"""Write the table of all NSD pictures that the chosen subjects saw."""
+
+from brain2image.jobs import job
+from brain2image.nsd import repack_images
+
+with job(snakemake):
+    repack_images(
+        snakemake.input.pixels,
+        snakemake.input.indices,
+        snakemake.input.shared1000,
+        subjects=snakemake.params.subjects,
+        out=snakemake.output.images,
+    )

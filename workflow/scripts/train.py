@@ -1,0 +1,18 @@
+"""Train the EEG encoder of one pair of brains and keep its best epoch."""
+
+from brain2image.config import RunConfig
+from brain2image.jobs import job
+from brain2image.training import train
+
+with job(snakemake):
+    train(
+        snakemake.input.lmdb,
+        run=RunConfig(
+            model=snakemake.params.model, loss=snakemake.params.loss, training=snakemake.params.training
+        ),
+        cbramod=snakemake.input.get("cbramod"),
+        model=snakemake.output.model,
+        config=snakemake.output.config,
+        history=snakemake.output.history,
+        tensorboard=snakemake.output.tensorboard,
+    )
