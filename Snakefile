@@ -20,13 +20,14 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 
+
 if cfg.simulate:
 
     include: "rules/demo.smk"
 
 
 rule all:
+    default_target: True
     input:
         "<results>/summary.csv",
         all_figures(),
-    default_target: True

@@ -1,4 +1,4 @@
-"""What every rule file uses: the checked configuration, folders, and the fingerprint of a rule's source."""
+"""Shared by all files here: the checked configuration, folders, input functions, fingerprints."""
 
 import os
 from pathlib import Path
@@ -15,8 +15,9 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-# Jobs in conda environments import the very source that was fingerprinted here.
-os.environ["PYTHONPATH"] = str(Path(brain2image.__file__).parents[1])
+# Jobs, those in conda environments too, import the very source that was fingerprinted here.
+SOURCE = str(Path(brain2image.__file__).parents[1])
+os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
 
 
 pathvars:
@@ -32,9 +33,9 @@ wildcard_constraints:
     dataset="things|nsd",
 
 
-THINGS_SUBJECTS = sorted({PAIR.fullmatch(pair)[1] for pair in cfg.pairs})
 NSD_SUBJECTS = sorted({PAIR.fullmatch(pair)[2] for pair in cfg.pairs})
 
+RUNS = {name: cfg.run(name) for name in cfg.runs}
 # Everything that is evaluated: the runs, the ridge baseline and, where it is known, the ceiling.
 PREDICTORS = [*cfg.runs, "ridge", *(["ceiling"] if cfg.simulate else [])]
 
@@ -63,7 +64,7 @@ def raw(folder, *names):
                 f"{missing[0]}: no such file or folder. Download {DOWNLOADS[folder]} into "
                 f"{Path(getattr(cfg.data, folder)).resolve()}, or change data.{folder} in the config"
             )
-        return paths
+        return paths if len(paths) > 1 else paths[0]
 
     return find
 
@@ -85,3 +86,33 @@ def weights_file(key):
         return path
 
     return find
+
+
+def cbramod_weights(wildcards):
+    """The pretrained CBraMod weights, for the runs that start from them."""
+    return weights_file("cbramod")(wildcards) if RUNS[wildcards.run].model.pretrained else []
+
+
+# Where the pixels of each dataset lie: what a job waits for, and the path that the dataset's reader takes.
+PIXELS = {
+    "things": raw("things_images", "training_images", "test_images"),
+    "nsd": raw("nsd", "coco_images_224_float16.hdf5"),
+}
+PIXEL_ROOTS = {"things": cfg.data.things_images, "nsd": f"{cfg.data.nsd}/coco_images_224_float16.hdf5"}
+
+
+def all_pixels(wildcards):
+    """The raw pictures of both datasets."""
+    return [*PIXELS["things"](wildcards), PIXELS["nsd"](wildcards)]
+
+
+def all_figures():
+    """Every figure of the report."""
+    names = [
+        "pairs",
+        "clusters",
+        "training",
+        "retrieval",
+        *(f"gallery_{run}" for run in [*cfg.runs, "ridge"]),
+    ]
+    return expand("<results>/figures/{pair}/{name}.svg", pair=cfg.pairs, name=names)

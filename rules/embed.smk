@@ -1,12 +1,5 @@
 """Pictures to CLIP embeddings."""
 
-# Where the pixels lie: what the job waits for, and the path that the reader of the dataset takes.
-PIXELS = {
-    "things": raw("things_images", "training_images", "test_images"),
-    "nsd": raw("nsd", "coco_images_224_float16.hdf5"),
-}
-ROOTS = {"things": cfg.data.things_images, "nsd": f"{cfg.data.nsd}/coco_images_224_float16.hdf5"}
-
 
 rule embed_images:
     input:
@@ -28,7 +21,7 @@ rule embed_images:
         gpu=1,
     params:
         code=code("embed_images"),
-        root=lambda wildcards: ROOTS[wildcards.dataset],
+        root=lambda wildcards: PIXEL_ROOTS[wildcards.dataset],
         clip=cfg.clip.model_dump() | {"weights": cfg.weights.clip},
     script:
         "../workflow/scripts/embed_images.py"

@@ -1,12 +1,5 @@
 """The EEG encoder: training, and its predictions for the test pairs."""
 
-RUNS = {name: cfg.run(name) for name in cfg.runs}
-
-
-def cbramod_weights(wildcards):
-    """The pretrained weights, for the runs that start from them."""
-    return weights_file("cbramod")(wildcards) if RUNS[wildcards.run].model.pretrained else []
-
 
 rule train:
     input:

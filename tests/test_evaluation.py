@@ -7,16 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from brain2image.errors import InputError
-from brain2image.evaluation import (
-    Predictions,
-    evaluate,
-    ranks,
-    read_predictions,
-    retrieval_scores,
-    similarity_matrix,
-    summarise,
-    write_predictions,
-)
+from brain2image.evaluation import evaluate, ranks, retrieval_scores, similarity_matrix, summarise
+from brain2image.predictions import Predictions, read_predictions, write_predictions
 
 
 def content(predictions, targets):

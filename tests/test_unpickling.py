@@ -115,6 +115,46 @@ def test_names_outside_the_list_are_refused(tmp_path, name):
         load_arrays(path)
 
 
+class Forged:
+    """What an object is rebuilt from: a call and a state."""
+
+    def __init__(self, *recipe):
+        self.recipe = recipe
+
+    def __reduce__(self):
+        return self.recipe
+
+
+def forged_dtype(spec, *, itemsize=-1, alignment=-1, flags=0):
+    return Forged(np.dtype, (spec, False, True), (3, "|", None, None, None, itemsize, alignment, flags))
+
+
+def forged_array(dtype, shape, content):
+    empty = (np.ndarray, (0,), b"b")
+    return Forged(np._core.multiarray._reconstruct, empty, (1, shape, dtype, False, content))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (forged_array(forged_dtype("O8"), (1,), b"A" * 8), "dtype object whose state"),  # bytes as address
+        (Forged(np.ndarray, ((1,), "O", b"A" * 8)), "not callable"),  # the same
+        (forged_dtype("U2", itemsize=4000, alignment=4, flags=8), "dtype <U2 whose state"),
+        (forged_array(np.dtype("O"), (3,), [1, 2]), r"an array \(3,\) with another number of objects"),
+        (forged_array(np.dtype([("a", "O")]), (1,), [(1,)]), "would change a VoidDType"),
+        (Forged(np._core.numeric._frombuffer, (b"12345678", "f8", (1,), "C"), {"x": 1}), "array whose state"),
+        (Forged(np.dtype, ("f8",), {"x": 1}), "dtype float64 whose state"),
+        (Forged(np._core.multiarray._reconstruct, (), {"x": 1}), "array whose state"),
+        (Forged(collections.OrderedDict, (), {"x": 1}), "would change a OrderedDict"),
+    ],
+)
+def test_states_that_numpy_would_not_write_are_refused(tmp_path, content, message):
+    path = tmp_path / "forged.pkl"
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(InputError, match=message):
+        load_arrays(path)
+
+
 @pytest.mark.parametrize("as_npy", [False, True])
 def test_every_truncation_is_an_input_error(tmp_path, as_npy):
     path = tmp_path / "content.npy"
@@ -153,6 +193,13 @@ def test_damaged_pickles_are_input_errors(tmp_path, content):
     path = tmp_path / "content.npy"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"content\.npy: expected a pickle"):
+        load_arrays(path)
+
+
+def test_absurd_lengths_are_input_errors(tmp_path):
+    path = tmp_path / "content.npy"
+    path.write_bytes(b"\x80\x04\x8d" + (2**56).to_bytes(8, "little") + b".")
+    with pytest.raises(InputError, match=r"content\.npy: asks for more memory than there is"):
         load_arrays(path)
 
 

@@ -32,6 +32,6 @@ def predict_ridge(eeg: np.ndarray, targets: np.ndarray, test_eeg: np.ndarray) ->
     x, x_test = (flat - mean) / scale, (flat_test - mean) / scale
     target_mean = targets.mean(axis=0)
     folds = min(N_FOLDS, len(x))
-    model = KernelRidgeCV(alphas=ALPHAS, kernel="linear", cv=folds)
+    model = KernelRidgeCV(alphas=ALPHAS, kernel="linear", cv=folds, warn=False)
     model.fit(x, targets - target_mean)
     return (model.predict(x_test) + target_mean).astype(np.float32)

@@ -1,6 +1,6 @@
 """Picture embeddings from open_clip models."""
 
-import warnings
+import pickle
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -71,22 +71,30 @@ def _load(model: str, weights: str) -> tuple[Any, Any]:
     if model not in open_clip.list_models():
         raise InputError(f"config: clip.model: expected an open_clip architecture, got {model!r}")
     tags = open_clip.list_pretrained_tags_by_model(model)
-    if weights not in tags and not Path(weights).is_file():
+    if weights in tags:
+        _check_activation(model, weights)
+    elif not Path(weights).is_file():
         raise InputError(
-            f"config: weights.clip: expected a checkpoint file or a tag of {model} ({', '.join(tags) or 'none'}), "
-            f"got {weights!r}"
+            f"config: weights.clip: expected a checkpoint file or a tag of {model} "
+            f"({', '.join(tags) or 'it has none'}), got {weights!r}"
         )
     try:
-        with warnings.catch_warnings():
-            # The wrong activation gives wrong features without a failure, so open_clip's warning is an error.
-            warnings.filterwarnings("error", message="QuickGELU mismatch")
-            network, _, preprocess = open_clip.create_model_and_transforms(model, pretrained=weights)
-    except UserWarning as mismatch:
-        raise InputError(
-            f"config: clip.model: {mismatch} Use the architecture name with -quickgelu."
-        ) from None
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"{model} with weights {weights!r} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from None
+        network, _, preprocess = open_clip.create_model_and_transforms(model, pretrained=weights)
+    except (OSError, RuntimeError, AssertionError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{model} with weights {weights!r} cannot be loaded: {reason}") from None
     return network.eval(), preprocess
+
+
+def _check_activation(model: str, tag: str) -> None:
+    """Refuse OpenAI's weights in an architecture with another activation: the features would be wrong.
+
+    open_clip only warns of it since version 2.32.
+    """
+    import open_clip
+
+    trained = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
+    if trained != open_clip.get_model_config(model).get("quick_gelu", False):
+        names = f"{model} + {tag}"
+        remedy = f"{model}-quickgelu" if trained else model.removesuffix("-quickgelu")
+        raise InputError(f"config: clip.model: {names} differ in their activation (QuickGELU); use {remedy}")

@@ -1,50 +1,18 @@
 """Scores of predicted fMRI embeddings: one query per test picture, a gallery of unique pictures."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from brain2image.errors import InputError
-from brain2image.files import atomic_path
 from brain2image.matching import unit_rows
+from brain2image.predictions import Predictions
 
 TOP_K = (1, 5, 10)
 SMALLER_IS_BETTER = {"median_rank", "mse"}
-
-
-class Predictions(NamedTuple):
-    """Predicted and measured embeddings of the test pairs."""
-
-    predictions: np.ndarray  # (n_pairs, n_features) float32, from EEG alone
-    targets: np.ndarray  # (n_pairs, n_features) float32, mean over the fMRI repetitions
-    things_image: np.ndarray  # (n_pairs,) int64
-    nsd_image: np.ndarray  # (n_pairs,) int64
-    target_mean: np.ndarray  # (n_features,) float32, mean target of the training pairs
-
-
-def write_predictions(
-    path: str | Path,
-    predictions: np.ndarray,
-    targets: np.ndarray,
-    pairs: pd.DataFrame,
-    *,
-    target_mean: np.ndarray,
-) -> None:
-    """Write ``predictions.npz``; arrays as in `Predictions`, ``pairs`` with things_image and nsd_image."""
-    images = (pairs[name].to_numpy() for name in ("things_image", "nsd_image"))
-    content = Predictions(predictions, targets, *images, target_mean)
-    with atomic_path(path) as scratch, scratch.open("wb") as file:
-        np.savez(file, **content._asdict())
-
-
-def read_predictions(path: str | Path) -> Predictions:
-    """Read what `write_predictions` wrote."""
-    with np.load(path) as file:
-        return Predictions(**{name: file[name] for name in Predictions._fields})
 
 
 def similarity_matrix(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -126,7 +94,11 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
         )
     predictions, targets = (array - content.target_mean for array in (content.predictions, content.targets))
     similarity = similarity_matrix(predictions, targets)
-    tables = {"rank": ranks(similarity), "cosine": similarity.astype(np.float64), "mse": _squared_errors(predictions, targets)}
+    tables = {
+        "rank": ranks(similarity),
+        "cosine": similarity.astype(np.float64),
+        "mse": _squared_errors(predictions, targets),
+    }
     observed = _scores(tables, np.arange(n_pairs))
     rng = np.random.default_rng(seed)
     shuffled = pd.DataFrame([_scores(tables, rng.permutation(n_pairs)) for _ in range(n_permutations)])

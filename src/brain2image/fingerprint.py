@@ -7,12 +7,16 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
+# Modules that cannot change what a script computes: the config's values reach it as params, which Snakemake
+# compares itself, and the job frame only logs.
+NEUTRAL = {"brain2image.config", "brain2image.jobs"}
+
 
 def source_fingerprint(script: str | Path) -> str:
     """Hash of a script and of every ``brain2image`` module that it imports, directly or through others.
 
     Comments, docstrings, blank lines and formatting do not count, nor does where the checkout lies. Imports
-    inside functions count like those at the top.
+    inside functions count like those at the top. The modules in `NEUTRAL` do not count.
 
     Parameters
     ----------
@@ -39,7 +43,7 @@ def _closure(path: Path) -> tuple[str, ...]:
     waiting = list(_imports(path))
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found | NEUTRAL:
             found.add(name)
             waiting.extend(_imports(_module_file(name)))
     return tuple(sorted(found))

@@ -5,8 +5,6 @@ Keys: ``meta`` (JSON); ``index/pairs``, ``index/eeg``, ``index/fmri`` (Arrow IPC
 """
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +62,14 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
 
 
 def _index(trials: pd.DataFrame, pairs: pd.DataFrame, *, image: str, source: str | Path) -> pd.DataFrame:
-    """Trials of the paired pictures: trial (number in the LMDB), pair, image, repetition, session, row (in the HDF5)."""
+    """Trials of the paired pictures; ``trial`` is their number in the LMDB, ``row`` in the HDF5 file."""
     partners = pairs[["pair", image]].rename(columns={image: "image"})
     index = trials.rename_axis("row").reset_index().merge(partners, on="image").sort_values(["row", "pair"])
     missing = partners.loc[~partners["image"].isin(trials["image"]), "image"]
     if len(missing):
         raise InputError(
-            f"{source}: expected trials of all {len(partners)} paired pictures, {len(missing)} have none (first: "
-            f"{image} {missing.iloc[0]}); match again with pictures that were shown to this subject"
+            f"{source}: expected trials of all {len(partners)} paired pictures, {len(missing)} have none "
+            f"(first: {image} {missing.iloc[0]}); match again with pictures that were shown to this subject"
         )
     index["trial"] = np.unique(index["row"], return_inverse=True)[1]
     if "session" not in index:
@@ -150,7 +148,8 @@ def _open(path: Path) -> lmdb.Environment:
         if status.st_size < expected:
             environment.close()
             raise InputError(
-                f"{path}: expected {expected} bytes, got {status.st_size}: the file was cut short; build it again"
+                f"{path}: expected {expected} bytes, got {status.st_size}: the file was cut short; "
+                "build it again"
             )
         _environments[key] = environment
     return _environments[key]

@@ -38,7 +38,9 @@ def loss_terms(
     if loss.info_nce:
         terms["info_nce"] = info_nce(predictions, targets, pairs, temperature=loss.temperature)
     if loss.prototype:
-        terms["prototype"] = prototype_distillation(predictions, targets, clusters, temperature=loss.temperature)
+        terms["prototype"] = prototype_distillation(
+            predictions, targets, clusters, temperature=loss.temperature
+        )
     total = sum(getattr(loss, name) * term for name, term in terms.items())
     return {"loss": total, **terms}
 
@@ -121,7 +123,9 @@ class AlignmentTask(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Losses over all validation pictures at once, so that no batch weighs more than its rows."""
-        predictions, targets, pairs, clusters = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
+        predictions, targets, pairs, clusters = (
+            torch.cat(parts) for parts in zip(*self._validation, strict=True)
+        )
         self._validation.clear()
         terms = loss_terms(predictions, targets, pairs, clusters, loss=self.run.loss)
         self._check_finite(terms["loss"])
@@ -158,6 +162,6 @@ class AlignmentTask(L.LightningModule):
     def _check_finite(self, loss: Tensor) -> None:
         if not loss.isfinite():
             raise InputError(
-                f"training: expected a finite loss, got {loss.item()} in epoch {self.current_epoch + 1}; lower "
-                "training.learning_rate and training.backbone_learning_rate, and check the EEG for NaN"
+                f"training: expected a finite loss, got {loss.item()} in epoch {self.current_epoch + 1}; "
+                "lower training.learning_rate and training.backbone_learning_rate, and check the EEG for NaN"
             )

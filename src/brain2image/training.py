@@ -15,7 +15,6 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, TensorDataset
@@ -27,6 +26,7 @@ from brain2image.files import atomic_path, write_json
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask
+from brain2image.predictions import write_predictions
 from brain2image.units import cbramod_scale
 
 logger = logging.getLogger(__name__)
@@ -73,8 +73,7 @@ def train(
                 num_sanity_val_steps=0,
                 enable_checkpointing=False,
                 enable_model_summary=False,
-                enable_progress_bar=False,
-                callbacks=[TQDMProgressBar()] if sys.stderr.isatty() else [],
+                enable_progress_bar=sys.stdout.isatty() and sys.stderr.isatty(),
                 logger=TensorBoardLogger(events.parent, name="", version=events.name),
                 log_every_n_steps=1,
                 default_root_dir=scratch,
@@ -83,14 +82,16 @@ def train(
         table = pd.DataFrame(task.history)
     _write_model(task, model)
     write_json(config, _resolved(reader, aligner, run, best_epoch=task.best_epoch))
-    with atomic_path(history) as scratch_file:
-        table.to_csv(scratch_file, index=False)
+    with atomic_path(history) as path:
+        table.to_csv(path, index=False)
 
 
 def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | None) -> AlignmentModel:
     """The untrained model, with the scales of the training pairs' EEG and targets in it."""
     if run.model.pretrained and cbramod is None:
-        raise InputError("model.pretrained is true: expected CBraMod's weights, got none; set weights.cbramod")
+        raise InputError(
+            "model.pretrained is true: expected CBraMod's weights, got none; set weights.cbramod"
+        )
     aligner = AlignmentModel(run.model, len(reader.meta["channels"]), reader.meta["n_features"])
     if run.model.pretrained:
         aligner.backbone.load_pretrained(cbramod)
@@ -111,15 +112,12 @@ def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> No
     ----------
     model : ``model.safetensors`` in its run folder, beside ``config.json``.
     lmdb : the data set.
-    out : npz with predictions and targets (n_pairs, n_features) float32 in embedding units, things_image and
-        nsd_image (n_pairs,) int64, target_mean (n_features,) float32, the mean training embedding.
+    out : ``predictions.npz`` as `predictions.write_predictions` writes it.
     """
     aligner = AlignmentModel.load(Path(model).parent)
     eeg, targets, pairs = pair_means(lmdb, "test")
-    columns = {name: pairs[name].to_numpy(np.int64) for name in ("things_image", "nsd_image")}
-    predictions = aligner.predict(eeg).numpy()
-    with atomic_path(out) as scratch, scratch.open("wb") as file:
-        np.savez(file, predictions=predictions, targets=targets, target_mean=aligner.target_mean.numpy(), **columns)
+    predictions, target_mean = aligner.predict(eeg).numpy(), aligner.target_mean.numpy()
+    write_predictions(out, predictions, targets, pairs, target_mean=target_mean)
 
 
 def _loaders(lmdb: str | Path, run: RunConfig) -> tuple[DataLoader, DataLoader]:
@@ -127,9 +125,13 @@ def _loaders(lmdb: str | Path, run: RunConfig) -> tuple[DataLoader, DataLoader]:
     train_set = AlignmentDataset(lmdb, "train", average_trials=options.average_trials, fmri=options.fmri)
     n_trials = len(train_set)
     if n_trials < 2:
-        raise InputError(f"{lmdb}: expected at least 2 EEG trials for training, got {n_trials}; make more pairs")
+        raise InputError(
+            f"{lmdb}: expected at least 2 EEG trials for training, got {n_trials}; make more pairs"
+        )
     if options.batch_size > n_trials:
-        logger.info("training.batch_size %d is reduced to all %d training trials", options.batch_size, n_trials)
+        logger.info(
+            "training.batch_size %d is reduced to all %d training trials", options.batch_size, n_trials
+        )
     # A batch of one row has no negatives and no prototypes.
     lone_row = n_trials % options.batch_size == 1
     train_loader = DataLoader(train_set, options.batch_size, shuffle=True, drop_last=lone_row)
@@ -144,11 +146,16 @@ def _write_model(task: AlignmentTask, path: str | Path) -> None:
         save_file(task.best_weights, scratch)
 
 
-def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig, *, best_epoch: int) -> dict[str, Any]:
+def _resolved(
+    reader: LMDBReader, aligner: AlignmentModel, run: RunConfig, *, best_epoch: int
+) -> dict[str, Any]:
     meta = reader.meta
     return {
         **run.model_dump(),
-        "eeg": {**{name: meta[name] for name in ("unit", "sfreq", "t0", "channels")}, "scale": aligner.eeg_scale.item()},
+        "eeg": {
+            **{name: meta[name] for name in ("unit", "sfreq", "t0", "channels")},
+            "scale": aligner.eeg_scale.item(),
+        },
         "n_features": meta["n_features"],
         "fmri": meta["fmri_attributes"],
         "best_epoch": best_epoch,

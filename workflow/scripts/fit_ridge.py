@@ -2,9 +2,8 @@
 
 from brain2image.baselines import predict_ridge
 from brain2image.dataset import pair_means
-from brain2image.evaluation import write_predictions
-
 from brain2image.jobs import job
+from brain2image.predictions import write_predictions
 
 with job(snakemake):
     eeg, targets, _ = pair_means(snakemake.input.lmdb, "train")

@@ -8,7 +8,5 @@ with job(snakemake):
         snakemake.input.sessions,
         snakemake.input.images,
         out=snakemake.output.eeg,
-        highpass=snakemake.params.highpass,
-        lowpass=snakemake.params.lowpass,
-        notch=snakemake.params.notch,
+        **snakemake.params.filters,
     )

@@ -1,7 +1,6 @@
 """Put the scores of all runs into one table."""
 
 from brain2image.evaluation import summarise
-
 from brain2image.files import atomic_path, read_json
 from brain2image.jobs import job
 

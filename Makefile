@@ -1,0 +1,43 @@
+# `make demo` and `make test` set up all that they need; nothing else has to be installed or activated.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# The results folder of the demo.
+DEMO := results/demo
+SNAKEMAKE := $(BIN)/snakemake
+DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
+
+.PHONY: demo test setup clean
+.DEFAULT_GOAL := demo
+
+demo: setup
+	@$(DEMO_RUN) --cores all
+	@$(MAKE) --no-print-directory $(DEMO)/report.html
+	@$(BIN)/brain2image summary $(DEMO)/summary.csv
+	@echo "Report: $(DEMO)/report.html"
+
+# The report is made again only after a table or a figure changed.
+$(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*/*.svg)
+	@$(DEMO_RUN) --quiet --report $@
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(SNAKEMAKE) --lint
+	$(SNAKEMAKE) --lint --configfile config/demo.yaml
+	$(BIN)/pytest
+
+setup: .venv/installed
+
+# The mark is written last, so that an interrupted installation starts again.
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) was found: make demo PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+clean:
+	rm -rf $(DEMO)

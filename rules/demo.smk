@@ -1,0 +1,142 @@
+"""Synthetic raw data in the formats of the real releases; only included when the config asks for it."""
+
+
+rule simulate_images:
+    output:
+        training_images=directory(f"{cfg.data.things_images}/training_images"),
+        test_images=directory(f"{cfg.data.things_images}/test_images"),
+        metadata=f"{cfg.data.things_images}/image_metadata.npy",
+        pixels=f"{cfg.data.nsd}/coco_images_224_float16.hdf5",
+        indices=f"{cfg.data.nsd}/COCO_73k_subj_indices.hdf5",
+        shared1000=f"{cfg.data.nsd}/shared1000.npy",
+        latents="<results>/simulated/latents.npz",
+    log:
+        "<logs>/simulate_images.log",
+    benchmark:
+        "<benchmarks>/simulate_images.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("simulate_images"),
+        simulate=cfg.simulate.model_dump(),
+        subjects=NSD_SUBJECTS,
+    script:
+        "../workflow/scripts/simulate_images.py"
+
+
+rule simulate_eeg:
+    input:
+        latents="<results>/simulated/latents.npz",
+    output:
+        sessions=expand(
+            f"{cfg.data.things_eeg}/{{sub}}/ses-{{session:02d}}/raw_eeg_{{part}}.npy",
+            session=(1, 2, 3, 4),
+            part=("training", "test"),
+            allow_missing=True,
+        ),
+    log:
+        "<logs>/simulate_eeg/{sub}.log",
+    benchmark:
+        "<benchmarks>/simulate_eeg/{sub}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("simulate_eeg"),
+        simulate=cfg.simulate.model_dump(),
+        subject="{sub}",
+    script:
+        "../workflow/scripts/simulate_eeg.py"
+
+
+rule simulate_fmri:
+    input:
+        latents="<results>/simulated/latents.npz",
+        indices=rules.simulate_images.output.indices,
+        shared1000=rules.simulate_images.output.shared1000,
+    output:
+        betas=f"{cfg.data.nsd}/betas_all_{{subj}}_fp32_renorm.hdf5",
+        wds=directory(f"{cfg.data.nsd}/wds/{{subj}}"),
+        checkpoint=cfg.weights.mindeye2,
+        oracle="<results>/simulated/{subj}_oracle.npz",
+    log:
+        "<logs>/simulate_fmri/{subj}.log",
+    benchmark:
+        "<benchmarks>/simulate_fmri/{subj}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("simulate_fmri"),
+        simulate=cfg.simulate.model_dump(),
+        subject="{subj}",
+    script:
+        "../workflow/scripts/simulate_fmri.py"
+
+
+rule simulate_cbramod:
+    output:
+        weights=cfg.weights.cbramod,
+    log:
+        "<logs>/simulate_cbramod.log",
+    benchmark:
+        "<benchmarks>/simulate_cbramod.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("simulate_cbramod"),
+        seed=cfg.simulate.seed,
+    script:
+        "../workflow/scripts/simulate_cbramod.py"
+
+
+rule simulate_clip:
+    output:
+        weights=cfg.weights.clip,
+    log:
+        "<logs>/simulate_clip.log",
+    benchmark:
+        "<benchmarks>/simulate_clip.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        code=code("simulate_clip"),
+        simulate=cfg.simulate.model_dump(),
+        model=cfg.clip.model,
+    script:
+        "../workflow/scripts/simulate_clip.py"
+
+
+rule predict_ceiling:
+    input:
+        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        oracle="<results>/simulated/{subj}_oracle.npz",
+    output:
+        predictions="<results>/runs/{sub}_{subj}/ceiling/predictions.npz",
+    log:
+        "<logs>/predict_ceiling/{sub}_{subj}.log",
+    benchmark:
+        "<benchmarks>/predict_ceiling/{sub}_{subj}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("predict_ceiling"),
+    script:
+        "../workflow/scripts/predict_ceiling.py"

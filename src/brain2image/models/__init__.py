@@ -1,0 +1,1 @@
+"""The network: CBraMod backbone, pooling heads, attention alignment."""

@@ -1,0 +1,177 @@
+"""The whole EEG encoder: CBraMod, a pooling head, and the attention that aligns EEG with fMRI."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from brain2image.config import ModelConfig
+from brain2image.errors import InputError
+from brain2image.files import read_json
+from brain2image.models.cbramod import N_PATCH_TIMES, CBraMod, drop_heads
+from brain2image.models.pooling import POOLING_HEADS, check_heads, linear
+
+PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict
+
+
+class AlignmentModule(nn.Module):
+    """Multi-head attention with the fMRI embedding as query and EEG tokens as keys and values.
+
+    Over a single EEG token the softmax is 1 whatever the query is; then there are no query and key weights.
+
+    Parameters
+    ----------
+    n_features : width of the query, the tokens and the output.
+    n_heads : attention heads, a divisor of ``n_features``.
+    n_tokens : EEG tokens that come.
+    dropout : dropout of the attention weights.
+    """
+
+    def __init__(self, n_features: int, *, n_heads: int, n_tokens: int, dropout: float):
+        super().__init__()
+        check_heads(n_features, n_heads, where="the fMRI embedding")
+        self.n_heads, self.n_tokens, self.dropout = n_heads, n_tokens, dropout
+        if n_tokens > 1:
+            self.query = linear(n_features, n_features)
+            self.key = linear(n_features, n_features)
+        self.value = linear(n_features, n_features)
+        self.output = linear(n_features, n_features)
+
+    def forward(self, query: Tensor, tokens: Tensor) -> Tensor:
+        """Align.
+
+        Parameters
+        ----------
+        query : (n_trials, 1, n_features) float32, fMRI embeddings.
+        tokens : (n_trials, n_tokens, n_features) float32, from EEG.
+
+        Returns
+        -------
+        (n_trials, 1, n_features) float32
+        """
+        value = self.value(tokens)
+        if self.n_tokens == 1:
+            attended = drop_heads(value, self.n_heads, dropout=self.dropout, training=self.training)
+            return self.output(attended)
+        heads = F.scaled_dot_product_attention(
+            *(self._split(part) for part in (self.query(query), self.key(tokens), value)),
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return self.output(heads.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (n_trials, n_heads, n_tokens, -1)
+
+
+class AlignmentModel(nn.Module):
+    """EEG to fMRI embeddings.
+
+    Inside, embeddings are standardised, (embedding - target_mean) / target_scale, so that every loss term is
+    of order one from the first step. The mean training embedding, which is zero there, is the query wherever
+    no other one is given.
+
+    Parameters
+    ----------
+    model : the configuration block.
+    n_channels : EEG channels.
+    n_features : width of the fMRI embedding.
+
+    Attributes
+    ----------
+    eeg_scale : () float32, factor from the EEG's stored unit to CBraMod's range.
+    target_mean : (n_features,) float32, mean training embedding, in embedding units.
+    target_scale : () float32, one standard deviation for all features, over the training pairs.
+    """
+
+    def __init__(self, model: ModelConfig, n_channels: int, n_features: int):
+        super().__init__()
+        n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
+        self.n_channels = n_channels
+        self.backbone = CBraMod(model.n_layers)
+        self.backbone.proj_out = nn.Identity()  # it served the reconstruction of the pretraining
+        self.head = POOLING_HEADS[model.pooling](model, n_channels=n_channels, n_features=n_features)
+        self.alignment = AlignmentModule(
+            n_features, n_heads=model.n_heads, n_tokens=n_tokens, dropout=model.dropout
+        )
+        self.register_buffer("eeg_scale", torch.tensor(1.0))
+        self.register_buffer("target_mean", torch.zeros(n_features))
+        self.register_buffer("target_scale", torch.tensor(1.0))
+
+    def standardise(self, embeddings: Tensor) -> Tensor:
+        """Embeddings (..., n_features) from their own units into the model's space."""
+        return (embeddings - self.target_mean) / self.target_scale
+
+    def forward(self, eeg: Tensor, query: Tensor | None = None) -> Tensor:
+        """Encode EEG.
+
+        Parameters
+        ----------
+        eeg : (n_trials, n_channels, 200) or (n_trials, n_channels, 1, 200) float32 in its stored unit.
+        query : (n_trials, n_features) float32 standardised fMRI embeddings; None for the mean training
+            embedding. Without effect where the alignment has a single token.
+
+        Returns
+        -------
+        (n_trials, n_features) float32, standardised.
+        """
+        if query is None:
+            query = torch.zeros_like(self.target_mean).expand(len(eeg), -1)
+        patches = eeg.reshape(len(eeg), self.n_channels, 1, N_PATCH_TIMES)
+        tokens = self.head(self.backbone(patches * self.eeg_scale))
+        tokens = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
+        return self.alignment(query.unsqueeze(1), tokens).squeeze(1)
+
+    @torch.no_grad()
+    def predict(self, eeg: Tensor | np.ndarray) -> Tensor:
+        """Predict fMRI embeddings from EEG alone, without dropout.
+
+        Parameters
+        ----------
+        eeg : (n_trials, n_channels, 200) float32 at 200 Hz, in the unit of the training EEG (microvolts).
+
+        Returns
+        -------
+        (n_trials, n_features) float32 on the CPU, in the units of the training embeddings.
+
+        Raises
+        ------
+        InputError
+            When the shape is another one or values are not finite.
+        """
+        eeg = torch.as_tensor(eeg, dtype=torch.float32)
+        if eeg.ndim != 3 or tuple(eeg.shape[1:]) != (self.n_channels, N_PATCH_TIMES):
+            expected = f"(n_trials, {self.n_channels}, {N_PATCH_TIMES})"
+            raise InputError(f"predict: expected EEG of shape {expected}, got {tuple(eeg.shape)}")
+        if not eeg.isfinite().all():
+            raise InputError("predict: expected finite EEG, got NaN or infinity; leave broken trials out")
+        was_training = self.training
+        self.eval()
+        batches = [self(batch.to(self.target_mean.device)) for batch in eeg.split(PREDICT_BATCH)]
+        self.train(was_training)
+        return (torch.cat(batches) * self.target_scale + self.target_mean).cpu()
+
+    @classmethod
+    def load(cls, run_folder: str | Path) -> "AlignmentModel":
+        """Read a trained model from its run folder's ``config.json`` and ``model.safetensors``.
+
+        Raises
+        ------
+        InputError
+            When a file is missing or damaged, or the two do not belong together.
+        """
+        folder = Path(run_folder)
+        try:
+            config = read_json(folder / "config.json")
+            model = cls(ModelConfig(**config["model"]), len(config["eeg"]["channels"]), config["n_features"])
+            model.load_state_dict(load_file(folder / "model.safetensors"))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(
+                f"{folder}: expected a trained run with config.json and model.safetensors, but {reason}; "
+                "train it again"
+            ) from None
+        return model.eval()

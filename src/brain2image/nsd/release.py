@@ -1,0 +1,89 @@
+"""What is known of MindEye2's release of NSD (Hugging Face dataset pscotti/mindeyev2) before it is opened."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+
+from brain2image.errors import InputError
+
+N_IMAGES = 73_000  # pictures of NSD, of which each subject saw 10,000 at most
+SESSION_LENGTH = 750  # trials
+
+# Trials and nsdgeneral voxels of each subject, all sessions (NSD data manual, "Technical notes"; MindEye
+# source code).
+N_TRIALS = {
+    "subj01": 30_000,
+    "subj02": 30_000,
+    "subj03": 24_000,
+    "subj04": 22_500,
+    "subj05": 30_000,
+    "subj06": 24_000,
+    "subj07": 30_000,
+    "subj08": 22_500,
+}
+N_VOXELS = {
+    "subj01": 15_724,
+    "subj02": 14_278,
+    "subj03": 15_226,
+    "subj04": 13_153,
+    "subj05": 13_039,
+    "subj06": 17_907,
+    "subj07": 12_682,
+    "subj08": 14_386,
+}
+# The first release held back each subject's last sessions for the Algonauts 2023 challenge.
+WITHHELD_SESSIONS = 3
+
+
+@contextmanager
+def open_dataset(path: str | os.PathLike, key: str) -> Iterator[h5py.Dataset]:
+    """Open one dataset of an HDF5 file for reading; what is missing or broken is an InputError."""
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: cannot open this HDF5 file ({error}); download it again") from None
+    with file:
+        if not isinstance(file.get(key), h5py.Dataset):
+            raise InputError(f"{path}: expected a dataset {key!r}, got {', '.join(file) or 'an empty file'}")
+        yield file[key]
+
+
+def read_indices(path: str | os.PathLike, subject: str) -> np.ndarray:
+    """Which picture each of a subject's trials showed.
+
+    Parameters
+    ----------
+    path : COCO_73k_subj_indices.hdf5.
+    subject : ``subj01`` to ``subj08``.
+
+    Returns
+    -------
+    (n_trials,) int64, 0-based NSD ids in the order of the trials.
+    """
+    with open_dataset(path, subject) as dataset:
+        indices = dataset[:]
+    if indices.ndim != 1 or not np.array_equal(indices, np.clip(np.floor(indices), 0, N_IMAGES - 1)):
+        raise InputError(
+            f"{path}: expected one integer from 0 to {N_IMAGES - 1} for each trial of {subject}, got "
+            f"{indices.dtype} {indices.shape} from {indices.min()} to {indices.max()}; download it again"
+        )
+    check_n_trials(len(indices), subject, source=path)
+    return indices.astype(np.int64)
+
+
+def check_n_trials(n_trials: int, subject: str, *, source: str | os.PathLike) -> None:
+    """Raise InputError unless the trials are whole sessions, and not the outdated release's."""
+    published = N_TRIALS[subject]
+    if n_trials == published - WITHHELD_SESSIONS * SESSION_LENGTH:
+        raise InputError(
+            f"{source}: expected {published} trials of {subject}, got {n_trials}: this is the outdated "
+            f"release without the last {WITHHELD_SESSIONS} sessions; download the file again"
+        )
+    if not 0 < n_trials <= published or n_trials % SESSION_LENGTH:
+        raise InputError(
+            f"{source}: expected {published} trials of {subject} (or fewer whole sessions of {SESSION_LENGTH}"
+            f"), got {n_trials}; download the file again"
+        )

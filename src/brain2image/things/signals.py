@@ -1,0 +1,65 @@
+"""Filters and epochs of continuous EEG."""
+
+import mne
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+NEIGHBOURS = 50  # samples around a step, 25 on each side
+
+
+def filter_eeg(eeg: np.ndarray, sfreq: float, *, highpass: float, lowpass: float, notch: float) -> np.ndarray:
+    """Band-pass and notch continuous EEG with zero-phase FIR filters (MNE's defaults: firwin, Hamming).
+
+    A low-pass edge of 75 Hz has its stop band from 93.75 Hz on (a quarter more), below the 100 Hz that 200 Hz
+    sampling can hold: it is also the anti-alias filter of `cut_epochs`.
+
+    Parameters
+    ----------
+    eeg : (n_channels, n_samples) float64, one uninterrupted recording; overwritten.
+    sfreq, highpass, lowpass, notch : Hz.
+
+    Returns
+    -------
+    (n_channels, n_samples) float64, the unit of ``eeg``.
+    """
+    eeg = mne.filter.filter_data(eeg, sfreq, highpass, lowpass, copy=False, verbose="error")
+    return mne.filter.notch_filter(eeg, sfreq, [notch], copy=False, verbose="error")
+
+
+def cut_epochs(eeg: np.ndarray, onsets: np.ndarray, *, n_times: int, step: int) -> np.ndarray:
+    """Cut every ``step``-th sample from each onset on: ``epochs[i, c, t] = eeg[c, onsets[i] + t * step]``.
+
+    Exact, without a jitter of the onset, where ``eeg`` holds nothing above the new Nyquist frequency.
+
+    Parameters
+    ----------
+    eeg : (n_channels, n_samples) float64.
+    onsets : (n_trials,) samples; each window must lie inside ``eeg``.
+
+    Returns
+    -------
+    (n_trials, n_channels, n_times) float32.
+    """
+    epochs = np.empty((len(onsets), len(eeg), n_times), np.float32)
+    for epoch, onset in zip(epochs, onsets, strict=True):
+        epoch[:] = eeg[:, onset : onset + n_times * step : step]
+    return epochs
+
+
+def find_step(eeg: np.ndarray) -> tuple[int, float]:
+    """The sample at which most channels jump, and by how many of their usual steps.
+
+    With d[c, t] = |eeg[c, t] - eeg[c, t-1]|, it is argmax_t median_c(d[c, t] / usual[c, t]). What is usual is
+    the mean of d over the 25 samples before and after, or the channel's median if that is more: a burst of
+    muscle activity has many large steps, a jump one. The median passes over electrodes that pop alone.
+
+    Parameters
+    ----------
+    eeg : (n_channels, n_samples) float64, volts, n_samples >= 2.
+    """
+    steps = np.abs(np.diff(eeg, axis=1))
+    around = (uniform_filter1d(steps, NEIGHBOURS + 1, axis=1) * (NEIGHBOURS + 1) - steps) / NEIGHBOURS
+    least = np.maximum(np.median(steps, axis=1, keepdims=True), 1e-12)  # V; a dead channel has no usual step
+    jumps = np.median(steps / np.maximum(around, least), axis=0)
+    largest = int(np.argmax(jumps))
+    return largest + 1, float(jumps[largest])

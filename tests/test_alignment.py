@@ -1,0 +1,139 @@
+"""The alignment: attention identities, units, and no way for the target into a prediction."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from brain2image.config import ModelConfig
+from brain2image.errors import InputError
+from brain2image.files import write_json
+from brain2image.models.alignment import AlignmentModel, AlignmentModule
+
+N_CHANNELS, N_FEATURES = 6, 16
+
+
+def _model(**options):
+    torch.manual_seed(0)
+    block = ModelConfig(**({"n_layers": 1, "hidden_size": 32, "n_tokens": 3} | options))
+    model = AlignmentModel(block, N_CHANNELS, N_FEATURES).eval()
+    model.eeg_scale.fill_(0.01)
+    model.target_mean.copy_(torch.linspace(-5, 5, N_FEATURES))
+    model.target_scale.fill_(3.0)
+    return model
+
+
+def _reference(module):
+    """nn.MultiheadAttention with the same weights; with one token, any query and key weights."""
+    reference = nn.MultiheadAttention(N_FEATURES, module.n_heads, batch_first=True)
+    with torch.no_grad():
+        for part, name in enumerate(("query", "key", "value")):
+            if hasattr(module, name):
+                rows = slice(part * N_FEATURES, (part + 1) * N_FEATURES)
+                reference.in_proj_weight[rows] = getattr(module, name).weight
+                reference.in_proj_bias[rows] = getattr(module, name).bias
+    reference.out_proj.load_state_dict(module.output.state_dict())
+    return reference
+
+
+@pytest.mark.parametrize("n_tokens", [1, 5])
+def test_module_is_multihead_attention(n_tokens):
+    module = AlignmentModule(N_FEATURES, n_heads=4, n_tokens=n_tokens, dropout=0.1).eval()
+    query, tokens = torch.randn(7, 1, N_FEATURES), torch.randn(7, n_tokens, N_FEATURES)
+    expected, _ = _reference(module)(query, tokens, tokens)
+    torch.testing.assert_close(module(query, tokens), expected)
+
+
+def test_one_token_drops_heads_as_multihead_attention_does():
+    module = AlignmentModule(N_FEATURES, n_heads=4, n_tokens=1, dropout=0.3).train()
+    reference = _reference(module).train()
+    reference.dropout = 0.3
+    tokens = torch.randn(1, 1, N_FEATURES).expand(20_000, -1, -1)
+    ours, expected = module(tokens, tokens), reference(tokens, tokens, tokens)[0]
+    scale = expected.std(dim=0).max().item()
+    torch.testing.assert_close(ours.mean(dim=0), expected.mean(dim=0), rtol=0, atol=0.05 * scale)
+    torch.testing.assert_close(ours.std(dim=0), expected.std(dim=0), rtol=0, atol=0.05 * scale)
+
+
+def test_one_token_has_no_query_and_no_idle_parameters():
+    model = _model()
+    assert not any("query" in name or "key" in name for name, _ in model.alignment.named_parameters())
+    model(torch.randn(3, N_CHANNELS, 200)).square().sum().backward()
+    idle = {name for name, parameter in model.named_parameters() if parameter.grad is None}
+    assert idle == {"backbone.patch_embedding.mask_encoding"}
+
+
+@pytest.mark.parametrize("alignment", ["single_token", "multi_token"])
+def test_the_query_matters_with_several_tokens_only(alignment):
+    model = _model(alignment=alignment)
+    eeg = 20 * torch.randn(4, N_CHANNELS, 200)
+    with torch.no_grad():
+        embeddings, queried = model(eeg), model(eeg, query=10 * torch.randn(4, N_FEATURES))
+        constant = model(eeg, query=torch.zeros(4, N_FEATURES))
+    assert torch.equal(embeddings, constant)
+    assert torch.equal(embeddings, queried) == (alignment == "single_token")
+
+
+def test_predict_is_forward_in_embedding_units():
+    model = _model()
+    eeg = (20 * np.random.default_rng(0).standard_normal((300, N_CHANNELS, 200))).astype(np.float32)
+    model.train()  # predictions have no dropout even then
+    predictions = model.predict(eeg)
+    assert model.training
+    with torch.no_grad():
+        embeddings = model.eval()(torch.from_numpy(eeg).unsqueeze(2))
+    torch.testing.assert_close(predictions, embeddings * 3 + model.target_mean, rtol=1e-4, atol=1e-4)
+    assert torch.equal(model.predict(torch.from_numpy(eeg)), predictions)
+    torch.testing.assert_close(model.standardise(predictions), embeddings, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fill", "reason"),
+    [
+        ((2, N_CHANNELS + 1, 200), 0.0, r"expected EEG of shape \(n_trials, 6, 200\), got \(2, 7, 200\)"),
+        ((2, N_CHANNELS, 250), 0.0, r"got \(2, 6, 250\)"),
+        ((N_CHANNELS, 200), 0.0, r"got \(6, 200\)"),
+        ((2, N_CHANNELS, 200), np.nan, "expected finite EEG"),
+    ],
+)
+def test_predict_refuses(shape, fill, reason):
+    with pytest.raises(InputError, match=reason):
+        _model().predict(np.full(shape, fill))
+
+
+def _save(model, folder, **options):
+    block = {"n_layers": 1, "hidden_size": 32, "n_tokens": 3} | options
+    channels = [f"E{number}" for number in range(N_CHANNELS)]
+    folder.mkdir()
+    write_json(
+        folder / "config.json", {"model": block, "eeg": {"channels": channels}, "n_features": N_FEATURES}
+    )
+    save_file(model.state_dict(), folder / "model.safetensors")
+    return folder
+
+
+def test_load_gives_the_same_predictions(tmp_path):
+    model = _model()
+    loaded = AlignmentModel.load(_save(model, tmp_path / "run"))
+    eeg = 20 * torch.randn(3, N_CHANNELS, 200)
+    assert not loaded.training
+    assert torch.equal(loaded.predict(eeg), model.predict(eeg))
+
+
+def test_load_refuses_damage(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        AlignmentModel.load(tmp_path)
+    run = _save(_model(), tmp_path / "run")
+    (run / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:-100])
+    with pytest.raises(InputError, match="train it again"):
+        AlignmentModel.load(run)
+    # weights of one head must not be taken for another's
+    other = _save(_model(), tmp_path / "other", pooling="flatten")
+    with pytest.raises(InputError, match="train it again"):
+        AlignmentModel.load(other)
+
+
+def test_heads_must_divide_the_embedding():
+    with pytest.raises(InputError, match="divisor of 16, the width of the fMRI embedding, got 5"):
+        _model(n_heads=5)

@@ -1,0 +1,88 @@
+"""The configuration: defaults, errors that help, and documents that match the schema."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from brain2image.config import Config, load_config
+from brain2image.config_docs import default_yaml, markdown
+from brain2image.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_users_file_holds_exactly_the_defaults():
+    content = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    assert load_config(content) == Config()
+    assert set(content) == set(Config.model_fields) - {"simulate"}
+
+
+@pytest.mark.parametrize(("file", "text"), [("config.yaml", default_yaml()), ("README.md", markdown())])
+def test_the_documents_are_up_to_date(file, text):
+    assert (ROOT / "config" / file).read_text() == text, "run: brain2image config-docs config"
+
+
+@pytest.mark.parametrize("file", ["config/demo.yaml", "tests/tiny.yaml"])
+def test_the_other_files_are_valid(file):
+    assert load_config(yaml.safe_load((ROOT / file).read_text())).simulate is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"clip": {"modle": "x"}}, "unknown key 'clip.modle'; did you mean 'model'"),
+        ({"cilp": {}}, "unknown key 'cilp'; did you mean 'clip'"),
+        ({"simulate": {"sede": 1}}, "unknown key 'simulate.sede'; did you mean 'seed'"),
+        ({"runs": {"a": {"model": {"poling": "flatten"}}}}, "'runs.a.model.poling'; did you mean 'pooling'"),
+        ({"runs": {"a": {"modle": {}}}}, "unknown key 'runs.a.modle'; did you mean 'model'"),
+        ({"training": {"epochs": "ten"}}, "training.epochs: expected integer, got 'ten'"),
+        ({"training": {"epochs": 1.5}}, "training.epochs: expected integer, got 1.5"),
+        ({"training": {"epochs": True}}, "training.epochs: expected integer, got True"),
+        ({"training": {"epochs": 0}}, "training.epochs: expected greater than or equal to 1, got 0"),
+        ({"training": {"learning_rate": "5e-4"}}, "expected number, got '5e-4'; YAML reads 5e-4 as text"),
+        ({"model": {"pooling": "mean"}}, "expected 'flatten', 'attention' or 'multitoken_vit', got 'mean'"),
+        ({"model": {"alignment": "multi_token", "pooling": "flatten"}}, "needs pooling 'multitoken_vit'"),
+        ({"loss": {"mse": 0, "info_nce": 0, "prototype": 0}}, "at least one of mse"),
+        ({"split": {"train": 0.5}}, "train, val and test must sum to 1, got 0.7"),
+        ({"eeg": {"lowpass": 90}}, "eeg.lowpass: expected less than or equal to 75, got 90"),
+        ({"pairs": ["sub-1_subj01"]}, "pairs.0: expected"),
+        ({"pairs": ["sub-01_subj01", "sub-01_subj01"]}, "pairs lists sub-01_subj01 twice"),
+        ({"pairs": []}, "pairs: expected"),
+        ({"runs": {"ridge": {}}}, "must not be called ridge"),
+        ({"runs": {}}, "runs: expected"),
+        ({"runs": {"a/b": {}}}, "runs.a/b"),
+        (
+            {"simulate": {}},
+            "data.things_images must lie inside results ('results'), got 'data/things/images'",
+        ),
+    ],
+)
+def test_a_mistake_is_named(content, message):
+    with pytest.raises(InputError) as error:
+        load_config(content)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_all_mistakes_are_named_at_once():
+    with pytest.raises(InputError, match=r"training\.epochs.*training\.batch_size"):
+        load_config({"training": {"epochs": "a", "batch_size": "b"}})
+
+
+def test_a_run_changes_what_it_lists_and_nothing_else():
+    config = load_config(
+        {
+            "model": {"hidden_size": 64},
+            "runs": {"a": {"model": {"pooling": "flatten"}, "training": {"epochs": 3}}},
+        }
+    )
+    run = config.run("a")
+    assert (run.model.pooling, run.model.hidden_size) == ("flatten", 64)
+    assert run.training == config.training.model_copy(update={"epochs": 3})
+    assert run.loss == config.loss
+
+
+def test_whole_numbers_and_floats_are_the_same_value():
+    one, float_one = (load_config({"loss": {"mse": value}}) for value in (1, 1.0))
+    assert repr(one.loss.model_dump()) == repr(float_one.loss.model_dump())

@@ -1,0 +1,115 @@
+"""Atomic outputs, trial tables, units, and the frame around every script."""
+
+import logging
+import types
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain2image.errors import InputError
+from brain2image.files import (
+    atomic_path,
+    read_json,
+    read_trials,
+    sha256,
+    write_json,
+    write_parquet,
+    write_trials,
+)
+from brain2image.jobs import job
+from brain2image.units import cbramod_scale, check_rms
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "new" / "file.txt"
+    with atomic_path(target) as scratch:
+        scratch.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as scratch:
+        scratch.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_file_and_a_folder_are_replaced(tmp_path):
+    for content in ("one", "two"):
+        with atomic_path(tmp_path / "folder") as scratch:
+            scratch.mkdir()
+            (scratch / content).touch()
+        write_json(tmp_path / "file.json", {"content": content})
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["two"]
+    assert read_json(tmp_path / "file.json") == {"content": "two"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.json", "folder"]
+
+
+def test_json_refuses_what_is_not_a_number(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "file.json", {"value": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_tables_survive(tmp_path):
+    table = pd.DataFrame({"image": [3, 1], "repetition": [0, 1]})
+    write_parquet(tmp_path / "table.parquet", table)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), table)
+    with h5py.File(tmp_path / "table.h5", "w") as file:
+        write_trials(file, table, {"unit": "uV"})
+    with h5py.File(tmp_path / "table.h5") as file:
+        pd.testing.assert_frame_equal(read_trials(file), table)
+        assert file.attrs["unit"] == "uV"
+
+
+def test_sha256_of_known_bytes(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")  # the test vector of FIPS 180-4
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_volts_taken_for_microvolts_are_noticed():
+    check_rms(12.0, "uV", source="eeg")
+    with pytest.raises(InputError, match="expected EEG in uV .* got 1.2e-05"):
+        check_rms(1.2e-5, "uV", source="eeg")
+
+
+def test_scales_for_cbramod(rng):
+    whitened = rng.standard_normal((10, 63, 200)).astype(np.float32)
+    assert cbramod_scale(whitened, "uV") == 0.01
+    assert np.sqrt(np.mean((whitened * cbramod_scale(whitened, "whitened")) ** 2)) == pytest.approx(
+        0.2, rel=1e-5
+    )
+    with pytest.raises(InputError, match="got unit 'V'"):
+        cbramod_scale(whitened, "V")
+
+
+@pytest.fixture
+def script(tmp_path):
+    yield types.SimpleNamespace(log=[str(tmp_path / "rule.log")], rule="repack", threads=1)
+    logging.getLogger().handlers.clear()
+
+
+def test_an_input_error_is_one_line(script, capsys):
+    with pytest.raises(SystemExit) as end, job(script):
+        raise InputError("file.npy: expected 63 channels, got 64")
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "repack: file.npy: expected 63 channels, got 64\n"
+    with open(script.log[0]) as log:
+        text = log.read()
+    assert "expected 63 channels" in text
+    assert "Traceback" not in text
+
+
+def test_a_defect_keeps_its_traceback(script):
+    with pytest.raises(ZeroDivisionError), job(script):
+        1 / 0  # noqa: B018
+    with open(script.log[0]) as log:
+        assert "ZeroDivisionError" in log.read()
+
+
+def test_the_log_ends_with_the_time(script):
+    with job(script) as log:
+        log.info("working")
+    with open(script.log[0]) as file:
+        lines = file.read().splitlines()
+    assert lines[0].endswith("rule repack, 1 threads")
+    assert "done in" in lines[-1]

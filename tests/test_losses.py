@@ -1,0 +1,120 @@
+"""Every loss term against the textbook, and their balance at the start of training."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import log_softmax, softmax
+from torch import nn
+
+from brain2image.config import LossConfig, ModelConfig
+from brain2image.losses import info_nce, mse, prototype_distillation
+from brain2image.models.alignment import AlignmentModel
+from brain2image.optimisation import loss_terms, top1
+
+
+def _unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def _slow_info_nce(predictions, targets, pairs, temperature):
+    similarity = _unit(predictions) @ _unit(targets).T / temperature
+    losses = []
+    for i in range(len(pairs)):
+        candidates = [i] + [j for j in range(len(pairs)) if pairs[j] != pairs[i]]
+        losses += [-log_softmax(similarity[i, candidates])[0], -log_softmax(similarity[candidates, i])[0]]
+    return np.mean(losses)
+
+
+def _slow_prototypes(predictions, targets, clusters, temperature):
+    x, y, present = _unit(predictions), _unit(targets), sorted(set(clusters))
+    student, teacher = (
+        _unit(np.stack([rows[clusters == k].mean(axis=0) for k in present])) for rows in (x, y)
+    )
+    p, q = softmax(y @ teacher.T / temperature, axis=1), softmax(x @ student.T / temperature, axis=1)
+    return np.mean(np.sum(p * (np.log(p) - np.log(q)), axis=1))
+
+
+def _batch(seed, n_trials=12, n_features=7):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((2, n_trials, n_features))
+    pairs, clusters = rng.integers(0, 5, n_trials), rng.integers(0, 3, n_trials)
+    return (*rows, pairs, clusters)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), temperature=st.sampled_from([0.07, 0.5, 1.0]))
+def test_against_the_textbook(seed, temperature):
+    arrays = _batch(seed)
+    predictions, targets, pairs, clusters = map(torch.from_numpy, arrays)
+    options = {"temperature": temperature}
+    assert mse(predictions, targets).item() == pytest.approx(np.mean((arrays[0] - arrays[1]) ** 2))
+    expected = _slow_info_nce(*arrays[:3], temperature)
+    assert info_nce(predictions, targets, pairs, **options).item() == pytest.approx(expected, rel=1e-9)
+    expected = _slow_prototypes(arrays[0], arrays[1], arrays[3], temperature)
+    got = prototype_distillation(predictions, targets, clusters, **options).item()
+    assert got == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_info_nce_without_pairs_has_every_other_row_as_negative():
+    predictions, targets, _, _ = map(torch.from_numpy, _batch(0))
+    all_differ = info_nce(predictions, targets, torch.arange(12), temperature=0.1)
+    assert torch.equal(info_nce(predictions, targets, temperature=0.1), all_differ)
+
+
+def test_same_picture_is_no_negative():
+    target = torch.randn(1, 7).expand(4, -1)
+    same = info_nce(target, target, torch.zeros(4, dtype=torch.long), temperature=0.07)
+    assert same.item() == 0
+    assert info_nce(target, target, torch.arange(4), temperature=0.07).item() == pytest.approx(np.log(4))
+
+
+def test_prototypes_of_a_perfect_prediction_and_of_one_cluster():
+    predictions, targets, _, clusters = map(torch.from_numpy, _batch(1))
+    perfect = prototype_distillation(3 * targets, targets, clusters, temperature=0.1)
+    assert perfect.item() == pytest.approx(0, abs=1e-12)
+    predictions.requires_grad_()
+    one = prototype_distillation(predictions, targets, torch.zeros(12, dtype=torch.long), temperature=0.1)
+    one.backward()
+    assert one.item() == 0
+    assert not predictions.grad.any()
+
+
+def test_absent_clusters_do_not_count():
+    predictions, targets, _, clusters = map(torch.from_numpy, _batch(2))
+    renamed = torch.tensor([0, 40, 7])[clusters]
+    expected = prototype_distillation(predictions, targets, clusters, temperature=0.1)
+    got = prototype_distillation(predictions, targets, renamed, temperature=0.1)
+    torch.testing.assert_close(got, expected)
+
+
+def test_terms_that_are_off_are_not_computed():
+    batch = tuple(map(torch.from_numpy, _batch(3)))
+    terms = loss_terms(*batch, loss=LossConfig(mse=2.0, info_nce=0, prototype=0))
+    assert set(terms) == {"loss", "mse"}
+    assert terms["loss"].item() == pytest.approx(2 * terms["mse"].item())
+
+
+def test_top1_counts_ties_as_misses():
+    targets = torch.eye(4)
+    assert top1(targets, targets) == 1
+    assert top1(torch.ones(4, 4), targets) == 0
+    assert top1(targets[[0, 2, 1, 3]], targets) == 0.5
+
+
+@pytest.mark.parametrize("pooling", ["flatten", "attention", "multitoken_vit"])
+def test_no_term_is_inert_at_the_start(pooling):
+    """With default scales and random weights each term gives at least 5 % of the summed gradient norms."""
+    torch.manual_seed(0)
+    block = ModelConfig(pooling=pooling, n_layers=2, hidden_size=64)
+    model = AlignmentModel(block, n_channels=16, n_features=64).eval()
+    eeg, targets, loss = 0.2 * torch.randn(32, 16, 200), torch.randn(32, 64), LossConfig()
+    terms = loss_terms(model(eeg), targets, torch.arange(32), torch.arange(32) % 5, loss=loss)
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    norms = {}
+    for name in ("mse", "info_nce", "prototype"):
+        gradients = torch.autograd.grad(getattr(loss, name) * terms[name], weights, retain_graph=True)
+        norms[name] = nn.utils.get_total_norm(gradients).item()
+    assert terms["loss"].item() < 20
+    assert min(norms.values()) >= 0.05 * sum(norms.values()), norms

@@ -1,0 +1,531 @@
+"""NSD as MindEye2 released it: pictures, behaviour tars and betas in the declared formats."""
+
+import io
+import runpy
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from brain2image.errors import InputError
+from brain2image.files import read_trials
+from brain2image.nsd import N_TRIALS, N_VOXELS, read_images, repack_images
+from brain2image.nsd.fmri import read_tar, repack_fmri, trial_table
+from brain2image.nsd.images import read_shared1000
+from brain2image.nsd.release import check_n_trials, read_indices
+
+SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
+N_SESSIONS = 2
+N_SUBJECT_TRIALS = 750 * N_SESSIONS
+N_SUBJECT_VOXELS = 6
+
+
+# ---- files in the release's formats
+
+
+def write_pixels(path, pictures):
+    """All 73,000 rows, of which only those in ``pictures`` take room."""
+    with h5py.File(path, "w") as file:
+        images = file.create_dataset("images", (73000, 3, 224, 224), np.float16, chunks=(1, 3, 224, 224))
+        for row, picture in pictures.items():
+            images[row] = picture
+
+
+def write_shared(path, first=2950):
+    flags = np.zeros(73000, np.uint8)
+    flags[first::70] = 1
+    np.save(path, flags)
+    return flags.astype(bool)
+
+
+def write_indices(path, **subjects):
+    with h5py.File(path, "w") as file:
+        for subject, indices in subjects.items():
+            file[subject] = indices
+
+
+def draw_indices(seed):
+    """500 pictures three times each, in a random order; 100 of them shared."""
+    rng = np.random.default_rng(seed)
+    shared = np.arange(2950, 73000, 70)[:100]
+    others = rng.choice(np.setdiff1d(np.arange(73000), np.arange(2950, 73000, 70)), 400, replace=False)
+    return rng.permutation(np.repeat(np.concatenate([shared, others]), 3))
+
+
+def behaviour_row(trial, image):
+    row = np.full((1, 17), -1.0)
+    row[0, [0, 1, 2, 5]] = image, 1, trial // 750 + 1, trial
+    return row
+
+
+def add_member(tar, name, array):
+    content = io.BytesIO()
+    np.save(content, array)
+    info = tarfile.TarInfo(name)
+    info.size = content.tell()
+    content.seek(0)
+    tar.addfile(info, content)
+
+
+def write_tar(path, rows, *, kind="behav.npy"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for sample, row in enumerate(rows):
+            add_member(tar, f"sample{sample:09d}.olds_behav.npy", np.full((3, 17), -1.0))
+            add_member(tar, f"sample{sample:09d}.{kind}", row)
+            add_member(tar, f"sample{sample:09d}.past_behav.npy", np.full((15, 17), -1.0))
+
+
+def write_tars(folder, indices, *, seed=0):
+    """A tar a session with the trials of unshared pictures, and one with all the others, shuffled."""
+    rng = np.random.default_rng(seed)
+    shared = np.isin(indices, np.arange(2950, 73000, 70))
+    for session in range(len(indices) // 750):
+        trials = np.arange(750 * session, 750 * (session + 1))
+        trials = rng.permutation(trials[~shared[trials]])
+        write_tar(folder / "train" / f"{session}.tar", [behaviour_row(t, indices[t]) for t in trials])
+    trials = rng.permutation(np.flatnonzero(shared))
+    write_tar(folder / "new_test" / "0.tar", [behaviour_row(t, indices[t]) for t in trials])
+
+
+def write_betas(path, betas):
+    with h5py.File(path, "w") as file:
+        file["betas"] = betas
+
+
+@pytest.fixture
+def release(tmp_path):
+    """A whole release of two sessions of subj01."""
+    indices = draw_indices(0)
+    betas = np.random.default_rng(1).standard_normal((N_SUBJECT_TRIALS, N_SUBJECT_VOXELS)).astype(np.float32)
+    write_indices(tmp_path / "indices.hdf5", subj01=indices, subj02=draw_indices(2))
+    write_tars(tmp_path / "subj01", indices)
+    write_betas(tmp_path / "betas.hdf5", betas)
+    return SimpleNamespace(root=tmp_path, indices=indices, betas=betas)
+
+
+def repack(root):
+    out = root / "betas.h5"
+    repack_fmri(root / "betas.hdf5", root / "indices.hdf5", root / "subj01", subject="subj01", out=out)
+    with h5py.File(out) as file:
+        return file["betas"][:], read_trials(file)
+
+
+# ---- pictures
+
+
+@pytest.fixture
+def picture_files(tmp_path):
+    write_pixels(tmp_path / "pixels.hdf5", {})
+    shared = write_shared(tmp_path / "shared1000.npy")
+    write_indices(
+        tmp_path / "indices.hdf5", subj01=draw_indices(0), subj05=draw_indices(1), subj07=draw_indices(2)
+    )
+    return SimpleNamespace(root=tmp_path, shared=shared)
+
+
+def repack_pictures(root, subjects=("subj01", "subj05")):
+    files = (root / "pixels.hdf5", root / "indices.hdf5", root / "shared1000.npy")
+    repack_images(*files, subjects=subjects, out=root / "images.parquet")
+    return pd.read_parquet(root / "images.parquet")
+
+
+def test_image_table_is_the_union_of_the_subjects(picture_files):
+    table = repack_pictures(picture_files.root)
+    expected = sorted(set(draw_indices(0).tolist()) | set(draw_indices(1).tolist()))
+    assert list(table.columns) == ["image", "row", "shared1000"]
+    assert table["image"].tolist() == expected
+    assert table["row"].tolist() == expected
+    assert table["image"].dtype == table["row"].dtype == np.int64
+    assert table["shared1000"].dtype == bool
+    assert table["shared1000"].tolist() == [bool(picture_files.shared[image]) for image in expected]
+    assert len(repack_pictures(picture_files.root, ["subj07"])) == 500
+
+
+def test_read_images_are_the_rows_in_the_order_of_the_table(tmp_path):
+    rng = np.random.default_rng(0)
+    written = {row: rng.integers(0, 256, (3, 224, 224)).astype(np.uint8) for row in (5, 72999, 40)}
+    write_pixels(tmp_path / "pixels.hdf5", {row: (picture / 255) for row, picture in written.items()})
+    table = pd.DataFrame({"row": [40, 72999, 5]})
+    pictures = list(read_images(table, tmp_path / "pixels.hdf5"))
+    assert len(pictures) == 3
+    for row, picture in zip(table["row"], pictures, strict=True):
+        assert isinstance(picture, Image.Image)
+        assert (picture.mode, picture.size) == ("RGB", (224, 224))
+        np.testing.assert_array_equal(
+            np.asarray(picture), written[row].transpose(1, 2, 0)
+        )  # rounded, not cut
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, 255, np.nan])
+def test_pixels_outside_0_to_1_are_refused(tmp_path, value):
+    picture = np.full((3, 224, 224), 0.5)
+    picture[1, 2, 3] = value
+    write_pixels(tmp_path / "pixels.hdf5", {7: picture})
+    with pytest.raises(InputError, match=r"pixels\.hdf5: expected values from 0 to 1, .* in row 7"):
+        list(read_images(pd.DataFrame({"row": [7]}), tmp_path / "pixels.hdf5"))
+
+
+def test_rows_are_read_one_at_a_time(tmp_path):
+    write_pixels(tmp_path / "pixels.hdf5", {0: np.zeros((3, 224, 224)), 1: np.full((3, 224, 224), 2.0)})
+    pictures = read_images(pd.DataFrame({"row": [0, 1]}), tmp_path / "pixels.hdf5")
+    assert np.asarray(next(pictures)).max() == 0  # the second, bad one has not been touched
+    with pytest.raises(InputError, match="row 1"):
+        next(pictures)
+
+
+def rewrite(name, key, array):
+    def change(root):
+        with h5py.File(root / name, "w") as file:
+            file.create_dataset(key, **array) if isinstance(array, dict) else file.create_dataset(
+                key, data=array
+            )
+
+    return change
+
+
+def cut(name, share=0.5):
+    def change(root):
+        content = (root / name).read_bytes()
+        (root / name).write_bytes(content[: int(len(content) * share)])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda root: (root / "pixels.hdf5").unlink(), r"pixels\.hdf5: cannot open this HDF5 file"),
+        (cut("pixels.hdf5"), r"pixels\.hdf5: cannot open this HDF5 file .*truncated"),
+        (rewrite("pixels.hdf5", "imgBrick", [1]), r"pixels\.hdf5: expected a dataset 'images', got imgBrick"),
+        (
+            rewrite("pixels.hdf5", "images", {"shape": (73000, 224, 224, 3), "dtype": "f2", "chunks": True}),
+            r"pixels\.hdf5: expected float16 \(73000, 3, 224, 224\), got float16 \(73000, 224, 224, 3\)",
+        ),
+        (
+            rewrite("pixels.hdf5", "images", {"shape": (73000, 3, 224, 224), "dtype": "u1", "chunks": True}),
+            r"pixels\.hdf5: .*got uint8",
+        ),
+        (
+            rewrite("indices.hdf5", "subj02", np.arange(750)),
+            r"indices\.hdf5: expected a dataset 'subj01', got subj02",
+        ),
+        (
+            rewrite("indices.hdf5", "subj01", np.arange(1, 752)),
+            r"indices\.hdf5: .*whole sessions of 750.*got 751",
+        ),
+        (
+            rewrite("indices.hdf5", "subj01", np.zeros(27750, int)),
+            r"indices\.hdf5: .*got 27750: .*outdated release",
+        ),
+        (
+            rewrite("indices.hdf5", "subj01", np.zeros(30750, int)),
+            r"indices\.hdf5: expected 30000 .*got 30750",
+        ),
+        (
+            rewrite("indices.hdf5", "subj01", np.arange(72251, 73001)),
+            r"indices\.hdf5: expected one integer from 0 to 72999 .*to 73000",
+        ),
+        (rewrite("indices.hdf5", "subj01", np.arange(-1, 749)), r"indices\.hdf5: .*from -1 to 748"),
+        (rewrite("indices.hdf5", "subj01", np.full(750, 0.5)), r"indices\.hdf5: expected one integer"),
+        (
+            lambda root: write_shared(root / "shared1000.npy", 2951),
+            r"shared1000\.npy: expected the first shared picture at 2950, .*got 2951 \(off by one",
+        ),
+        (lambda root: write_shared(root / "shared1000.npy", 0), r"got 0; download"),
+        (lambda root: np.save(root / "shared1000.npy", np.zeros(73000, bool)), r"at 2950, .*got None"),
+        (
+            lambda root: np.save(root / "shared1000.npy", np.arange(1000)),
+            r"expected 73000 flags .*int64 \(1000,\)",
+        ),
+        (cut("shared1000.npy"), r"shared1000\.npy: cannot read this \.npy"),
+        (
+            lambda root: np.save(root / "shared1000.npy", np.array({}, object)),
+            r"shared1000\.npy: cannot read this \.npy file \(Object arrays",
+        ),
+    ],
+)
+def test_bad_picture_files_are_named(picture_files, damage, message):
+    damage(picture_files.root)
+    with pytest.raises(InputError, match=message):
+        repack_pictures(picture_files.root)
+    assert not (picture_files.root / "images.parquet").exists()
+
+
+def test_shared_flags(tmp_path):
+    expected = write_shared(tmp_path / "shared1000.npy")
+    flags = read_shared1000(tmp_path / "shared1000.npy")
+    assert flags.dtype == bool
+    np.testing.assert_array_equal(flags, expected)
+
+
+# ---- betas
+
+
+def test_published_numbers():
+    assert list(N_TRIALS) == list(N_VOXELS) == [f"subj{i:02d}" for i in range(1, 9)]
+    assert sum(N_TRIALS.values()) == 213_000  # NSD data manual
+    # the released files hold nothing but float32 betas: their sizes are known
+    assert N_TRIALS["subj01"] * N_VOXELS["subj01"] * 4 == 1_886_880_000
+    assert N_TRIALS["subj06"] * N_VOXELS["subj06"] * 4 == 1_719_072_000
+    assert N_TRIALS["subj08"] * N_VOXELS["subj08"] * 4 == 1_294_740_000
+
+
+def test_betas_and_trials_are_in_the_order_of_the_scanner(release):
+    betas, trials = repack(release.root)
+    assert betas.dtype == np.float32
+    np.testing.assert_array_equal(betas, release.betas)
+    assert list(trials.columns) == ["image", "repetition", "session"]
+    assert (trials.dtypes == np.int64).all()
+    seen = {}
+    for trial, (image, repetition, session) in enumerate(trials.itertuples(index=False)):
+        assert image == release.indices[trial]
+        assert repetition == seen.get(image, 0)
+        assert session == trial // 750
+        seen[image] = repetition + 1
+    assert set(seen.values()) == {3}
+
+
+def test_members_are_grouped_by_name_not_by_place(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        add_member(tar, "./b.past_behav.npy", np.zeros((15, 17)))
+        add_member(tar, "./v1.0/a.behav.npy", behaviour_row(3, 30))
+        add_member(tar, "./b.behav.npy", behaviour_row(4, 40))
+        add_member(tar, "./v1.0/a.olds_behav.npy", np.zeros((3, 17)))
+    assert sorted(row[0, 5] for row in read_tar(tmp_path / "x.tar")) == [3, 4]
+
+
+def edit_row(trial, column, value):
+    """Change a trial's behaviour in whichever tar holds it."""
+
+    def change(root):
+        for path in (root / "subj01").rglob("*.tar"):
+            rows = read_tar(path)
+            for row in rows:
+                if row[0, 5] == trial:
+                    row[0, column] = value
+            write_tar(path, rows)
+
+    return change
+
+
+def add_to_tar(name, array):
+    def change(root):
+        with tarfile.open(root / "subj01" / "train" / "1.tar", "a") as tar:
+            add_member(tar, name, array)
+
+    return change
+
+
+def add_link(root):
+    with tarfile.open(root / "subj01" / "train" / "1.tar", "a") as tar:
+        info = tarfile.TarInfo("link.behav.npy")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        tar.addfile(info)
+
+
+def only_old_test(root):
+    (root / "subj01" / "new_test").rename(root / "subj01" / "test")
+
+
+def betas_like(change):
+    def damage(root):
+        with h5py.File(root / "betas.hdf5") as file:
+            betas = file["betas"][:]
+        write_betas(root / "betas.hdf5", change(betas))
+
+    return damage
+
+
+def put(array, place, value):
+    array[place] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            only_old_test,
+            r"new_test/0\.tar: no such file; test/ is outdated .*download subj01/new_test/0\.tar",
+        ),
+        (lambda root: (root / "subj01/new_test/0.tar").unlink(), r"new_test/0\.tar: no such file; download"),
+        (lambda root: [p.unlink() for p in root.glob("subj01/train/*")], r"train: expected tars .*got none"),
+        (
+            lambda root: (root / "subj01/train/1.tar").unlink(),
+            r"expected every one of the 1500 rows of the betas once, got \d{3} rows without",
+        ),
+        (
+            lambda root: (root / "subj01/train/2.tar").write_bytes(
+                (root / "subj01/train/1.tar").read_bytes()
+            ),
+            r"got 0 rows without a trial, \d{3} with several, 0 trials outside \(first row 7",
+        ),
+        (
+            edit_row(1499, 5, 1500),
+            r"got 1 rows without a trial, 0 with several, 1 trials outside \(first row 1499",
+        ),
+        (edit_row(0, 5, -1), r"got 1 rows without a trial, 0 with several, 1 trials outside \(first row 0\)"),
+        (edit_row(10, 5, 10.5), r"expected every one of the 1500 rows"),
+        (
+            edit_row(10, 5, np.nan),
+            r"sample\d+\.behav\.npy: expected a picture, a session and a trial, got NaN",
+        ),
+        (
+            edit_row(800, 0, 1),
+            r"expected the picture of COCO_73k_subj_indices.hdf5, \d+, in trial 800, got 1 \(1 ",
+        ),
+        (
+            edit_row(800, 2, 1),
+            r"expected the session of the trial's place, 2, in trial 800, got 1 \(1 trials",
+        ),
+        (rewrite("indices.hdf5", "subj01", np.arange(750)), r"expected as many trials as .*got 1500 and 750"),
+        (cut("subj01/train/0.tar"), r"train/0\.tar: cannot read this tar"),
+        (
+            lambda root: (root / "subj01/train/0.tar").write_bytes(b"no tar" * 200),
+            r"0\.tar: cannot read this tar",
+        ),
+        (
+            add_to_tar("../x.behav.npy", np.zeros((1, 17))),
+            r"1\.tar: expected plain files .*got '\.\./x\.behav\.npy'",
+        ),
+        (
+            add_to_tar("/x.behav.npy", np.zeros((1, 17))),
+            r"1\.tar: expected plain files .*got '/x\.behav\.npy'",
+        ),
+        (add_link, r"1\.tar: expected plain files .*got 'link\.behav\.npy'"),
+        (
+            add_to_tar("x.past_behav.npy", np.zeros((15, 17))),
+            r"1\.tar: expected a behav\.npy in every sample.*/x;",
+        ),
+        (
+            add_to_tar("x.behav.npy", np.zeros((15, 17))),
+            r"x\.behav\.npy: expected float64 .*got float64 \(15, 17\)",
+        ),
+        (
+            add_to_tar("x.behav.npy", np.array({}, object)),
+            r"x\.behav\.npy: cannot read this \.npy \(Object arrays",
+        ),
+        (
+            add_to_tar("sample000000000.behav.npy", np.zeros((1, 17))),
+            r"1\.tar: expected one behav\.npy in .*got two",
+        ),
+        (betas_like(lambda betas: betas.astype(np.float16)), r"betas\.hdf5: expected float32 .*float16"),
+        (betas_like(lambda betas: betas[:, :0]), r"betas\.hdf5: expected float32 .*\(1500, 0\)"),
+        (betas_like(lambda betas: betas[0]), r"betas\.hdf5: expected float32 .*got float32 \(6,\)"),
+        (betas_like(lambda betas: betas[:-1]), r"betas\.hdf5: .*whole sessions of 750.*got 1499"),
+        (
+            betas_like(lambda betas: betas[:750]),
+            r"subj01: expected every one of the 750 rows .*750 trials outside",
+        ),
+        (
+            betas_like(lambda betas: put(betas, (1200, 3), np.nan)),
+            r"betas\.hdf5: expected finite .*in row 1200",
+        ),
+        (betas_like(lambda betas: betas * 300), r"betas\.hdf5: expected z-scored betas .*got 300;"),
+        (betas_like(lambda betas: betas * 0), r"betas\.hdf5: expected z-scored betas .*got 0;"),
+        (rewrite("betas.hdf5", "wrong", [1]), r"betas\.hdf5: expected a dataset 'betas', got wrong"),
+        (cut("betas.hdf5"), r"betas\.hdf5: cannot open this HDF5 file"),
+        (
+            rewrite("betas.hdf5", "betas", {"shape": (30000, 15725), "dtype": "f4", "chunks": True}),
+            r"betas\.hdf5: expected 15724 voxels of subj01, got 15725",
+        ),
+        (
+            rewrite("betas.hdf5", "betas", {"shape": (27750, 15724), "dtype": "f4", "chunks": True}),
+            r"betas\.hdf5: expected 30000 trials of subj01, got 27750: this is the outdated release",
+        ),
+    ],
+)
+def test_bad_fmri_files_are_named(release, damage, message):
+    damage(release.root)
+    with pytest.raises(InputError, match=message) as error:
+        repack(release.root)
+    assert "\n" not in str(error.value)
+    assert not (release.root / "betas.h5").exists()
+
+
+def test_every_bad_tar_is_named(release):
+    for name in ("train/0.tar", "new_test/0.tar"):
+        cut(f"subj01/{name}")(release.root)
+    with pytest.raises(InputError, match=r"train/0\.tar: cannot read.*new_test/0\.tar: cannot read"):
+        repack(release.root)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=60), st.randoms(use_true_random=False))
+def test_trial_table_does_not_depend_on_the_order_of_the_tars(images, random):
+    rows = [behaviour_row(trial, image) for trial, image in enumerate(images)]
+    random.shuffle(rows)
+    table = trial_table(np.concatenate(rows), np.array(images), n_trials=len(images), source="x")
+    assert table["image"].tolist() == images
+    assert table["repetition"].tolist() == [images[:trial].count(image) for trial, image in enumerate(images)]
+
+
+@pytest.mark.parametrize("subject", N_TRIALS)
+def test_numbers_of_trials(subject):
+    for n_trials in (750, N_TRIALS[subject]):
+        check_n_trials(n_trials, subject, source="x")
+    for n_trials in (0, 749, N_TRIALS[subject] - 2250, N_TRIALS[subject] + 750):
+        with pytest.raises(InputError, match=f"x: expected {N_TRIALS[subject]} trials of {subject}"):
+            check_n_trials(n_trials, subject, source="x")
+
+
+def test_indices_of_any_integer_type_become_int64(tmp_path):
+    for dtype in (np.int32, np.uint32, np.float64):
+        write_indices(tmp_path / "indices.hdf5", subj03=draw_indices(0).astype(dtype))
+        indices = read_indices(tmp_path / "indices.hdf5", "subj03")
+        assert indices.dtype == np.int64
+        np.testing.assert_array_equal(indices, draw_indices(0))
+
+
+# ---- scripts
+
+
+def run_script(name, folder, *, input, output, params):
+    fake = SimpleNamespace(
+        input=SimpleNamespace(**input),
+        output=SimpleNamespace(**output),
+        params=SimpleNamespace(**params),
+        log=[str(folder / "log.txt")],
+        rule=name,
+        threads=1,
+    )
+    runpy.run_path(str(SCRIPTS / f"{name}.py"), init_globals={"snakemake": fake})
+
+
+def test_scripts(release, capsys):
+    root = release.root
+    write_pixels(root / "pixels.hdf5", {})
+    write_shared(root / "shared1000.npy")
+    run_script(
+        "repack_nsd_images",
+        root,
+        input={
+            "pixels": str(root / "pixels.hdf5"),
+            "indices": str(root / "indices.hdf5"),
+            "shared1000": str(root / "shared1000.npy"),
+        },
+        output={"images": str(root / "out" / "images.parquet")},
+        params={"subjects": ["subj01"]},
+    )
+    assert pd.read_parquet(root / "out" / "images.parquet")["shared1000"].sum() == 100
+    fmri = {
+        "input": {
+            "betas": str(root / "betas.hdf5"),
+            "indices": str(root / "indices.hdf5"),
+            "tars": str(root / "subj01"),
+        },
+        "output": {"betas": str(root / "out" / "betas.h5")},
+    }
+    run_script("repack_nsd_fmri", root, **fmri, params={"subject": "subj01"})
+    with h5py.File(root / "out" / "betas.h5") as file:
+        np.testing.assert_array_equal(file["betas"][:], release.betas)
+    with pytest.raises(SystemExit):
+        run_script("repack_nsd_fmri", root, **fmri, params={"subject": "subj02"})
+    assert capsys.readouterr().err.startswith("repack_nsd_fmri: ")

@@ -1,0 +1,68 @@
+"""Pooling heads: shapes, use of every channel, gradients, refused widths."""
+
+import pytest
+import torch
+from torch import nn
+
+from brain2image.config import ModelConfig
+from brain2image.errors import InputError
+from brain2image.models.pooling import POOLING_HEADS, TransformerLayer
+
+
+def _head(pooling="multitoken_vit", **options):
+    torch.manual_seed(0)
+    model = ModelConfig(pooling=pooling, hidden_size=32, n_tokens=3, **options)
+    return POOLING_HEADS[pooling](model, n_channels=6, n_features=16).eval()
+
+
+def test_registry_has_every_configured_head():
+    names = ModelConfig.model_fields["pooling"].annotation.__args__
+    assert set(POOLING_HEADS) == set(names)
+
+
+@pytest.mark.parametrize("pooling", POOLING_HEADS)
+def test_one_embedding_a_trial(pooling):
+    head = _head(pooling)
+    tokens = torch.randn(5, 6, 1, 200)
+    embeddings = head(tokens)
+    assert embeddings.shape == (5, 16)
+    torch.testing.assert_close(head(tokens[3:4]), embeddings[3:4], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", POOLING_HEADS)
+def test_every_channel_and_parameter_counts(pooling):
+    head = _head(pooling)
+    tokens = torch.randn(2, 6, 1, 200, requires_grad=True)
+    head(tokens).square().sum().backward()
+    assert (tokens.grad.abs().amax(dim=(0, 2, 3)) > 0).all()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in head.parameters())
+
+
+@pytest.mark.parametrize("pooling", POOLING_HEADS)
+def test_swapped_electrodes_are_told_apart(pooling):
+    head = _head(pooling)
+    tokens = torch.randn(2, 6, 1, 200)
+    assert not torch.allclose(head(tokens), head(tokens.flip(1)), atol=1e-4)
+
+
+def test_transformer_layer_against_pytorch():
+    reference = nn.TransformerEncoderLayer(200, 8, 800, activation="gelu", batch_first=True, norm_first=True)
+    layer = TransformerLayer(ModelConfig()).eval()
+    layer.load_state_dict(reference.eval().state_dict())
+    tokens = torch.randn(3, 9, 200)
+    expected = reference(tokens)
+    torch.testing.assert_close(layer(tokens), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer(tokens, n_outputs=4), expected[:, :4], rtol=1e-4, atol=1e-5)
+
+
+def test_tokens_of_multitoken_vit():
+    head = _head(alignment="multi_token")
+    tokens = head(torch.randn(5, 6, 1, 200))
+    assert tokens.shape == (5, 3, 16)
+    assert not torch.allclose(tokens[:, 0], tokens[:, 1])
+
+
+@pytest.mark.parametrize("pooling", ["attention", "multitoken_vit"])
+def test_heads_that_do_not_divide(pooling):
+    with pytest.raises(InputError, match=r"divisor of 200.*got 7"):
+        _head(pooling, n_heads=7)

@@ -1,0 +1,163 @@
+"""Promises of the project's own files: rules, scripts, environments, packaging."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+RULES = {
+    name: text
+    for file in sorted((ROOT / "rules").glob("*.smk"))
+    for name, text in re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)+)", file.read_text(), re.MULTILINE)
+}
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# The name that conda-forge gives to a package of the Python index.
+CONDA_NAMES = {
+    "lmdb": "python-lmdb",
+    "matplotlib": "matplotlib-base",
+    "mne": "mne-base",
+    "open_clip_torch": "open-clip-torch",
+    "torch": "pytorch",
+}
+# Packages that run the workflow itself, or only the command line, and no job.
+NOT_IN_JOBS = {"snakemake"}
+
+
+def directives(rule):
+    return re.findall(r"^    (\w+):", RULES[rule], re.MULTILINE)
+
+
+def test_rules_were_found():
+    assert len(RULES) > 20
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_is_complete(rule):
+    found = directives(rule)
+    assert {"output", "log", "benchmark", "conda", "resources", "params", "script"} <= set(found)
+    order = [
+        "input",
+        "output",
+        "log",
+        "benchmark",
+        "wildcard_constraints",
+        "conda",
+        "threads",
+        "resources",
+        "params",
+    ]
+    assert found == [name for name in [*order, "script"] if name in found]
+    assert "mem_mb=" in RULES[rule]
+    assert "runtime=" in RULES[rule]
+    assert f'code=code("{rule}")' in RULES[rule]
+    assert f'"../workflow/scripts/{rule}.py"' in RULES[rule]
+
+
+def test_every_script_has_its_rule():
+    assert {script.stem for script in SCRIPTS} == set(RULES)
+
+
+@pytest.mark.parametrize("rule", ["embed_images", "project_fmri", "train", "predict"])
+def test_rules_that_compute_on_a_gpu_ask_for_one(rule):
+    assert "gpu=1" in RULES[rule]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_are_thin(script):
+    text = script.read_text()
+    assert len(text.splitlines()) <= 40
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree)
+    assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.While) for node in ast.walk(tree))
+    assert "snakemake.config" not in text
+
+
+def test_the_snakefile_is_a_table_of_contents():
+    text = (ROOT / "Snakefile").read_text()
+    assert len(text.splitlines()) < 60
+    assert "def " not in text
+
+
+def requirements(entries):
+    """Name and version range of each requirement."""
+    return dict(re.fullmatch(r"([A-Za-z0-9_.-]+?)((?:[<>=!]=?.*)?)", entry).groups() for entry in entries)
+
+
+@pytest.mark.parametrize("env", ["data", "torch"])
+def test_conda_environments_have_the_ranges_of_pyproject(env):
+    content = yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text())["dependencies"]
+    entries = [entry for entry in content if isinstance(entry, str)]
+    pip = next((entry["pip"] for entry in content if isinstance(entry, dict)), [])
+    ours = requirements(PYPROJECT["project"]["dependencies"])
+    expected = {CONDA_NAMES.get(name, name): version for name, version in ours.items()}
+    expected |= {"python": PYPROJECT["project"]["requires-python"], "pip": ""}
+    for name, version in requirements(entries).items():
+        assert expected[name] == version, name
+    for name, version in requirements(pip).items():
+        assert ours[name] == version, name
+
+
+def test_every_dependency_is_in_an_environment():
+    text = (ROOT / "envs" / "data.yaml").read_text() + (ROOT / "envs" / "torch.yaml").read_text()
+    for name in set(requirements(PYPROJECT["project"]["dependencies"])) - NOT_IN_JOBS:
+        assert f"- {CONDA_NAMES.get(name, name)}>=" in text, name
+
+
+def test_the_lock_holds_every_dependency_and_no_host():
+    text = (ROOT / "requirements.lock").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    locked = {line.split("==")[0].lower().replace("_", "-") for line in lines}
+    project = PYPROJECT["project"]
+    wanted = requirements([*project["dependencies"], *sum(project["optional-dependencies"].values(), [])])
+    assert {name.lower().replace("_", "-") for name in wanted} <= locked
+    assert all(re.fullmatch(r"[\w.-]+==[\w.+]+(; .*)?", line) for line in lines)
+    assert "://" not in text
+
+
+def test_parsing_the_workflow_imports_nothing_heavy():
+    code = (
+        "import sys, brain2image.config, brain2image.errors, brain2image.fingerprint\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "mne", "open_clip", "pandas", "sklearn", "h5py"} & set(ast.literal_eval(loaded))
+    common = (ROOT / "rules" / "common.smk").read_text()
+    imports = set(re.findall(r"^(?:from|import) (brain2image[\w.]*)", common, re.MULTILINE))
+    assert imports == {"brain2image", "brain2image.config", "brain2image.errors", "brain2image.fingerprint"}
+
+
+def test_nothing_is_unpickled_without_an_allow_list():
+    for file in [*(ROOT / "src").rglob("*.py"), *SCRIPTS]:
+        text = file.read_text()
+        assert not re.search(r"pickle\.loads?\(|read_pickle|joblib\.load", text), file
+        assert len(re.findall(r"torch\.load\(", text)) == len(re.findall(r"weights_only=True", text)), file
+        assert "allow_pickle=True" not in text or "np.save(" in text, file
+
+
+# The floors of the house: a module imports only from its own floor and those below.
+FLOORS = [
+    {"errors", "units", "files", "unpickling", "jobs", "fingerprint", "config", "config_docs"},
+    {"things", "nsd", "mindeye2", "clip", "matching", "clustering", "splits", "lmdb_store", "predictions", "synthetic"},
+    {"models", "losses", "dataset"},
+    {"training", "optimisation"},
+    {"evaluation", "baselines", "figures"},
+    {"__main__"},
+]
+
+
+def test_no_module_imports_from_a_floor_above():
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    package = ROOT / "src" / "brain2image"
+    for file in package.rglob("*.py"):
+        room = file.relative_to(package).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        for name in re.findall(r"^\s*from brain2image\.(\w+)", file.read_text(), re.MULTILINE):
+            assert floor[name] <= floor[room], f"{file} imports {name} from a floor above"

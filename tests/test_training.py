@@ -1,0 +1,294 @@
+"""Training on a small planted signal: it learns, is reproducible, honest about its inputs, and quiet."""
+
+import json
+import logging
+import math
+import runpy
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from brain2image.config import RunConfig
+from brain2image.dataset import AlignmentDataset, pair_means
+from brain2image.errors import InputError
+from brain2image.files import write_trials
+from brain2image.lmdb_store import LMDBReader, write_lmdb
+from brain2image.models.alignment import AlignmentModel
+from brain2image.models.cbramod import CBraMod
+from brain2image.optimisation import parameter_groups, top1
+from brain2image.training import build_model, predict_pairs, train
+from brain2image.units import CBRAMOD_RMS
+
+SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
+N_CHANNELS, N_FEATURES = 8, 16
+SPLITS = {"train": 40, "val": 10, "test": 10}
+OUTPUTS = {
+    "model": "model.safetensors",
+    "config": "config.json",
+    "history": "history.csv",
+    "tensorboard": "tensorboard",
+}
+
+
+def _run(**blocks):
+    defaults = {
+        "model": {
+            "pooling": "flatten",
+            "pretrained": False,
+            "n_layers": 1,
+            "hidden_size": 64,
+            "n_tokens": 2,
+            "n_heads": 4,
+        },
+        "loss": {},
+        "training": {"epochs": 2, "batch_size": 16},
+    }
+    return RunConfig(**{name: block | blocks.get(name, {}) for name, block in defaults.items()})
+
+
+def _planted(folder, unit="uV", splits=SPLITS, shuffle_targets=False):
+    """EEG and fMRI that share four latents; the EEG is smooth in time."""
+    rng = np.random.default_rng(0)
+    n_pairs, scale = sum(splits.values()), {"uV": 10.0, "whitened": 1.0}[unit]
+    latents = rng.standard_normal((n_pairs, 4))
+    waves = np.cumsum(rng.standard_normal((4, N_CHANNELS, 200)), axis=2)
+    evoked = np.tensordot(latents, waves / waves.std(), axes=1)
+    image = np.repeat(np.arange(n_pairs), 3)
+    eeg = evoked[image] + rng.standard_normal((3 * n_pairs, N_CHANNELS, 200))
+    targets = 7 + 3 * latents @ rng.standard_normal((4, N_FEATURES))
+    targets = targets[image] + 0.3 * rng.standard_normal((3 * n_pairs, N_FEATURES))
+    if shuffle_targets:
+        first_test = 3 * (n_pairs - splits["test"])
+        targets[first_test:] = rng.permutation(targets[first_test:])
+    trials = pd.DataFrame({"image": image, "repetition": np.tile(np.arange(3), n_pairs), "session": 0})
+    channels = [f"E{number}" for number in range(N_CHANNELS)]
+    with h5py.File(folder / "eeg.h5", "w") as file:
+        file["eeg"] = (scale * eeg).astype(np.float32)
+        write_trials(file, trials, {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": channels})
+    with h5py.File(folder / "projection.h5", "w") as file:
+        file["embedding"] = targets.astype(np.float32)
+        write_trials(file, trials, {"checkpoint": "synthetic", "sha256": "0" * 64})
+    images = np.arange(n_pairs)
+    pairs = pd.DataFrame(
+        {
+            "things_image": images,
+            "nsd_image": images,
+            "similarity": 1.0,
+            "cluster": images % 3,
+            "split": np.repeat(list(splits), list(splits.values())),
+        }
+    )
+    pairs.to_parquet(folder / "pairs.parquet")
+    out = folder / "data.lmdb"
+    write_lmdb(out, eeg=folder / "eeg.h5", projection=folder / "projection.h5", pairs=pairs)
+    return out
+
+
+@pytest.fixture(scope="module")
+def lmdb(tmp_path_factory):
+    return _planted(tmp_path_factory.mktemp("planted"))
+
+
+def _train(lmdb, folder, run, cbramod=None):
+    outputs = {name: folder / file for name, file in OUTPUTS.items()}
+    train(lmdb, run=run, cbramod=cbramod, **outputs)
+    return outputs
+
+
+def test_planted_signal_is_found(lmdb, tmp_path, caplog):
+    run = _run(training={"epochs": 25, "learning_rate": 2e-3, "backbone_learning_rate": 5e-4})
+    with caplog.at_level(logging.INFO):
+        outputs = _train(lmdb, tmp_path / "run", run)
+    eeg, targets, _ = pair_means(lmdb, "test")
+    model = AlignmentModel.load(tmp_path / "run")
+    predictions = model.predict(eeg)
+    # chance is 0.1; P(5 or more hits of 10) by chance is 0.0016
+    assert top1(model.standardise(predictions), model.standardise(torch.from_numpy(targets))) >= 0.5
+    error = (predictions.numpy() - targets) ** 2
+    assert error.mean() < 0.7 * np.mean((targets - model.target_mean.numpy()) ** 2)
+    history = pd.read_csv(outputs["history"])
+    assert history["epoch"].tolist() == list(range(1, 26))
+    assert history["train_loss"].iloc[-1] < 0.5 * history["train_loss"].iloc[0]
+    assert json.loads(outputs["config"].read_text())["best_epoch"] == history["val_loss"].idxmin() + 1
+    assert [record.name for record in caplog.records] == ["brain2image.optimisation"] * 25
+
+
+def test_outputs(lmdb, tmp_path, capfd):
+    outputs = _train(lmdb, tmp_path / "run", _run())
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(OUTPUTS.values())
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+    config = json.loads(outputs["config"].read_text())
+    assert RunConfig(**{name: config[name] for name in ("model", "loss", "training")}) == _run()
+    assert config["eeg"]["unit"] == "uV"
+    assert config["eeg"]["scale"] == pytest.approx(0.01)
+    assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
+    weights, (_, targets, _) = load_file(outputs["model"]), pair_means(lmdb, "train")
+    np.testing.assert_allclose(weights["target_mean"], targets.mean(axis=0), rtol=1e-5)
+    assert weights["target_scale"].item() == pytest.approx((targets - targets.mean(axis=0)).std(), rel=1e-5)
+    history = pd.read_csv(outputs["history"])
+    terms = {
+        f"{part}_{term}" for part in ("train", "val") for term in ("loss", "mse", "info_nce", "prototype")
+    }
+    assert set(history) == {"epoch", "val_top1", "lr_backbone", "lr_head", *terms}
+    assert history["lr_head"].iloc[-1] == pytest.approx(0, abs=1e-9)
+    assert list(outputs["tensorboard"].glob("events.out.tfevents.*"))
+
+
+def test_same_seed_same_weights(lmdb, tmp_path):
+    runs = [
+        _train(lmdb, tmp_path / name, _run(training={"seed": seed}))
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    first, again, other = (load_file(run["model"]) for run in runs)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["alignment.value.weight"], other["alignment.value.weight"])
+    assert runs[0]["history"].read_text() == runs[1]["history"].read_text()
+
+
+def test_best_epoch_is_restored(lmdb, tmp_path):
+    """The saved weights score as the best epoch did, at a rate that overshoots."""
+    run = _run(training={"epochs": 6, "learning_rate": 0.03})
+    outputs = _train(lmdb, tmp_path / "run", run)
+    history = pd.read_csv(outputs["history"])
+    eeg, targets, _ = pair_means(lmdb, "val")
+    model = AlignmentModel.load(tmp_path / "run")
+    with torch.no_grad():
+        error = (model(torch.from_numpy(eeg)) - model.standardise(torch.from_numpy(targets))).square().mean()
+    assert error.item() == pytest.approx(history.loc[history["val_loss"].idxmin(), "val_mse"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model", [{}, {"pooling": "multitoken_vit", "alignment": "multi_token", "pooling_layers": 1}]
+)
+def test_targets_cannot_reach_predictions(tmp_path, model):
+    """Training on the same pairs but shuffled test targets gives bit-identical test predictions."""
+    predictions = []
+    for shuffle in (False, True):
+        folder = tmp_path / str(shuffle)
+        folder.mkdir()
+        data = _planted(folder, shuffle_targets=shuffle)
+        outputs = _train(data, folder / "run", _run(model=model))
+        predict_pairs(outputs["model"], data, out=folder / "predictions.npz")
+        predictions.append(np.load(folder / "predictions.npz"))
+    assert not np.array_equal(predictions[0]["targets"], predictions[1]["targets"])
+    np.testing.assert_array_equal(predictions[0]["predictions"], predictions[1]["predictions"])
+
+
+def test_predictions_file(lmdb, tmp_path):
+    outputs = _train(lmdb, tmp_path / "run", _run(training={"epochs": 1}))
+    predict_pairs(outputs["model"], lmdb, out=tmp_path / "predictions.npz")
+    content = np.load(tmp_path / "predictions.npz")
+    eeg, targets, pairs = pair_means(lmdb, "test")
+    np.testing.assert_array_equal(content["predictions"], AlignmentModel.load(tmp_path / "run").predict(eeg))
+    np.testing.assert_array_equal(content["targets"], targets)
+    for name in ("things_image", "nsd_image"):
+        assert content[name].dtype == np.int64
+        np.testing.assert_array_equal(content[name], pairs[name])
+    assert content["target_mean"].shape == (N_FEATURES,)
+    assert content["predictions"].dtype == np.float32
+
+
+def test_whitened_eeg_comes_into_the_range_of_cbramod(tmp_path):
+    data = _planted(tmp_path, unit="whitened")
+    model = build_model(LMDBReader(data), run=_run(), cbramod=None)
+    trials = AlignmentDataset(data, "train")
+    eeg = torch.stack([trials[number]["eeg"] for number in range(len(trials))])
+    assert (model.eeg_scale * eeg).square().mean().sqrt().item() == pytest.approx(CBRAMOD_RMS, rel=1e-4)
+
+
+def test_pretrained_weights_are_taken(lmdb, tmp_path):
+    torch.manual_seed(3)
+    torch.save(CBraMod().state_dict(), tmp_path / "weights.pth")
+    run = _run(model={"pretrained": True})
+    model = build_model(LMDBReader(lmdb), run=run, cbramod=tmp_path / "weights.pth")
+    published = torch.load(tmp_path / "weights.pth", weights_only=True)
+    assert all(torch.equal(value, published[name]) for name, value in model.backbone.state_dict().items())
+    with pytest.raises(InputError, match="expected CBraMod's weights, got none"):
+        build_model(LMDBReader(lmdb), run=run, cbramod=None)
+
+
+def test_parameter_groups_hold_every_parameter_once():
+    run = _run()
+    model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
+    groups = parameter_groups(model, run)
+    grouped = [parameter for group in groups for parameter in group["params"]]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert len(grouped) == len(trained)
+    assert {id(parameter) for parameter in grouped} == {id(parameter) for parameter in trained}
+    backbone = {id(parameter) for parameter in model.backbone.parameters()}
+    for group in groups:
+        is_backbone = group["name"] == "backbone"
+        training = run.training
+        assert group["lr"] == (training.backbone_learning_rate if is_backbone else training.learning_rate)
+        for parameter in group["params"]:
+            assert (id(parameter) in backbone) == is_backbone
+            assert (group["weight_decay"] > 0) == (parameter.ndim > 1)
+
+
+@pytest.mark.parametrize(("batch_size", "note"), [(7, None), (119, None), (500, "is reduced to all 120")])
+def test_awkward_batch_sizes(lmdb, tmp_path, caplog, batch_size, note):
+    """120 trials: the last batch of 7 would hold one row, as would that of 119."""
+    with caplog.at_level(logging.INFO):
+        outputs = _train(lmdb, tmp_path, _run(training={"epochs": 1, "batch_size": batch_size}))
+    assert math.isfinite(pd.read_csv(outputs["history"])["train_info_nce"][0])
+    assert (note in caplog.text) if note else ("reduced" not in caplog.text)
+
+
+def test_diverging_training_is_reported(lmdb, tmp_path):
+    run = _run(training={"epochs": 20, "learning_rate": 1e30, "gradient_clip": 1e30})
+    with pytest.raises(InputError, match=r"expected a finite loss, got (nan|inf) in epoch \d+; lower"):
+        _train(lmdb, tmp_path / "run", run)
+    assert not list((tmp_path / "run").iterdir())
+
+
+def _snakemake(folder, **fields):
+    return SimpleNamespace(rule="test", threads=1, log=[str(folder / "log.txt")], **fields)
+
+
+class _Input(dict):
+    """Snakemake's named files: attributes and get()."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_scripts(lmdb, tmp_path):
+    level, handlers = logging.root.level, logging.root.handlers[:]
+    data, run = lmdb.parent, tmp_path / "run"
+    params = json.loads(_run(training={"epochs": 1}).model_dump_json())
+    steps = {
+        "build_lmdb": {
+            "input": _Input(
+                eeg=data / "eeg.h5", projection=data / "projection.h5", pairs=data / "pairs.parquet"
+            ),
+            "output": _Input(lmdb=tmp_path / "data.lmdb"),
+        },
+        "train": {
+            "input": _Input(lmdb=tmp_path / "data.lmdb"),
+            "params": SimpleNamespace(**params),
+            "output": _Input({name: run / file for name, file in OUTPUTS.items()}),
+        },
+        "predict": {
+            "input": _Input(
+                lmdb=tmp_path / "data.lmdb", model=run / OUTPUTS["model"], config=run / OUTPUTS["config"]
+            ),
+            "output": _Input(predictions=run / "predictions.npz"),
+        },
+    }
+    try:
+        for name, fields in steps.items():
+            fake = _snakemake(tmp_path, **fields)
+            runpy.run_path(str(SCRIPTS / f"{name}.py"), init_globals={"snakemake": fake})
+    finally:
+        logging.captureWarnings(False)
+        logging.basicConfig(level=level, handlers=handlers, force=True)
+    assert np.load(run / "predictions.npz")["predictions"].shape == (SPLITS["test"], N_FEATURES)
+    assert "lightning" not in (tmp_path / "log.txt").read_text().lower()
+    assert sys.modules.get("snakemake.script") is None

@@ -1,0 +1,275 @@
+"""The real Snakefile on the smallest run: every rule, the files it promises, and what a change makes stale."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from brain2image.files import read_json, read_trials
+
+ROOT = Path(__file__).parents[1]
+PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"]
+PAIR = "sub-01_subj01"
+
+# Jobs downstream of a stage, by what is computed again.
+SCORES = Counter(evaluate=4, summarise=1, plot_retrieval=1)
+LMDB = (
+    Counter(build_lmdb=1, train=2, predict=2, fit_ridge=1, predict_ceiling=1, plot_training=1, plot_gallery=3)
+    + SCORES
+)
+CLUSTERS = Counter(cluster_pairs=1, plot_pairs=1, plot_clusters=1) + LMDB
+SPLITS = Counter(split_pairs=1) + CLUSTERS
+MATCHES = Counter(match_images=1) + SPLITS
+EMBEDDINGS = Counter(embed_images=2) + MATCHES
+RUN = Counter(train=1, predict=1, plot_training=1, plot_gallery=1, evaluate=1, summarise=1, plot_retrieval=1)
+RUNS = Counter(train=2, predict=2, plot_training=1, plot_gallery=2, evaluate=2, summarise=1, plot_retrieval=1)
+FIGURES = Counter(plot_pairs=1, plot_clusters=1, plot_training=1, plot_retrieval=1, plot_gallery=3)
+
+CONFIG_CHANGES = [
+    ("eeg.highpass", 0.5, Counter(repack_things_eeg=1) + LMDB),
+    ("clip.batch_size", 32, EMBEDDINGS),
+    ("matching.top_k", 39, MATCHES),
+    ("matching.include_things_test", True, MATCHES),
+    ("split.seed", 1, SPLITS),
+    ("clustering.n_clusters", 3, CLUSTERS),
+    ("model.hidden_size", 24, RUNS),
+    ("runs.flatten.model.hidden_size", 24, RUN),
+    ("loss.temperature", 0.1, RUNS),
+    ("training.epochs", 3, RUNS),
+    ("evaluation.n_permutations", 200, SCORES),
+]
+
+CODE_CHANGES = [
+    ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1) + LMDB),
+    ("src/brain2image/clip.py", EMBEDDINGS),
+    ("src/brain2image/splits.py", SPLITS),
+    ("src/brain2image/clustering.py", CLUSTERS),
+    ("src/brain2image/lmdb_store.py", LMDB),
+    ("src/brain2image/losses.py", RUNS),
+    ("src/brain2image/models/pooling.py", RUNS),
+    (
+        "src/brain2image/baselines.py",
+        Counter(fit_ridge=1, evaluate=1, summarise=1, plot_retrieval=1, plot_gallery=1),
+    ),
+    ("src/brain2image/figures.py", FIGURES),
+    ("workflow/scripts/match_images.py", MATCHES),
+    ("workflow/scripts/split_pairs.py", SPLITS),
+    ("workflow/scripts/extract_ridge.py", Counter(extract_ridge=1, project_fmri=1) + LMDB),
+    ("workflow/scripts/project_fmri.py", Counter(project_fmri=1) + LMDB),
+    ("workflow/scripts/train.py", RUNS),
+    ("workflow/scripts/evaluate.py", SCORES),
+    ("workflow/scripts/plot_gallery.py", Counter(plot_gallery=3)),
+]
+
+
+def snakemake(folder, *arguments, config="tests/tiny.yaml"):
+    """Run Snakemake in a checkout, on that checkout's own package."""
+    command = [sys.executable, "-m", "snakemake", "--configfile", config, "--cores", "2", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def planned_jobs(folder, **options):
+    """Number of jobs of each rule that a dry run lists."""
+    result = snakemake(folder, "--dry-run", **options)
+    assert result.returncode == 0, result.stderr
+    table = re.search(
+        r"^Job stats:\njob +count\n-+ +-+\n(.*?)^total",
+        result.stderr + result.stdout,
+        re.DOTALL | re.MULTILINE,
+    )
+    if table is None:
+        assert "Nothing to be done" in result.stderr + result.stdout
+        return Counter()
+    return Counter(
+        {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table[1], re.MULTILINE)}
+    ) - Counter("all".split())
+
+
+def copy_checkout(target):
+    for part in PARTS:
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, target / part)
+    return target
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A checkout after its tiny run."""
+    folder = copy_checkout(tmp_path_factory.mktemp("checkout") / "repository")
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return folder
+
+
+def test_every_rule_ran(finished):
+    rules = re.findall(
+        r"^rule (\w+):",
+        "".join(file.read_text() for file in (finished / "rules").glob("*.smk")),
+        re.MULTILINE,
+    )
+    logs = {path.stem for path in (finished / "results/logs").glob("*")}
+    assert set(rules) == logs
+
+
+def test_the_files_hold_what_the_design_promises(finished):
+    results = finished / "results"
+    things = pd.read_parquet(results / "things/images.parquet")
+    assert list(things) == ["image", "path", "concept", "partition"]
+    nsd = pd.read_parquet(results / "nsd/images.parquet")
+    assert list(nsd) == ["image", "row", "shared1000"]
+    with h5py.File(results / "things/sub-01/eeg.h5") as file:
+        n_trials = len(file["eeg"])
+        assert file["eeg"].shape == (n_trials, 63, 200)
+        assert file["eeg"].dtype == np.float32
+        assert (file.attrs["unit"], file.attrs["sfreq"], file.attrs["t0"]) == ("uV", 200, 0)
+        trials = read_trials(file)
+        assert list(trials) == ["image", "repetition", "session", "onset"]
+        assert len(trials) == n_trials
+        assert trials["image"].nunique() == len(things)
+    for dataset, table in (("things", things), ("nsd", nsd)):
+        assert len(np.load(results / f"clip/{dataset}.npy")) == len(table)
+    with (
+        h5py.File(results / "nsd/subj01/betas.h5") as betas,
+        h5py.File(results / "projection/subj01.h5") as projection,
+    ):
+        assert betas["betas"].shape == (750, 64)
+        assert projection["embedding"].shape == (750, 32)
+        assert len(projection.attrs["sha256"]) == 64
+        pd.testing.assert_frame_equal(read_trials(betas), read_trials(projection))
+    assert (results / f"lmdb/{PAIR}.lmdb").is_file()
+    for run in ("multitoken_vit", "flatten"):
+        names = {path.name for path in (results / "runs" / PAIR / run).iterdir()}
+        assert names == {
+            "model.safetensors",
+            "config.json",
+            "history.csv",
+            "tensorboard",
+            "predictions.npz",
+            "metrics.json",
+        }
+        assert list((results / "runs" / PAIR / run / "tensorboard").rglob("events.out.tfevents*"))
+    summary = pd.read_csv(results / "summary.csv")
+    assert set(summary["run"]) == {"multitoken_vit", "flatten", "ridge", "ceiling"}
+    assert len(summary) == 4 * 6
+
+
+def test_pairs_hold_their_promises(finished):
+    results = finished / "results"
+    pairs = pd.read_parquet(results / f"pairs/{PAIR}.parquet")
+    assert list(pairs) == ["things_image", "nsd_image", "similarity", "cluster", "split"]
+    assert len(pairs) == 40
+    assert pairs["things_image"].is_unique
+    assert pairs["nsd_image"].is_unique
+    assert pairs["similarity"].is_monotonic_decreasing
+    concepts = pd.read_parquet(results / "things/images.parquet").set_index("image")["concept"]
+    splits_of_concept = pairs["split"].groupby(concepts[pairs["things_image"]].to_numpy()).nunique()
+    assert splits_of_concept.max() == 1
+
+
+def test_matched_pictures_show_similar_latents(finished):
+    latents = np.load(finished / "results/simulated/latents.npz")
+    pairs = pd.read_parquet(finished / f"results/pairs/{PAIR}.parquet")
+    rows = {image: row for row, image in enumerate(latents["nsd_images"])}
+    things = unit(latents["things"][pairs["things_image"]])
+    nsd = unit(latents["nsd"][[rows[image] for image in pairs["nsd_image"]]])
+    matched, random = np.sum(things * nsd, axis=1), things @ nsd.T
+    assert np.median(matched) > np.median(random) + 0.3
+    assert np.median(matched) > np.quantile(random, 0.75)
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_the_ceiling_knows_the_answer(finished):
+    scores = read_json(finished / f"results/runs/{PAIR}/ceiling/metrics.json")["scores"]
+    assert scores["cosine"]["p"] < 0.05
+
+
+def test_a_second_run_does_nothing(finished):
+    assert planned_jobs(finished) == Counter()
+
+
+def changed_config(folder, key, value):
+    """Name of a config file that differs from the tiny one in one key."""
+    content = yaml.safe_load((folder / "tests/tiny.yaml").read_text())
+    *parents, name = key.split(".")
+    block = content
+    for parent in parents:
+        block = block.setdefault(parent, {})
+    block[name] = value
+    path = folder / f"{key}.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path.name
+
+
+def test_a_config_change_reruns_exactly_the_stages_that_use_it(finished):
+    def plan(change):
+        key, value, _ = change
+        return planned_jobs(finished, config=changed_config(finished, key, value))
+
+    with ThreadPoolExecutor(2) as threads:
+        for (key, _, expected), planned in zip(
+            CONFIG_CHANGES, threads.map(plan, CONFIG_CHANGES), strict=True
+        ):
+            assert planned == expected, key
+
+
+@pytest.mark.parametrize(("file", "expected"), CODE_CHANGES, ids=[file for file, _ in CODE_CHANGES])
+def test_a_code_change_reruns_exactly_the_stages_that_run_it(finished, file, expected):
+    path = finished / file
+    original = path.read_text()
+    try:
+        path.write_text(original + "\nCHANGED = True\n")
+        assert planned_jobs(finished) == expected
+    finally:
+        path.write_text(original)
+
+
+def test_what_does_not_matter_reruns_nothing(finished, tmp_path):
+    """Comments, touched and moved files, spelling of the config."""
+    for file in [
+        *finished.rglob("src/**/*.py"),
+        *finished.rglob("workflow/scripts/*.py"),
+        *finished.rglob("rules/*.smk"),
+    ]:
+        file.write_text(file.read_text() + "\n# a comment\n")
+        os.utime(file)
+    content = yaml.safe_load((finished / "tests/tiny.yaml").read_text())
+    content["simulate"]["eeg_snr"] = 1
+    shuffled = {key: content[key] for key in sorted(content)}
+    (finished / "shuffled.yaml").write_text(yaml.safe_dump(shuffled))
+    assert planned_jobs(finished, config="shuffled.yaml") == Counter()
+    moved = tmp_path / "moved"
+    shutil.copytree(finished, moved)  # copy2 keeps modification times, as a move would
+    assert planned_jobs(moved) == Counter()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"clip": {"modle": "x"}}, "unknown key 'clip.modle'; did you mean 'model'"),
+        ({"training": {"epochs": "many"}}, "training.epochs: expected integer, got 'many'"),
+        ({"data": {"things_images": "nowhere"}}, "nowhere/training_images: no such file or folder. Download"),
+    ],
+)
+def test_a_bad_config_stops_before_any_job(tmp_path, config, message):
+    folder = copy_checkout(tmp_path)
+    (folder / "bad.yaml").write_text(yaml.safe_dump(config))
+    result = snakemake(folder, config="bad.yaml")
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Execute" not in result.stderr
+    assert not (folder / "results").exists()

@@ -1,0 +1,7 @@
+"""Write CBraMod weights of the published names and shapes, randomly initialised."""
+
+from brain2image.jobs import job
+from brain2image.synthetic.cbramod import simulate_cbramod
+
+with job(snakemake):
+    simulate_cbramod(seed=snakemake.params.seed, weights=snakemake.output.weights)

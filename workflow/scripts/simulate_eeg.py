@@ -1,0 +1,12 @@
+"""Simulate the eight raw EEG recordings of one THINGS-EEG2 subject."""
+
+from brain2image.jobs import job
+from brain2image.synthetic.recordings import simulate_eeg
+
+with job(snakemake):
+    simulate_eeg(
+        snakemake.params.simulate,
+        snakemake.params.subject,
+        latents=snakemake.input.latents,
+        sessions=snakemake.output.sessions,
+    )
