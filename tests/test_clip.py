@@ -53,7 +53,7 @@ def test_a_wrong_model_is_named(model, weights, message):
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(weights, images):
-    with pytest.raises(InputError, match="ViT-S-32 with weights .* cannot be loaded"):
+    with pytest.raises(InputError, match=r"ViT-S-32 with weights .* cannot be loaded"):
         embed_images(images, model="ViT-S-32", weights=weights, batch_size=2, n_threads=1)
 
 
@@ -62,5 +62,5 @@ def test_an_unreadable_picture_stops_with_its_error(weights, images):
         yield images[0]
         raise InputError("cat_01b.jpg: cannot be read")
 
-    with pytest.raises(InputError, match="cat_01b.jpg"):
+    with pytest.raises(InputError, match=r"cat_01b\.jpg"):
         embed_images(pictures(), model=MODEL, weights=weights, batch_size=1, n_threads=1)

@@ -43,6 +43,13 @@ def test_a_perfect_predictor_scores_all(targets):
     assert all(score["p"] == pytest.approx(1 / 201) for score in scores.values())
 
 
+def test_a_predictor_of_the_training_mean_finds_nothing(targets):
+    scores = evaluate(content(np.zeros_like(targets), targets), n_permutations=100, seed=0)["scores"]
+    assert (scores["top1"]["value"], scores["cosine"]["value"]) == (0, 0)
+    assert scores["mse"]["value"] == scores["mse"]["chance"]
+    assert min(score["p"] for score in scores.values()) == 1
+
+
 def test_a_constant_predictor_is_no_better_than_chance(targets):
     constant = np.ones_like(targets)
     scores = evaluate(content(constant, targets), n_permutations=200, seed=0)["scores"]

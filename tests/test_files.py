@@ -68,7 +68,7 @@ def test_sha256_of_known_bytes(tmp_path):
 
 def test_volts_taken_for_microvolts_are_noticed():
     check_rms(12.0, "uV", source="eeg")
-    with pytest.raises(InputError, match="expected EEG in uV .* got 1.2e-05"):
+    with pytest.raises(InputError, match=r"expected EEG in uV .* got 1\.2e-05"):
         check_rms(1.2e-5, "uV", source="eeg")
 
 

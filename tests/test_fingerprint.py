@@ -13,9 +13,18 @@ from brain2image.middle import compute
 
 compute()
 '''
+MIDDLE = '''"""Doc."""
+
+
+def compute():
+    """Doc."""
+    from brain2image import lower  # inside a function
+
+    return lower.LIMIT
+'''
 MODULES = {
     "__init__.py": "",
-    "middle.py": '"""Doc."""\n\n\ndef compute():\n    """Doc."""\n    from brain2image import lower  # inside a function\n\n    return lower.LIMIT\n',
+    "middle.py": MIDDLE,
     "lower.py": "LIMIT = 1\n",
     "unused.py": "OTHER = 1\n",
     "rooms/__init__.py": "",

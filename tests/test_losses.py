@@ -109,7 +109,8 @@ def test_no_term_is_inert_at_the_start(pooling):
     torch.manual_seed(0)
     block = ModelConfig(pooling=pooling, n_layers=2, hidden_size=64)
     model = AlignmentModel(block, n_channels=16, n_features=64).eval()
-    eeg, targets, loss = 0.2 * torch.randn(32, 16, 200), torch.randn(32, 64), LossConfig()
+    eeg = torch.randn(32, 16, 200).cumsum(dim=2)  # smooth in time, as EEG is
+    eeg, targets, loss = 0.2 * eeg / eeg.std(), torch.randn(32, 64), LossConfig()
     terms = loss_terms(model(eeg), targets, torch.arange(32), torch.arange(32) % 5, loss=loss)
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     norms = {}

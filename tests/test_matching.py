@@ -88,7 +88,7 @@ def tables(rng):
 
 
 def test_only_seen_and_wanted_pictures_are_matched(tables):
-    things, nsd, things_embeddings, nsd_embeddings = tables
+    *_, things_embeddings, nsd_embeddings = tables
     nsd_embeddings[3] = things_embeddings[7]  # a perfect match in the THINGS test partition
     options = {"seen": np.array([9, 41, 78]), "top_k": 3}
     pairs = match_images(*tables, **options, include_things_test=False)

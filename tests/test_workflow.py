@@ -1,4 +1,4 @@
-"""The real Snakefile on the smallest run: every rule, the files it promises, and what a change makes stale."""
+"""The real Snakefile on the smallest run: every rule, the promised files, and what a change makes stale."""
 
 import os
 import re
@@ -93,7 +93,7 @@ def planned_jobs(folder, **options):
         return Counter()
     return Counter(
         {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table[1], re.MULTILINE)}
-    ) - Counter("all".split())
+    ) - Counter(["all"])
 
 
 def copy_checkout(target):

@@ -6,25 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from brain2image.config_docs import write_config_docs
 from brain2image.errors import InputError
 
-# Column heading and number format of each metric.
+# Column heading, factor and number format of each metric.
 METRICS = {
-    "top1": ("top-1 %", "{:.1%}"),
-    "top5": ("top-5 %", "{:.1%}"),
-    "top10": ("top-10 %", "{:.1%}"),
-    "median_rank": ("median rank", "{:.1f}"),
-    "mse": ("MSE", "{:.3g}"),
-    "cosine": ("cosine", "{:.3f}"),
+    "top1": ("top-1 %", 100, "{:.1f}"),
+    "top5": ("top-5 %", 100, "{:.1f}"),
+    "top10": ("top-10 %", 100, "{:.1f}"),
+    "median_rank": ("median rank", 1, "{:.1f}"),
+    "mse": ("MSE", 1, "{:.3f}"),
+    "cosine": ("cosine", 1, "{:.3f}"),
 }
 
 
 def summary_table(summary: pd.DataFrame, pair: str) -> Table:
-    """The scores of one pair of brains: a row a run, then chance; ``*`` marks p < 0.01 by permutation.
+    """The scores of one pair of brains, a row a run: ``score (chance)``.
 
     Parameters
     ----------
@@ -33,23 +34,21 @@ def summary_table(summary: pd.DataFrame, pair: str) -> Table:
     """
     rows = summary[summary["pair"] == pair].set_index(["run", "metric"])
     table = Table(
-        title=f"{pair}: {rows['n_test'].iloc[0]} test pictures", caption="* p < 0.01 by permutation"
+        title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance)",
+        caption="* better than chance, p < 0.01 by permutation",
+        box=SIMPLE_HEAD,
     )
-    table.add_column("")
-    for heading, _ in METRICS.values():
+    table.add_column("run", no_wrap=True)
+    for heading, _, _ in METRICS.values():
         table.add_column(heading, justify="right")
-    runs = list(dict.fromkeys(rows.index.get_level_values("run")))
-    for run in runs:
-        scores = [rows.loc[(run, metric)] for metric in METRICS]
-        table.add_row(
-            run, *(_cell(score, style) for score, (_, style) in zip(scores, METRICS.values(), strict=True))
-        )
+    for run in dict.fromkeys(rows.index.get_level_values("run")):
+        table.add_row(run, *(_cell(rows.loc[(run, metric)], *METRICS[metric][1:]) for metric in METRICS))
     return table
 
 
-def _cell(score: pd.Series, style: str) -> str:
+def _cell(score: pd.Series, factor: float, style: str) -> str:
     mark = "*" if score["p"] < 0.01 else " "
-    return f"{style.format(score['value'])}{mark} ({style.format(score['chance'])})"
+    return f"{style.format(factor * score['value'])}{mark} ({style.format(factor * score['chance'])})"
 
 
 def print_summary(options: argparse.Namespace) -> None:
@@ -58,7 +57,7 @@ def print_summary(options: argparse.Namespace) -> None:
         content = pd.read_csv(options.file)
     except FileNotFoundError:
         raise InputError(f"{options.file}: no such file; run the workflow first") from None
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 118)
     for pair in dict.fromkeys(content["pair"]):
         console.print(summary_table(content, pair))
 

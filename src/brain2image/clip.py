@@ -20,7 +20,8 @@ def embed_images(
 ) -> np.ndarray:
     """Projected image features of an open_clip model, not normalised, on a GPU where there is one.
 
-    While the model computes a batch, threads prepare the next one (resize, crop, normalise as the model asks).
+    While the model computes a batch, threads prepare the next one, with the resizing,
+    cropping and normalisation that the model was trained with.
 
     Parameters
     ----------

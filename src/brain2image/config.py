@@ -319,7 +319,8 @@ def _explain(problem: Mapping[str, Any], section: type[Section], prefix: str) ->
 def _unknown_key(location: str, section: type[Section]) -> str:
     key = location.rpartition(".")[2]
     nearest = difflib.get_close_matches(key, section.model_fields, n=1, cutoff=0.0)
-    return f"config: unknown key {location!r}; did you mean {nearest[0]!r}? Valid keys here: {', '.join(section.model_fields)}"
+    valid = ", ".join(section.model_fields)
+    return f"config: unknown key {location!r}; did you mean {nearest[0]!r}? Valid keys here: {valid}"
 
 
 def _section_of(section: type[Section], field: str) -> type[Section]:

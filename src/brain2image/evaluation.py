@@ -8,7 +8,6 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from brain2image.errors import InputError
-from brain2image.matching import unit_rows
 from brain2image.predictions import Predictions
 
 TOP_K = (1, 5, 10)
@@ -16,8 +15,19 @@ SMALLER_IS_BETTER = {"median_rank", "mse"}
 
 
 def similarity_matrix(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Cosine of each prediction (row) with each target (column), (n_pairs, n_pairs) float32."""
-    return unit_rows(predictions) @ unit_rows(targets).T
+    """Cosine of each prediction with each target; 0 where one of them is a zero vector.
+
+    Parameters
+    ----------
+    predictions, targets : (n_pairs, n_features) float32.
+
+    Returns
+    -------
+    (n_pairs, n_pairs) float32, a row a prediction.
+    """
+    products = predictions @ targets.T
+    lengths = np.outer(np.linalg.norm(predictions, axis=1), np.linalg.norm(targets, axis=1))
+    return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
 
 
 def ranks(similarity: np.ndarray) -> np.ndarray:
@@ -65,7 +75,7 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
 
     Embeddings are centred on the mean target of the training pairs, which knows nothing of the test pairs.
     The null hypothesis of the p-values is that predictions and targets are paired at random: targets are
-    shuffled ``n_permutations`` times, ``p = (1 + number of shuffles at least as good) / (1 + n_permutations)``.
+    shuffled ``n_permutations`` times, ``p = (1 + shuffles at least as good) / (1 + n_permutations)``.
 
     Parameters
     ----------
@@ -140,7 +150,7 @@ def _chance(targets: np.ndarray, similarity: np.ndarray) -> dict[str, float]:
 
 def _p_value(name: str, value: float, shuffled: pd.Series) -> float:
     sign = -1 if name in SMALLER_IS_BETTER else 1
-    # A shuffle that gives the same numbers in another order counts as equal, whatever the rounding of their sum.
+    # A shuffle that gives the same numbers in another order is equal, whatever the rounding of their sum.
     as_good = sign * shuffled >= sign * value - 1e-9 * max(1, abs(value))
     return float((1 + as_good.sum()) / (1 + len(shuffled)))
 

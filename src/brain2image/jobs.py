@@ -14,7 +14,7 @@ logger = logging.getLogger("brain2image")
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[logging.Logger]:
-    """Log into the rule's ``log:`` file; end on an InputError with its one line, on a defect with a traceback.
+    """Log into the rule's ``log:`` file; end on an InputError with one line, on a defect with a traceback.
 
     Parameters
     ----------

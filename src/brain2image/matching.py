@@ -75,7 +75,7 @@ def match_one_to_one(a: np.ndarray, b: np.ndarray, *, top_k: int) -> tuple[np.nd
         pool = _best_candidates(a[rows], b[columns], n_candidates=CANDIDATES_PER_PAIR * wanted)
         new = _take_greedily(*pool, wanted)
         found += [(rows[i], columns[j], similarity) for i, j, similarity in new]
-        # What is left of the matrix lies wholly below this pool, so the next pass goes on where this one ended.
+        # What is left of the matrix lies below this pool: the next pass goes on where this one ended.
         rows = np.setdiff1d(rows, [i for i, _, _ in found])
         columns = np.setdiff1d(columns, [j for _, j, _ in found])
     pairs = np.array([(i, j) for i, j, _ in found], dtype=np.int64)

@@ -28,8 +28,8 @@ def check_rms(rms: float, unit: str, *, source: str) -> None:
     low, high = RMS_RANGES[unit]
     if not low <= rms <= high:
         raise InputError(
-            f"{source}: expected EEG in {unit} with a root mean square of {low:g} to {high:g}, got {rms:.3g}; "
-            "check the unit of the file (volts taken for microvolts?) and for flat or broken channels"
+            f"{source}: expected EEG in {unit} with a root mean square of {low:g} to {high:g}, "
+            f"got {rms:.3g}; check the unit of the file (volts taken for microvolts?) and for broken channels"
         )
 
 

@@ -1,4 +1,4 @@
-"""Predict the test pairs' fMRI embeddings from the true latents of the THINGS pictures (synthetic data only)."""
+"""Predict the test pairs' fMRI embeddings from the true latents of the THINGS pictures."""
 
 import numpy as np
 

@@ -15,6 +15,7 @@ from brain2image.files import read_json
 from brain2image.models.cbramod import N_PATCH_TIMES, CBraMod, drop_heads
 from brain2image.models.pooling import POOLING_HEADS, check_heads, linear
 
+OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
 PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict
 
 
@@ -39,7 +40,7 @@ class AlignmentModule(nn.Module):
             self.query = linear(n_features, n_features)
             self.key = linear(n_features, n_features)
         self.value = linear(n_features, n_features)
-        self.output = linear(n_features, n_features)
+        self.output = linear(n_features, n_features, gain=OUTPUT_GAIN)
 
     def forward(self, query: Tensor, tokens: Tensor) -> Tensor:
         """Align.
