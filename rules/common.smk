@@ -33,11 +33,13 @@ wildcard_constraints:
     dataset="things|nsd",
 
 
-NSD_SUBJECTS = sorted({PAIR.fullmatch(pair)[2] for pair in cfg.pairs})
+# Sorted, so that the order of keys and lists in the config makes nothing stale.
+PAIRS = sorted(cfg.pairs)
+NSD_SUBJECTS = sorted({PAIR.fullmatch(pair)[2] for pair in PAIRS})
+RUNS = {name: cfg.run(name) for name in sorted(cfg.runs)}
 
-RUNS = {name: cfg.run(name) for name in cfg.runs}
 # Everything that is evaluated: the runs, the ridge baseline and, where it is known, the ceiling.
-PREDICTORS = [*cfg.runs, "ridge", *(["ceiling"] if cfg.simulate else [])]
+PREDICTORS = [*RUNS, "ridge", *(["ceiling"] if cfg.simulate else [])]
 
 DOWNLOADS = {
     "things_images": "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf",
@@ -75,7 +77,7 @@ def weights_file(key):
 
     def find(wildcards):
         path = pattern.format(**wildcards)
-        is_tag = key == "clip" and not Path(path).suffix
+        is_tag = key == "clip" and "/" not in path and not Path(path).suffix
         if is_tag:
             return []
         if not Path(path).exists() and not cfg.simulate:
@@ -113,6 +115,6 @@ def all_figures():
         "clusters",
         "training",
         "retrieval",
-        *(f"gallery_{run}" for run in [*cfg.runs, "ridge"]),
+        *(f"gallery_{run}" for run in [*RUNS, "ridge"]),
     ]
-    return expand("<results>/figures/{pair}/{name}.svg", pair=cfg.pairs, name=names)
+    return expand("<results>/figures/{pair}/{name}.svg", pair=PAIRS, name=names)

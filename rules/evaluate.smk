@@ -45,7 +45,7 @@ rule evaluate:
 
 rule summarise:
     input:
-        metrics=expand("<results>/runs/{pair}/{run}/metrics.json", pair=cfg.pairs, run=PREDICTORS),
+        metrics=expand("<results>/runs/{pair}/{run}/metrics.json", pair=PAIRS, run=PREDICTORS),
     output:
         summary=report(
             "<results>/summary.csv",
@@ -64,6 +64,6 @@ rule summarise:
         runtime=10,
     params:
         code=code("summarise"),
-        predictors=[[pair, run] for pair in cfg.pairs for run in PREDICTORS],
+        predictors=[[pair, run] for pair in PAIRS for run in PREDICTORS],
     script:
         "../workflow/scripts/summarise.py"

@@ -60,7 +60,7 @@ rule plot_clusters:
 
 rule plot_training:
     input:
-        histories=lambda wildcards: expand(rules.train.output.history, run=cfg.runs, **wildcards),
+        histories=lambda wildcards: expand(rules.train.output.history, run=RUNS, **wildcards),
     output:
         figure=report(
             "<results>/figures/{sub}_{subj}/training.svg",
@@ -79,7 +79,7 @@ rule plot_training:
         runtime=10,
     params:
         code=code("plot_training"),
-        runs=list(cfg.runs),
+        runs=list(RUNS),
     script:
         "../workflow/scripts/plot_training.py"
 

@@ -46,10 +46,8 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
         arrays = {"eeg": (eeg_file["eeg"], eeg_index), "fmri": (fmri_file["embedding"], fmri_index)}
         meta = _meta(eeg_file, fmri_file, pairs)
         tables = {"pairs": pairs, "eeg": eeg_index, "fmri": fmri_index}
-        with atomic_path(out) as scratch:
-            environment = lmdb.open(
-                str(scratch), subdir=False, lock=False, map_size=_map_size(arrays, tables)
-            )
+        options = {"subdir": False, "lock": False, "map_size": _map_size(arrays, tables)}
+        with atomic_path(out) as scratch, lmdb.open(str(scratch), **options) as environment:
             with environment.begin(write=True) as transaction:
                 transaction.put(b"meta", json.dumps(meta).encode())
                 for name, table in tables.items():
@@ -58,7 +56,6 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
                     )
             for name, (data, index) in arrays.items():
                 _put_rows(environment, name, data, np.unique(index["row"]))
-            environment.close()
 
 
 def _index(trials: pd.DataFrame, pairs: pd.DataFrame, *, image: str, source: str | Path) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from brain2image.models.cbramod import N_PATCH_TIMES
 
 
 def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:
-    """A linear layer whose outputs are ``gain`` times as large as its inputs at the start, in root mean square.
+    """A linear layer whose outputs are at first ``gain`` times as large as its inputs (root mean square).
 
     PyTorch's own weights make them 0.6 times as large. After five layers the model's outputs would be tiny,
     and InfoNCE's gradient, which goes as one over their length, would drown the mean squared error's.
