@@ -21,7 +21,16 @@ rule simulate_images:
         runtime=10,
     params:
         code=code("simulate_images"),
-        simulate=cfg.simulate.model_dump(),
+        simulate=cfg.simulate.model_dump(
+            include={
+                "n_concepts",
+                "images_per_concept",
+                "n_test_concepts",
+                "n_nsd_sessions",
+                "n_latents",
+                "seed",
+            }
+        ),
         subjects=NSD_SUBJECTS,
     script:
         "../workflow/scripts/simulate_images.py"
@@ -48,7 +57,9 @@ rule simulate_eeg:
         runtime=10,
     params:
         code=code("simulate_eeg"),
-        simulate=cfg.simulate.model_dump(),
+        simulate=cfg.simulate.model_dump(
+            include={"n_concepts", "images_per_concept", "n_test_concepts", "n_latents", "eeg_snr", "seed"}
+        ),
         subject="{sub}",
     script:
         "../workflow/scripts/simulate_eeg.py"
@@ -75,7 +86,7 @@ rule simulate_fmri:
         runtime=10,
     params:
         code=code("simulate_fmri"),
-        simulate=cfg.simulate.model_dump(),
+        simulate=cfg.simulate.model_dump(include={"n_voxels", "n_latents", "n_features", "seed"}),
         subject="{subj}",
     script:
         "../workflow/scripts/simulate_fmri.py"
@@ -115,7 +126,7 @@ rule simulate_clip:
         runtime=10,
     params:
         code=code("simulate_clip"),
-        simulate=cfg.simulate.model_dump(),
+        simulate=cfg.simulate.model_dump(include={"n_latents", "seed"}),
         model=cfg.clip.model,
     script:
         "../workflow/scripts/simulate_clip.py"

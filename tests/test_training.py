@@ -22,7 +22,7 @@ from brain2image.files import write_trials
 from brain2image.lmdb_store import LMDBReader, write_lmdb
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.cbramod import CBraMod
-from brain2image.optimisation import parameter_groups, top1
+from brain2image.optimisation import parameter_groups, rate_factor, top1
 from brain2image.training import build_model, predict_pairs, train
 from brain2image.units import CBRAMOD_RMS
 
@@ -231,6 +231,18 @@ def test_parameter_groups_hold_every_parameter_once():
         for parameter in group["params"]:
             assert (id(parameter) in backbone) == is_backbone
             assert (group["weight_decay"] > 0) == (parameter.ndim > 1)
+
+
+@pytest.mark.parametrize("n_steps", [1, 7, 200])
+def test_rates_rise_then_fall_to_zero(n_steps):
+    factors = np.array([rate_factor(step, n_steps) for step in range(n_steps + 1)])
+    peak = factors.argmax()
+    assert peak <= max(1, 0.05 * n_steps)
+    assert factors[peak] > 0.95
+    assert (np.diff(factors[: peak + 1]) > 0).all()
+    assert (np.diff(factors[peak:]) < 0).all()
+    assert factors[0] > 0
+    assert factors[-1] == pytest.approx(0)
 
 
 @pytest.mark.parametrize(("batch_size", "note"), [(7, None), (119, None), (500, "is reduced to all 120")])

@@ -169,8 +169,11 @@ class TrainingConfig(Section):
     fmri: Literal["mean", "sample"] = Field(
         "mean", description="Target: the mean of the picture's fMRI repetitions, or a random one each time."
     )
-    learning_rate: Positive = Field(5e-4, description="AdamW learning rate of the head and the alignment.")
-    backbone_learning_rate: Positive = Field(1e-4, description="AdamW learning rate of CBraMod.")
+    learning_rate: Positive = Field(
+        2e-4,
+        description="Highest AdamW learning rate of head and alignment; 5e-4 is unstable at 4096 features.",
+    )
+    backbone_learning_rate: Positive = Field(5e-5, description="Highest AdamW learning rate of CBraMod.")
     weight_decay: NonNegative = Field(
         0.05, description="AdamW weight decay of matrices; biases and norms have none."
     )

@@ -1,6 +1,7 @@
 """What happens in one training step and in one validation: losses, learning rates, the best weights."""
 
 import logging
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 # Share of training rows whose query is the mean embedding, as it is whenever the model predicts; the other
 # rows have their own fMRI embedding as query. It matters for `alignment: multi_token` alone.
 MEAN_QUERY_SHARE = 0.5
+
+# Share of the steps over which the learning rates rise from zero. AdamW's first steps are as long as the rate
+# whatever the gradient is; across 4096 inputs they add up and would push the loss above that of zeros.
+WARMUP_SHARE = 0.05
 
 
 def loss_terms(
@@ -75,6 +80,12 @@ def parameter_groups(model: AlignmentModel, run: RunConfig) -> list[dict[str, An
     ]
 
 
+def rate_factor(step: int, n_steps: int) -> float:
+    """Share of the full learning rate: linear warm-up times (1 + cos(pi step / n_steps)) / 2."""
+    warmup = min(1.0, (step + 1) / math.ceil(WARMUP_SHARE * n_steps))
+    return warmup * (1 + math.cos(math.pi * step / n_steps)) / 2
+
+
 class AlignmentTask(L.LightningModule):
     """Training of an AlignmentModel.
 
@@ -95,10 +106,10 @@ class AlignmentTask(L.LightningModule):
         self._validation: list[tuple[Tensor, ...]] = []
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW with cosine annealing to zero, step by step."""
+        """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
         optimizer = torch.optim.AdamW(parameter_groups(self.model, self.run))
         n_steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, n_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
