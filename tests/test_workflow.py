@@ -36,6 +36,12 @@ RUNS = Counter(train=2, predict=2, plot_training=1, plot_gallery=2, evaluate=2, 
 FIGURES = Counter(plot_pairs=1, plot_clusters=1, plot_training=1, plot_retrieval=1, plot_gallery=3)
 
 CONFIG_CHANGES = [
+    ("simulate.eeg_snr", 2.0, Counter(simulate_eeg=1, repack_things_eeg=1) + LMDB),
+    (
+        "simulate.n_features",
+        48,
+        Counter(simulate_fmri=1, repack_nsd_fmri=1, extract_ridge=1, project_fmri=1) + MATCHES,
+    ),
     ("eeg.highpass", 0.5, Counter(repack_things_eeg=1) + LMDB),
     ("clip.batch_size", 32, EMBEDDINGS),
     ("matching.top_k", 39, MATCHES),
@@ -50,6 +56,17 @@ CONFIG_CHANGES = [
 ]
 
 CODE_CHANGES = [
+    ("src/brain2image/synthetic/eeg.py", Counter(simulate_eeg=1, repack_things_eeg=1) + LMDB),
+    ("workflow/scripts/simulate_cbramod.py", Counter(simulate_cbramod=1) + RUNS),
+    (
+        "workflow/scripts/repack_things_images.py",
+        Counter(repack_things_images=1, repack_things_eeg=1) + EMBEDDINGS - Counter(embed_images=1),
+    ),
+    (
+        "workflow/scripts/repack_nsd_images.py",
+        Counter(repack_nsd_images=1) + EMBEDDINGS - Counter(embed_images=1),
+    ),
+    ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + MATCHES),
     ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1) + LMDB),
     ("src/brain2image/clip.py", EMBEDDINGS),
     ("src/brain2image/splits.py", SPLITS),
@@ -67,7 +84,9 @@ CODE_CHANGES = [
     ("workflow/scripts/extract_ridge.py", Counter(extract_ridge=1, project_fmri=1) + LMDB),
     ("workflow/scripts/project_fmri.py", Counter(project_fmri=1) + LMDB),
     ("workflow/scripts/train.py", RUNS),
+    ("workflow/scripts/predict.py", RUNS - Counter(train=2, plot_training=1)),
     ("workflow/scripts/evaluate.py", SCORES),
+    ("workflow/scripts/summarise.py", Counter(summarise=1, plot_retrieval=1)),
     ("workflow/scripts/plot_gallery.py", Counter(plot_gallery=3)),
 ]
 
