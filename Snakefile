@@ -10,6 +10,9 @@ if not workflow.overwrite_configfiles:  # a --configfile replaces the user's fil
     configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/repack.smk"
 include: "rules/embed.smk"

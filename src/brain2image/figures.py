@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's palette, which people with colour-blindness can tell apart (jfly.uni-koeln.de/color).
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-CHANCE = "0.45"
+CHANCE = {"color": "black", "linestyles": "--", "linewidth": 1.2}
 plt.rcParams.update(
     {
         "figure.constrained_layout.use": True,
@@ -110,7 +110,7 @@ def plot_training(histories: Mapping[str, pd.DataFrame]) -> Figure:
         losses.plot(history["epoch"][best], history["val_loss"][best], "o", color=colour)
         retrieval.plot(history["epoch"], 100 * history["val_top1"], color=colour, label=run)
         retrieval.plot(history["epoch"][best], 100 * history["val_top1"][best], "o", color=colour)
-    losses.set(xlabel="epoch", ylabel="loss", yscale="log")
+    losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     retrieval.set(xlabel="epoch", ylabel="validation top-1 (%)", ylim=(0, None))
     losses.legend(fontsize=7)
     return figure
@@ -134,9 +134,9 @@ def plot_retrieval(summary: pd.DataFrame) -> Figure:
         errors = np.abs([value - 100 * rows["low"], 100 * rows["high"] - value])
         panel.bar(x, value, width, color=colour, label=f"top-{metric.removeprefix('top')}")
         panel.errorbar(x, value, errors, fmt="none", color="0.2", capsize=2, linewidth=0.8)
-        panel.hlines(100 * rows["chance"], x - width / 2, x + width / 2, color=CHANCE, linestyles="--")
-    panel.hlines([], 0, 0, color=CHANCE, linestyles="--", label="chance")
-    panel.set(xticks=range(len(runs)), ylabel="test pictures found (%)", ylim=(0, 100))
+        panel.hlines(100 * rows["chance"], x - width / 2, x + width / 2, **CHANCE)
+    panel.hlines([], 0, 0, label="chance", **CHANCE)
+    panel.set(xticks=range(len(runs)), ylabel="test pictures found (%)", ylim=(0, 103))
     panel.set_xticklabels(runs, rotation=20, ha="right")
     panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

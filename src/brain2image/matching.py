@@ -98,6 +98,8 @@ def _best_candidates(
     pool = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     for start, block in _similarity_blocks(a, b):
         flat = block.ravel()
+        if start == 0 and flat.size > n_candidates:  # not all of the first block's cells go into the pool
+            threshold = np.partition(flat, -n_candidates)[-n_candidates]
         cells = np.flatnonzero(flat >= threshold)
         new = (cells // len(b) + start, cells % len(b), flat[cells])
         pool = tuple(np.concatenate(both) for both in zip(pool, new, strict=True))
