@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from brain2image.devices import compute_device
 from brain2image.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def embed_images(
     import torch
 
     network, preprocess = _load(model, weights)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = compute_device()
     network.to(device)
     features = []
     with torch.inference_mode():

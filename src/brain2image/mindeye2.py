@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from safetensors import safe_open
 
+from brain2image.devices import compute_device
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, read_trials, write_trials
 
@@ -93,7 +94,7 @@ def project(blocks: Iterator[np.ndarray], weight: np.ndarray, bias: np.ndarray) 
     """
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = compute_device()
     weight, bias = (torch.from_numpy(array).to(device) for array in (weight, bias))
     for betas in blocks:
         if betas.shape[1] != weight.shape[1]:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from brain2image.config import RunConfig
 from brain2image.dataset import AlignmentDataset, pair_means
+from brain2image.devices import compute_device
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, write_json
 from brain2image.lmdb_store import LMDBReader
@@ -67,7 +68,7 @@ def train(
         with atomic_path(tensorboard) as events, tempfile.TemporaryDirectory() as scratch:
             trainer = L.Trainer(
                 max_epochs=run.training.epochs,
-                accelerator="auto",
+                accelerator=compute_device(),
                 devices=1,
                 gradient_clip_val=run.training.gradient_clip,
                 num_sanity_val_steps=0,
@@ -114,9 +115,9 @@ def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> No
     lmdb : the data set.
     out : ``predictions.npz`` as `predictions.write_predictions` writes it.
     """
-    aligner = AlignmentModel.load(Path(model).parent)
+    aligner = AlignmentModel.load(Path(model).parent).to(compute_device())
     eeg, targets, pairs = pair_means(lmdb, "test")
-    predictions, target_mean = aligner.predict(eeg).numpy(), aligner.target_mean.numpy()
+    predictions, target_mean = aligner.predict(eeg).numpy(), aligner.target_mean.cpu().numpy()
     write_predictions(out, predictions, targets, pairs, target_mean=target_mean)
 
 
