@@ -16,8 +16,8 @@ demo: setup
 	@$(BIN)/brain2image summary $(DEMO)/summary.csv
 	@echo "Report: $(DEMO)/report.html"
 
-# The report is made again only after a table or a figure changed.
-$(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*/*.svg)
+# The report is made again only after a table, a figure or a caption changed.
+$(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*/*.svg workflow/report/*.rst rules/*.smk)
 	@$(DEMO_RUN) --quiet --report $@
 
 test: setup
@@ -26,7 +26,7 @@ test: setup
 	$(BIN)/snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
 
 setup: .venv/installed
 

@@ -70,7 +70,6 @@ rule repack_nsd_images:
         runtime=30,
     params:
         code=code("repack_nsd_images"),
-        subjects=NSD_SUBJECTS,
     script:
         "../workflow/scripts/repack_nsd_images.py"
 

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 
 from brain2image import baselines
-from brain2image.baselines import predict_ridge
+from brain2image.baselines import predict_ceiling, predict_ridge
 
 
 def planted(rng, n_train, n_test, noise):
@@ -37,3 +37,10 @@ def test_a_flat_channel_and_pure_noise_do_no_harm(rng):
     predictions = predict_ridge(eeg, targets, test_eeg)
     assert np.isfinite(predictions).all()
     assert np.mean((predictions - test_targets) ** 2) < 1.5 * test_targets.var()
+
+
+def test_the_ceiling_shrinks_as_much_as_the_pairs_differ(rng):
+    expected = rng.standard_normal((500, 8)).astype(np.float32) + 3
+    targets = (1 + 0.6 * (expected - 3) + 0.5 * rng.standard_normal(expected.shape)).astype(np.float32)
+    test_expected = np.full((2, 8), 5, np.float32)
+    np.testing.assert_allclose(predict_ceiling(expected, targets, test_expected), 1 + 0.6 * 2, atol=0.15)

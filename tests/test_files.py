@@ -33,6 +33,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    for name in (".file.h5.partial-abc", ".file.h5.other.partial-abc"):
+        (tmp_path / name).mkdir()
+    with atomic_path(tmp_path / "file.h5") as scratch:
+        scratch.touch()
+    assert {path.name for path in tmp_path.iterdir()} == {"file.h5", ".file.h5.other.partial-abc"}
+
+
 def test_a_file_and_a_folder_are_replaced(tmp_path):
     for content in ("one", "two"):
         with atomic_path(tmp_path / "folder") as scratch:

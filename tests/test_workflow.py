@@ -56,6 +56,15 @@ CONFIG_CHANGES = [
 ]
 
 CODE_CHANGES = [
+    (
+        "workflow/scripts/simulate_fmri.py",
+        Counter(simulate_fmri=1, repack_nsd_fmri=1, extract_ridge=1, project_fmri=1) + MATCHES,
+    ),
+    ("workflow/scripts/simulate_clip.py", Counter(simulate_clip=1) + EMBEDDINGS),
+    (
+        "workflow/scripts/predict_ceiling.py",
+        Counter(predict_ceiling=1, evaluate=1, summarise=1, plot_retrieval=1),
+    ),
     ("src/brain2image/synthetic/eeg.py", Counter(simulate_eeg=1, repack_things_eeg=1) + LMDB),
     ("workflow/scripts/simulate_cbramod.py", Counter(simulate_cbramod=1) + RUNS),
     (
@@ -255,6 +264,15 @@ def test_a_code_change_reruns_exactly_the_stages_that_run_it(finished, file, exp
         assert planned_jobs(finished) == expected
     finally:
         path.write_text(original)
+
+
+def test_another_subject_reruns_nothing_of_the_first(finished):
+    """Only the new pair's jobs run, and those that show all pairs."""
+    own = Counter(match_images=1) + SPLITS
+    expected = Counter(simulate_eeg=1, repack_things_eeg=1, plot_retrieval=1) + own
+    assert (
+        planned_jobs(finished, config=changed_config(finished, "pairs", [PAIR, "sub-02_subj01"])) == expected
+    )
 
 
 def test_what_does_not_matter_reruns_nothing(finished, tmp_path):

@@ -33,9 +33,10 @@ def summary_table(summary: pd.DataFrame, pair: str) -> Table:
     pair : pair of brains, for example ``sub-01_subj01``.
     """
     rows = summary[summary["pair"] == pair].set_index(["run", "metric"])
+    verdict = _verdict(rows["value"].xs("top1", level="metric"))
     table = Table(
         title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance)",
-        caption="* better than chance, p < 0.01 by permutation",
+        caption=f"* better than chance, p < 0.01 by permutation\n{verdict}",
         box=SIMPLE_HEAD,
     )
     table.add_column("run", no_wrap=True)
@@ -44,6 +45,14 @@ def summary_table(summary: pd.DataFrame, pair: str) -> Table:
     for run in dict.fromkeys(rows.index.get_level_values("run")):
         table.add_row(run, *(_cell(rows.loc[(run, metric)], *METRICS[metric][1:]) for metric in METRICS))
     return table
+
+
+def _verdict(top1: pd.Series) -> str:
+    """Which of the networks and the ridge baseline finds more pictures."""
+    best = top1.drop(["ridge", "ceiling"], errors="ignore").idxmax()
+    if top1[best] > top1["ridge"]:
+        return f"{best} has a higher top-1 than the ridge baseline"
+    return f"no network has a higher top-1 than the ridge baseline (best: {best})"
 
 
 def _cell(score: pd.Series, factor: float, style: str) -> str:

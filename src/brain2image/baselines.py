@@ -35,3 +35,25 @@ def predict_ridge(eeg: np.ndarray, targets: np.ndarray, test_eeg: np.ndarray) ->
     model = KernelRidgeCV(alphas=ALPHAS, kernel="linear", cv=folds, warn=False)
     model.fit(x, targets - target_mean)
     return (model.predict(x_test) + target_mean).astype(np.float32)
+
+
+def predict_ceiling(expected: np.ndarray, targets: np.ndarray, test_expected: np.ndarray) -> np.ndarray:
+    """Best prediction of the partner's embedding from the expected embedding of the picture that was seen.
+
+    A partner only resembles the picture, so its embedding is that of the picture shrunk towards the mean:
+    ``mean + b * (expected - mean)``, with one factor b fitted by least squares on the training pairs.
+
+    Parameters
+    ----------
+    expected : (n_train, n_features) float32, noise-free embedding of each training pair's THINGS picture.
+    targets : (n_train, n_features) float32, measured embedding of its NSD partner.
+    test_expected : (n_test, n_features) float32.
+
+    Returns
+    -------
+    (n_test, n_features) float32.
+    """
+    mean, target_mean = expected.mean(axis=0), targets.mean(axis=0)
+    x, y = expected - mean, targets - target_mean
+    factor = np.sum(x * y, dtype=np.float64) / np.sum(x * x, dtype=np.float64)
+    return (target_mean + factor * (test_expected - mean)).astype(np.float32)

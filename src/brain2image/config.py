@@ -1,6 +1,7 @@
 """The configuration: every key with its type, default, unit and meaning, checked before any job runs."""
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -12,6 +13,8 @@ from brain2image.errors import InputError
 
 PAIR = re.compile(r"(sub-\d{2})_(subj0[1-8])")
 
+# Width of CBraMod's tokens.
+TOKEN_WIDTH = 200
 # Predictions that no run makes, but that are evaluated like a run.
 RESERVED_RUNS = {"ridge", "ceiling"}
 
@@ -67,6 +70,14 @@ class EEGConfig(Section):
     )
     notch: Positive = Field(50.0, description="Power line frequency, Hz.")
 
+    @model_validator(mode="after")
+    def _pass_something(self) -> "EEGConfig":
+        if self.highpass >= self.lowpass:
+            raise ValueError(
+                f"highpass must lie below lowpass, got {self.highpass:g} and {self.lowpass:g} Hz"
+            )
+        return self
+
 
 class CLIPConfig(Section):
     """The picture embedding by which THINGS and NSD are matched."""
@@ -89,7 +100,7 @@ class MatchingConfig(Section):
 
 
 class ClusteringConfig(Section):
-    """K-means over the training pairs; its centres become the prototypes of the distillation loss."""
+    """K-means over the training pairs; its labels group the pairs in the distillation loss."""
 
     n_clusters: Annotated[int, Field(ge=2)] = Field(5, description="Number of clusters.")
     seed: Seed = Field(0, description="Seed of the K-means starts.")
@@ -135,14 +146,16 @@ class ModelConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _several_tokens_need_tokens(self) -> "ModelConfig":
+    def _fits(self) -> "ModelConfig":
+        if self.pooling != "flatten" and TOKEN_WIDTH % self.n_heads:
+            raise ValueError(f"n_heads must divide {TOKEN_WIDTH}, CBraMod's width, got {self.n_heads}")
         if self.alignment == "multi_token" and self.pooling != "multitoken_vit":
             raise ValueError(f"alignment 'multi_token' needs pooling 'multitoken_vit', got {self.pooling!r}")
         return self
 
 
 class LossConfig(Section):
-    """Scales of the three loss terms; 0 switches a term off. Targets have unit variance (see docs)."""
+    """Scales of the three loss terms; 0 switches a term off. Targets are scaled to unit variance."""
 
     mse: NonNegative = Field(1.0, description="Scale of the mean squared error.")
     info_nce: NonNegative = Field(1.0, description="Scale of InfoNCE.")
@@ -204,7 +217,7 @@ class SimulateConfig(Section):
     n_concepts: Annotated[int, Field(ge=5)] = Field(60, description="THINGS training concepts (really 1654).")
     images_per_concept: Count = Field(5, description="Pictures of each concept (really 10).")
     n_test_concepts: Count = Field(10, description="THINGS test concepts, one picture each (really 200).")
-    n_nsd_sessions: Annotated[int, Field(ge=1, le=40)] = Field(
+    n_nsd_sessions: Annotated[int, Field(ge=1, le=20)] = Field(
         2, description="NSD sessions of 750 trials, 250 pictures seen three times each (really 40)."
     )
     n_voxels: Annotated[int, Field(ge=16)] = Field(400, description="Voxels (really about 15,000).")
@@ -262,14 +275,13 @@ class Config(Section):
 
     def _check_simulated_paths(self) -> None:
         """Simulated files must never land in a folder of real data."""
+        folder = os.path.normpath(os.path.join(self.results, "raw"))
         paths = {f"data.{key}": path for key, path in self.data} | {
             f"weights.{key}": path for key, path in self.weights
         }
         for key, path in paths.items():
-            if not PurePath(path).is_relative_to(self.results):
-                raise ValueError(
-                    f"with 'simulate', {key} must lie inside results ({self.results!r}), got {path!r}"
-                )
+            if not PurePath(os.path.normpath(path)).is_relative_to(folder):
+                raise ValueError(f"with 'simulate', {key} must lie inside {folder!r}, got {path!r}")
 
     def run(self, name: str) -> RunConfig:
         """The blocks of run ``name``: the shared ones with the run's own values over them."""

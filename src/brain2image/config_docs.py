@@ -18,9 +18,8 @@ MARKDOWN_HEADER = """\
 # Configuration
 
 Edit `config/config.yaml`, or write a file of your own with the keys that you change and give it with
-`--configfile`; single values go on the command line as `--config 'training={epochs: 50}'`. Missing keys take
-the defaults below. A wrong key or type stops the run before any job and names the nearest valid key. A
-changed value reruns exactly the stages that use it.
+`--configfile`. Missing keys take the defaults below. A wrong key or type stops the run before any job and
+names the nearest valid key. A changed value reruns exactly the stages that use it.
 
 Runs: `runs:` names what is trained. Each run takes the `model`, `loss` and `training` blocks and changes
 what it lists:

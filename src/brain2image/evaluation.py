@@ -51,7 +51,9 @@ def ranks(similarity: np.ndarray) -> np.ndarray:
 
 
 def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Image-level retrieval of the measured embedding by the predicted one.
+    """Image-level retrieval of the measured embedding by the predicted one, as they are given.
+
+    `evaluate` centres both on the mean training target first; do so too to get its numbers.
 
     Parameters
     ----------

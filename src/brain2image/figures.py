@@ -1,6 +1,7 @@
 """Figures of the report: one function a figure, tables and arrays in, a matplotlib figure out."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -101,7 +102,7 @@ def plot_training(histories: Mapping[str, pd.DataFrame]) -> Figure:
     histories : of each run: ``epoch, train_loss, val_loss, val_top1``.
     """
     figure, (losses, retrieval) = plt.subplots(1, 2, figsize=(8, 3.2))
-    for colour, (run, history) in zip(PALETTE, histories.items(), strict=False):
+    for colour, (run, history) in zip(cycle(PALETTE), histories.items(), strict=False):
         losses.plot(
             history["epoch"], history["train_loss"], color=colour, linestyle=":", label=f"{run}, training"
         )

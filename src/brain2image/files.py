@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and the trial tables inside HDF5 files."""
 
+import glob
 import hashlib
 import json
 import os
@@ -19,11 +20,15 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a scratch path beside ``path`` and rename it to ``path`` when the block ends without an error.
 
     The scratch path does not exist yet; the block makes a file or a folder there. After an error it is
-    removed and an older ``path`` stays as it was.
+    removed and an older ``path`` stays as it was. What a killed process left behind is removed by the next
+    one that writes ``path``; Snakemake sees to it that there are never two at a time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    prefix = f".{path.name}.partial-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     scratch = folder / path.name
     try:
         yield scratch

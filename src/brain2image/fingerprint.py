@@ -8,8 +8,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 # Modules that cannot change what a script computes: the config's values reach it as params, which Snakemake
-# compares itself, and the job frame only logs.
-NEUTRAL = {"brain2image.config", "brain2image.jobs"}
+# compares itself; the job frame only logs; the package itself holds its version.
+NEUTRAL = {"brain2image", "brain2image.config", "brain2image.jobs"}
 
 
 def source_fingerprint(script: str | Path) -> str:

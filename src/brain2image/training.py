@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, TensorDataset
 
+from brain2image import __version__
 from brain2image.config import RunConfig
 from brain2image.dataset import AlignmentDataset, pair_means
 from brain2image.devices import compute_device
@@ -33,7 +34,7 @@ from brain2image.units import cbramod_scale
 logger = logging.getLogger(__name__)
 
 SCALE_TRIALS = 2000  # EEG trials from which the scale of whitened data is fitted; plenty for one number
-PACKAGES = ("brain2image", "torch", "lightning", "numpy")
+PACKAGES = ("torch", "lightning", "numpy")
 
 
 def train(
@@ -161,7 +162,7 @@ def _resolved(
         "fmri": meta["fmri_attributes"],
         "best_epoch": best_epoch,
         "seed": run.training.seed,
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {"brain2image": __version__} | {name: version(name) for name in PACKAGES},
     }
 
 

@@ -1,4 +1,4 @@
-"""Write the table of all NSD pictures that the chosen subjects saw."""
+"""Write the table of all NSD pictures that any subject saw."""
 
 from brain2image.jobs import job
 from brain2image.nsd import repack_images
@@ -8,6 +8,5 @@ with job(snakemake):
         snakemake.input.pixels,
         snakemake.input.indices,
         snakemake.input.shared1000,
-        subjects=snakemake.params.subjects,
         out=snakemake.output.images,
     )

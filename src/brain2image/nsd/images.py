@@ -1,7 +1,7 @@
-"""The pictures of NSD that the chosen subjects saw."""
+"""The pictures of NSD that any subject saw."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -10,11 +10,13 @@ from PIL import Image
 
 from brain2image.errors import InputError
 from brain2image.files import write_parquet
-from brain2image.nsd.release import N_IMAGES, open_dataset, read_indices
+from brain2image.nsd.release import N_IMAGES, open_dataset, read_indices, subjects_of
 
 PIXELS_SHAPE = (N_IMAGES, 3, 224, 224)
 # 73KID 2951 in NSD's own 1-based count (nsdexamples, example 2): it tells whether a list counts from 0.
 FIRST_SHARED = 2950
+# A bicubic resize leaves values a little outside 0 to 1; the release does not say how it was resized.
+OVERSHOOT = 0.1
 
 
 def repack_images(
@@ -22,23 +24,23 @@ def repack_images(
     indices: str | os.PathLike,
     shared1000: str | os.PathLike,
     *,
-    subjects: Sequence[str],
     out: str | os.PathLike,
 ) -> None:
-    """Write the table of all pictures that any of the subjects saw.
+    """Write the table of all pictures that any subject of the release saw.
+
+    All subjects', not only those of the config: so a subject that is added later makes nothing stale.
 
     Parameters
     ----------
     pixels : coco_images_224_float16.hdf5.
     indices : COCO_73k_subj_indices.hdf5.
     shared1000 : shared1000.npy, a flag for each of the 73,000 pictures.
-    subjects : such as ``["subj01", "subj02"]``.
     out : Parquet table, sorted, with the columns image (int64, 0-based NSD id), row (int64, row of
         ``pixels``) and shared1000 (bool).
     """
     with open_dataset(pixels, "images") as dataset:
         _check_pixels(dataset, pixels)
-    seen = np.unique(np.concatenate([read_indices(indices, subject) for subject in subjects]))
+    seen = np.unique(np.concatenate([read_indices(indices, name) for name in subjects_of(indices)]))
     shared = read_shared1000(shared1000)
     write_parquet(out, pd.DataFrame({"image": seen, "row": seen, "shared1000": shared[seen]}))
 
@@ -77,12 +79,14 @@ def read_images(table: pd.DataFrame, pixels: str | os.PathLike) -> Iterator[Imag
         for row in table["row"]:
             picture = dataset[int(row)].astype(np.float32)
             # written so that NaN is refused too
-            if not (picture.min() >= 0 and picture.max() <= 1):
+            if not (picture.min() >= -OVERSHOOT and picture.max() <= 1 + OVERSHOOT):
                 raise InputError(
                     f"{pixels}: expected values from 0 to 1, got {picture.min():g} to {picture.max():g} "
                     f"in row {row}; download it again"
                 )
-            yield Image.fromarray(np.rint(picture * 255).astype(np.uint8).transpose(1, 2, 0).copy())
+            yield Image.fromarray(
+                np.rint(picture.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy()
+            )
 
 
 def _check_pixels(dataset: h5py.Dataset, path: str | os.PathLike) -> None:

@@ -51,6 +51,18 @@ def open_dataset(path: str | os.PathLike, key: str) -> Iterator[h5py.Dataset]:
         yield file[key]
 
 
+def subjects_of(path: str | os.PathLike) -> list[str]:
+    """The subjects, ``subj01`` to ``subj08``, that COCO_73k_subj_indices.hdf5 knows."""
+    try:
+        with h5py.File(path, "r") as file:
+            found = sorted(set(file) & set(N_TRIALS))
+    except OSError as error:
+        raise InputError(f"{path}: cannot open this HDF5 file ({error}); download it again") from None
+    if not found:
+        raise InputError(f"{path}: expected datasets subj01 to subj08, got none of them; download it again")
+    return found
+
+
 def read_indices(path: str | os.PathLike, subject: str) -> np.ndarray:
     """Which picture each of a subject's trials showed.
 
