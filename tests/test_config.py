@@ -65,6 +65,13 @@ def test_a_mistake_is_named(content, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_simulated_width_that_the_heads_do_not_divide_is_named():
+    content = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    content["simulate"]["n_features"] = 100
+    with pytest.raises(InputError, match=r"simulate\.n_features: expected a multiple of 8, .* got 100"):
+        load_config(content)
+
+
 def test_all_mistakes_are_named_at_once():
     with pytest.raises(InputError, match=r"training\.epochs.*training\.batch_size"):
         load_config({"training": {"epochs": "a", "batch_size": "b"}})

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from brain2image.config import ModelConfig
-from brain2image.errors import InputError
 from brain2image.models.pooling import POOLING_HEADS, TransformerLayer
 
 
@@ -60,9 +59,3 @@ def test_tokens_of_multitoken_vit():
     tokens = head(torch.randn(5, 6, 1, 200))
     assert tokens.shape == (5, 3, 16)
     assert not torch.allclose(tokens[:, 0], tokens[:, 1])
-
-
-@pytest.mark.parametrize("pooling", ["attention", "multitoken_vit"])
-def test_heads_that_do_not_divide(pooling):
-    with pytest.raises(InputError, match=r"divisor of 200.*got 7"):
-        _head(pooling, n_heads=7)

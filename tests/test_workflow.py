@@ -85,7 +85,7 @@ CODE_CHANGES = [
     ("src/brain2image/models/pooling.py", RUNS),
     (
         "src/brain2image/baselines.py",
-        Counter(fit_ridge=1, evaluate=1, summarise=1, plot_retrieval=1, plot_gallery=1),
+        Counter(fit_ridge=1, predict_ceiling=1, evaluate=2, summarise=1, plot_retrieval=1, plot_gallery=1),
     ),
     ("src/brain2image/figures.py", FIGURES),
     ("workflow/scripts/match_images.py", MATCHES),

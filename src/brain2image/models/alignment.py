@@ -13,7 +13,7 @@ from brain2image.config import ModelConfig
 from brain2image.errors import InputError
 from brain2image.files import read_json
 from brain2image.models.cbramod import N_PATCH_TIMES, CBraMod, drop_heads
-from brain2image.models.pooling import POOLING_HEADS, check_heads, linear
+from brain2image.models.pooling import POOLING_HEADS, linear
 
 OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
 PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict
@@ -34,7 +34,10 @@ class AlignmentModule(nn.Module):
 
     def __init__(self, n_features: int, *, n_heads: int, n_tokens: int, dropout: float):
         super().__init__()
-        check_heads(n_features, n_heads, where="the fMRI embedding")
+        if n_features % n_heads:
+            raise InputError(
+                f"model.n_heads: expected a divisor of {n_features}, the width of the fMRI embedding, got {n_heads}"
+            )
         self.n_heads, self.n_tokens, self.dropout = n_heads, n_tokens, dropout
         if n_tokens > 1:
             self.query = linear(n_features, n_features)

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
-from brain2image.errors import InputError
 from brain2image.models.cbramod import N_PATCH_TIMES
 
 
@@ -34,14 +33,6 @@ def perceptron(n_inputs: int, n_features: int, model: ModelConfig) -> nn.Sequent
     )
 
 
-def check_heads(n_features: int, n_heads: int, *, where: str) -> None:
-    """Raise InputError unless ``n_heads`` attention heads divide a width of ``n_features``."""
-    if n_features % n_heads:
-        raise InputError(
-            f"model.n_heads: expected a divisor of {n_features}, the width of {where}, got {n_heads}"
-        )
-
-
 class FlattenHead(nn.Module):
     """A perceptron over all channels' tokens side by side: (B, n_channels, 1, 200) to (B, n_features)."""
 
@@ -58,7 +49,6 @@ class AttentionHead(nn.Module):
 
     def __init__(self, model: ModelConfig, *, n_channels: int, n_features: int):
         super().__init__()
-        check_heads(N_PATCH_TIMES, model.n_heads, where="the attention pooling")
         self.queries = _random_tokens(model.n_tokens)
         # Attention by itself cannot tell one electrode from another. As large as the normalised tokens, so
         # that the queries look at different electrodes from the start; smaller ones learn much slower.
@@ -109,7 +99,6 @@ class MultiTokenViT(nn.Module):
 
     def __init__(self, model: ModelConfig, *, n_channels: int, n_features: int):
         super().__init__()
-        check_heads(N_PATCH_TIMES, model.n_heads, where="the multitoken_vit pooling")
         self.n_tokens = model.n_tokens
         self.keep_tokens = model.alignment == "multi_token"
         # Small, for what is constant in the output hides what the EEG adds; the first norm makes them large.
