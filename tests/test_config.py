@@ -54,8 +54,15 @@ def test_the_other_files_are_valid(file):
         ({"runs": {"a/b": {}}}, "runs.a/b"),
         (
             {"simulate": {}},
-            "data.things_images must lie inside results ('results'), got 'data/things/images'",
+            "data.things_images must lie inside 'results/raw', got 'data/things/images'",
         ),
+        ({"simulate": {}, "results": "."}, "data.things_images must lie inside 'raw'"),
+        (
+            {"simulate": {}, "data": {"things_images": "results/raw/../../data"}},
+            "got 'results/raw/../../data'",
+        ),
+        ({"eeg": {"highpass": 50, "lowpass": 40}}, "highpass must lie below lowpass, got 50 and 40 Hz"),
+        ({"model": {"n_heads": 7}}, "n_heads must divide 200"),
     ],
 )
 def test_a_mistake_is_named(content, message):

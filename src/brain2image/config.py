@@ -307,8 +307,8 @@ def load_config(content: Mapping[str, Any]) -> Config:
         n_heads = config.run(name).model.n_heads
         if config.simulate and config.simulate.n_features % n_heads:
             raise InputError(
-                f"config: simulate.n_features: expected a multiple of {n_heads}, the model.n_heads of run {name}, "
-                f"got {config.simulate.n_features}"
+                f"config: simulate.n_features: expected a multiple of {n_heads} (model.n_heads of "
+                f"run {name}), got {config.simulate.n_features}"
             )
     return config
 

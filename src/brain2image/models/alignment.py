@@ -36,7 +36,7 @@ class AlignmentModule(nn.Module):
         super().__init__()
         if n_features % n_heads:
             raise InputError(
-                f"model.n_heads: expected a divisor of {n_features}, the width of the fMRI embedding, got {n_heads}"
+                f"model.n_heads: expected a divisor of {n_features}, the embedding's width, got {n_heads}"
             )
         self.n_heads, self.n_tokens, self.dropout = n_heads, n_tokens, dropout
         if n_tokens > 1:
