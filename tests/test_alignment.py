@@ -135,5 +135,5 @@ def test_load_refuses_damage(tmp_path):
 
 
 def test_heads_must_divide_the_embedding():
-    with pytest.raises(InputError, match="divisor of 16, the width of the fMRI embedding, got 5"):
+    with pytest.raises(InputError, match="divisor of 16, the embedding's width, got 5"):
         _model(n_heads=5)

@@ -75,7 +75,7 @@ def test_a_mistake_is_named(content, message):
 def test_a_simulated_width_that_the_heads_do_not_divide_is_named():
     content = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
     content["simulate"]["n_features"] = 100
-    with pytest.raises(InputError, match=r"simulate\.n_features: expected a multiple of 8, .* got 100"):
+    with pytest.raises(InputError, match=r"simulate\.n_features: expected a multiple of 8 .* got 100"):
         load_config(content)
 
 
