@@ -18,7 +18,7 @@ demo: setup
 
 # The report is made again only after a table, a figure or a caption changed.
 $(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*/*.svg workflow/report/*.rst rules/*.smk)
-	@$(DEMO_RUN) --quiet --report $@
+	@$(DEMO_RUN) --quiet all --report $@
 
 test: setup
 	$(BIN)/ruff check .
