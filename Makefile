@@ -32,6 +32,7 @@ setup: .venv/installed
 
 # The mark is written last, so that an interrupted installation starts again.
 .venv/installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON): not found; name a Python: make demo PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) was found: make demo PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv

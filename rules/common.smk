@@ -19,6 +19,9 @@ except InputError as error:
 SOURCE = str(Path(brain2image.__file__).parents[1])
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
 
+# Threads that wait for work sleep instead of spinning, so that jobs side by side do not slow each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 pathvars:
     results=cfg.results,
@@ -63,7 +66,7 @@ def raw(folder, *names):
         missing = [path for path in paths if not Path(path).exists()]
         if missing and not cfg.simulate:
             raise WorkflowError(
-                f"{missing[0]}: no such file or folder. Download {DOWNLOADS[folder]} into "
+                f"{missing[0]}: no such file or folder. Download and unpack {DOWNLOADS[folder]} into "
                 f"{Path(getattr(cfg.data, folder)).resolve()}, or change data.{folder} in the config"
             )
         return paths if len(paths) > 1 else paths[0]

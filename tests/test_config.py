@@ -46,12 +46,12 @@ def test_the_other_files_are_valid(file):
         ({"loss": {"mse": 0, "info_nce": 0, "prototype": 0}}, "at least one of mse"),
         ({"split": {"train": 0.5}}, "train, val and test must sum to 1, got 0.7"),
         ({"eeg": {"lowpass": 90}}, "eeg.lowpass: expected less than or equal to 75, got 90"),
-        ({"pairs": ["sub-1_subj01"]}, "pairs.0: expected"),
+        ({"pairs": ["sub-1_subj01"]}, "pairs.0: expected a pair such as sub-01_subj01, got 'sub-1_subj01'"),
         ({"pairs": ["sub-01_subj01", "sub-01_subj01"]}, "pairs lists sub-01_subj01 twice"),
         ({"pairs": []}, "pairs: expected"),
         ({"runs": {"ridge": {}}}, "must not be called ridge"),
         ({"runs": {}}, "runs: expected"),
-        ({"runs": {"a/b": {}}}, "runs.a/b"),
+        ({"runs": {"a/b": {}}}, "expected a name of letters, digits, - and _, got 'a/b'"),
         (
             {"simulate": {}},
             "data.things_images must lie inside 'results/raw', got 'data/things/images'",
@@ -59,10 +59,14 @@ def test_the_other_files_are_valid(file):
         ({"simulate": {}, "results": "."}, "data.things_images must lie inside 'raw'"),
         (
             {"simulate": {}, "data": {"things_images": "results/raw/../../data"}},
-            "got 'results/raw/../../data'",
+            "must lie inside 'results/raw', got 'data'",
         ),
         ({"eeg": {"highpass": 50, "lowpass": 40}}, "highpass must lie below lowpass, got 50 and 40 Hz"),
         ({"model": {"n_heads": 7}}, "n_heads must divide 200"),
+        ({"results": ""}, "results: expected"),
+        ({"training": {"learning_rate": float("inf")}}, "training.learning_rate: expected finite number"),
+        ({"epochs": 2}, "unknown key 'epochs'; did you mean 'training.epochs'?"),
+        ({"xyzzy": 2}, "unknown key 'xyzzy'. Valid keys here: results, pairs"),
     ],
 )
 def test_a_mistake_is_named(content, message):
@@ -100,3 +104,16 @@ def test_a_run_changes_what_it_lists_and_nothing_else():
 def test_whole_numbers_and_floats_are_the_same_value():
     one, float_one = (load_config({"loss": {"mse": value}}) for value in (1, 1.0))
     assert repr(one.loss.model_dump()) == repr(float_one.loss.model_dump())
+
+
+def test_empty_blocks_change_nothing():
+    content = yaml.safe_load("training:\nruns:\n  multitoken_vit:\n")
+    assert load_config(content) == Config()
+    assert load_config({"runs": {"a": {"model": None}}}).run("a").model == Config().model
+
+
+def test_a_path_has_one_spelling(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = load_config({"results": "./results/demo/", "data": {"nsd": "~/nsd/"}})
+    assert (config.results, config.data.nsd) == ("results/demo", "/home/me/nsd")
+    assert config.weights.clip == "openai"

@@ -41,6 +41,13 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"file.h5", ".file.h5.other.partial-abc"}
 
 
+def test_others_may_read_what_a_library_wrote_for_its_user_alone(tmp_path):
+    (tmp_path / "plain").touch()
+    with atomic_path(tmp_path / "file") as scratch:
+        scratch.touch(mode=0o600)
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_a_file_and_a_folder_are_replaced(tmp_path):
     for content in ("one", "two"):
         with atomic_path(tmp_path / "folder") as scratch:
@@ -112,6 +119,15 @@ def test_a_defect_keeps_its_traceback(script):
         1 / 0  # noqa: B018
     with open(script.log[0]) as log:
         assert "ZeroDivisionError" in log.read()
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_is_one_line(script, interrupt):
+    with pytest.raises(SystemExit) as end, job(script):
+        raise interrupt
+    assert end.value.code == 130
+    with open(script.log[0]) as log:
+        assert "interrupted after" in log.read().splitlines()[-1]
 
 
 def test_the_log_ends_with_the_time(script):

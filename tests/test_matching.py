@@ -78,6 +78,10 @@ def test_too_many_pairs_and_zero_embeddings_are_named():
     ones = np.ones((3, 2), np.float32)
     with pytest.raises(InputError, match="top_k = 4 pictures on both sides, got 3 and 3"):
         match_one_to_one(ones, ones, top_k=4)
+    with pytest.raises(InputError, match="top_k = 0 pictures"):
+        match_one_to_one(ones, ones, top_k=0)
+    with pytest.raises(InputError, match="one width, got 2 and 1"):
+        match_one_to_one(ones, ones[:, :1], top_k=1)
     with pytest.raises(InputError, match="1 bad rows \\(first: 2\\)"):
         match_one_to_one(ones, np.array([[1, 1], [1, 1], [0, 0]], np.float32), top_k=1)
 

@@ -299,7 +299,10 @@ def test_what_does_not_matter_reruns_nothing(finished, tmp_path):
     [
         ({"clip": {"modle": "x"}}, "unknown key 'clip.modle'; did you mean 'model'"),
         ({"training": {"epochs": "many"}}, "training.epochs: expected integer, got 'many'"),
-        ({"data": {"things_images": "nowhere"}}, "nowhere/training_images: no such file or folder. Download"),
+        (
+            {"data": {"things_images": "nowhere"}},
+            "nowhere/training_images: no such file or folder. Download and unpack",
+        ),
     ],
 )
 def test_a_bad_config_stops_before_any_job(tmp_path, config, message):

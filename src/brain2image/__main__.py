@@ -12,6 +12,7 @@ from rich.table import Table
 
 from brain2image.config_docs import write_config_docs
 from brain2image.errors import InputError
+from brain2image.evaluation import SMALLER_IS_BETTER
 
 # Column heading, factor and number format of each metric.
 METRICS = {
@@ -56,7 +57,9 @@ def _verdict(top1: pd.Series) -> str:
 
 
 def _cell(score: pd.Series, factor: float, style: str) -> str:
-    mark = "*" if score["p"] < 0.01 else " "
+    gain = score["value"] - score["chance"]
+    is_better = gain < 0 if score.name[1] in SMALLER_IS_BETTER else gain > 0
+    mark = "*" if is_better and score["p"] < 0.01 else " "
     return f"{style.format(factor * score['value'])}{mark} ({style.format(factor * score['chance'])})"
 
 
@@ -66,6 +69,10 @@ def print_summary(options: argparse.Namespace) -> None:
         content = pd.read_csv(options.file)
     except FileNotFoundError:
         raise InputError(f"{options.file}: no such file; run the workflow first") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{options.file}: expected a summary.csv, but {error}") from None
+    if not {"pair", "run", "metric", "value", "chance", "p"} <= set(content):
+        raise InputError(f"{options.file}: expected a summary.csv, got columns {', '.join(content)}")
     console = Console(width=None if sys.stdout.isatty() else 118)
     for pair in dict.fromkeys(content["pair"]):
         console.print(summary_table(content, pair))

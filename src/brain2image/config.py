@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from brain2image.errors import InputError
 
@@ -15,6 +15,8 @@ PAIR = re.compile(r"(sub-\d{2})_(subj0[1-8])")
 
 # Width of CBraMod's tokens.
 TOKEN_WIDTH = 200
+# What the texts that must follow a pattern look like.
+EXAMPLES = {"pairs": "a pair such as sub-01_subj01", "runs": "a name of letters, digits, - and _"}
 # Predictions that no run makes, but that are evaluated like a run.
 RESERVED_RUNS = {"ridge", "ceiling"}
 
@@ -23,25 +25,31 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
+# A path in one spelling, as Snakemake takes another one for another file.
+PathText = Annotated[
+    str, Field(min_length=1), AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path)))
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Section(BaseModel):
     """A block of the configuration. Unknown keys, and values of another type, are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 class DataConfig(Section):
     """Where the raw releases lie."""
 
-    things_images: str = Field(
+    things_images: PathText = Field(
         "data/things/images", description="Folder with training_images/ and test_images/ (OSF y63gw)."
     )
-    things_eeg: str = Field(
+    things_eeg: PathText = Field(
         "data/things/eeg", description="Folder with sub-01/ses-01/raw_eeg_training.npy and so on."
     )
-    nsd: str = Field(
+    nsd: PathText = Field(
         "data/nsd",
         description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images.",
     )
@@ -50,12 +58,14 @@ class DataConfig(Section):
 class WeightsConfig(Section):
     """Where the pretrained weights lie."""
 
-    clip: str = Field(
+    clip: PathText = Field(
         "openai",
         description="open_clip tag of the pretrained weights (downloaded once), or a checkpoint file.",
     )
-    cbramod: str = Field("weights/CBraMod/pretrained_weights.pth", description="CBraMod's published weights.")
-    mindeye2: str = Field(
+    cbramod: PathText = Field(
+        "weights/CBraMod/pretrained_weights.pth", description="CBraMod's published weights."
+    )
+    mindeye2: PathText = Field(
         "weights/mindeyev2/train_logs/final_{subj}_pretrained_40sess_24bs/last.pth",
         description="MindEye2 checkpoint of each NSD subject; {subj} stands for subj01 and so on.",
     )
@@ -236,7 +246,7 @@ class SimulateConfig(Section):
 class Config(Section):
     """The whole configuration."""
 
-    results: str = Field("results", description="Folder for all outputs.")
+    results: PathText = Field("results", description="Folder for all outputs.")
     pairs: Annotated[list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]], Field(min_length=1)] = Field(
         ["sub-01_subj01"], description="Pairs of a THINGS-EEG2 and an NSD subject."
     )
@@ -275,12 +285,12 @@ class Config(Section):
 
     def _check_simulated_paths(self) -> None:
         """Simulated files must never land in a folder of real data."""
-        folder = os.path.normpath(os.path.join(self.results, "raw"))
+        folder = str(PurePath(self.results, "raw"))
         paths = {f"data.{key}": path for key, path in self.data} | {
             f"weights.{key}": path for key, path in self.weights
         }
         for key, path in paths.items():
-            if not PurePath(os.path.normpath(path)).is_relative_to(folder):
+            if not PurePath(path).is_relative_to(folder):
                 raise ValueError(f"with 'simulate', {key} must lie inside {folder!r}, got {path!r}")
 
     def run(self, name: str) -> RunConfig:
@@ -302,7 +312,7 @@ def load_config(content: Mapping[str, Any]) -> Config:
     InputError
         Naming each wrong key, what was expected, what came, and the nearest valid key. Runs are checked too.
     """
-    config = _validate(Config, content)
+    config = _validate(Config, _without_empty_blocks(content))
     for name in config.runs:
         n_heads = config.run(name).model.n_heads
         if config.simulate and config.simulate.n_features % n_heads:
@@ -311,6 +321,19 @@ def load_config(content: Mapping[str, Any]) -> Config:
                 f"run {name}), got {config.simulate.n_features}"
             )
     return config
+
+
+def _without_empty_blocks(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Blocks and runs that YAML reads as None, as nothing stands below their name, change nothing."""
+    filled = {key: value for key, value in content.items() if value is not None}
+    if isinstance(filled.get("runs"), Mapping):
+        filled["runs"] = {
+            run: {block: values or {} for block, values in (blocks or {}).items()}
+            if isinstance(blocks or {}, Mapping)
+            else blocks
+            for run, blocks in filled["runs"].items()
+        }
+    return filled
 
 
 def _validate(section: type[Section], content: Mapping[str, Any], prefix: str = "") -> Any:
@@ -331,6 +354,8 @@ def _explain(problem: Mapping[str, Any], section: type[Section], prefix: str) ->
         return _unknown_key(location, section)
     if problem["type"] == "value_error":
         return f"config: {location + ': ' if location else ''}{problem['ctx']['error']}"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"config: {location}: expected {EXAMPLES[problem['loc'][0]]}, got {problem['input']!r}"
     expected = problem["msg"].removeprefix("Input should be ").removeprefix("a ").removeprefix("valid ")
     hint = "; YAML reads 5e-4 as text, write 5.0e-4" if _looks_like_exponent(problem["input"]) else ""
     return f"config: {location}: expected {expected}, got {problem['input']!r}{hint}"
@@ -338,9 +363,14 @@ def _explain(problem: Mapping[str, Any], section: type[Section], prefix: str) ->
 
 def _unknown_key(location: str, section: type[Section]) -> str:
     key = location.rpartition(".")[2]
-    nearest = difflib.get_close_matches(key, section.model_fields, n=1, cutoff=0.0)
-    valid = ", ".join(section.model_fields)
-    return f"config: unknown key {location!r}; did you mean {nearest[0]!r}? Valid keys here: {valid}"
+    near = difflib.get_close_matches(key, section.model_fields, n=1)
+    elsewhere = [
+        f"{block}.{key}"
+        for block, field in Config.model_fields.items()
+        if isinstance(field.default, Section) and key in type(field.default).model_fields
+    ]
+    hint = f"; did you mean {(near + elsewhere)[0]!r}?" if near or elsewhere else "."
+    return f"config: unknown key {location!r}{hint} Valid keys here: {', '.join(section.model_fields)}"
 
 
 def _section_of(section: type[Section], field: str) -> type[Section]:

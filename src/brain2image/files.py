@@ -14,6 +14,10 @@ from typing import Any
 import h5py
 import pandas as pd
 
+_UMASK = os.umask(0)  # it can only be read by setting it
+os.umask(_UMASK)
+FILE_MODE = 0o666 & ~_UMASK
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
@@ -34,6 +38,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         yield scratch
         if scratch.is_dir() and path.exists():
             path.rename(folder / "replaced")  # a folder cannot be renamed over another
+        if scratch.is_file():
+            scratch.chmod(FILE_MODE)  # safetensors writes files that only their owner may read
         os.replace(scratch, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

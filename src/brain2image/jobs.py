@@ -32,7 +32,10 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         logger.error("%s", error)
         print(f"{snakemake.rule}: {error}", file=sys.stderr)
         sys.exit(1)
-    except BaseException:
+    except (KeyboardInterrupt, SystemExit):  # Lightning makes a SystemExit of Ctrl-C
+        logger.error("interrupted after %.1f s; nothing was written", time.perf_counter() - start)
+        sys.exit(130)
+    except Exception:
         logger.exception("unexpected error, please report it")
         raise
     logger.info("done in %.1f s", time.perf_counter() - start)

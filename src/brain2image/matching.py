@@ -60,12 +60,17 @@ def match_one_to_one(a: np.ndarray, b: np.ndarray, *, top_k: int) -> tuple[np.nd
     Raises
     ------
     InputError
-        When there are fewer than ``top_k`` pictures on one side.
+        When there are fewer than ``top_k`` pictures on one side, the widths differ, or a row is zero or
+        not finite.
     """
-    if top_k > min(len(a), len(b)):
+    if a.shape[1] != b.shape[1]:
+        raise InputError(
+            f"expected embeddings of one width, got {a.shape[1]} and {b.shape[1]}; embed both with one model"
+        )
+    if not 1 <= top_k <= min(len(a), len(b)):
         raise InputError(
             f"expected at least top_k = {top_k} pictures on both sides, got {len(a)} and {len(b)}; "
-            "lower matching.top_k"
+            "choose matching.top_k from 1 to the smaller number"
         )
     a, b = unit_rows(a), unit_rows(b)
     rows, columns = np.arange(len(a)), np.arange(len(b))

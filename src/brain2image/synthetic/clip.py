@@ -60,6 +60,8 @@ def simulate_clip(simulate: Mapping[str, Any], *, model: str, weights: str | Pat
 
 def _random_clip(model: str, *, seed: int) -> torch.nn.Module:
     """Random weights, of the precision that the file will hold, so that the fit is to what is stored."""
+    if model not in open_clip.list_models():
+        raise InputError(f"config: clip.model: expected an open_clip architecture, got {model!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         clip = open_clip.create_model(model, pretrained=None)

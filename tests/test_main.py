@@ -1,0 +1,58 @@
+"""The command line."""
+
+import pandas as pd
+import pytest
+
+from brain2image.__main__ import main
+
+CHANCE = {"top1": 0.1, "top5": 0.5, "top10": 1.0, "median_rank": 5.5, "mse": 0.8, "cosine": 0.0}
+BETTER = {"top1": 0.4, "top5": 0.9, "top10": 1.0, "median_rank": 2.0, "mse": 0.5, "cosine": 0.6}
+
+
+def summary(path, **runs):
+    rows = [
+        {
+            "pair": "sub-01_subj01",
+            "run": run,
+            "n_test": 10,
+            "metric": metric,
+            "value": value,
+            "chance": CHANCE[metric],
+            "p": 0.001,
+        }
+        for run, scores in runs.items()
+        for metric, value in scores.items()
+    ]
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return str(path)
+
+
+def printed(path, capsys):
+    main(["summary", path])
+    return capsys.readouterr().out
+
+
+def test_scores_stand_before_chance(tmp_path, capsys):
+    text = printed(summary(tmp_path / "summary.csv", flatten=BETTER, ridge=CHANCE), capsys)
+    assert "40.0* (10.0)" in text
+    assert "flatten has a higher top-1 than the ridge baseline" in text
+
+
+def test_it_is_said_when_ridge_wins(tmp_path, capsys):
+    text = printed(summary(tmp_path / "summary.csv", flatten=CHANCE, ridge=BETTER, ceiling=BETTER), capsys)
+    assert "no network has a higher top-1 than the ridge baseline (best: flatten)" in text
+
+
+def test_no_star_on_what_is_worse_than_chance(tmp_path, capsys):
+    text = printed(summary(tmp_path / "summary.csv", flatten=BETTER | {"mse": 0.9}, ridge=BETTER), capsys)
+    assert "0.900  (0.800)" in text
+    assert "0.500* (0.800)" in text
+
+
+@pytest.mark.parametrize("content", [None, "a,b\n1,2\n", ""])
+def test_another_file_is_named(tmp_path, content):
+    path = tmp_path / "other.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SystemExit, match=r"^brain2image: .*other\.csv: "):
+        main(["summary", str(path)])
