@@ -1,22 +1,20 @@
 """The configuration: every key with its type, default, unit and meaning, checked before any job runs."""
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from brain2image.config_errors import unknown_key, validate
 from brain2image.errors import InputError
 
 PAIR = re.compile(r"(sub-\d{2})_(subj0[1-8])")
 
 # Width of CBraMod's tokens.
 TOKEN_WIDTH = 200
-# What the texts that must follow a pattern look like.
-EXAMPLES = {"pairs": "a pair such as sub-01_subj01", "runs": "a name of letters, digits, - and _"}
 # Predictions that no run makes, but that are evaluated like a run.
 RESERVED_RUNS = {"ridge", "ceiling"}
 
@@ -299,9 +297,9 @@ class Config(Section):
         overrides = self.runs[name]
         unknown = set(overrides) - set(shared)
         if unknown:
-            raise InputError(_unknown_key(f"runs.{name}.{sorted(unknown)[0]}", RunConfig))
+            raise InputError(unknown_key(f"runs.{name}.{sorted(unknown)[0]}", RunConfig, root=Config))
         merged = {block: values | overrides.get(block, {}) for block, values in shared.items()}
-        return _validate(RunConfig, merged, prefix=f"runs.{name}.")
+        return validate(RunConfig, merged, root=Config, prefix=f"runs.{name}.")
 
 
 def load_config(content: Mapping[str, Any]) -> Config:
@@ -312,7 +310,7 @@ def load_config(content: Mapping[str, Any]) -> Config:
     InputError
         Naming each wrong key, what was expected, what came, and the nearest valid key. Runs are checked too.
     """
-    config = _validate(Config, _without_empty_blocks(content))
+    config = validate(Config, _without_empty_blocks(content), root=Config)
     for name in config.runs:
         n_heads = config.run(name).model.n_heads
         if config.simulate and config.simulate.n_features % n_heads:
@@ -334,50 +332,3 @@ def _without_empty_blocks(content: Mapping[str, Any]) -> dict[str, Any]:
             for run, blocks in filled["runs"].items()
         }
     return filled
-
-
-def _validate(section: type[Section], content: Mapping[str, Any], prefix: str = "") -> Any:
-    try:
-        return section.model_validate(content)
-    except ValidationError as error:
-        raise InputError(
-            "; ".join(_explain(problem, section, prefix) for problem in error.errors())
-        ) from None
-
-
-def _explain(problem: Mapping[str, Any], section: type[Section], prefix: str) -> str:
-    """One problem that pydantic found, as a sentence."""
-    location = prefix + ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        for part in problem["loc"][:-1]:
-            section = _section_of(section, part)
-        return _unknown_key(location, section)
-    if problem["type"] == "value_error":
-        return f"config: {location + ': ' if location else ''}{problem['ctx']['error']}"
-    if problem["type"] == "string_pattern_mismatch":
-        return f"config: {location}: expected {EXAMPLES[problem['loc'][0]]}, got {problem['input']!r}"
-    expected = problem["msg"].removeprefix("Input should be ").removeprefix("a ").removeprefix("valid ")
-    hint = "; YAML reads 5e-4 as text, write 5.0e-4" if _looks_like_exponent(problem["input"]) else ""
-    return f"config: {location}: expected {expected}, got {problem['input']!r}{hint}"
-
-
-def _unknown_key(location: str, section: type[Section]) -> str:
-    key = location.rpartition(".")[2]
-    near = difflib.get_close_matches(key, section.model_fields, n=1)
-    elsewhere = [
-        f"{block}.{key}"
-        for block, field in Config.model_fields.items()
-        if isinstance(field.default, Section) and key in type(field.default).model_fields
-    ]
-    hint = f"; did you mean {(near + elsewhere)[0]!r}?" if near or elsewhere else "."
-    return f"config: unknown key {location!r}{hint} Valid keys here: {', '.join(section.model_fields)}"
-
-
-def _section_of(section: type[Section], field: str) -> type[Section]:
-    annotation = section.model_fields[field].annotation
-    candidates = (annotation, *getattr(annotation, "__args__", ()))
-    return next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, Section))
-
-
-def _looks_like_exponent(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", value) is not None

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from brain2image.config import Config, Section
+from brain2image.config_errors import block_type
 
 YAML_HEADER = """\
 # Every key with its default; units and meanings beside it. Unknown or ill-typed keys stop the run before any
@@ -49,13 +50,6 @@ def _keys(section: type[Section], depth: int = 0) -> Iterator[tuple[int, str, An
             yield from _keys(type(default), depth + 1)
 
 
-def _section_types(section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
-    for name, field in section.model_fields.items():
-        for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
-            if isinstance(kind, type) and issubclass(kind, Section):
-                yield name, kind
-
-
 def default_yaml() -> str:
     """``config/config.yaml``: every key with its default, meaning as a comment.
 
@@ -76,7 +70,8 @@ def default_yaml() -> str:
 
 def markdown() -> str:
     """``config/README.md``: a table of keys, types, defaults and meanings for each block."""
-    blocks = [("(top level)", Config), *_section_types(Config)]
+    sections = ((name, block_type(Config, name)) for name in Config.model_fields)
+    blocks = [("(top level)", Config), *((name, section) for name, section in sections if section)]
     parts = [MARKDOWN_HEADER]
     for name, section in blocks:
         rows = [
