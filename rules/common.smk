@@ -19,8 +19,9 @@ except InputError as error:
 SOURCE = str(Path(brain2image.__file__).parents[1])
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
 
-# Threads that wait for work sleep instead of spinning, so that jobs side by side do not slow each other.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# OpenMP's threads spin while they wait, which halves the speed of jobs side by side; a short spin costs nothing
+# (one training alone 9.1 -> 9.3 s, two on the same two cores 36 -> 17 s).
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 pathvars:
