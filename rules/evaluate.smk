@@ -51,7 +51,7 @@ rule summarise:
             "<results>/summary.csv",
             caption="../workflow/report/summary.rst",
             category="1 Scores",
-            labels={"table": "all runs"},
+            labels={"figure": "table of all runs", "pair": "all"},
         ),
     log:
         "<logs>/summarise.log",
