@@ -155,6 +155,7 @@ FLOORS = [
         "config",
         "config_errors",
         "config_docs",
+        "releases",
     },
     {
         "things",
