@@ -59,7 +59,8 @@ def find_release(
     who = next(iter(subject.values()))
     if whole:
         raise InputError(
-            f"{folder}: expected one release of {who}, got {' and '.join(whole)}; keep them in separate folders"
+            f"{folder}: expected one release of {who}, got {' and '.join(whole)}; "
+            "keep them in separate folders"
         )
     nearest = min(files, key=lambda name: len(missing[name]) / len(files[name]))
     if len(missing[nearest]) == len(files[nearest]):
