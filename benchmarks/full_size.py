@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,23 +31,25 @@ REPOSITORY = Path(__file__).parents[1]
 SUB, SUBJ, PAIR = "sub-01", inputs.SUBJECT, f"sub-01_{inputs.SUBJECT}"
 BLOCK = 1 << 23  # bytes of a plain read or write
 CLIP = {"model": "ViT-B-32-quickgelu", "batch_size": 32}
-DONE = re.compile(r"done in ([\d.]+) s, peak memory ([\d.]+) GB")
+N_PICTURES = 256  # to embed
+DONE = re.compile(r"done in ([\d.]+) s, peak memory ([\d.]+) GB, read ([\d.]+) GB, wrote ([\d.]+) GB")
+COLUMNS = ("call, s", "process, s", "peak, GB", "read, GB", "written, GB", "floor, s", "ratio")
 
 
 @dataclass
 class Stage:
-    """One row of the table: times in s, memory and bytes in GB."""
+    """One row of the table."""
 
     name: str
     call: float
-    process: float
     memory: float
     read: float
     written: float
+    process: float
     floor: float | None = None
 
     def row(self) -> str:
-        ratio = f"{self.floor:.2f} | {self.call / self.floor:.2f}" if self.floor else "- | -"
+        ratio = f"{self.floor:.2f} | {self.call / self.floor:.2f}" if self.floor else " | "
         return (
             f"| {self.name} | {self.call:.2f} | {self.process:.1f} | {self.memory:.2f} | {self.read:.2f} | "
             f"{self.written:.2f} | {ratio} |"
@@ -62,7 +64,7 @@ def write_config(folder: Path, size: inputs.Size) -> Path:
         "pairs": [PAIR],
         "data": {
             "things_images": str(raw / "images"),
-            "things_eeg": str(raw / "ubp"),
+            "things_eeg": str(raw / "eeg"),
             "nsd": str(raw / "nsd"),
         },
         "weights": {"mindeye2": str(raw / "{subj}.pth"), "clip": str(raw / "clip.pt")},
@@ -74,26 +76,29 @@ def write_config(folder: Path, size: inputs.Size) -> Path:
     return path
 
 
-def run_jobs(folder: Path, config: Path, targets: Iterable[str], *, threads: int) -> float:
-    """Let Snakemake make some files of the results folder; seconds in all."""
-    command = [sys.executable, "-m", "snakemake", "--configfile", config, "--cores", threads, "--quiet", "all"]
-    start = time.perf_counter()
-    subprocess.run(
-        [*map(str, command), *(str(folder / "results" / target) for target in targets)],
-        cwd=REPOSITORY,
-        check=True,
-    )
-    return time.perf_counter() - start
+def run_jobs(folder: Path, config: Path, targets: Iterable[str], *, threads: int) -> None:
+    """Let Snakemake make some files of the results folder."""
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--configfile",
+        config,
+        "--cores",
+        threads,
+        "--quiet",
+        "all",
+    ]
+    paths = (folder / "results" / target for target in targets)
+    subprocess.run(list(map(str, [*command, *paths])), cwd=REPOSITORY, check=True)
 
 
-def read_stage(folder: Path, job: str) -> Stage:
-    """What a finished job's log and benchmark file say."""
-    logged = DONE.search((folder / "results" / "logs" / f"{job}.log").read_text())
-    table = pd.read_csv(folder / "results" / "benchmarks" / f"{job}.tsv", sep="\t", na_values="-")
-    used = table.fillna(0).iloc[0]
-    return Stage(
-        job, float(logged[1]), used["s"], float(logged[2]), used["io_in"] / 1e3, used["io_out"] / 1e3
-    )
+def read_stage(results: Path, job: str, *, process: float | None = None) -> Stage:
+    """What a finished job's log says, and the time of its process."""
+    logged = DONE.search((results / "logs" / f"{job}.log").read_text())
+    if process is None:
+        process = pd.read_csv(results / "benchmarks" / f"{job}.tsv", sep="\t")["s"].item()
+    return Stage(job, *map(float, logged.groups()), process)
 
 
 def median_seconds(call: Callable[[], object], repetitions: int = 3) -> float:
@@ -155,7 +160,7 @@ def bare_forward(weights: Path, n_pictures: int) -> float:
     return median_seconds(forward)
 
 
-# Stages that are timed by themselves, in a process of their own: name -> call.
+# Two stages are called directly: the workflow would run them on more than is needed to time them.
 
 
 def repack_raw_session(folder: Path) -> None:
@@ -173,13 +178,95 @@ def repack_raw_session(folder: Path) -> None:
 
 
 def embed_pictures(folder: Path) -> None:
-    """The embedding of some pictures of the usual size, after the model was loaded once."""
+    """The embedding of some pictures of the usual size, twice: the second time the model is in memory."""
     from brain2image.clip import embed_images
     from brain2image.things import Pictures
 
-    pictures = Pictures(sorted((folder / "inputs" / "pictures").glob("*.jpg")))
-    weights = str(folder / "inputs" / "clip.pt")
-    embed_images(pictures, weights=weights, n_threads=os.cpu_count(), **CLIP)
+    files = sorted(path.name for path in (folder / "inputs" / "pictures").iterdir())
+    pictures = Pictures(pd.DataFrame({"path": files}), folder / "inputs" / "pictures")
+    embed_images(pictures, weights=str(folder / "inputs" / "clip.pt"), n_threads=os.cpu_count(), **CLIP)
+
+
+DIRECT = {call.__name__: call for call in (repack_raw_session, embed_pictures)}
+
+
+def run_directly(name: str, folder: Path) -> Stage:
+    """Call one of `DIRECT` in a process of its own, under the frame that every job has."""
+    log = folder / "results" / "logs" / f"{name}.log"
+    code = (
+        "import sys; from types import SimpleNamespace; from pathlib import Path\n"
+        "import full_size; from brain2image.jobs import job\n"
+        f"with job(SimpleNamespace(log=[{str(log)!r}], rule={name!r}, threads=1)):\n"
+        f"    full_size.DIRECT[{name!r}](Path({str(folder)!r}))"
+    )
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True)
+    return read_stage(folder / "results", name, process=time.perf_counter() - start)
+
+
+def measure(folder: Path, size: inputs.Size, *, threads: int) -> Iterator[Stage]:
+    """Write the inputs, run the stages in turn, and measure the floor of each right after it."""
+    raw, results = folder / "inputs", folder / "results"
+    config = write_config(folder, size)
+    inputs.write_things_images(raw / "images", size)
+    run_jobs(folder, config, ["things/images.parquet"], threads=threads)
+    yield read_stage(results, "repack_things_images")
+
+    inputs.write_ubp_subject(raw / "eeg" / SUB, results / "things" / "images.parquet", size)
+    eeg = results / "things" / SUB / "eeg.h5"
+    run_jobs(folder, config, [f"things/{SUB}/eeg.h5"], threads=threads)
+    stage = read_stage(results, f"repack_things_eeg/{SUB}")
+    stage.floor = copy_floor((raw / "eeg" / SUB).iterdir(), eeg.stat().st_size, folder / "floor.bin")
+    yield stage
+
+    inputs.write_nsd(raw / "nsd", size)
+    inputs.write_checkpoint(raw / f"{SUBJ}.pth", size)
+    run_jobs(folder, config, [f"nsd/{SUBJ}/betas.h5", "nsd/images.parquet"], threads=threads)
+    yield read_stage(results, "repack_nsd_images")
+    yield read_stage(results, f"repack_nsd_fmri/{SUBJ}")
+
+    inputs.write_embeddings(results / "clip", size)
+    lmdb = results / "lmdb" / f"{PAIR}.lmdb"
+    run_jobs(folder, config, [f"lmdb/{PAIR}.lmdb", f"pairs/{PAIR}.audit.json"], threads=threads)
+    stage = read_stage(results, f"match_images/{PAIR}")
+    stage.floor = product_floor(size.n_training + size.n_test, 250 * size.n_sessions, inputs.CLIP_WIDTH)
+    yield stage
+    yield read_stage(results, f"split_pairs/{PAIR}")
+    yield read_stage(results, f"cluster_pairs/{PAIR}")
+    yield read_stage(results, f"audit_split/{PAIR}")
+    yield read_stage(results, f"extract_ridge/{SUBJ}")
+    stage = read_stage(results, f"project_fmri/{SUBJ}")
+    stage.floor = product_floor(750 * size.n_sessions, size.n_features, size.n_voxels)
+    yield stage
+    stage = read_stage(results, f"build_lmdb/{PAIR}")
+    stage.floor = copy_floor([], lmdb.stat().st_size, folder / "floor.bin")
+    yield stage
+
+    inputs.write_raw_session(raw / "raw_eeg_training.npy", size)
+    stage = run_directly("repack_raw_session", folder)
+    files = [raw / "raw_eeg_training.npy"]
+    stage.floor = copy_floor(files, (folder / "raw_eeg.h5").stat().st_size, folder / "floor.bin")
+    yield stage
+
+    inputs.write_pictures(raw / "pictures", N_PICTURES)
+    inputs.write_clip(raw / "clip.pt", CLIP["model"])
+    stage = run_directly("embed_pictures", folder)
+    stage.floor = bare_forward(raw / "clip.pt", N_PICTURES)
+    yield stage
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("folder", type=Path, help="an empty folder for inputs and results")
+    arguments.add_argument("--share", type=float, default=1.0, help="share of the real size, for a trial")
+    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    options = arguments.parse_args()
+    folder, size = options.folder.resolve(), inputs.Size(options.share)
+    print(f"| stage | {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * len(COLUMNS)}")
+    for stage in measure(folder, size, threads=options.threads):
+        print(stage.row(), flush=True)
+    used = sum(path.stat().st_size for path in (folder / "results").rglob("*") if path.is_file())
+    print(f"\nAll results: {used / 1e9:.2f} GB.")
 
 
 if __name__ == "__main__":
