@@ -148,6 +148,7 @@ FLOORS = [
         "errors",
         "units",
         "files",
+        "lazy_arrays",
         "unpickling",
         "jobs",
         "fingerprint",
