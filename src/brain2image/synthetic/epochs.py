@@ -1,7 +1,7 @@
 """Preprocessed epochs of THINGS-EEG2 in the formats of all public variants, from given trials.
 
-Each function writes one file, the training or the test trials of one subject. What a variant's script does wrong
-is kept: ``times`` has 300 entries for 250 samples.
+Each function writes one file, the training or the test trials of one subject. What a variant's script does
+wrong is kept: ``times`` has 300 entries for 250 samples.
 """
 
 import pickle

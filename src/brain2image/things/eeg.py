@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 SFREQ = 200  # Hz
 N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s
 RAW_N_TIMES = N_TIMES * RAW_SFREQ // SFREQ
-BLOCK_TRIALS = 256  # 16 MB as float32: the matrix product runs at full speed
+BLOCK_TRIALS = 128  # 8 MB as float32: the matrix product runs at full speed, and the cache is not exceeded
 
 
 def repack_eeg(
@@ -84,7 +84,7 @@ def _append(eeg: h5py.Dataset, epochs: np.ndarray) -> None:
 def _append_epochs(
     eeg: h5py.Dataset, files: Sequence[str | os.PathLike], pictures: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
-    """Append the trials of preprocessed files to ``eeg``; return their images, sessions, onsets; the release."""
+    """Append the trials of preprocessed files; return image, session and onset of each, and the release."""
     *paths, info = files if len(files) > 2 else (*files, None)
     names = pictures["path"].str.split("/").str[-2:].str.join("/")
     found, problems = {}, []
@@ -131,7 +131,7 @@ def _append_resampled(eeg: h5py.Dataset, epochs: Epochs, path: str | os.PathLike
 def _append_recordings(
     eeg: h5py.Dataset, files: Sequence[str | os.PathLike], pictures: pd.DataFrame, **filters: float
 ) -> tuple[pd.DataFrame, str]:
-    """Append the trials of raw recordings to ``eeg``; return their images, sessions, onsets; the release."""
+    """Append the trials of raw recordings; return image, session and onset of each, and the release."""
     partitions = pictures["partition"].value_counts()
     first_image = {"train": 0, "test": int(partitions["train"])}
     tables, problems = [], []

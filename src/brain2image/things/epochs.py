@@ -138,7 +138,7 @@ def _recognise(content: Any, path: str | os.PathLike) -> str:
     if release is None:
         raise InputError(
             f"{path}: expected an array, or a dict with one of {', '.join(KEYS)}, got "
-            f"{', '.join(map(str, keys)) or 'no key'} ({type(content).__name__}); README.md lists the releases"
+            f"{', '.join(map(str, keys)) or 'no key'} ({type(content).__name__}); README.md lists the files"
         )
     # the authors' files and NICE's have the same names and keys
     is_authors = release == "nice" and np.shape(content["preprocessed_eeg_data"])[2:] == (17, 100)
