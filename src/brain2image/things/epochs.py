@@ -210,7 +210,7 @@ def _check_layout(eeg: Any, n_images: int, path: str | os.PathLike) -> None:
 
 
 def _channel_rows(names: Sequence[str], path: str | os.PathLike) -> list[int]:
-    names = [str(name) for name in names]
+    names = [str(name) for name in np.ravel(names)]
     missing = [name for name in CHANNELS if name not in names]
     extra = [name for name in names if name not in CHANNELS or names.count(name) > 1]
     if missing or extra:
