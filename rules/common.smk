@@ -48,7 +48,6 @@ PREDICTORS = [*RUNS, "ridge", *(["ceiling"] if cfg.simulate else [])]
 
 DOWNLOADS = {
     "things_images": "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf",
-    "things_eeg": "the raw sub-XX.zip archives of THINGS-EEG2 (Figshare+ 18470912) or one of the preprocessed releases",
     "nsd": "betas_all_subj0X_fp32_renorm.hdf5, wds/, coco_images_224_float16.hdf5, COCO_73k_subj_indices.hdf5 "
     "and shared1000.npy from huggingface.co/datasets/pscotti/mindeyev2",
 }
@@ -85,8 +84,7 @@ def things_eeg(wildcards):
         return find_release(folder, THINGS_EEG, **wildcards)
     except InputError as error:
         raise WorkflowError(
-            f"{error}. Download and unpack {DOWNLOADS['things_eeg']} into {Path(folder).resolve()}, "
-            "or change data.things_eeg in the config"
+            f"{error}. README.md, 'Your own data', says where to download it; or change data.things_eeg in the config"
         )
 
 

@@ -249,6 +249,15 @@ def test_large_arrays_stay_in_the_file(tmp_path, protocol):
     assert_same(load_arrays(path), LARGE_CONTENT)
 
 
+def test_an_array_of_more_than_4_gb_is_told_by_another_code(tmp_path):
+    content = pickle.dumps({"eeg": LARGE}, protocol=4)
+    short, long = (code + LARGE.nbytes.to_bytes(size, "little") for code, size in ((b"B", 4), (b"\x8e", 8)))
+    assert content.count(short) == 1
+    (tmp_path / "content.pkl").write_bytes(content.replace(short, long))
+    assert_lazy(open_arrays(tmp_path / "content.pkl")["eeg"], LARGE)
+    assert_same(load_arrays(tmp_path / "content.pkl"), {"eeg": LARGE})
+
+
 @pytest.mark.parametrize("protocol", [0, 1, 2])
 def test_older_protocols_are_read_whole(tmp_path, protocol):
     path = tmp_path / "content.pkl"
