@@ -88,6 +88,11 @@ def things_eeg(wildcards):
         )
 
 
+def is_raw(wildcards):
+    """Whether the EEG of a THINGS-EEG2 subject is raw, not preprocessed."""
+    return things_eeg(wildcards)[0] == "raw"
+
+
 def training_images(wildcards):
     """The folder of the THINGS training pictures; UBP and NeuroBridge call it train_images."""
     names = ("training_images", "train_images")

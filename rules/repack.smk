@@ -35,13 +35,13 @@ rule repack_things_eeg:
         "<benchmarks>/repack_things_eeg/{sub}.tsv"
     conda:
         "../envs/data.yaml"
-    threads: 4
+    threads: lambda wildcards: 1 if is_raw(wildcards) else 4
     resources:
-        mem_mb=lambda wildcards: 8000 if things_eeg(wildcards)[0] == "raw" else 3000,
+        mem_mb=lambda wildcards: 8000 if is_raw(wildcards) else 2000,
         runtime=120,
     params:
         code=code("repack_things_eeg"),
-        filters=lambda wildcards: cfg.eeg.model_dump() if things_eeg(wildcards)[0] == "raw" else {},
+        filters=lambda wildcards: cfg.eeg.model_dump() if is_raw(wildcards) else {},
     script:
         "../workflow/scripts/repack_things_eeg.py"
 

@@ -85,19 +85,19 @@ def _append_epochs(
     eeg: h5py.Dataset, files: Sequence[str | os.PathLike], pictures: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
     """Append the trials of preprocessed files; return image, session and onset of each, and the release."""
-    *paths, info = files if len(files) > 2 else (*files, None)
+    info = next(iter(files[2:]), None)
     names = pictures["path"].str.split("/").str[-2:].str.join("/")
-    found, problems = {}, []
-    for partition, path in zip(("train", "test"), paths, strict=True):
+    found, problems = [], []
+    for partition, path in zip(("train", "test"), files, strict=False):
         wanted = pictures["partition"] == partition
         try:
-            found[path] = read_epochs(path, pictures=names[wanted].tolist(), info=info)
+            found.append((path, read_epochs(path, pictures=names[wanted].tolist(), info=info)))
         except InputError as error:
             problems.append(str(error))
     if problems:
         raise InputError("; ".join(problems))
     tables, first_image = [], 0
-    for path, epochs in found.items():
+    for path, epochs in found:
         _append_resampled(eeg, epochs, path)
         n_images, n_repetitions = epochs.sessions.shape
         image = np.repeat(np.arange(first_image, first_image + n_images), n_repetitions)
