@@ -9,6 +9,7 @@ import brain2image
 from brain2image.config import PAIR, load_config
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
+from brain2image.releases import THINGS_EEG, find_release
 
 try:
     cfg = load_config(config)
@@ -47,7 +48,6 @@ PREDICTORS = [*RUNS, "ridge", *(["ceiling"] if cfg.simulate else [])]
 
 DOWNLOADS = {
     "things_images": "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf",
-    "things_eeg": "the raw sub-XX.zip archives of THINGS-EEG2 (Figshare+ 18470912)",
     "nsd": "betas_all_subj0X_fp32_renorm.hdf5, wds/, coco_images_224_float16.hdf5, COCO_73k_subj_indices.hdf5 "
     "and shared1000.npy from huggingface.co/datasets/pscotti/mindeyev2",
 }
@@ -73,6 +73,31 @@ def raw(folder, *names):
         return paths if len(paths) > 1 else paths[0]
 
     return find
+
+
+def things_eeg(wildcards):
+    """Name and files of the release of a THINGS-EEG2 subject; the synthetic one is raw."""
+    folder = cfg.data.things_eeg
+    if cfg.simulate:
+        return "raw", [f"{folder}/{pattern.format(**wildcards)}" for pattern in THINGS_EEG["raw"]]
+    try:
+        return find_release(folder, THINGS_EEG, **wildcards)
+    except InputError as error:
+        raise WorkflowError(
+            f"{error}. README.md, 'Your own data', says where to download it; or change data.things_eeg in the config"
+        )
+
+
+def is_raw(wildcards):
+    """Whether the EEG of a THINGS-EEG2 subject is raw, not preprocessed."""
+    return things_eeg(wildcards)[0] == "raw"
+
+
+def training_images(wildcards):
+    """The folder of the THINGS training pictures; UBP and NeuroBridge call it train_images."""
+    names = ("training_images", "train_images")
+    found = (name for name in names if Path(cfg.data.things_images, name).exists())
+    return raw("things_images", next(found, names[0]))(wildcards)
 
 
 def weights_file(key):
@@ -101,7 +126,7 @@ def cbramod_weights(wildcards):
 
 # Where the pixels of each dataset lie: what a job waits for, and the path that the dataset's reader takes.
 PIXELS = {
-    "things": raw("things_images", "training_images", "test_images"),
+    "things": lambda wildcards: [training_images(wildcards), raw("things_images", "test_images")(wildcards)],
     "nsd": raw("nsd", "coco_images_224_float16.hdf5"),
 }
 PIXEL_ROOTS = {"things": cfg.data.things_images, "nsd": f"{cfg.data.nsd}/coco_images_224_float16.hdf5"}

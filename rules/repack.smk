@@ -3,7 +3,7 @@
 
 rule repack_things_images:
     input:
-        training_images=raw("things_images", "training_images"),
+        training_images=training_images,
         test_images=raw("things_images", "test_images"),
         metadata=raw("things_images", "image_metadata.npy"),
     output:
@@ -25,14 +25,7 @@ rule repack_things_images:
 
 rule repack_things_eeg:
     input:
-        sessions=raw(
-            "things_eeg",
-            *(
-                f"{{sub}}/ses-{session:02d}/raw_eeg_{part}.npy"
-                for session in (1, 2, 3, 4)
-                for part in ("training", "test")
-            ),
-        ),
+        files=lambda wildcards: things_eeg(wildcards)[1],
         images=rules.repack_things_images.output.images,
     output:
         eeg="<results>/things/{sub}/eeg.h5",
@@ -42,12 +35,13 @@ rule repack_things_eeg:
         "<benchmarks>/repack_things_eeg/{sub}.tsv"
     conda:
         "../envs/data.yaml"
+    threads: lambda wildcards: 1 if is_raw(wildcards) else 4
     resources:
-        mem_mb=8000,
+        mem_mb=lambda wildcards: 8000 if is_raw(wildcards) else 2000,
         runtime=120,
     params:
         code=code("repack_things_eeg"),
-        filters=cfg.eeg.model_dump(),
+        filters=lambda wildcards: cfg.eeg.model_dump() if is_raw(wildcards) else {},
     script:
         "../workflow/scripts/repack_things_eeg.py"
 

@@ -42,10 +42,12 @@ class DataConfig(Section):
     """Where the raw releases lie."""
 
     things_images: PathText = Field(
-        "data/things/images", description="Folder with training_images/ and test_images/ (OSF y63gw)."
+        "data/things/images",
+        description="Folder with training_images/ (or train_images/) and test_images/ (OSF y63gw).",
     )
     things_eeg: PathText = Field(
-        "data/things/eeg", description="Folder with sub-01/ses-01/raw_eeg_training.npy and so on."
+        "data/things/eeg",
+        description="Folder with sub-01/ and so on of one release: raw, UBP, NICE/ATM or NeuroBridge.",
     )
     nsd: PathText = Field(
         "data/nsd",
@@ -70,7 +72,7 @@ class WeightsConfig(Section):
 
 
 class EEGConfig(Section):
-    """Filters of the continuous EEG. Rate (200 Hz) and window (0-1 s) are CBraMod's and not a choice."""
+    """Filters of raw EEG, not of preprocessed EEG. Rate (200 Hz) and window (0-1 s) are CBraMod's."""
 
     highpass: Positive = Field(0.3, description="High-pass edge, Hz.")
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(

@@ -31,7 +31,8 @@ def repack_images(
 
     Parameters
     ----------
-    training_images, test_images : folders of ``NNNNN_concept/file.jpg``, side by side (OSF y63gw).
+    training_images, test_images : folders of ``NNNNN_concept/file.jpg``, side by side (OSF y63gw); some
+        releases call the first ``train_images``.
     metadata : image_metadata.npy (OSF qkgtf).
     out : Parquet table with the columns image (int64, from 0), path (POSIX, relative to the folder that
         holds ``training_images``), concept (folder name without its number) and partition (train or test).
@@ -59,7 +60,7 @@ def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Iterator[Image.
     Parameters
     ----------
     table : the table of `repack_images`, or some rows of it.
-    root : the folder that holds ``training_images`` and ``test_images``.
+    root : the folder that holds the folders of training and test pictures.
     """
     for path in table["path"]:
         yield read_image(Path(root, path))
