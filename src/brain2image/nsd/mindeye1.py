@@ -1,8 +1,8 @@
 """NSD as MindEye1 released it: webdataset tars with one sample a picture (pscotti/naturalscenesdataset).
 
 In ``webdataset_avg_new/{train,val,test}/*.tar`` a sample has the members ``coco73k.npy`` (0-based NSD id),
-``jpg`` (picture), ``nsdgeneral.npy`` (betas, (3, n_voxels) float16), ``num_uniques.npy`` (how many of the three
-rows are real: those of a picture seen once are equal, of one seen twice the third is the mean) and
+``jpg`` (picture), ``nsdgeneral.npy`` (betas, (3, n_voxels) float16), ``num_uniques.npy`` (how many of the
+three rows are real: those of a picture seen once are equal, of one seen twice the third is the mean) and
 ``trial.npy`` (first trial). Test pictures are the shared 1,000. The format is only told in the authors' code
 and in issues 33, 48 and 51 of https://github.com/MedARC-AI/fMRI-reconstruction-NSD.
 """

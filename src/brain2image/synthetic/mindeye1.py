@@ -27,8 +27,8 @@ def write_mindeye1(
 ) -> None:
     """Write ``webdataset_avg_new/{train,val,test}/*.tar`` and the subject's metadata file.
 
-    Pictures are divided and numbered at random, but for the shared ones, which are the test set; so there must
-    be enough of each for 18, 1 and 2 tars.
+    Shared pictures are the test set, the others are divided at random; there must be enough of each to fill
+    18, 1 and 2 tars.
 
     Parameters
     ----------
