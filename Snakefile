@@ -33,4 +33,5 @@ rule all:
     default_target: True
     input:
         "<results>/summary.csv",
+        expand("<results>/pairs/{pair}.audit.json", pair=PAIRS),
         all_figures(),

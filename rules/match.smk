@@ -31,6 +31,7 @@ rule split_pairs:
     input:
         pairs="<results>/matching/{sub}_{subj}/matched.parquet",
         things_images="<results>/things/images.parquet",
+        nsd_images="<results>/nsd/images.parquet",
     output:
         pairs="<results>/matching/{sub}_{subj}/split.parquet",
     log:
@@ -71,3 +72,27 @@ rule cluster_pairs:
         clustering=cfg.clustering.model_dump(),
     script:
         "../workflow/scripts/cluster_pairs.py"
+
+
+rule audit_split:
+    input:
+        pairs="<results>/pairs/{sub}_{subj}.parquet",
+        things_images="<results>/things/images.parquet",
+        nsd_images="<results>/nsd/images.parquet",
+        eeg="<results>/things/{sub}/eeg.h5",
+        projection="<results>/projection/{subj}.h5",
+    output:
+        audit="<results>/pairs/{sub}_{subj}.audit.json",
+    log:
+        "<logs>/audit_split/{sub}_{subj}.log",
+    benchmark:
+        "<benchmarks>/audit_split/{sub}_{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("audit_split"),
+    script:
+        "../workflow/scripts/audit_split.py"

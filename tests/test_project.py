@@ -165,6 +165,7 @@ FLOORS = [
         "matching",
         "clustering",
         "splits",
+        "audit",
         "lmdb_store",
         "predictions",
         "synthetic",

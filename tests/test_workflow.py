@@ -27,7 +27,7 @@ LMDB = (
     Counter(build_lmdb=1, train=2, predict=2, fit_ridge=1, predict_ceiling=1, plot_training=1, plot_gallery=3)
     + SCORES
 )
-CLUSTERS = Counter(cluster_pairs=1, plot_pairs=1, plot_clusters=1) + LMDB
+CLUSTERS = Counter(cluster_pairs=1, audit_split=1, plot_pairs=1, plot_clusters=1) + LMDB
 SPLITS = Counter(split_pairs=1) + CLUSTERS
 MATCHES = Counter(match_images=1) + SPLITS
 EMBEDDINGS = Counter(embed_images=2) + MATCHES
@@ -36,17 +36,18 @@ RUNS = Counter(train=2, predict=2, plot_training=1, plot_gallery=2, evaluate=2, 
 FIGURES = Counter(plot_pairs=1, plot_clusters=1, plot_training=1, plot_retrieval=1, plot_gallery=3)
 
 CONFIG_CHANGES = [
-    ("simulate.eeg_snr", 2.0, Counter(simulate_eeg=1, repack_things_eeg=1) + LMDB),
+    ("simulate.eeg_snr", 2.0, Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + LMDB),
     (
         "simulate.n_features",
         48,
         Counter(simulate_fmri=1, repack_nsd_fmri=1, extract_ridge=1, project_fmri=1) + MATCHES,
     ),
-    ("eeg.highpass", 0.5, Counter(repack_things_eeg=1) + LMDB),
+    ("eeg.highpass", 0.5, Counter(repack_things_eeg=1, audit_split=1) + LMDB),
     ("clip.batch_size", 32, EMBEDDINGS),
     ("matching.top_k", 39, MATCHES),
     ("matching.include_things_test", True, MATCHES),
     ("split.seed", 1, SPLITS),
+    ("split.group_by", "image", SPLITS),
     ("clustering.n_clusters", 3, CLUSTERS),
     ("model.hidden_size", 24, RUNS),
     ("runs.flatten.model.hidden_size", 24, RUN),
@@ -65,7 +66,7 @@ CODE_CHANGES = [
         "workflow/scripts/predict_ceiling.py",
         Counter(predict_ceiling=1, evaluate=1, summarise=1, plot_retrieval=1),
     ),
-    ("src/brain2image/synthetic/eeg.py", Counter(simulate_eeg=1, repack_things_eeg=1) + LMDB),
+    ("src/brain2image/synthetic/eeg.py", Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + LMDB),
     ("workflow/scripts/simulate_cbramod.py", Counter(simulate_cbramod=1) + RUNS),
     (
         "workflow/scripts/repack_things_images.py",
@@ -76,9 +77,10 @@ CODE_CHANGES = [
         Counter(repack_nsd_images=1) + EMBEDDINGS - Counter(embed_images=1),
     ),
     ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + MATCHES),
-    ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1) + LMDB),
+    ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1, audit_split=1) + LMDB),
     ("src/brain2image/clip.py", EMBEDDINGS),
     ("src/brain2image/splits.py", SPLITS),
+    ("src/brain2image/audit.py", Counter(audit_split=1)),
     ("src/brain2image/clustering.py", CLUSTERS),
     ("src/brain2image/lmdb_store.py", LMDB),
     ("src/brain2image/losses.py", RUNS),
@@ -90,8 +92,8 @@ CODE_CHANGES = [
     ("src/brain2image/figures.py", FIGURES),
     ("workflow/scripts/match_images.py", MATCHES),
     ("workflow/scripts/split_pairs.py", SPLITS),
-    ("workflow/scripts/extract_ridge.py", Counter(extract_ridge=1, project_fmri=1) + LMDB),
-    ("workflow/scripts/project_fmri.py", Counter(project_fmri=1) + LMDB),
+    ("workflow/scripts/extract_ridge.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + LMDB),
+    ("workflow/scripts/project_fmri.py", Counter(project_fmri=1, audit_split=1) + LMDB),
     ("workflow/scripts/train.py", RUNS),
     ("workflow/scripts/predict.py", RUNS - Counter(train=2, plot_training=1)),
     ("workflow/scripts/evaluate.py", SCORES),

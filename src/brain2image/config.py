@@ -137,12 +137,20 @@ class ClusteringConfig(Section):
 
 
 class SplitConfig(Section):
-    """Division of the pairs; pairs that share a THINGS concept stay together."""
+    """Division of the pairs into training, validation and test."""
 
     train: Fraction = Field(0.8, description="Share of training pairs.")
     val: Fraction = Field(0.1, description="Share of validation pairs, on which the checkpoint is chosen.")
     test: Fraction = Field(0.1, description="Share of test pairs, read once.")
-    seed: Seed = Field(0, description="Seed of the shuffle of concepts.")
+    seed: Seed = Field(0, description="Seed of the shuffle.")
+    group_by: Literal["image", "concept"] = Field(
+        "concept", description="What no two splits share: the THINGS concept, or only the picture."
+    )
+    test_from: Literal["any", "shared1000"] = Field(
+        "shared1000",
+        description="Test pairs show any NSD picture, or one of the shared 1,000: MindEye2's ridge was "
+        "fitted on all others, so that their embeddings are no predictions.",
+    )
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitConfig":

@@ -1,0 +1,116 @@
+"""The audit of a split finds what was planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain2image.audit import WINDOW, audit_split, overlap
+
+
+@pytest.fixture
+def tables():
+    """Six pairs: three in training, one in val, two in test; nothing is shared but what a test plants."""
+    things = pd.DataFrame(
+        {
+            "image": range(8),
+            "concept": ["cat", "cat", "dog", "owl", "fly", "emu", "ant", "bee"],
+            "partition": ["train"] * 6 + ["test"] * 2,
+        }
+    )
+    nsd = pd.DataFrame({"image": range(100, 108), "shared1000": [False] * 4 + [True] * 4})
+    pairs = pd.DataFrame(
+        {
+            "things_image": [0, 1, 2, 3, 4, 5],
+            "nsd_image": [100, 101, 102, 103, 104, 105],
+            "split": ["train"] * 3 + ["val"] + ["test"] * 2,
+        }
+    )
+    eeg = pd.DataFrame(
+        {
+            "image": np.repeat(range(8), 2),
+            "session": [0, 1] * 8,
+            "onset": np.repeat(range(8), 2) * 10 * WINDOW,
+        }
+    )
+    fmri = pd.DataFrame({"image": [*np.repeat(range(100, 107), 3), 107]})
+    return {"pairs": pairs, "things": things, "nsd": nsd, "eeg": eeg, "fmri": fmri}
+
+
+def audit(tables):
+    return audit_split(tables.pop("pairs"), **tables)
+
+
+def test_a_clean_split_is_clean(tables):
+    assert audit(tables) == {
+        "n_pairs": {"train": 3, "val": 1, "test": 2},
+        "ridge_fitted_targets": {"train": 1.0, "val": 1.0, "test": 0.0},
+        "overlapping_test_trials": 0.0,
+        "shared_with_training": {
+            "val": {"things_images": 0, "nsd_images": 0, "concepts": 0},
+            "test": {"things_images": 0, "nsd_images": 0, "concepts": 0},
+        },
+        "trials_per_image": {
+            "train": {"eeg": {"2": 3}, "fmri": {"3": 3}},
+            "val": {"eeg": {"2": 1}, "fmri": {"3": 1}},
+            "test": {"eeg": {"2": 2}, "fmri": {"3": 2}},
+        },
+    }
+
+
+def test_planted_leaks_are_counted(tables):
+    tables["things"].loc[4, "concept"] = "dog"
+    tables["pairs"].loc[5, ["things_image", "nsd_image"]] = (0, 102)
+    counts = audit(tables)
+    assert counts["shared_with_training"]["test"] == {"things_images": 1, "nsd_images": 1, "concepts": 2}
+    assert counts["ridge_fitted_targets"]["test"] == 0.5
+
+
+def test_trials_are_counted_by_image(tables):
+    tables["pairs"].loc[5, "nsd_image"] = 107
+    assert audit(tables)["trials_per_image"]["test"]["fmri"] == {"1": 1, "3": 1}
+
+
+@pytest.mark.parametrize(
+    ("distance", "share"), [(WINDOW, 0), (WINDOW - 1, 0.25), (1 - WINDOW, 0.25), (0, 0.25)]
+)
+def test_overlapping_samples_are_found_in_the_same_file_alone(tables, distance, share):
+    eeg = tables["eeg"]
+    row = eeg.index[(eeg["image"] == 4) & (eeg["session"] == 1)]
+    eeg.loc[row, "onset"] = eeg.loc[(eeg["image"] == 2) & (eeg["session"] == 1), "onset"].item() + distance
+    assert audit(tables)["overlapping_test_trials"] == share
+
+
+def test_another_session_and_another_partition_do_not_overlap(tables):
+    eeg = tables["eeg"].assign(onset=0)
+    eeg = eeg.merge(tables["things"][["image", "partition"]])
+    same = eeg[(eeg["session"] == 0) | (eeg["image"] != 4)]
+    assert overlap(same, training=[0], test=[4]) == 1
+    assert overlap(eeg[(eeg["session"] == 1) | (eeg["image"] != 0)], training=[0], test=[4]) == 0.5
+    assert overlap(eeg, training=[0], test=[7]) == 0  # another run, another file
+
+
+def test_against_all_pairs_of_trials(rng):
+    n = 300
+    eeg = pd.DataFrame(
+        {
+            "image": rng.integers(0, 40, n),
+            "session": rng.integers(0, 2, n),
+            "partition": "train",
+            "onset": rng.integers(0, 60 * WINDOW, n),
+        }
+    )
+    training, test = range(20), range(20, 30)
+    hits = [
+        any(
+            row.session == other.session and abs(row.onset - other.onset) < WINDOW
+            for other in eeg[eeg["image"].isin(training)].itertuples()
+        )
+        for row in eeg[eeg["image"].isin(test)].itertuples()
+    ]
+    assert 0 < np.mean(hits) < 1
+    assert overlap(eeg, training=training, test=test) == pytest.approx(np.mean(hits))
+
+
+def test_unknown_onsets_are_not_guessed(tables):
+    tables["eeg"]["onset"] = -1
+    assert audit(tables)["overlapping_test_trials"] is None
