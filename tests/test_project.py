@@ -124,14 +124,20 @@ def test_the_lock_holds_every_dependency_and_no_host():
 
 def test_parsing_the_workflow_imports_nothing_heavy():
     code = (
-        "import sys, brain2image.config, brain2image.errors, brain2image.fingerprint\n"
+        "import sys, brain2image.config, brain2image.errors, brain2image.fingerprint, brain2image.releases\n"
         "print(sorted({name.split('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "mne", "open_clip", "pandas", "sklearn", "h5py"} & set(ast.literal_eval(loaded))
     common = (ROOT / "rules" / "common.smk").read_text()
     imports = set(re.findall(r"^(?:from|import) (brain2image[\w.]*)", common, re.MULTILINE))
-    assert imports == {"brain2image", "brain2image.config", "brain2image.errors", "brain2image.fingerprint"}
+    assert imports == {
+        "brain2image",
+        "brain2image.config",
+        "brain2image.errors",
+        "brain2image.fingerprint",
+        "brain2image.releases",
+    }
 
 
 def test_nothing_is_unpickled_without_an_allow_list():
@@ -161,6 +167,7 @@ FLOORS = [
         "things",
         "nsd",
         "mindeye2",
+        "projection",
         "clip",
         "matching",
         "clustering",

@@ -63,9 +63,9 @@ def repack_fmri(
         _check_betas(source, subject, betas)
         n_trials, n_voxels = source.shape
     training, test = read_behaviour(tars, n_trials=n_trials)
-    check_shared(training, test, read_shared1000(shared1000), source=tars)
     behaviour = np.concatenate([training, test])
     trials = trial_table(behaviour, read_indices(indices, subject), n_trials=n_trials, source=tars)
+    check_shared(training, test, read_shared1000(shared1000), source=tars)
     with atomic_path(out) as scratch, h5py.File(scratch, "w") as file:
         link_dataset(file, "betas", betas, out=out)
         write_trials(file, trials)

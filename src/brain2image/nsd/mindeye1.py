@@ -139,12 +139,13 @@ def _read_tar(path: Path) -> list[dict]:
 
 def _read_integer(file: BinaryIO, member: Member, limits: tuple[int, int], *, source: str) -> int:
     array = read_array(file, member, source=source)
-    if array.size != 1 or not limits[0] <= array.item() <= limits[1] or array.item() != int(array.item()):
+    value = array.item() if array.size == 1 and array.dtype.kind in "iuf" else np.nan
+    if not (limits[0] <= value <= limits[1] and value == int(value)):
         raise InputError(
             f"{source}: expected one integer from {limits[0]} to {limits[1]}, got {array.dtype} {array.shape}"
-            f"{f' {array.item()}' if array.size == 1 else ''}; download the tar again"
+            f"{f' {value}' if array.size == 1 else ''}; download the tar again"
         )
-    return int(array.item())
+    return int(value)
 
 
 def _check_subject(samples: pd.DataFrame, subject: str) -> None:
