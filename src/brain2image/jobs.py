@@ -1,10 +1,12 @@
 """What every workflow script does around its one call: a log file, and errors a person can read."""
 
 import logging
+import resource
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from brain2image.errors import InputError
@@ -38,4 +40,14 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     except Exception:
         logger.exception("unexpected error, please report it")
         raise
-    logger.info("done in %.1f s", time.perf_counter() - start)
+    logger.info("done in %.2f s, %s", time.perf_counter() - start, _usage())
+
+
+def _usage() -> str:
+    """What this process has used: peak memory, and the bytes of its read and write calls."""
+    per_unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    usage = f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * per_unit / 1e9:.2f} GB"
+    if not (counters := Path("/proc/self/io")).exists():
+        return usage
+    counts = dict(line.split(": ") for line in counters.read_text().splitlines())
+    return f"{usage}, read {int(counts['rchar']) / 1e9:.2f} GB, wrote {int(counts['wchar']) / 1e9:.2f} GB"
