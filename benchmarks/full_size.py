@@ -2,11 +2,11 @@
 
     python benchmarks/full_size.py FOLDER        (40 GB of disk, about 10 minutes on 2 cores)
 
-The jobs are the workflow's own, started by Snakemake: `call` and peak memory are what each job's log says of its
-one call, `process` (interpreter and imports too) and bytes are of Snakemake's benchmark files. Each floor is the
-median of three runs in this process: plain reads and writes of the same bytes, the plain product of the same size,
-the bare forward passes. All files were just written, so that reads come from the page cache. The embeddings of
-the whole picture sets are drawn, not computed; embedding is timed on a few pictures.
+The jobs are the workflow's own, started by Snakemake. What a job's log says of its one call, imports aside, are
+`call`, peak memory and the bytes of its read and write calls; `process` counts interpreter and imports too.
+Each floor is the median of three runs: plain reads and writes of the same bytes, the plain product of the same
+size, the bare forward passes. All files were just written, so that reads come from the page cache. The
+embeddings of the whole picture sets are drawn, not computed; embedding is timed on a few pictures.
 
 Prints a Markdown table. ``--share 0.01`` tries it at a hundredth of the size.
 """

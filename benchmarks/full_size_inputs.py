@@ -5,13 +5,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from brain2image.synthetic.variants import write_ubp
 from PIL import Image
 
 from brain2image.synthetic.concepts import image_metadata
 from brain2image.synthetic.eeg import CHANNELS
 from brain2image.synthetic.latents import nsd_design
 from brain2image.synthetic.nsd_files import behaviour_table, write_wds
-from brain2image.synthetic.variants import write_ubp
 from brain2image.things.raw import SEQUENCE_LENGTH, SOA
 
 N_CONCEPTS, IMAGES_PER_CONCEPT, N_TEST = 1654, 10, 200

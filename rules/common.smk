@@ -1,18 +1,21 @@
 """Shared by all files here: the checked configuration, folders, input functions, fingerprints."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 import brain2image
-from brain2image.config import PAIR, load_config
+from brain2image.config import load_config
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
-from brain2image.releases import THINGS_EEG, find_release
+from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
 
 try:
     cfg = load_config(config)
+    # Sorted, so that the order of keys and lists in the config makes nothing stale.
+    PAIRS = sorted(find_pairs(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else cfg.pairs)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -33,14 +36,12 @@ pathvars:
 
 wildcard_constraints:
     sub=r"sub-\d{2}",
-    subj=r"subj0[1-8]",
+    subj=r"subj0[1-8](-subj0[1-8])*",
     run=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     dataset="things|nsd",
 
 
-# Sorted, so that the order of keys and lists in the config makes nothing stale.
-PAIRS = sorted(cfg.pairs)
-NSD_SUBJECTS = sorted({PAIR.fullmatch(pair)[2] for pair in PAIRS})
+NSD_SUBJECTS = sorted({subj for pair in PAIRS for subj in members(PAIR.fullmatch(pair)[2])})
 RUNS = {name: cfg.run(name) for name in sorted(cfg.runs)}
 
 # Everything that is evaluated: the runs, the ridge baseline and, where it is known, the ceiling.
@@ -48,8 +49,22 @@ PREDICTORS = [*RUNS, "ridge", *(["ceiling"] if cfg.simulate else [])]
 
 DOWNLOADS = {
     "things_images": "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf",
-    "nsd": "betas_all_subj0X_fp32_renorm.hdf5, wds/, coco_images_224_float16.hdf5, COCO_73k_subj_indices.hdf5 "
-    "and shared1000.npy from huggingface.co/datasets/pscotti/mindeyev2",
+}
+
+# What jobs read of the NSD releases: the pictures' table, the fMRI, the betas behind its links, the pixels.
+NSD_INPUTS = {
+    "mindeye2": {
+        "images": ["coco_images_224_float16.hdf5", "COCO_73k_subj_indices.hdf5", "shared1000.npy"],
+        "fmri": [
+            "betas_all_{subj}_fp32_renorm.hdf5",
+            "COCO_73k_subj_indices.hdf5",
+            "shared1000.npy",
+            "wds/{subj}",
+        ],
+        "betas": ["betas_all_{subj}_fp32_renorm.hdf5"],
+        "pixels": ["coco_images_224_float16.hdf5"],
+    },
+    "mindeye1": {"images": NSD["mindeye1"], "fmri": NSD["mindeye1"], "betas": [], "pixels": NSD["mindeye1"]},
 }
 
 
@@ -100,6 +115,30 @@ def training_images(wildcards):
     return raw("things_images", next(found, names[0]))(wildcards)
 
 
+@cache
+def nsd_release():
+    """The release of NSD that lies in data.nsd; simulated data, which are not there yet, are MindEye2's."""
+    if cfg.simulate:
+        return "mindeye2"
+    try:
+        found = {subj: find_release(cfg.data.nsd, NSD, subj=subj)[0] for subj in NSD_SUBJECTS}
+    except InputError as error:
+        raise WorkflowError(f"{error}. README.md, 'Your own data', says from where; or change data.nsd")
+    if len(set(found.values())) > 1:
+        raise WorkflowError(f"{cfg.data.nsd}: expected one release for all NSD subjects, got {found}")
+    return found[NSD_SUBJECTS[0]]
+
+
+def nsd_files(use, subjects):
+    """Paths of what jobs read of the NSD release, each once."""
+    patterns = NSD_INPUTS[nsd_release()][use]
+    return list(
+        dict.fromkeys(
+            f"{cfg.data.nsd}/{pattern}".format(subj=subj) for subj in subjects for pattern in patterns
+        )
+    )
+
+
 def weights_file(key):
     """Input function for a file of pretrained weights; an open_clip tag is no file and gives no input."""
     pattern = getattr(cfg.weights, key)
@@ -127,14 +166,14 @@ def cbramod_weights(wildcards):
 # Where the pixels of each dataset lie: what a job waits for, and the path that the dataset's reader takes.
 PIXELS = {
     "things": lambda wildcards: [training_images(wildcards), raw("things_images", "test_images")(wildcards)],
-    "nsd": raw("nsd", "coco_images_224_float16.hdf5"),
+    "nsd": lambda wildcards: nsd_files("pixels", NSD_SUBJECTS),
 }
-PIXEL_ROOTS = {"things": cfg.data.things_images, "nsd": f"{cfg.data.nsd}/coco_images_224_float16.hdf5"}
+PIXEL_ROOTS = {"things": cfg.data.things_images, "nsd": cfg.data.nsd}
 
 
 def all_pixels(wildcards):
     """The raw pictures of both datasets."""
-    return [*PIXELS["things"](wildcards), PIXELS["nsd"](wildcards)]
+    return [*PIXELS["things"](wildcards), *PIXELS["nsd"](wildcards)]
 
 
 def all_figures():

@@ -48,9 +48,7 @@ rule repack_things_eeg:
 
 rule repack_nsd_images:
     input:
-        pixels=raw("nsd", "coco_images_224_float16.hdf5"),
-        indices=raw("nsd", "COCO_73k_subj_indices.hdf5"),
-        shared1000=raw("nsd", "shared1000.npy"),
+        lambda wildcards: nsd_files("images", NSD_SUBJECTS),
     output:
         images="<results>/nsd/images.parquet",
     log:
@@ -64,15 +62,14 @@ rule repack_nsd_images:
         runtime=30,
     params:
         code=code("repack_nsd_images"),
+        release=lambda wildcards: nsd_release(),
     script:
         "../workflow/scripts/repack_nsd_images.py"
 
 
 rule repack_nsd_fmri:
     input:
-        betas=raw("nsd", "betas_all_{subj}_fp32_renorm.hdf5"),
-        indices=raw("nsd", "COCO_73k_subj_indices.hdf5"),
-        tars=raw("nsd", "wds/{subj}"),
+        lambda wildcards: nsd_files("fmri", [wildcards.subj]),
     output:
         betas="<results>/nsd/{subj}/betas.h5",
     log:
@@ -86,6 +83,7 @@ rule repack_nsd_fmri:
         runtime=60,
     params:
         code=code("repack_nsd_fmri"),
+        release=lambda wildcards: nsd_release(),
         subject=lambda wildcards: wildcards.subj,
     script:
         "../workflow/scripts/repack_nsd_fmri.py"

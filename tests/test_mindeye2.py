@@ -1,19 +1,14 @@
-"""The ridge of a checkpoint, and projection through it."""
+"""The ridge of a checkpoint."""
 
 import io
 from collections import OrderedDict
 
-import h5py
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from safetensors.numpy import save_file
 
-from brain2image import mindeye2
 from brain2image.errors import InputError
-from brain2image.files import read_trials, write_trials
-from brain2image.mindeye2 import project, project_fmri, read_ridge
+from brain2image.mindeye2 import read_ridge
 
 N_FEATURES, N_VOXELS = 12, 30
 
@@ -94,35 +89,6 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     with pytest.raises(InputError, match="expected a MindEye2 checkpoint"):
         read_ridge(tmp_path / "last.pth")
     assert not (tmp_path / "ran").exists()
-
-
-def test_projection_equals_a_linear_layer(rng, ridge):
-    betas = rng.standard_normal((7, N_VOXELS)).astype(np.float32)
-    (result,) = project(iter([betas]), *ridge)
-    layer = torch.nn.Linear(N_VOXELS, N_FEATURES)
-    layer.load_state_dict({"weight": torch.tensor(ridge[0]), "bias": torch.tensor(ridge[1])})
-    np.testing.assert_allclose(result, layer(torch.tensor(betas)).detach(), atol=1e-5)
-
-
-def test_betas_of_another_subject_are_refused(rng, ridge):
-    with pytest.raises(InputError, match="betas of 30 voxels, the width of the ridge, got 29"):
-        list(project(iter([rng.standard_normal((2, 29)).astype(np.float32)]), *ridge))
-
-
-def test_a_file_is_projected_block_by_block(tmp_path, rng, ridge, monkeypatch):
-    monkeypatch.setattr(mindeye2, "BLOCK_TRIALS", 4)
-    betas = rng.standard_normal((10, N_VOXELS)).astype(np.float32)
-    trials = pd.DataFrame({"image": np.arange(10), "repetition": np.zeros(10, int)})
-    with h5py.File(tmp_path / "betas.h5", "w") as file:
-        file["betas"] = betas
-        write_trials(file, trials)
-    source = {"checkpoint": "last.pth", "sha256": "ab"}
-    save_file({"weight": ridge[0], "bias": ridge[1]}, tmp_path / "ridge.safetensors", metadata=source)
-    project_fmri(tmp_path / "betas.h5", tmp_path / "ridge.safetensors", out=tmp_path / "out.h5")
-    with h5py.File(tmp_path / "out.h5") as file:
-        np.testing.assert_allclose(file["embedding"][:], betas @ ridge[0].T + ridge[1], atol=1e-4)
-        pd.testing.assert_frame_equal(read_trials(file), trials)
-        assert dict(file.attrs) == source
 
 
 def test_memory_mapped_arrays_survive_the_file(tmp_path, ridge):

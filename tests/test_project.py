@@ -163,6 +163,7 @@ FLOORS = [
         "things",
         "nsd",
         "mindeye2",
+        "projection",
         "clip",
         "matching",
         "clustering",

@@ -1,17 +1,23 @@
 """The configuration: every key with its type, default, unit and meaning, checked before any job runs."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from brain2image.config_errors import unknown_key, validate
 from brain2image.errors import InputError
-
-PAIR = re.compile(r"(sub-\d{2})_(subj0[1-8])")
+from brain2image.releases import PAIR, members
 
 # Width of CBraMod's tokens.
 TOKEN_WIDTH = 200
@@ -28,6 +34,20 @@ PathText = Annotated[
     str, Field(min_length=1), AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path)))
 ]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+def _all_or_list(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
+    """Let the word all pass; a union of types would report a wrong list twice."""
+    if isinstance(value, str) and value != "all":
+        raise ValueError(f"expected all or a list of pairs, got {value!r}")
+    return value if value == "all" else check_list(value)
+
+
+Pairs = Annotated[
+    list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]],
+    Field(min_length=1),
+    WrapValidator(_all_or_list),
+]
 
 
 class Section(BaseModel):
@@ -51,7 +71,8 @@ class DataConfig(Section):
     )
     nsd: PathText = Field(
         "data/nsd",
-        description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images.",
+        description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images; or with "
+        "MindEye1's webdataset_avg_new/ (pscotti/naturalscenesdataset).",
     )
 
 
@@ -67,7 +88,8 @@ class WeightsConfig(Section):
     )
     mindeye2: PathText = Field(
         "weights/mindeyev2/train_logs/final_{subj}_pretrained_40sess_24bs/last.pth",
-        description="MindEye2 checkpoint of each NSD subject; {subj} stands for subj01 and so on.",
+        description="MindEye2 checkpoint of each NSD subject, {subj} stands for subj01 and so on; or one "
+        "final_multisubject checkpoint.",
     )
 
 
@@ -255,8 +277,10 @@ class Config(Section):
     """The whole configuration."""
 
     results: PathText = Field("results", description="Folder for all outputs.")
-    pairs: Annotated[list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]], Field(min_length=1)] = Field(
-        ["sub-01_subj01"], description="Pairs of a THINGS-EEG2 and an NSD subject."
+    pairs: Pairs = Field(
+        ["sub-01_subj01"],
+        description="Pairs of a THINGS-EEG2 and an NSD subject; all: every pair of subjects whose data are "
+        "there. sub-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
     )
     data: DataConfig = DataConfig()
     weights: WeightsConfig = WeightsConfig()
@@ -279,9 +303,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
-        repeated = {pair for pair in self.pairs if self.pairs.count(pair) > 1}
-        if repeated:
-            raise ValueError(f"pairs lists {', '.join(sorted(repeated))} twice")
+        if self.pairs != "all":
+            self._check_pairs()
         taken = RESERVED_RUNS & set(self.runs)
         if taken:
             raise ValueError(
@@ -289,7 +312,28 @@ class Config(Section):
             )
         if self.simulate is not None:
             self._check_simulated_paths()
+            if self.pairs == "all" or "{subj}" not in self.weights.mindeye2:
+                raise ValueError(
+                    "with 'simulate', pairs must be a list and weights.mindeye2 contain {subj}: there are no "
+                    "data yet to look for, and each simulated subject has a checkpoint of its own"
+                )
         return self
+
+    def _check_pairs(self) -> None:
+        """Each pair once, its NSD subjects in one spelling and in one embedding space."""
+        repeated = {pair for pair in self.pairs if self.pairs.count(pair) > 1}
+        if repeated:
+            raise ValueError(f"pairs lists {', '.join(sorted(repeated))} twice")
+        for pair in self.pairs:
+            subjects = members(PAIR.fullmatch(pair)[2])
+            if subjects != sorted(set(subjects)):
+                raise ValueError(f"pairs must name each NSD subject once, in ascending order, got {pair}")
+            if len(subjects) > 1 and "{subj}" in self.weights.mindeye2:
+                raise ValueError(
+                    f"pairs combines the fMRI of {' and '.join(subjects)}, but weights.mindeye2 names a "
+                    "checkpoint for each ({subj}), and each has an embedding space of its own; give the path "
+                    "of one final_multisubject checkpoint"
+                )
 
     def _check_simulated_paths(self) -> None:
         """Simulated files must never land in a folder of real data."""

@@ -1,20 +1,23 @@
-"""The pictures of NSD that any subject saw."""
+"""The pictures of NSD: MindEye2's table of those that any subject saw, and their pixels in both releases."""
 
+import io
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from brain2image.errors import InputError
-from brain2image.files import write_parquet
-from brain2image.nsd.release import N_IMAGES, open_dataset, read_indices, subjects_of
+from brain2image.files import open_dataset, write_parquet
+from brain2image.nsd.release import N_IMAGES, read_indices, read_shared1000, subjects_of
+from brain2image.nsd.tars import Member, read_member
 
+PIXELS = "coco_images_224_float16.hdf5"
 PIXELS_SHAPE = (N_IMAGES, 3, 224, 224)
-# 73KID 2951 in NSD's own 1-based count (nsdexamples, example 2): it tells whether a list counts from 0.
-FIRST_SHARED = 2950
 # A bicubic resize leaves values a little outside 0 to 1; the release does not say how it was resized.
 OVERSHOOT = 0.1
 
@@ -26,7 +29,7 @@ def repack_images(
     *,
     out: str | os.PathLike,
 ) -> None:
-    """Write the table of all pictures that any subject of the release saw.
+    """Write the table of all pictures that any subject of MindEye2's release saw.
 
     All subjects', not only those of the config: so a subject that is added later makes nothing stale.
 
@@ -45,35 +48,19 @@ def repack_images(
     write_parquet(out, pd.DataFrame({"image": seen, "row": seen, "shared1000": shared[seen]}))
 
 
-def read_shared1000(path: str | os.PathLike) -> np.ndarray:
-    """The flag of each picture that all subjects were to see, (73000,) bool."""
-    try:
-        flags = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: cannot read this .npy file ({error}); download it again") from None
-    if flags.shape != (N_IMAGES,) or not np.isin(flags, (0, 1)).all():
-        raise InputError(
-            f"{path}: expected {N_IMAGES} flags of 0 or 1, got {flags.dtype} {flags.shape}; download it again"
-        )
-    flags = flags.astype(bool)
-    first = int(np.argmax(flags)) if flags.any() else None
-    if first != FIRST_SHARED:
-        shifted = first is not None and abs(first - FIRST_SHARED) == 1
-        raise InputError(
-            f"{path}: expected the first shared picture at {FIRST_SHARED}, counted from 0, got {first}"
-            f"{' (off by one: counted from 1?)' if shifted else ''}; download it again"
-        )
-    return flags
-
-
-def read_images(table: pd.DataFrame, pixels: str | os.PathLike) -> Iterator[Image.Image]:
-    """Yield the pictures of a table as RGB, 224 x 224, in its row order; one at a time is in memory.
+def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Iterator[Image.Image]:
+    """Yield the pictures of a table as RGB in its row order; one at a time is in memory.
 
     Parameters
     ----------
-    table : the table of `repack_images`, or some rows of it.
-    pixels : coco_images_224_float16.hdf5, values from 0 to 1.
+    table : the table of `repack_images`, or of `brain2image.nsd.mindeye1.repack_images`, or some rows of it.
+    root : the folder of the release.
     """
+    return _read_pixels(table, Path(root, PIXELS)) if "row" in table else _read_jpegs(table, Path(root))
+
+
+def _read_pixels(table: pd.DataFrame, pixels: Path) -> Iterator[Image.Image]:
+    """Rows of MindEye2's pixel file, values from 0 to 1."""
     with open_dataset(pixels, "images") as dataset:
         _check_pixels(dataset, pixels)
         for row in table["row"]:
@@ -89,9 +76,32 @@ def read_images(table: pd.DataFrame, pixels: str | os.PathLike) -> Iterator[Imag
             )
 
 
+def _read_jpegs(table: pd.DataFrame, root: Path) -> Iterator[Image.Image]:
+    """JPEGs inside MindEye1's tars, straight from their places."""
+    with ExitStack() as stack:
+        tars = {name: stack.enter_context(_open_tar(root / name)) for name in table["tar"].unique()}
+        for row in table.itertuples():
+            source = f"{root / row.tar}: picture {row.image}"
+            content = read_member(tars[row.tar], Member(row.offset, row.size), source=source)
+            try:
+                picture = Image.open(io.BytesIO(content)).convert("RGB")
+            except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+                raise InputError(
+                    f"{source}: cannot read this JPEG ({error}); download the tar again"
+                ) from None
+            yield picture
+
+
+def _open_tar(path: Path) -> io.BufferedReader:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot open this tar ({error.strerror}); download it again") from None
+
+
 def _check_pixels(dataset: h5py.Dataset, path: str | os.PathLike) -> None:
     if dataset.shape != PIXELS_SHAPE or dataset.dtype != np.float16:
         raise InputError(
             f"{path}: expected float16 {PIXELS_SHAPE}, got {dataset.dtype} {dataset.shape}; "
-            "use MindEye2's coco_images_224_float16.hdf5"
+            f"use MindEye2's {PIXELS}"
         )
