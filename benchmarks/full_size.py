@@ -2,10 +2,10 @@
 
     python benchmarks/full_size.py FOLDER        (40 GB of disk, about 10 minutes on 2 cores)
 
-The jobs are the workflow's own, started by Snakemake. What a job's log says of its one call, imports aside, are
-`call`, peak memory and the bytes of its read and write calls; `process` counts interpreter and imports too.
-Each floor is the median of three runs: plain reads and writes of the same bytes, the plain product of the same
-size, the bare forward passes. All files were just written, so that reads come from the page cache. The
+The jobs are the workflow's own, started by Snakemake. What a job's log says of its one call, imports aside,
+are `call`, peak memory and the bytes of its read and write calls; `process` counts interpreter and imports.
+Each floor is the median of three runs: plain reads and writes of the same bytes, the plain product of the
+same size, the bare forward passes. All files were just written, so that reads come from the page cache. The
 embeddings of the whole picture sets are drawn, not computed; embedding is timed on a few pictures.
 
 Prints a Markdown table. ``--share 0.01`` tries it at a hundredth of the size.
@@ -180,10 +180,10 @@ def repack_raw_session(folder: Path) -> None:
 def embed_pictures(folder: Path) -> None:
     """The embedding of some pictures of the usual size, twice: the second time the model is in memory."""
     from brain2image.clip import embed_images
-    from brain2image.things import Pictures
+    from brain2image.things import read_images
 
-    files = sorted(path.name for path in (folder / "inputs" / "pictures").iterdir())
-    pictures = Pictures(pd.DataFrame({"path": files}), folder / "inputs" / "pictures")
+    files = sorted((folder / "inputs" / "pictures").iterdir())
+    pictures = read_images(pd.DataFrame({"path": [path.name for path in files]}), files[0].parent)
     embed_images(pictures, weights=str(folder / "inputs" / "clip.pt"), n_threads=os.cpu_count(), **CLIP)
 
 

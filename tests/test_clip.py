@@ -2,12 +2,14 @@
 
 import numpy as np
 import open_clip
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from brain2image.clip import embed_images
 from brain2image.errors import InputError
+from brain2image.pictures import Pictures
 
 MODEL = "ViT-S-32-alt"
 
@@ -31,7 +33,7 @@ def test_equals_the_model_picture_by_picture(weights, images):
         slow = np.concatenate(
             [model.eval().encode_image(preprocess(image)[None]).numpy() for image in images]
         )
-    embeddings = embed_images(iter(images), model=MODEL, weights=weights, batch_size=2, n_threads=2)
+    embeddings = embed_images(images, model=MODEL, weights=weights, batch_size=2, n_threads=2)
     assert embeddings.shape == (5, 256)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(embeddings, slow, atol=1e-5)
@@ -58,9 +60,11 @@ def test_a_checkpoint_of_another_architecture_is_refused(weights, images):
 
 
 def test_an_unreadable_picture_stops_with_its_error(weights, images):
-    def pictures():
-        yield images[0]
-        raise InputError("cat_01b.jpg: cannot be read")
+    def read(row):
+        if row.number == 3:
+            raise InputError("cat_01b.jpg: cannot be read")
+        return images[row.number]
 
+    pictures = Pictures(pd.DataFrame({"number": range(5)}), read)
     with pytest.raises(InputError, match=r"cat_01b\.jpg"):
-        embed_images(pictures(), model=MODEL, weights=weights, batch_size=1, n_threads=1)
+        embed_images(pictures, model=MODEL, weights=weights, batch_size=1, n_threads=1)

@@ -158,6 +158,7 @@ FLOORS = [
         "config_errors",
         "config_docs",
         "releases",
+        "pictures",
     },
     {
         "things",

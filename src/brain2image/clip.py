@@ -1,9 +1,8 @@
 """Picture embeddings from open_clip models."""
 
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def embed_images(
-    images: Iterable["Image"], *, model: str, weights: str, batch_size: int, n_threads: int
+    images: Sequence["Image"], *, model: str, weights: str, batch_size: int, n_threads: int
 ) -> np.ndarray:
     """Projected image features of an open_clip model, not normalised, on a GPU where there is one.
 
-    While the model computes a batch, threads prepare the next one, with the resizing,
-    cropping and normalisation that the model was trained with.
+    While the model computes a batch, threads read the next one and prepare it, with the resizing, cropping
+    and normalisation that the model was trained with. Two batches at a time are in memory.
 
     Parameters
     ----------
-    images : pictures as PIL images, RGB, any size.
+    images : PIL images, RGB, any size; asked for one by one, in threads.
     model : name of an open_clip architecture, for example ``ViT-L-14-quickgelu``.
     weights : tag of pretrained weights, for example ``openai``, or the path of a checkpoint.
     batch_size : pictures a forward pass.
-    n_threads : threads that prepare pictures.
+    n_threads : threads that read and prepare pictures.
 
     Returns
     -------
@@ -53,17 +52,16 @@ def embed_images(
     return np.concatenate(features)
 
 
-def _prepared(images: Iterable["Image"], preprocess: Any, batch_size: int, n_threads: int) -> Iterator[list]:
+def _prepared(images: Sequence["Image"], preprocess: Any, batch_size: int, n_threads: int) -> Iterator[list]:
     """Batches of preprocessed pictures, always one batch ahead of the one that is being used."""
-    images = iter(images)
     with ThreadPoolExecutor(n_threads) as threads:
-        upcoming = [threads.submit(preprocess, image) for image in islice(images, batch_size)]
-        while upcoming:
-            current, upcoming = (
-                upcoming,
-                [threads.submit(preprocess, image) for image in islice(images, batch_size)],
-            )
-            yield [future.result() for future in current]
+        current: list = []
+        for start in range(0, len(images) + batch_size, batch_size):
+            numbers = range(start, min(start + batch_size, len(images)))
+            upcoming = [threads.submit(lambda number: preprocess(images[number]), n) for n in numbers]
+            if current:
+                yield [future.result() for future in current]
+            current = upcoming
 
 
 def _load(model: str, weights: str) -> tuple[Any, Any]:

@@ -2,9 +2,8 @@
 
 import io
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +14,7 @@ from brain2image.errors import InputError
 from brain2image.files import open_dataset, write_parquet
 from brain2image.nsd.release import N_IMAGES, read_indices, read_shared1000, subjects_of
 from brain2image.nsd.tars import Member, read_member
+from brain2image.pictures import Pictures
 
 PIXELS = "coco_images_224_float16.hdf5"
 PIXELS_SHAPE = (N_IMAGES, 3, 224, 224)
@@ -48,55 +48,46 @@ def repack_images(
     write_parquet(out, pd.DataFrame({"image": seen, "row": seen, "shared1000": shared[seen]}))
 
 
-def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Iterator[Image.Image]:
-    """Yield the pictures of a table as RGB in its row order; one at a time is in memory.
+def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
+    """The pictures of a table as RGB, in its row order.
 
     Parameters
     ----------
     table : the table of `repack_images`, or of `brain2image.nsd.mindeye1.repack_images`, or some rows of it.
     root : the folder of the release.
     """
-    return _read_pixels(table, Path(root, PIXELS)) if "row" in table else _read_jpegs(table, Path(root))
+    read = _read_pixels if "row" in table else _read_jpeg
+    return Pictures(table, lambda row: read(row, Path(root)))
 
 
-def _read_pixels(table: pd.DataFrame, pixels: Path) -> Iterator[Image.Image]:
-    """Rows of MindEye2's pixel file, values from 0 to 1."""
-    with open_dataset(pixels, "images") as dataset:
-        _check_pixels(dataset, pixels)
-        for row in table["row"]:
-            picture = dataset[int(row)].astype(np.float32)
-            # written so that NaN is refused too
-            if not (picture.min() >= -OVERSHOOT and picture.max() <= 1 + OVERSHOOT):
-                raise InputError(
-                    f"{pixels}: expected values from 0 to 1, got {picture.min():g} to {picture.max():g} "
-                    f"in row {row}; download it again"
-                )
-            yield Image.fromarray(
-                np.rint(picture.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy()
-            )
+def _read_pixels(row: Any, root: Path) -> Image.Image:
+    """A row of MindEye2's pixel file, values from 0 to 1."""
+    with open_dataset(root / PIXELS, "images") as dataset:
+        _check_pixels(dataset, root / PIXELS)
+        picture = dataset[row.row].astype(np.float32)
+    # written so that NaN is refused too
+    if not (picture.min() >= -OVERSHOOT and picture.max() <= 1 + OVERSHOOT):
+        raise InputError(
+            f"{root / PIXELS}: expected values from 0 to 1, got {picture.min():g} to {picture.max():g} "
+            f"in row {row.row}; download it again"
+        )
+    return Image.fromarray(np.rint(picture.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy())
 
 
-def _read_jpegs(table: pd.DataFrame, root: Path) -> Iterator[Image.Image]:
-    """JPEGs inside MindEye1's tars, straight from their places."""
-    with ExitStack() as stack:
-        tars = {name: stack.enter_context(_open_tar(root / name)) for name in table["tar"].unique()}
-        for row in table.itertuples():
-            source = f"{root / row.tar}: picture {row.image}"
-            content = read_member(tars[row.tar], Member(row.offset, row.size), source=source)
-            try:
-                picture = Image.open(io.BytesIO(content)).convert("RGB")
-            except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-                raise InputError(
-                    f"{source}: cannot read this JPEG ({error}); download the tar again"
-                ) from None
-            yield picture
-
-
-def _open_tar(path: Path) -> io.BufferedReader:
+def _read_jpeg(row: Any, root: Path) -> Image.Image:
+    """A JPEG inside one of MindEye1's tars, straight from its place."""
+    source = f"{root / row.tar}: picture {row.image}"
     try:
-        return path.open("rb")
+        with open(root / row.tar, "rb") as tar:
+            content = read_member(tar, Member(row.offset, row.size), source=source)
     except OSError as error:
-        raise InputError(f"{path}: cannot open this tar ({error.strerror}); download it again") from None
+        raise InputError(
+            f"{root / row.tar}: cannot open this tar ({error.strerror}); download it again"
+        ) from None
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{source}: cannot read this JPEG ({error}); download the tar again") from None
 
 
 def _check_pixels(dataset: h5py.Dataset, path: str | os.PathLike) -> None:

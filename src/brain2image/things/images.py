@@ -1,7 +1,6 @@
 """The pictures of THINGS-EEG2: one table of all of them, in the order of the event codes."""
 
 import os
-from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from brain2image.errors import InputError
 from brain2image.files import write_parquet
+from brain2image.pictures import Pictures
 from brain2image.unpickling import load_arrays
 
 # Column `partition` of the table -> prefix of the lists' names in image_metadata.npy.
@@ -54,16 +54,15 @@ def repack_images(
     write_parquet(out, table)
 
 
-def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Iterator[Image.Image]:
-    """Yield the pictures of a table as RGB, in its row order.
+def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
+    """The pictures of a table as RGB, in its row order.
 
     Parameters
     ----------
     table : the table of `repack_images`, or some rows of it.
     root : the folder that holds the folders of training and test pictures.
     """
-    for path in table["path"]:
-        yield read_image(Path(root, path))
+    return Pictures(table[["path"]], lambda row: read_image(Path(root, row.path)))
 
 
 def read_image(path: str | os.PathLike) -> Image.Image:
