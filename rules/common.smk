@@ -99,7 +99,7 @@ def things_eeg(wildcards):
         return find_release(folder, THINGS_EEG, **wildcards)
     except InputError as error:
         raise WorkflowError(
-            f"{error}. README.md, 'Your own data', says where to download it; or change data.things_eeg in the config"
+            f"{error}. README.md, 'Your own data', says from where; or change data.things_eeg"
         )
 
 

@@ -27,7 +27,7 @@ def write_ubp(
 ) -> None:
     """Write UBP's train.pt or test.pt: a ``torch.save`` of a dict of NumPy arrays, pickle protocol 5.
 
-    The zip is written here, as torch would hold the array three times in memory.
+    The zip is written here: torch.save would first build the whole pickle in memory.
 
     Parameters
     ----------
