@@ -80,7 +80,10 @@ def test_a_missing_file_is_named(checkout):
     result = snakemake(checkout, "--dry-run", config="subjects.yaml")
     (checkout / "away").rename(file)
     assert result.returncode == 1
-    assert f"are missing: {file.relative_to(checkout)}; download them. README.md" in result.stdout + result.stderr
+    assert (
+        f"are missing: {file.relative_to(checkout)}; download them. README.md"
+        in result.stdout + result.stderr
+    )
 
 
 def test_projections_are_combined_by_the_workflow(checkout):
