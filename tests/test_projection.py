@@ -50,7 +50,11 @@ def run(folder):
     project_fmri(folder / "betas.h5", folder / "ridge.safetensors", out=folder / "out.h5")
 
 
-def test_projection_equals_a_linear_layer(betas, ridge):
+@pytest.mark.parametrize("device", projection.AFFINE)
+def test_projection_equals_a_linear_layer(betas, ridge, monkeypatch, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    monkeypatch.setattr(projection, "compute_device", lambda: device)
     (result,) = project([betas], *ridge)
     layer = torch.nn.Linear(N_VOXELS, N_FEATURES)
     layer.load_state_dict({"weight": torch.tensor(ridge[0]), "bias": torch.tensor(ridge[1])})
