@@ -28,9 +28,18 @@ if cfg.simulate:
 
     include: "rules/demo.smk"
 
+else:
+
+    include: "rules/fetch.smk"
+
 
 rule all:
     default_target: True
     input:
         "<results>/summary.csv",
         all_figures(),
+
+
+rule fetch_weights:
+    input:
+        fetched_weights(),
