@@ -1,118 +1,35 @@
 """Downloads from a server on this machine that misbehaves in every way we could think of."""
 
 import hashlib
-import http.server
 import io
 import json
 import logging
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from web_server import Server, serving
 
 from brain2image import remote, weights
 from brain2image.errors import InputError
 from brain2image.remote import RangesRefused, RemoteFile
 from brain2image.sources import KNOWN, Known, check_file, format_size, hub_file, is_remote, normalise
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 CONTENT = np.random.default_rng(0).integers(0, 256, 700_000, np.uint8).tobytes()
 COMMIT = "1" * 40
 HUB = "/datasets/some/repo/resolve/{revision}/folder/last.pth"
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves ``files`` by path; its switches make it misbehave."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.redirects, self.headers = {}, {}, {}
-        self.has_ranges, self.has_length, self.cut_after, self.statuses = True, True, None, []
-        self.requests, self.sent = [], 0
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        server = self.server
-        server.requests.append((self.command, self.path, self.headers.get("Range"), dict(self.headers)))
-        if server.statuses and (status := server.statuses.pop(0)):
-            self.send_error(status)
-            return
-        if self.path in server.redirects:
-            self.send_response(302)
-            self.send_header("Location", server.redirects[self.path])
-            for name, value in server.headers.get(self.path, {}).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        if self.path not in server.files:
-            self.send_error(404)
-            return
-        self.send_content(server.files[self.path], self.headers.get("Range"))
-
-    def send_content(self, content, wanted):
-        server = self.server
-        start, stop = 0, len(content)
-        if wanted and server.has_ranges:
-            start, last = (int(part or len(content) - 1) for part in wanted.removeprefix("bytes=").split("-"))
-            stop = min(last + 1, stop)
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        if server.has_length:
-            self.send_header("Content-Length", str(stop - start))
-        for name, value in server.headers.get(self.path, {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        if server.cut_after is not None:
-            stop = min(stop, start + server.cut_after)
-        server.sent += stop - start
-        self.wfile.write(content[start:stop])
-        if server.cut_after is not None:
-            self.wfile.flush()
-            self.close_connection = True
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setattr(remote, "DELAYS", (0, 0))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        server.files["/last.pth"] = CONTENT
-        yield server
-        server.shutdown()
-
-
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """The shared cache, in a folder of the test."""
-
-    def folder(kind, *identity):
-        path = tmp_path / "cache" / kind / hashlib.sha256(repr(identity).encode()).hexdigest()[:8]
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    monkeypatch.setattr(weights, "cache_folder", folder)
-    return tmp_path / "cache"
+def published(server):
+    server.files["/last.pth"] = CONTENT
 
 
 def files_of(cache):
@@ -240,13 +157,11 @@ def test_a_redirect_is_followed_once_and_asked_again_when_it_expires(server):
 
 
 def test_the_token_stays_with_its_server(server):
-    with Server() as other:
-        threading.Thread(target=other.serve_forever, daemon=True).start()
+    with serving(Server()) as other:
         other.files["/last.pth"] = CONTENT
         server.redirects["/here"] = f"{other.url}/last.pth"
         file = RemoteFile(f"{server.url}/here", headers={"authorization": "secret"})
         list(file.stream(0, 10))
-        other.shutdown()
     assert [headers["Authorization"] for *_, headers in server.requests] == ["secret"]
     assert all("secret" not in str(headers) for *_, headers in other.requests)
 
@@ -276,12 +191,13 @@ def test_a_busy_server_is_asked_again(server):
     assert RemoteFile(f"{server.url}/last.pth").size == len(CONTENT)
 
 
-def test_no_network_is_explained():
+def test_a_forbidden_network_is_explained(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match=r"HF_HUB_OFFLINE .* run `snakemake fetch_weights` where"):
         weights.fetch("https://localhost:1/last.pth")
 
 
-def test_an_unreachable_server_is_explained(server, monkeypatch):
+def test_an_unreachable_server_is_explained():
     with pytest.raises(InputError, match=r"cannot be reached .* run `snakemake fetch_weights` where"):
         weights.fetch("http://127.0.0.1:1/last.pth")
 
@@ -441,7 +357,7 @@ def test_a_wrong_file_of_the_hub_is_removed(server, tmp_path):
     result = hub_fetch(server, tmp_path, f"hf://datasets/some/repo@{COMMIT}/folder/last.pth")
     assert f"expected SHA-256 {'0' * 64}, got" in result.stderr
     assert not list((tmp_path / "hub").rglob("last.pth"))
-    assert not [path for path in (tmp_path / "hub").rglob("blobs/*")]
+    assert not list((tmp_path / "hub").rglob("blobs/*"))
 
 
 @pytest.mark.parametrize(

@@ -142,11 +142,8 @@ def finished(tmp_path_factory):
 
 
 def test_every_rule_ran(finished):
-    rules = re.findall(
-        r"^rule (\w+):",
-        "".join(file.read_text() for file in (finished / "rules").glob("*.smk")),
-        re.MULTILINE,
-    )
+    files = [file for file in (finished / "rules").glob("*.smk") if file.name != "fetch.smk"]
+    rules = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in files), re.MULTILINE)
     logs = {path.stem for path in (finished / "results/logs").glob("*")}
     assert set(rules) == logs
 

@@ -82,7 +82,7 @@ def _prepared(images: Iterable["Image"], preprocess: Any, batch_size: int, n_thr
 def pretrained_sources(model: str, tag: str) -> list[str]:
     """Where the weights of an open_clip tag can be downloaded, the best source first.
 
-    Safetensors come before pickles, the Hub before other servers.
+    Safetensors come before pickles. What open_clip knows a repository of is not looked for elsewhere.
 
     Returns
     -------
@@ -106,8 +106,7 @@ def pretrained_sources(model: str, tag: str) -> list[str]:
     settings = open_clip.get_pretrained_cfg(model, tag)
     repository, _, name = settings.get("hf_hub", "").rpartition("/")
     names = [f"{Path(name).stem}.safetensors", name] if name else HUB_NAMES
-    hub = [f"hf://{repository}/{file}" for file in names if repository]
-    return hub + ([settings["url"]] if settings.get("url") else [])
+    return [f"hf://{repository}/{file}" for file in names] if repository else [settings["url"]]
 
 
 def _load(model: str, weights: str | Path, tag: str | None) -> tuple[Any, Any]:

@@ -59,9 +59,7 @@ class DataConfig(Section):
 class WeightsConfig(Section):
     """Pretrained weights: each a local file, https://…, or hf://[datasets/]owner/repo[@revision]/path."""
 
-    clip: SourceText = Field(
-        "openai", description="open_clip tag of the pretrained weights, or a checkpoint."
-    )
+    clip: SourceText = Field("openai", description="CLIP's weights: an open_clip tag or a checkpoint.")
     cbramod: SourceText = Field(CBRAMOD, description="CBraMod's published weights, 20 MB.")
     mindeye2: SourceText = Field(
         MINDEYE2,

@@ -144,7 +144,7 @@ def _ridge_number(numbers: list[int], checkpoint: str, subject: str | None) -> i
         return numbers[0]
     held_out = re.search(r"final_multisubject_(subj0[1-8])", checkpoint)
     trained = [name for name in N_VOXELS if held_out and name != held_out[1]]
-    if len(numbers) != len(trained):
+    if not trained or len(numbers) != len(trained):
         raise InputError(
             f"{checkpoint}: expected one ridge (ridge.linears.0.weight), or the seven of "
             f"final_multisubject_subj0X, got {len(numbers)}; use final_subj0X_pretrained_40sess_24bs/last.pth"
@@ -152,7 +152,7 @@ def _ridge_number(numbers: list[int], checkpoint: str, subject: str | None) -> i
     if subject not in trained:
         raise InputError(
             f"{checkpoint}: expected one of its subjects, {', '.join(trained)}, got {subject}; {held_out[1]} "
-            "was held out of this model's training, so it has no ridge there"
+            "was held out of its training and has no ridge there"
         )
     return numbers[trained.index(subject)]
 
