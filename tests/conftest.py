@@ -20,6 +20,7 @@ def rng():
 def server(monkeypatch):
     """A web server, and a client that may use the network and does not wait between its attempts."""
     monkeypatch.setattr("brain2image.remote.DELAYS", (0, 0))
+    monkeypatch.setattr("brain2image.remote.FIRST_DELAYS", (0, 0))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with serving(Server()) as server:
         yield server

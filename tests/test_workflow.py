@@ -75,6 +75,7 @@ CODE_CHANGES = [
         "workflow/scripts/repack_nsd_images.py",
         Counter(repack_nsd_images=1) + EMBEDDINGS - Counter(embed_images=1),
     ),
+    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1) + LMDB),
     ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + MATCHES),
     ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1) + LMDB),
     ("src/brain2image/clip.py", EMBEDDINGS),

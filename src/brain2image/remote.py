@@ -5,7 +5,7 @@ import io
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,13 +19,15 @@ logger = logging.getLogger(__name__)
 BLOCK = 1 << 17
 CHUNK = 1 << 20
 TIMEOUT = 30  # s without a byte
-# Waits before each new attempt, s; as soon as a byte has come, counting begins anew.
+# Waits before each new attempt, s; as soon as a byte has come, counting begins anew. The first look at a file
+# waits less, so that a computer without network says so soon.
 DELAYS = (1, 2, 4, 8, 16)
+FIRST_DELAYS = (1, 2)
 # Statuses that may be gone a moment later.
 PASSING = {408, 429, 500, 502, 503, 504}
 
 REFUSED = "access is refused; accept the terms on the file's page and set HF_TOKEN, or give a local file"
-REASONS = {401: REFUSED, 403: REFUSED}
+REASONS = {401: REFUSED, 403: REFUSED, 416: "the file is empty; correct the source in the config's weights"}
 NO_NETWORK = "run `snakemake fetch_weights` where there is network, or give a local file in the config"
 
 
@@ -57,6 +59,7 @@ class RemoteFile(io.RawIOBase):
     sha256 : the etag where it is a SHA-256, as that of large files on the Hub is; else None.
     commit : commit of the Hub's repository; None on other servers.
     has_ranges : whether parts can be read.
+    start : the first bytes, 64 at most.
 
     Raises
     ------
@@ -71,19 +74,17 @@ class RemoteFile(io.RawIOBase):
         self._opener: OpenerDirector = build_opener(self._redirects)
         self._location, self._position, self.size = url, 0, None
         self._block = lru_cache(maxsize=8)(self._read_block)
-        with self._attempt(0, 64) as response:
-            self.has_ranges = response.status == 206
-            total = response.headers.get("Content-Range", "").rpartition("/")[2]
-            length = total if self.has_ranges else response.headers.get("Content-Length", "")
-            self.start = response.read(64)
+        self.has_ranges, headers, self.start = self._look()
+        total = headers.get("Content-Range", "").rpartition("/")[2]
+        length = total if self.has_ranges else headers.get("Content-Length", "")
         if not length.isdigit():
             raise InputError(
                 f"{self.name}: expected a server that says how large the file is, got no length; "
                 "download it yourself and give the local file in the config's weights"
             )
-        answers = [*self._redirects.answers, response.headers]
+        answers = [*self._redirects.answers, headers]
         self.size = int(length)
-        self.etag = _first(answers, "X-Linked-ETag") or _first([response.headers], "ETag")
+        self.etag = _first(answers, "X-Linked-ETag") or _first([headers], "ETag")
         self.sha256 = self.etag if re.fullmatch(r"[0-9a-f]{64}", self.etag or "") else None
         self.commit = _first(answers, "X-Repo-Commit")
 
@@ -108,7 +109,7 @@ class RemoteFile(io.RawIOBase):
             except (OSError, http.client.HTTPException) as error:
                 reason = error
             if start < stop:
-                self._wait(n_failures, reason)
+                self._wait(n_failures, reason, DELAYS)
                 n_failures += 1
 
     def readinto(self, target: Any) -> int:
@@ -147,14 +148,16 @@ class RemoteFile(io.RawIOBase):
     def _read_block(self, number: int) -> bytes:
         return b"".join(self.stream(number * BLOCK, min((number + 1) * BLOCK, self.size)))
 
-    def _attempt(self, start: int, stop: int) -> http.client.HTTPResponse:
-        """Open a part, several times if need be."""
-        for n_failures in range(len(DELAYS) + 1):
+    def _look(self) -> tuple[bool, Mapping[str, str], bytes]:
+        """Whether the server gives parts, the headers of its answer, and how the file begins."""
+        n_failures = 0
+        while True:
             try:
-                return self._open(start, stop)
+                with self._open(0, 64) as response:
+                    return response.status == 206, response.headers, response.read(64)
             except (OSError, http.client.HTTPException) as error:
-                self._wait(n_failures, error)
-        raise AssertionError("the last wait raises")
+                self._wait(n_failures, error, FIRST_DELAYS)
+                n_failures += 1
 
     def _open(self, start: int, stop: int) -> http.client.HTTPResponse:
         request = Request(self._location, headers={"Range": f"bytes={start}-{stop - 1}"})
@@ -168,20 +171,22 @@ class RemoteFile(io.RawIOBase):
         if response.status != 206 and start > 0:
             response.close()
             raise RangesRefused(self.name)
-        total = response.headers.get("Content-Range", "").rpartition("/")[2]
-        if response.status == 206 and total not in (str(self.size), "*"):
+        part, _, total = response.headers.get("Content-Range", "").rpartition("/")
+        if response.status == 206 and (total != str(self.size) or part != f"bytes {start}-{stop - 1}"):
             response.close()
-            raise InputError(f"{self.name}: expected {self.size} bytes as before, got {total}; run again")
+            raise InputError(
+                f"{self.name}: expected bytes {start}-{stop - 1}/{self.size}, got {part}/{total}; run again"
+            )
         return response
 
-    def _wait(self, n_failures: int, reason: Any) -> None:
+    def _wait(self, n_failures: int, reason: Any, delays: Sequence[float]) -> None:
         """Wait before the next attempt, which asks the first address again: a signed one may have expired."""
         status = getattr(reason, "code", None)
         has_expired = status == 403 and self._location != self._url
-        if n_failures == len(DELAYS) or not (status is None or status in PASSING or has_expired):
+        if n_failures == len(delays) or not (status is None or status in PASSING or has_expired):
             raise http_error(self.name, status, reason) from None
-        logger.warning("%s: %s; trying again in %d s", self.name, reason, DELAYS[n_failures])
-        time.sleep(DELAYS[n_failures])
+        logger.warning("%s: %s; trying again in %d s", self.name, reason, delays[n_failures])
+        time.sleep(delays[n_failures])
         self._location = self._url
 
 

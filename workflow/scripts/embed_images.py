@@ -15,7 +15,7 @@ READERS = {"things": things.read_images, "nsd": nsd.read_images}
 with job(snakemake):
     read_images = READERS[snakemake.wildcards.dataset]
     weights = Path(snakemake.input.weights)
-    (checkpoint,) = weights.iterdir() if weights.is_dir() else [weights]
+    (checkpoint,) = weights.glob("[!.]*") if weights.is_dir() else [weights]
     embeddings = embed_images(
         read_images(pd.read_parquet(snakemake.input.images), snakemake.params.root),
         weights=checkpoint,
