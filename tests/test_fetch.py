@@ -91,7 +91,7 @@ def test_all_weights_are_fetched_and_kept(server, tmp_path, rng):
 
     shutil.rmtree(tmp_path / "cache")
     _, plan = snakemake(tmp_path, "--dry-run", "fetch_weights", **options)
-    assert re.search(r"^total +1$", plan, re.MULTILINE)  # the target itself
+    assert "Nothing to be done" in plan
 
 
 def test_without_network_a_download_says_where_to_make_it(tmp_path):

@@ -175,6 +175,14 @@ def test_a_server_without_ranges_gives_the_whole_checkpoint(server, cache, big_r
     assert "the server gives no parts of files" in caplog.text
 
 
+@pytest.mark.parametrize("n_answers", [1, 3, 5])
+def test_a_server_that_falls_silent_is_not_taken_for_a_damaged_file(server, big_ridge, n_answers):
+    server.files["/last.pth"] = published_checkpoint(*big_ridge)
+    server.statuses = [None] * n_answers + [500] * 9
+    with pytest.raises(InputError, match=r"last\.pth: the server answers 500; try again later"):
+        read_ridge(f"{server.url}/last.pth")
+
+
 @pytest.mark.parametrize("is_in_ridge", [True, False])
 def test_damage_on_the_way_is_noticed(server, big_ridge, is_in_ridge):
     content = bytearray(published_checkpoint(*big_ridge))

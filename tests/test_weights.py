@@ -17,6 +17,7 @@ from web_server import Server, serving
 
 from brain2image import remote, weights
 from brain2image.errors import InputError
+from brain2image.files import read_json
 from brain2image.remote import RangesRefused, RemoteFile
 from brain2image.sources import KNOWN, Known, check_file, format_size, hub_file, is_remote, normalise
 
@@ -290,26 +291,38 @@ def test_the_first_source_that_exists_is_taken(server):
 
 
 def test_results_survive_a_purge_of_the_cache(server, tmp_path, monkeypatch):
-    fetched = weights.fetch(f"{server.url}/last.pth")
-    weights.keep(fetched, out=tmp_path / "linked.pth", record=tmp_path / "record.json")
-    assert (tmp_path / "linked.pth").samefile(fetched.path)
-    record = json.loads((tmp_path / "record.json").read_text())
-    assert record == {
-        "source": fetched.source,
+    cached = weights.fetch(f"{server.url}/last.pth").path
+    os.utime(cached, (0, 0))
+    weights.link_or_copy(cached, tmp_path / "folder" / "linked.pth")
+    assert (tmp_path / "folder" / "linked.pth").samefile(cached)
+    weights.copy(cached, tmp_path / "copied.pth")
+    assert (tmp_path / "copied.pth").stat().st_mtime > 0  # newer than what was made of an earlier one
+
+    def refuse(*_):
+        raise OSError("another file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    weights.link_or_copy(cached, tmp_path / "folder" / "moved.pth")
+    cached.unlink()
+    for name in ("folder/linked.pth", "folder/moved.pth", "copied.pth"):
+        assert (tmp_path / name).read_bytes() == CONTENT
+
+
+def test_what_was_downloaded_is_written_down(server, tmp_path):
+    weights.fetch(f"{server.url}/last.pth").write_record(tmp_path / "record.json")
+    assert read_json(tmp_path / "record.json") == {
+        "source": f"{server.url}/last.pth",
         "commit": None,
         "size": len(CONTENT),
         "sha256": hashlib.sha256(CONTENT).hexdigest(),
     }
-    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("another file system")))
-    weights.link_or_copy(fetched.path, tmp_path / "copied.pth")
-    fetched.path.unlink()
-    assert (tmp_path / "linked.pth").read_bytes() == (tmp_path / "copied.pth").read_bytes() == CONTENT
 
 
 FETCH = """
 import json, sys
 from brain2image.weights import fetch
 from brain2image.errors import InputError
+from brain2image.files import read_json
 try:
     print(json.dumps(fetch(sys.argv[1]), default=str))
 except InputError as error:

@@ -79,6 +79,8 @@ class Checkpoint:
             self._folder = description.removesuffix("data.pkl")
             state = _Description(io.BytesIO(content)).load()["model_state_dict"]
             self.tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+        except InputError:  # of a remote file
+            raise
         except (zipfile.BadZipFile, NotImplementedError, *DAMAGE) as error:
             raise InputError(self._problem(error)) from None
 
@@ -94,6 +96,8 @@ class Checkpoint:
         try:
             storage = self._read_storage(tensor.storage)
             _check_layout(tensor, len(storage))
+        except InputError:
+            raise
         except (zipfile.BadZipFile, *DAMAGE) as error:
             raise InputError(f"{self._name}: {key} cannot be read: {error}; {REMEDY}") from None
         values = storage[tensor.offset : tensor.offset + math.prod(tensor.shape)].reshape(tensor.shape)

@@ -25,7 +25,7 @@ from brain2image.files import atomic_path, read_trials, sha256, write_trials
 from brain2image.nsd.release import N_VOXELS
 from brain2image.remote import RangesRefused
 from brain2image.sources import check_file, format_size, hub_file, is_remote
-from brain2image.weights import cache_folder, fetch, link_or_copy, locked, open_remote
+from brain2image.weights import cache_folder, copy, fetch, locked, open_remote
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def extract_ridge(checkpoint: str, *, subject: str, out: str | Path) -> None:
     with locked(cached.with_suffix(".lock")):
         if not cached.exists():
             _write_ridge(checkpoint, subject, cached)
-    link_or_copy(cached, out)
+    copy(cached, out)
 
 
 def _write_ridge(checkpoint: str, subject: str, out: str | Path) -> None:

@@ -26,7 +26,7 @@ FIRST_DELAYS = (1, 2)
 # Statuses that may be gone a moment later.
 PASSING = {408, 429, 500, 502, 503, 504}
 
-REFUSED = "access is refused; accept the terms on the file's page and set HF_TOKEN, or give a local file"
+REFUSED = "access is refused; correct the source, or accept the terms on its page and set HF_TOKEN"
 REASONS = {401: REFUSED, 403: REFUSED, 416: "the file is empty; correct the source in the config's weights"}
 NO_NETWORK = "run `snakemake fetch_weights` where there is network, or give a local file in the config"
 

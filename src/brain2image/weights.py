@@ -38,6 +38,10 @@ class Fetched(NamedTuple):
     size: int
     sha256: str
 
+    def write_record(self, path: str | os.PathLike) -> None:
+        """Write down as JSON what was downloaded: source, commit, size in bytes, sha256."""
+        write_json(path, {key: value for key, value in self._asdict().items() if key != "path"})
+
 
 def fetch(*sources: str) -> Fetched:
     """Download a whole file, unless the cache has it, and verify it.
@@ -125,32 +129,25 @@ def announce(source: str, n_bytes: int, folder: Path) -> None:
         )
 
 
-def link_or_copy(cached: str | os.PathLike, out: str | os.PathLike) -> None:
-    """Give a file of the cache a second name, so that a purge of the cache takes nothing away.
+def copy(cached: Path, out: str | os.PathLike) -> None:
+    """Copy a file of the cache, so that a purge of the cache takes nothing away, with a time of its own."""
+    with atomic_path(out) as scratch:
+        shutil.copyfile(cached, scratch)
 
-    A hard link needs no space; on another file system the file is copied.
+
+def link_or_copy(cached: Path, out: str | os.PathLike) -> None:
+    """Give a file of the cache a second name, which needs no space; on another file system, copy it.
+
+    A hard link keeps the download's time, by which Snakemake would take it for older than what was made of
+    its predecessor. So this is for files in a folder that is a rule's output: that has a time of its own.
     """
-    cached, out = Path(cached).resolve(), Path(out)
+    out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)
     try:
-        os.link(cached, out)
+        os.link(cached.resolve(), out)
     except OSError:
-        with atomic_path(out) as scratch:
-            shutil.copyfile(cached, scratch)
-
-
-def keep(fetched: Fetched, *, out: str | os.PathLike, record: str | os.PathLike) -> None:
-    """Bring a download into a workflow's results, and write down what it is.
-
-    Parameters
-    ----------
-    fetched : what `fetch` found.
-    out : the file.
-    record : JSON: source, commit, size in bytes, sha256.
-    """
-    link_or_copy(fetched.path, out)
-    write_json(record, {key: value for key, value in fetched._asdict().items() if key != "path"})
+        copy(cached, out)
 
 
 def _from_hub(file: HubFile, source: str) -> tuple[Path, str, str | None]:
@@ -171,7 +168,8 @@ def _from_hub(file: HubFile, source: str) -> tuple[Path, str, str | None]:
             path = hf_hub_download(file.repo, **where)
         except Exception as error:  # of several libraries, by the version of huggingface_hub
             status = getattr(getattr(error, "response", None), "status_code", None)
-            raise http_error(source, status, str(error).splitlines()[0]) from None
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise http_error(source, status, reason) from None
     blob = Path(path).resolve().name
     commit = next(part for part in reversed(Path(path).parts) if COMMIT.fullmatch(part))
     return Path(path), commit, blob if SHA256.fullmatch(blob) else None

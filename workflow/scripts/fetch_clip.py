@@ -5,10 +5,10 @@ from pathlib import Path
 from brain2image.clip import pretrained_sources
 from brain2image.jobs import job
 from brain2image.sources import is_remote
-from brain2image.weights import fetch, keep
+from brain2image.weights import fetch, link_or_copy
 
 with job(snakemake):
     model, weights = snakemake.params.clip["model"], snakemake.params.clip["weights"]
     fetched = fetch(*([weights] if is_remote(weights) else pretrained_sources(model, weights)))
-    out = Path(snakemake.output.weights, fetched.path.name)
-    keep(fetched, out=out, record=snakemake.output.record)
+    link_or_copy(fetched.path, Path(snakemake.output.weights, fetched.path.name))
+    fetched.write_record(snakemake.output.record)
