@@ -114,7 +114,7 @@ def test_nothing_is_executed(tmp_path):
         (b"X\x01\x00\x00\x000", b"X\x01\x00\x00\x007", "data/7"),
         (b"X\x07\x00\x00\x00storage", b"X\x07\x00\x00\x00starage", "it names an unknown object"),
         (b"_rebuild_tensor_v2", b"_rebuild_tensor_v3", "it would call torch._utils._rebuild_tensor_v3"),
-        (b"model_state_dict", b"model_state_duct", "KeyError|model_state_dict"),
+        (b"model_state_dict", b"model_state_duct", "model_state_dict"),
     ],
 )
 def test_a_forged_description_is_refused(old, new, message):

@@ -78,7 +78,7 @@ class Checkpoint:
                 content = archive.read(description)
             self._folder = description.removesuffix("data.pkl")
             state = _Description(io.BytesIO(content)).load()["model_state_dict"]
-            self.tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+            self.tensors = {str(key): value for key, value in state.items() if _is_tensor(value)}
         except InputError:  # of a remote file
             raise
         except (zipfile.BadZipFile, NotImplementedError, *DAMAGE) as error:
@@ -160,6 +160,13 @@ class _Description(pickle._Unpickler):
         self.stack.pop()
 
     dispatch: ClassVar[dict] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
+
+
+def _is_tensor(value: Any) -> bool:
+    match value:
+        case Tensor(shape=(*lengths,)):
+            return all(isinstance(length, int) for length in lengths)
+    return False
 
 
 def _check_layout(tensor: Tensor, n_values: int) -> None:

@@ -197,7 +197,13 @@ def _download(remote: RemoteFile, partial: Path) -> None:
         if not remote.has_ranges:
             file.truncate(0)
         start = os.path.getsize(partial)
-        with tqdm(total=remote.size, initial=start, unit="B", unit_scale=True, desc=partial.stem) as bar:
+        options = {
+            "unit": "B",
+            "unit_scale": True,
+            "desc": partial.stem,
+            "disable": None,
+        }  # None: on a terminal
+        with tqdm(total=remote.size, initial=start, **options) as bar:
             for chunk in remote.stream(start, remote.size):
                 bar.update(file.write(chunk))
 
