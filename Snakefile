@@ -28,6 +28,10 @@ if cfg.simulate:
 
     include: "rules/demo.smk"
 
+else:
+
+    include: "rules/fetch.smk"
+
 
 rule all:
     default_target: True
@@ -35,3 +39,8 @@ rule all:
         "<results>/summary.csv",
         expand("<results>/pairs/{pair}.audit.json", pair=PAIRS),
         all_figures(),
+
+
+rule fetch_weights:
+    input:
+        fetched_weights(),

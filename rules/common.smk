@@ -11,6 +11,7 @@ from brain2image.config import load_config
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
 from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
+from brain2image.sources import check_file, is_remote
 
 try:
     cfg = load_config(config)
@@ -46,6 +47,13 @@ RUNS = {name: cfg.run(name) for name in sorted(cfg.runs)}
 
 # Everything that is evaluated: the runs, the ridge baseline and, where it is known, the ceiling.
 PREDICTORS = [*RUNS, "ridge", *(["ceiling"] if cfg.simulate else [])]
+
+# What the fetch rules write; of a remote MindEye2 checkpoint, extract_ridge reads the parts that it needs.
+FETCHED = {
+    "cbramod": f"{cfg.results}/weights/cbramod.pth",
+    "clip": f"{cfg.results}/weights/clip",
+    "mindeye2": [],
+}
 
 DOWNLOADS = {
     "things_images": "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf",
@@ -139,20 +147,27 @@ def nsd_files(use, subjects):
     )
 
 
+# The open_clip tag of the CLIP weights; None where they are a file or a URL.
+CLIP_TAG = None if "/" in cfg.weights.clip or Path(cfg.weights.clip).suffix else cfg.weights.clip
+
+
+def is_fetched(key):
+    """Whether the workflow downloads these weights."""
+    return is_remote(getattr(cfg.weights, key)) or (key == "clip" and CLIP_TAG is not None)
+
+
 def weights_file(key):
-    """Input function for a file of pretrained weights; an open_clip tag is no file and gives no input."""
-    pattern = getattr(cfg.weights, key)
+    """Input function for pretrained weights: the user's file, or where a fetch rule puts the download."""
 
     def find(wildcards):
-        path = pattern.format(**wildcards)
-        is_tag = key == "clip" and "/" not in path and not Path(path).suffix
-        if is_tag:
-            return []
-        if not Path(path).exists() and not cfg.simulate:
-            raise WorkflowError(
-                f"{path}: no such file. README.md, 'Your own data', says where to download it; "
-                f"or change weights.{key} in the config"
-            )
+        if is_fetched(key):
+            return FETCHED[key]
+        path = getattr(cfg.weights, key).format(**wildcards)
+        try:
+            if not cfg.simulate:
+                check_file(path)
+        except InputError as error:
+            raise WorkflowError(f"config: weights.{key}: {error}")
         return path
 
     return find
@@ -161,6 +176,16 @@ def weights_file(key):
 def cbramod_weights(wildcards):
     """The pretrained CBraMod weights, for the runs that start from them."""
     return weights_file("cbramod")(wildcards) if RUNS[wildcards.run].model.pretrained else []
+
+
+def fetched_weights():
+    """Everything that this config downloads."""
+    is_needed = {
+        FETCHED["clip"]: is_fetched("clip"),
+        FETCHED["cbramod"]: is_fetched("cbramod") and any(run.model.pretrained for run in RUNS.values()),
+        "<results>/projection/{subj}_ridge.safetensors": is_fetched("mindeye2"),
+    }
+    return [expand(path, subj=NSD_SUBJECTS) for path in is_needed if is_needed[path]]
 
 
 # Where the pixels of each dataset lie: what a job waits for, and the path that the dataset's reader takes.

@@ -10,6 +10,8 @@ rule extract_ridge:
         "<logs>/extract_ridge/{subj}.log",
     benchmark:
         "<benchmarks>/extract_ridge/{subj}.tsv"
+    priority: 1  # so that a download that cannot be made stops the workflow early
+    localrule: is_remote(cfg.weights.mindeye2)  # the nodes of a cluster often have no network
     conda:
         "../envs/torch.yaml"
     resources:
@@ -17,6 +19,10 @@ rule extract_ridge:
         runtime=30,
     params:
         code=code("extract_ridge"),
+        checkpoint=cfg.weights.mindeye2,
+    message:
+        "Read the ridge of {wildcards.subj} out of {params.checkpoint}"
+        + (" (downloads 200 to 300 MB of it)" if is_remote(cfg.weights.mindeye2) else "")
     script:
         "../workflow/scripts/extract_ridge.py"
 

@@ -74,6 +74,11 @@ def test_the_other_files_are_valid(file):
         ({"results": ""}, "results: expected"),
         ({"training": {"learning_rate": float("inf")}}, "training.learning_rate: expected finite number"),
         ({"epochs": 2}, "unknown key 'epochs'; did you mean 'training.epochs'?"),
+        (
+            {"weights": {"cbramod": "s3://bucket/a.pth"}},
+            "weights.cbramod: expected a file, or a source that starts with https:// or hf://, got 's3://bucket",
+        ),
+        ({"weights": {"mindeye2": "hf://a.pth"}}, "expected hf://[datasets/]owner/repo[@revision]/path, got"),
         ({"xyzzy": 2}, "unknown key 'xyzzy'. Valid keys here: results, pairs"),
     ],
 )
@@ -143,3 +148,7 @@ def test_a_path_has_one_spelling(monkeypatch):
     config = load_config({"results": "./results/demo/", "data": {"nsd": "~/nsd/"}})
     assert (config.results, config.data.nsd) == ("results/demo", "/home/me/nsd")
     assert config.weights.clip == "openai"
+    weights = {"cbramod": "~/./cbramod.pth", "mindeye2": "https://example.org//a/../{subj}.pth"}
+    config = load_config({"weights": weights})
+    assert config.weights.cbramod == "/home/me/cbramod.pth"
+    assert config.weights.mindeye2 == weights["mindeye2"]

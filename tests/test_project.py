@@ -48,10 +48,13 @@ def test_every_rule_is_complete(rule):
         "log",
         "benchmark",
         "wildcard_constraints",
+        "priority",
+        "localrule",
         "conda",
         "threads",
         "resources",
         "params",
+        "message",
     ]
     assert found == [name for name in [*order, "script"] if name in found]
     assert "mem_mb=" in RULES[rule]
@@ -124,15 +127,15 @@ def test_the_lock_holds_every_dependency_and_no_host():
 
 def test_parsing_the_workflow_imports_nothing_heavy():
     code = (
-        "import sys, brain2image.config, brain2image.fingerprint, brain2image.releases\n"
+        "import sys, brain2image.config, brain2image.fingerprint, brain2image.releases, brain2image.sources\n"
         "print(sorted({name.split('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "mne", "open_clip", "pandas", "sklearn", "h5py"} & set(ast.literal_eval(loaded))
     common = (ROOT / "rules" / "common.smk").read_text()
     imports = set(re.findall(r"^(?:from|import) (brain2image[\w.]*)", common, re.MULTILINE))
-    allowed = {"config", "errors", "fingerprint", "releases"}
-    assert imports == {"brain2image", *(f"brain2image.{name}" for name in allowed)}
+    light = ("config", "errors", "fingerprint", "releases", "sources")
+    assert imports == {"brain2image", *(f"brain2image.{name}" for name in light)}
 
 
 def test_nothing_is_unpickled_without_an_allow_list():
@@ -159,10 +162,14 @@ FLOORS = [
         "config_docs",
         "releases",
         "pictures",
+        "sources",
+        "remote",
+        "checkpoints",
     },
     {
         "things",
         "nsd",
+        "weights",
         "mindeye2",
         "projection",
         "clip",

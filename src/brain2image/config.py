@@ -18,6 +18,7 @@ from pydantic import (
 from brain2image.config_errors import unknown_key, validate
 from brain2image.errors import InputError
 from brain2image.releases import PAIR, members
+from brain2image.sources import CBRAMOD, MINDEYE2, normalise
 
 # Width of CBraMod's tokens.
 TOKEN_WIDTH = 200
@@ -33,6 +34,8 @@ Seed = Annotated[int, Field(ge=0)]
 PathText = Annotated[
     str, Field(min_length=1), AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path)))
 ]
+# A local file, or a URL, which must stay as it is.
+SourceText = Annotated[str, Field(min_length=1), AfterValidator(normalise)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
@@ -77,19 +80,14 @@ class DataConfig(Section):
 
 
 class WeightsConfig(Section):
-    """Where the pretrained weights lie."""
+    """Pretrained weights: each a local file, https://…, or hf://[datasets/]owner/repo[@revision]/path."""
 
-    clip: PathText = Field(
-        "openai",
-        description="open_clip tag of the pretrained weights (downloaded once), or a checkpoint file.",
-    )
-    cbramod: PathText = Field(
-        "weights/CBraMod/pretrained_weights.pth", description="CBraMod's published weights."
-    )
-    mindeye2: PathText = Field(
-        "weights/mindeyev2/train_logs/final_{subj}_pretrained_40sess_24bs/last.pth",
-        description="MindEye2 checkpoint of each NSD subject, {subj} stands for subj01 and so on; or one "
-        "final_multisubject checkpoint.",
+    clip: SourceText = Field("openai", description="CLIP's weights: an open_clip tag or a checkpoint.")
+    cbramod: SourceText = Field(CBRAMOD, description="CBraMod's published weights, 20 MB.")
+    mindeye2: SourceText = Field(
+        MINDEYE2,
+        description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
+        "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",
     )
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from brain2image.errors import InputError
+from brain2image.sources import check_start
 
 N_PATCH_TIMES = 200  # samples of one patch, 1 s at 200 Hz; also the width of a token
 N_HEADS = 8  # half of them attend over channels, half over patches
@@ -178,8 +179,6 @@ class CBraMod(nn.Module):
         return self
 
 
-# What downloads leave behind when the weights themselves did not come.
-NOT_WEIGHTS = {b"version https://git-lfs": "a Git LFS pointer", b"<": "a web page", b"": "an empty file"}
 MEND = "download pretrained_weights.pth of weighting666/CBraMod from Hugging Face"
 
 
@@ -187,10 +186,7 @@ def _read_weights(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; {MEND}")
     with path.open("rb") as file:
-        start = file.read(64).lstrip()
-    for magic, what in NOT_WEIGHTS.items():
-        if start.startswith(magic) if magic else not start:
-            raise InputError(f"{path}: expected CBraMod's weights, got {what}; {MEND}")
+        check_start(file.read(64), source=path, remedy=MEND)
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many types, by where the damage is
