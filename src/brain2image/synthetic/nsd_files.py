@@ -146,6 +146,14 @@ def _seen_before(images: np.ndarray) -> np.ndarray:
 
 
 def write_wds(folder: str | Path, behaviour: np.ndarray, sessions: np.ndarray, shared: np.ndarray) -> None:
+    """Write a subject's behaviour tars: ``train/{session}.tar``, and ``new_test/0.tar`` of shared pictures.
+
+    Parameters
+    ----------
+    behaviour : (n_trials, 17), see `behaviour_table`.
+    sessions : (n_trials,), from 0.
+    shared : (n_trials,) bool.
+    """
     with atomic_path(folder) as scratch:
         (scratch / "train").mkdir(parents=True)
         (scratch / "new_test").mkdir()
