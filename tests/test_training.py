@@ -98,7 +98,7 @@ def lmdb(tmp_path_factory):
 
 def _train(lmdb, folder, run, cbramod=None):
     outputs = {name: folder / file for name, file in OUTPUTS.items()}
-    train(lmdb, run=run, cbramod=cbramod, **outputs)
+    train(lmdb, run=run, cbramod=cbramod, code="0", state=folder.with_suffix(".state"), **outputs)
     return outputs
 
 
@@ -259,7 +259,7 @@ def test_diverging_training_is_reported(lmdb, tmp_path):
     run = _run(training={"epochs": 20, "learning_rate": 1e30, "gradient_clip": 1e30})
     with pytest.raises(InputError, match=r"expected a finite loss, got (nan|inf) in epoch \d+; lower"):
         _train(lmdb, tmp_path / "run", run)
-    assert not list((tmp_path / "run").iterdir())
+    assert not (tmp_path / "run").exists()
 
 
 def _snakemake(folder, **fields):
@@ -285,7 +285,8 @@ def test_scripts(lmdb, tmp_path):
         },
         "train": {
             "input": _Input(lmdb=tmp_path / "data.lmdb"),
-            "params": SimpleNamespace(**params),
+            "params": SimpleNamespace(code="0", state=tmp_path / "state", **params),
+            "resources": SimpleNamespace(gpu=1),
             "output": _Input({name: run / file for name, file in OUTPUTS.items()}),
         },
         "predict": {
