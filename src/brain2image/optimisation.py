@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from brain2image.config import LossConfig, RunConfig, TrainingConfig
 from brain2image.dataset import Batches
 from brain2image.errors import InputError
+from brain2image.jobs import log_into
 from brain2image.losses import info_nce, mse, prototype_distillation
 from brain2image.models.alignment import AlignmentModel
 
@@ -156,6 +157,11 @@ class AlignmentTask(L.LightningModule):
         self._sums: dict[str, Tensor] = {}
         self._n_rows = 0
         self._validation: list[tuple[Tensor, ...]] = []
+        self._logs = [
+            handler.baseFilename
+            for handler in logging.root.handlers
+            if isinstance(handler, logging.FileHandler)
+        ]
 
     def train_dataloader(self) -> Batches:
         """The training batches."""
@@ -168,9 +174,12 @@ class AlignmentTask(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """Compile in the process that trains."""
+        """Prepare what a process does not inherit: the compiled model, and the log of the first one."""
         if self.run.training.compile:
             self.model.compile()
+        if self.global_rank == 0 and not logging.root.handlers:
+            for path in self._logs:
+                log_into(path, mode="a")
 
     def on_train_start(self) -> None:
         """Take the rates from the schedule, not from the state, for the number of epochs may have changed."""
