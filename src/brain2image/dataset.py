@@ -199,9 +199,12 @@ class Batches:
             num_workers=self.n_workers,
             pin_memory=self.n_workers > 0 and torch.cuda.is_available(),
         )
-        for batch in loader:
-            self.position += 1
-            yield batch
+        try:
+            for batch in loader:
+                self.position += 1
+                yield batch
+        except InputError as error:  # a worker's has its traceback around it
+            raise InputError(str(error).splitlines()[-1].rpartition("InputError: ")[2]) from None
 
 
 def eeg_means(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:

@@ -157,11 +157,8 @@ class AlignmentTask(L.LightningModule):
         self._sums: dict[str, Tensor] = {}
         self._n_rows = 0
         self._validation: list[tuple[Tensor, ...]] = []
-        self._logs = [
-            handler.baseFilename
-            for handler in logging.root.handlers
-            if isinstance(handler, logging.FileHandler)
-        ]
+        files = (handler for handler in logging.root.handlers if isinstance(handler, logging.FileHandler))
+        self._log = next((file.baseFilename for file in files), None)
 
     def train_dataloader(self) -> Batches:
         """The training batches."""
@@ -177,9 +174,8 @@ class AlignmentTask(L.LightningModule):
         """Prepare what a process does not inherit: the compiled model, and the log of the first one."""
         if self.run.training.compile:
             self.model.compile()
-        if self.global_rank == 0 and not logging.root.handlers:
-            for path in self._logs:
-                log_into(path, mode="a")
+        if self._log and self.global_rank == 0 and not logging.root.handlers:
+            log_into(self._log, mode="a")
 
     def on_train_start(self) -> None:
         """Take the rates from the schedule, not from the state, for the number of epochs may have changed."""
@@ -192,7 +188,7 @@ class AlignmentTask(L.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        predictions = self.model(batch["eeg"], query=targets * keep)
+        predictions = self.model(batch["eeg"], query=targets * keep).float()
         terms = self._terms(
             *(gathered(rows) for rows in (predictions, targets, batch["pair"], batch["cluster"]))
         )
@@ -216,7 +212,7 @@ class AlignmentTask(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, ...], _: int) -> None:
         """Predict one batch of pictures from EEG alone."""
         eeg, targets, pairs, clusters = batch
-        predictions = self._judged(eeg)
+        predictions = self._judged(eeg).float()
         self._validation.append((predictions, self.model.standardise(targets), pairs, clusters))
 
     def on_validation_epoch_end(self) -> None:
@@ -254,7 +250,7 @@ class AlignmentTask(L.LightningModule):
     ) -> dict[str, Tensor]:
         # in full precision: half the digits of a cosine are too few once it is divided by the temperature
         with torch.autocast(self.device.type, enabled=False):
-            return loss_terms(predictions.float(), targets, pairs, clusters, loss=self.run.loss)
+            return loss_terms(predictions, targets, pairs, clusters, loss=self.run.loss)
 
     def _close_epoch(self, means: dict[str, float], scores: dict[str, float]) -> None:
         training, epoch = self.run.training, self.current_epoch + 1
