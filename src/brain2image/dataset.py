@@ -1,6 +1,6 @@
 """The LMDB as batches of training examples, and as means of every pair."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +26,7 @@ class Trials:
     Attributes
     ----------
     numbers : (n_trials,) their numbers in the LMDB, rising.
-    by_pair : (n_pairs, most trials of a pair) the trials of each pair; the rest is padding, n_trials.
+    by_pair : (n_pairs, most trials of a pair) the trials of each pair; the rest is padding, -1.
     exists : the same shape, where ``by_pair`` is no padding.
     """
 
@@ -34,10 +34,10 @@ class Trials:
         index = index[index["pair"].isin(pairs)]
         self.numbers = np.unique(index["trial"])
         column = index.groupby("pair").cumcount().to_numpy()
-        self.by_pair = np.full((len(pairs), column.max() + 1), len(self.numbers))
+        self.by_pair = np.full((len(pairs), column.max() + 1), -1)
         row = pd.Index(pairs).get_indexer(index["pair"])
         self.by_pair[row, column] = np.searchsorted(self.numbers, index["trial"])
-        self.exists = self.by_pair < len(self.numbers)
+        self.exists = self.by_pair >= 0
 
 
 class Examples(NamedTuple):
@@ -94,7 +94,10 @@ class AlignmentDataset(Dataset):
         indexes = {"eeg": self.reader.eeg_index, "fmri": self.reader.fmri_index}
         self._trials = {name: Trials(index, pairs["pair"]) for name, index in indexes.items()}
         self._examples = _examples(*self._trials.values(), cross=fmri == "cross")
-        size = sum(len(trials.numbers) * self.reader.n_bytes(name) for name, trials in self._trials.items())
+        size = sum(
+            len(trials.numbers) * 4 * np.prod(self.reader.shape(name))
+            for name, trials in self._trials.items()
+        )
         self.in_memory = size <= memory_limit_gb * GIGABYTE
         self.device = torch.device(device if self.in_memory else "cpu")
         self._tables = {name: self._load(name) for name in self._trials if self.in_memory}
@@ -112,7 +115,7 @@ class AlignmentDataset(Dataset):
             "fmri": TARGETS[self.fmri](self._examples, self._trials["fmri"], rng),
         }
         # on the device once an epoch: a transfer in every step would wait for the step before
-        self._rows = {name: torch.from_numpy(table).to(self.device) for name, table in rows.items()}
+        self._draws = {name: _weighted(table, self.device) for name, table in rows.items()}
 
     def __len__(self) -> int:
         return len(self._examples.pair)
@@ -122,7 +125,7 @@ class AlignmentDataset(Dataset):
             batch = self[[examples]]
             return {name: value[0] if value.ndim > 1 else value.item() for name, value in batch.items()}
         examples = torch.as_tensor(examples, device=self.device)
-        eeg, target = (self._means(name, self._rows[name][examples]) for name in ("eeg", "fmri"))
+        eeg, target = (self._means(name, examples) for name in ("eeg", "fmri"))
         return {
             "eeg": eeg.unflatten(1, self.reader.meta["eeg_shape"]).unsqueeze(2),
             "target": target,
@@ -130,22 +133,25 @@ class AlignmentDataset(Dataset):
         }
 
     def _load(self, name: str) -> Tensor:
-        """All trials as (n_trials + 1, n_values) float32 on the device; the last row is for padding."""
+        """All trials as (n_trials, n_values) float32 on the device."""
         numbers = self._trials[name].numbers
-        table = torch.zeros(len(numbers) + 1, self.reader.n_bytes(name) // 4, device=self.device)
+        table = torch.empty(len(numbers), int(np.prod(self.reader.shape(name))), device=self.device)
         for start in range(0, len(numbers), LOAD_BLOCK):
             rows = self.reader.read(name, numbers[start : start + LOAD_BLOCK])
             table[start : start + len(rows)] = torch.from_numpy(rows).flatten(1)
         return table
 
-    def _means(self, name: str, rows: Tensor) -> Tensor:
-        """Mean of the trials in each row of numbers (n, width), padding left out, (n, n_values) float32."""
+    def _means(self, name: str, examples: Tensor) -> Tensor:
+        """Mean of the trials that each example draws, (n_examples, n_values) float32."""
+        rows, weights = (table[examples] for table in self._draws[name])
         if self.in_memory:
-            return _bag_means(self._tables[name], rows)
-        numbers = self._trials[name].numbers
-        used, positions = rows.unique(return_inverse=True)  # padding, where there is any, comes last
-        values = self.reader.read(name, numbers[used[used < len(numbers)].numpy()])
-        return _bag_means(F.pad(torch.from_numpy(values).flatten(1), (0, 0, 0, 1)), positions)
+            table = self._tables[name]
+        else:
+            used, rows = rows.unique(return_inverse=True)
+            values = self.reader.read(name, self._trials[name].numbers[used.numpy()])
+            table = torch.from_numpy(values).flatten(1)
+        # gathers and adds in one pass, in a quarter of the time of table[rows].mean(1)
+        return F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
 
 
 class Batches:
@@ -192,19 +198,23 @@ class Batches:
         rank, n_processes = _process()
         batches = torch.from_numpy(order).to(self.dataset.device).split(self.batch_size)[: len(self)]
         shares = [batch[: len(batch) // n_processes * n_processes][rank::n_processes] for batch in batches]
-        loader = DataLoader(
-            self.dataset,
-            batch_size=None,
-            sampler=shares[self.position :],
-            num_workers=self.n_workers,
-            pin_memory=self.n_workers > 0 and torch.cuda.is_available(),
-        )
         try:
-            for batch in loader:
+            for batch in self._read(shares[self.position :]):
                 self.position += 1
                 yield batch
         except InputError as error:  # a worker's has its traceback around it
             raise InputError(str(error).splitlines()[-1].rpartition("InputError: ")[2]) from None
+
+    def _read(self, shares: list[Tensor]) -> Iterable[dict[str, Tensor]]:
+        if not self.n_workers:
+            return (self.dataset[share] for share in shares)
+        return DataLoader(
+            self.dataset,
+            batch_size=None,
+            sampler=shares,
+            num_workers=self.n_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
 
 
 def eeg_means(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
@@ -241,12 +251,12 @@ def _process() -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def _bag_means(table: Tensor, rows: Tensor) -> Tensor:
-    """Mean over the rows of a table that each row of numbers names; its last row is padding and left out.
-
-    Gathers and adds in one pass: a quarter of the time of ``table[rows].mean(1)``.
-    """
-    return F.embedding_bag(rows, table, mode="mean", padding_idx=len(table) - 1)
+def _weighted(rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rows to be averaged, each (n_examples, width), and their weights; padding (-1) weighs nothing."""
+    exists = rows >= 0
+    weights = (exists / exists.sum(axis=1, keepdims=True)).astype(np.float32)
+    rows = np.where(exists, rows, rows[:, :1])
+    return torch.from_numpy(rows).to(device), torch.from_numpy(weights).to(device)
 
 
 def _examples(eeg: Trials, fmri: Trials, *, cross: bool) -> Examples:
@@ -269,7 +279,7 @@ def _draw_trials(
     order = np.argsort(np.where(is_other, rng.random(candidates.shape), np.inf), axis=1)
     others = np.take_along_axis(candidates, order[:, : average_trials - 1], axis=1)
     n_others = np.minimum(rng.integers(average_trials, size=len(own)), is_other.sum(axis=1))
-    others[np.arange(others.shape[1]) >= n_others[:, None]] = len(eeg.numbers)
+    others[np.arange(others.shape[1]) >= n_others[:, None]] = -1
     return np.hstack((own, others))
 
 

@@ -178,7 +178,6 @@ class LMDBReader:
             pa.ipc.open_file(self._get(f"index/{name}".encode())).read_pandas()
             for name in ("pairs", "eeg", "fmri")
         )
-        self._shapes = {"eeg": tuple(self.meta["eeg_shape"]), "fmri": (self.meta["n_features"],)}
 
     def eeg(self, trial: int) -> np.ndarray:
         """One EEG trial, (n_channels, n_times) float32 in the stored unit."""
@@ -188,9 +187,9 @@ class LMDBReader:
         """One fMRI repetition, (n_features,) float32 in embedding units."""
         return self.read("fmri", [trial])[0]
 
-    def n_bytes(self, name: str) -> int:
-        """Size of one trial of ``eeg`` or ``fmri``."""
-        return np.dtype(DTYPE).itemsize * int(np.prod(self._shapes[name]))
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of one trial of ``eeg`` or ``fmri``; its values are float32."""
+        return {"eeg": tuple(self.meta["eeg_shape"]), "fmri": (self.meta["n_features"],)}[name]
 
     def read(self, name: str, trials: Sequence[int]) -> np.ndarray:
         """Trials of ``eeg`` or ``fmri``, read in one transaction.
@@ -204,10 +203,12 @@ class LMDBReader:
         InputError
             When a trial is missing or holds NaN or infinity.
         """
-        rows = np.empty((len(trials), *self._shapes[name]), DTYPE)
+        rows = np.empty((len(trials), *self.shape(name)), DTYPE)
         with _open(self.path).begin(buffers=True) as transaction:
             for row, trial in zip(rows, trials, strict=True):
-                row.flat = np.frombuffer(self._value(transaction, _key(name, trial)), DTYPE)
+                row[...] = np.frombuffer(self._value(transaction, _key(name, trial)), DTYPE).reshape(
+                    row.shape
+                )
                 if not np.isfinite(row).all():
                     raise InputError(
                         f"{self.path}: expected finite {name} values, got NaN or infinity in trial {trial}; "
