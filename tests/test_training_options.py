@@ -1,13 +1,12 @@
 """Each option of the training does what it says, and bad input ends with a sentence."""
 
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
+from torch.multiprocessing import ProcessRaisedException
 
 from brain2image import training
 from brain2image.errors import InputError
@@ -215,16 +214,26 @@ def test_fewer_examples_than_devices(train_run, monkeypatch):
         train_run(planted_run(training={"batch_size": 2}), n_devices=3)
 
 
-def test_too_little_memory(train_run, monkeypatch, tmp_path):
+TOO_SMALL = "the GPU's memory is too small for training.batch_size 16; lower it and raise"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore lines"), TOO_SMALL),
+        (
+            ProcessRaisedException("Traceback:\ntorch.OutOfMemoryError: CUDA out of memory.\n", 1, 9),
+            TOO_SMALL,
+        ),
+        (ProcessRaisedException("Traceback:\nbrain2image.errors.InputError: a b\n", 1, 9), "^a b$"),
+    ],
+)
+def test_errors_of_the_device_and_of_other_processes(train_run, monkeypatch, tmp_path, error, message):
     def fail(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore lines")
+        raise error
 
     monkeypatch.setattr(AlignmentTask, "training_step", fail)
-    message = (
-        "the GPU's memory is too small (CUDA out of memory. Tried to allocate 2 GiB.); "
-        "lower training.batch_size (16)"
-    )
-    with pytest.raises(InputError, match=re.escape(message)):
+    with pytest.raises(InputError, match=message):
         train_run(planted_run())
     assert not (tmp_path / "run").exists()
 

@@ -239,7 +239,6 @@ class AlignmentTask(L.LightningModule):
         """Go on where the state was stored."""
         for name in STATE:
             setattr(self, name, checkpoint["training"][name])
-        self._sums = {name: total.to(self.device) for name, total in self._sums.items()}
 
     @property
     def _judged(self) -> AlignmentModel:

@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from safetensors.torch import save_file
+from torch.multiprocessing import ProcessRaisedException
 from torch.utils.data import DataLoader, TensorDataset
 
 from brain2image import __version__
@@ -81,7 +82,7 @@ def train(
     reader, state = LMDBReader(lmdb), Path(state)
     file, events = state / "state.ckpt", state / "tensorboard"
     identity = run_identity(reader.path, run=run, cbramod=cbramod, code=code)
-    with _quiet_lightning(), _short_of_memory(run.training):
+    with _quiet_lightning(), _explained_errors(run.training):
         devices = compute_devices(n_devices)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, cbramod=cbramod)
@@ -226,16 +227,21 @@ def _resolved(
 
 
 @contextmanager
-def _short_of_memory(options: TrainingConfig) -> Iterator[None]:
-    """Say what to change where the memory is too small."""
+def _explained_errors(options: TrainingConfig) -> Iterator[None]:
+    """Say what to change where the memory is too small, and hand on what another process had to say."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise InputError(
-            f"training: the GPU's memory is too small ({str(error).splitlines()[0]}); lower "
-            f"training.batch_size ({options.batch_size}) and raise training.accumulate_batches, set "
-            "training.precision: bf16, or lower training.memory_limit_gb"
-        ) from None
+    except (torch.OutOfMemoryError, ProcessRaisedException) as error:
+        text = str(error).strip().splitlines()
+        if isinstance(error, torch.OutOfMemoryError) or "OutOfMemoryError: " in text[-1]:
+            raise InputError(
+                f"training: the GPU's memory is too small for training.batch_size {options.batch_size}; "
+                "lower it and raise training.accumulate_batches, set training.precision to bf16, or lower "
+                "training.memory_limit_gb"
+            ) from None
+        if "InputError: " in text[-1]:
+            raise InputError(text[-1].partition("InputError: ")[2]) from None
+        raise
 
 
 @contextmanager
