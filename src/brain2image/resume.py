@@ -63,7 +63,7 @@ def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["training"]
     except (RuntimeError, KeyError, EOFError, OSError, pickle.UnpicklingError) as error:
-        logger.info("%s is no training state (%s): starting anew", path, str(error).splitlines()[0])
+        logger.info("%s is no training state (%s): starting anew", path, str(error).partition("\n")[0])
         return None
     old = state["identity"]
     changes = [
