@@ -57,6 +57,7 @@ CONFIG_CHANGES = [
     ("runs.flatten.model.hidden_size", 24, RUN),
     ("loss.temperature", 0.1, RUNS),
     ("training.epochs", 3, RUNS),
+    ("training.precision", "bf16", RUNS),
     ("evaluation.n_permutations", 200, SCORES),
 ]
 
@@ -96,6 +97,7 @@ CODE_CHANGES = [
     ("src/brain2image/clustering.py", CLUSTERS),
     ("src/brain2image/lmdb_store.py", LMDB),
     ("src/brain2image/losses.py", RUNS),
+    ("src/brain2image/resume.py", RUNS),
     ("src/brain2image/models/pooling.py", RUNS),
     (
         "src/brain2image/baselines.py",
@@ -200,6 +202,7 @@ def test_the_files_hold_what_the_design_promises(finished):
             "metrics.json",
         }
         assert list((results / "runs" / PAIR / run / "tensorboard").rglob("events.out.tfevents*"))
+        assert (results / "state" / PAIR / run / "state.ckpt").is_file()
     summary = pd.read_csv(results / "summary.csv")
     assert set(summary["run"]) == {"multitoken_vit", "flatten", "ridge", "ceiling"}
     assert len(summary) == 4 * 6
