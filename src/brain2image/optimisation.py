@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from brain2image.config import LossConfig, RunConfig
+from brain2image.config import RunConfig
 from brain2image.errors import InputError
-from brain2image.losses import info_nce, mse, prototype_distillation
+from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
 
 logger = logging.getLogger(__name__)
@@ -24,30 +24,6 @@ MEAN_QUERY_SHARE = 0.5
 # Share of the steps over which the learning rates rise from zero. AdamW's first steps are as long as the rate
 # whatever the gradient is; across 4096 inputs they add up and would push the loss above that of zeros.
 WARMUP_SHARE = 0.05
-
-
-def loss_terms(
-    predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor, *, loss: LossConfig
-) -> dict[str, Tensor]:
-    """The loss terms that are switched on, unscaled, and their scaled sum as ``loss``.
-
-    Parameters
-    ----------
-    predictions, targets : (n_trials, n_features) float32, standardised.
-    pairs, clusters : (n_trials,) int64.
-    loss : scales and temperature.
-    """
-    terms = {}
-    if loss.mse:
-        terms["mse"] = mse(predictions, targets)
-    if loss.info_nce:
-        terms["info_nce"] = info_nce(predictions, targets, pairs, temperature=loss.temperature)
-    if loss.prototype:
-        terms["prototype"] = prototype_distillation(
-            predictions, targets, clusters, temperature=loss.temperature
-        )
-    total = sum(getattr(loss, name) * term for name, term in terms.items())
-    return {"loss": total, **terms}
 
 
 def top1(predictions: Tensor, targets: Tensor) -> float:
@@ -62,21 +38,32 @@ def top1(predictions: Tensor, targets: Tensor) -> float:
     return ((similarity >= own).sum(dim=1) == 1).float().mean().item()
 
 
-def parameter_groups(model: AlignmentModel, run: RunConfig) -> list[dict[str, Any]]:
-    """AdamW's groups: backbone and the rest, each with and without weight decay (matrices; vectors)."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            groups[name.startswith("backbone."), parameter.ndim > 1].append(parameter)
+def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig) -> list[dict[str, Any]]:
+    """AdamW's groups: backbone, the rest (``head``), and the loss's temperature where it is learned.
+
+    Backbone and head come with weight decay (matrices) and without (vectors); the temperature has none.
+    """
     training = run.training
+    rates = {
+        "backbone": training.backbone_learning_rate,
+        "head": training.learning_rate,
+        "temperature": training.learning_rate,
+    }
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        group = "backbone" if name.startswith("backbone.") else "head"
+        groups[group, parameter.ndim > 1].append(parameter)
+    groups["temperature", False].extend(loss.parameters())
+    trained = {key: [one for one in group if one.requires_grad] for key, group in groups.items()}
     return [
         {
             "params": parameters,
-            "lr": training.backbone_learning_rate if is_backbone else training.learning_rate,
+            "lr": rates[name],
             "weight_decay": training.weight_decay if is_matrix else 0.0,
-            "name": "backbone" if is_backbone else "head",
+            "name": name,
         }
-        for (is_backbone, is_matrix), parameters in groups.items()
+        for (name, is_matrix), parameters in trained.items()
+        if parameters
     ]
 
 
@@ -98,7 +85,7 @@ class AlignmentTask(L.LightningModule):
 
     def __init__(self, model: AlignmentModel, *, run: RunConfig):
         super().__init__()
-        self.model, self.run = model, run
+        self.model, self.run, self.loss = model, run, AlignmentLoss(run.loss)
         self.history: list[dict[str, float]] = []
         self.best_loss, self.best_epoch, self.best_weights = float("inf"), 0, {}
         self._sums: dict[str, float] = defaultdict(float)
@@ -107,7 +94,7 @@ class AlignmentTask(L.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
-        optimizer = torch.optim.AdamW(parameter_groups(self.model, self.run))
+        optimizer = torch.optim.AdamW(parameter_groups(self.model, self.loss, self.run))
         n_steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, n_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -117,7 +104,7 @@ class AlignmentTask(L.LightningModule):
         targets = self.model.standardise(batch["target"])
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
         predictions = self.model(batch["eeg"], query=targets * keep)
-        terms = loss_terms(predictions, targets, batch["pair"], batch["cluster"], loss=self.run.loss)
+        terms = self.loss(predictions, targets, batch["pair"], batch["cluster"])
         self._check_finite(terms["loss"])
         n_rows = len(targets)
         self._n_rows += n_rows
@@ -138,7 +125,7 @@ class AlignmentTask(L.LightningModule):
             torch.cat(parts) for parts in zip(*self._validation, strict=True)
         )
         self._validation.clear()
-        terms = loss_terms(predictions, targets, pairs, clusters, loss=self.run.loss)
+        terms = self.loss(predictions, targets, pairs, clusters)
         self._check_finite(terms["loss"])
         scores = {name: term.item() for name, term in terms.items()} | {"top1": top1(predictions, targets)}
         self.log_dict({f"val/{name}": score for name, score in scores.items()})
