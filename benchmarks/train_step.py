@@ -49,6 +49,7 @@ class PlainLayer(CrissCrossLayer):
 
     def __init__(self) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(0.1)
         self.self_attn_s = nn.MultiheadAttention(100, 4, dropout=0.1, batch_first=True)
         self.self_attn_t = nn.MultiheadAttention(100, 4, dropout=0.1, batch_first=True)
 

@@ -20,6 +20,7 @@ from brain2image.dataset import AlignmentDataset, pair_means
 from brain2image.errors import InputError
 from brain2image.files import write_trials
 from brain2image.lmdb_store import LMDBReader, write_lmdb
+from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.cbramod import CBraMod
 from brain2image.optimisation import parameter_groups, rate_factor, top1
@@ -44,7 +45,6 @@ def _run(**blocks):
             "pretrained": False,
             "n_layers": 1,
             "hidden_size": 64,
-            "n_tokens": 2,
             "n_heads": 4,
         },
         "loss": {},
@@ -133,7 +133,8 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
     weights, (_, targets, _) = load_file(outputs["model"]), pair_means(lmdb, "train")
     np.testing.assert_allclose(weights["target_mean"], targets.mean(axis=0), rtol=1e-5)
-    assert weights["target_scale"].item() == pytest.approx((targets - targets.mean(axis=0)).std(), rel=1e-5)
+    common = (targets - targets.mean(axis=0)).std()
+    np.testing.assert_allclose(weights["target_scale"], np.full(N_FEATURES, common), rtol=1e-5)
     history = pd.read_csv(outputs["history"])
     terms = {
         f"{part}_{term}" for part in ("train", "val") for term in ("loss", "mse", "info_nce", "prototype")
@@ -167,7 +168,8 @@ def test_best_epoch_is_restored(lmdb, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "model", [{}, {"pooling": "multitoken_vit", "alignment": "multi_token", "pooling_layers": 1}]
+    "model",
+    [{}, {"pooling": "multitoken_vit", "alignment": "multi_token", "n_tokens": 2, "pooling_layers": 1}],
 )
 def test_targets_cannot_reach_predictions(tmp_path, model):
     """Training on the same pairs but shuffled test targets gives bit-identical test predictions."""
@@ -216,10 +218,18 @@ def test_pretrained_weights_are_taken(lmdb, tmp_path):
         build_model(LMDBReader(lmdb), run=run, cbramod=None)
 
 
+def test_a_learned_temperature_has_its_own_group():
+    run = _run(loss={"learnable_temperature": True})
+    model, loss = AlignmentModel(run.model, N_CHANNELS, N_FEATURES), AlignmentLoss(run.loss)
+    (group,) = (group for group in parameter_groups(model, loss, run) if group["name"] == "temperature")
+    assert group["params"] == [loss.log_temperature]
+    assert (group["lr"], group["weight_decay"]) == (run.training.learning_rate, 0)
+
+
 def test_parameter_groups_hold_every_parameter_once():
     run = _run()
     model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
-    groups = parameter_groups(model, run)
+    groups = parameter_groups(model, AlignmentLoss(run.loss), run)
     grouped = [parameter for group in groups for parameter in group["params"]]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     assert len(grouped) == len(trained)

@@ -78,7 +78,9 @@ class WeightsConfig(Section):
         description="open_clip tag of the pretrained weights (downloaded once), or a checkpoint file.",
     )
     cbramod: PathText = Field(
-        "weights/CBraMod/pretrained_weights.pth", description="CBraMod's published weights."
+        "weights/CBraMod/pretrained_weights.pth",
+        description="CBraMod's published weights: weighting666/CBraMod (.pth), or the .safetensors file of "
+        "braindecode/cbramod-pretrained.",
     )
     mindeye2: PathText = Field(
         "weights/mindeyev2/train_logs/final_{subj}_pretrained_40sess_24bs/last.pth",

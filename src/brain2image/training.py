@@ -100,10 +100,8 @@ def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | Non
     _, targets, pairs = pair_means(reader.path, "train")
     trials = reader.eeg_index.loc[reader.eeg_index["pair"].isin(pairs["pair"]), "trial"].unique()
     sample = np.stack([reader.eeg(trial) for trial in trials[:: math.ceil(len(trials) / SCALE_TRIALS)]])
-    mean = targets.mean(axis=0)
     aligner.eeg_scale.fill_(cbramod_scale(sample, reader.meta["unit"]))
-    aligner.target_mean.copy_(torch.from_numpy(mean))
-    aligner.target_scale.fill_(float(np.sqrt(np.mean(np.square(targets - mean, dtype=np.float64)))))
+    aligner.fit_targets(targets, scale=run.loss.target_scale)
     return aligner
 
 
