@@ -22,6 +22,9 @@ class Dropout(nn.Module):
         super().__init__()
         self.rate = rate
 
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
+
     def forward(self, x: Tensor) -> Tensor:
         if x.is_cuda or not self.training:
             return F.dropout(x, self.rate, self.training)
