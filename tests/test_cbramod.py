@@ -91,7 +91,7 @@ def test_the_files_of_braindecode(published, tmp_path, file):
     assert model.state_dict().keys() == state.keys()
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     save(state | {"final.weight": torch.zeros(2)}, tmp_path / file)
-    with pytest.raises(InputError, match="1 are unknown and 0 missing .first: final.weight"):
+    with pytest.raises(InputError, match=r"1 are unknown and 0 missing .first: final\.weight"):
         CBraMod(n_layers=1).load_pretrained(tmp_path / file)
 
 
@@ -146,7 +146,7 @@ def test_cut_off_safetensors(published, tmp_path):
     path = tmp_path / "model.safetensors"
     for n_bytes in (100, 1_000_000):
         path.write_bytes((tmp_path / "whole.safetensors").read_bytes()[:n_bytes])
-        with pytest.raises(InputError, match="model.safetensors: .* cannot be read .*; download") as error:
+        with pytest.raises(InputError, match=r"model\.safetensors: .* cannot be read .*; download") as error:
             CBraMod(n_layers=1).load_pretrained(path)
         assert "\n" not in str(error.value)
 

@@ -57,7 +57,10 @@ def test_the_other_files_are_valid(file):
             "runs.a.model.alignment: pooling 'flatten' has no such option",
         ),
         ({"runs": {"a": {"model": {"pooling": ["flatten"]}}}}, "runs.a.model.pooling: expected 'flatten',"),
-        ({"loss": {"learnable_temperature": True, "info_nce": 0}}, "learnable_temperature needs info_nce above"),
+        (
+            {"loss": {"learnable_temperature": True, "info_nce": 0}},
+            "learnable_temperature needs info_nce above",
+        ),
         (
             {"loss": {"learnable_temperature": True, "temperature": 2.0}},
             "learnable_temperature needs info_nce above 0 and a temperature from 0.01 to 1, got 1 and 2",

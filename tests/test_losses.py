@@ -22,7 +22,9 @@ def _slow_info_nce(predictions, targets, pairs, temperature):
     losses = []
     for i in range(len(pairs)):
         candidates = [i] + [j for j in range(len(pairs)) if pairs[j] != pairs[i]]
-        losses.append([-log_softmax(similarity[i, candidates])[0], -log_softmax(similarity[candidates, i])[0]])
+        losses.append(
+            [-log_softmax(similarity[i, candidates])[0], -log_softmax(similarity[candidates, i])[0]]
+        )
     return np.mean(losses, axis=0)
 
 
@@ -40,6 +42,12 @@ def _batch(seed, n_trials=12, n_features=7):
     rows = rng.standard_normal((2, n_trials, n_features))
     pairs, clusters = rng.integers(0, 5, n_trials), rng.integers(0, 3, n_trials)
     return (*rows, pairs, clusters)
+
+
+def _float_batch(seed):
+    return [
+        part.float() if part.is_floating_point() else part for part in map(torch.from_numpy, _batch(seed))
+    ]
 
 
 @settings(max_examples=25, deadline=None)
@@ -92,7 +100,7 @@ def test_absent_clusters_do_not_count():
 
 
 def test_the_sum_has_the_scales():
-    batch = tuple(map(torch.from_numpy, _batch(3)))
+    batch = _float_batch(3)
     config = LossConfig(mse=2.0, info_nce=0.5, prototype=3.0, temperature=0.2, symmetric=False)
     terms = AlignmentLoss(config)(*batch)
     info = info_nce(*batch[:3], temperature=0.2, symmetric=False)
@@ -102,9 +110,17 @@ def test_the_sum_has_the_scales():
     torch.testing.assert_close(terms["loss"], 2 * mse(*batch[:2]) + 0.5 * info + 3 * prototype)
 
 
+def test_autocast_changes_nothing():
+    """Similarities over a temperature of 0.07 need more than bfloat16's three digits."""
+    batch, loss = _float_batch(3), AlignmentLoss(LossConfig())
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = loss(*batch)
+    outside = loss(*batch)
+    assert all(torch.equal(inside[name], outside[name]) for name in outside)
+
+
 def test_terms_that_are_off_are_not_computed():
-    batch = tuple(map(torch.from_numpy, _batch(3)))
-    terms = AlignmentLoss(LossConfig(mse=2.0, info_nce=0, prototype=0))(*batch)
+    terms = AlignmentLoss(LossConfig(mse=2.0, info_nce=0, prototype=0))(*_float_batch(3))
     assert set(terms) == {"loss", "mse"}
     assert terms["loss"].item() == pytest.approx(2 * terms["mse"].item())
 
@@ -115,7 +131,7 @@ def test_a_fixed_temperature_is_no_parameter():
 
 
 def test_the_temperature_is_learned_from_info_nce_alone():
-    batch = tuple(part.float() if part.is_floating_point() else part for part in map(torch.from_numpy, _batch(4)))
+    batch = _float_batch(4)
     loss = AlignmentLoss(LossConfig(mse=0, info_nce=2.0, temperature=0.1, learnable_temperature=True))
     terms = loss(*batch)
     terms["loss"].backward()

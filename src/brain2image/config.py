@@ -361,8 +361,8 @@ class Config(Section):
         if unused & set(own):
             used = ", ".join(key for key in ModelConfig.model_fields if key not in unused)
             raise InputError(
-                f"config: runs.{name}.model.{min(unused & set(own))}: pooling {pooling!r} has no such option; "
-                f"its options: {used}"
+                f"config: runs.{name}.model.{min(unused & set(own))}: pooling {pooling!r} has no such "
+                f"option; its options: {used}"
             )
         return run
 

@@ -105,13 +105,19 @@ class AlignmentLoss(nn.Module):
     def forward(
         self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
     ) -> dict[str, Tensor]:
-        """The terms that are on, unscaled, and their scaled sum as ``loss``.
+        """The terms that are on, unscaled, and their scaled sum as ``loss``; float32 under autocast too.
 
         Parameters
         ----------
-        predictions, targets : (n_trials, n_features) float32, standardised.
+        predictions, targets : (n_trials, n_features) float32 or a shorter float, standardised.
         pairs, clusters : (n_trials,) int64.
         """
+        with torch.autocast(predictions.device.type, enabled=False):
+            return self._terms(predictions.float(), targets.float(), pairs, clusters)
+
+    def _terms(
+        self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
+    ) -> dict[str, Tensor]:
         config, terms = self.config, {}
         if config.mse:
             terms["mse"] = mse(predictions, targets)

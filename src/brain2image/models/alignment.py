@@ -125,7 +125,9 @@ class AlignmentModel(nn.Module):
         mean, variance = targets.mean(axis=0, dtype=np.float64), targets.var(axis=0, dtype=np.float64)
         common = np.sqrt(variance.mean())
         if not common > 0:
-            raise InputError("training: expected fMRI embeddings that differ, got one and the same for all pairs")
+            raise InputError(
+                "training: expected fMRI embeddings that differ, got one and the same for all pairs"
+            )
         scales = {
             "common": np.full_like(variance, common),
             "per_feature": np.sqrt(variance).clip(min=common / 100),

@@ -88,9 +88,7 @@ class PatchEmbedding(nn.Module):
             *(nn.Conv2d(25, 25, (1, 3), padding=(0, 1)), nn.GroupNorm(5, 25), nn.GELU()),
             *(nn.Conv2d(25, 25, (1, 3), padding=(0, 1)), nn.GroupNorm(5, 25), nn.GELU()),
         )
-        self.spectral_proj = nn.Sequential(
-            nn.Linear(N_PATCH_TIMES // 2 + 1, N_PATCH_TIMES), Dropout(DROPOUT)
-        )
+        self.spectral_proj = nn.Sequential(nn.Linear(N_PATCH_TIMES // 2 + 1, N_PATCH_TIMES), Dropout(DROPOUT))
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed patches; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
@@ -148,7 +146,7 @@ class CBraMod(nn.Module):
         """Take over published weights and return the model itself.
 
         They are ``pretrained_weights.pth`` of weighting666/CBraMod or ``model.safetensors`` of
-        braindecode/cbramod-pretrained, both on Hugging Face. With fewer than 12 layers the first ones are taken.
+        braindecode/cbramod-pretrained (Hugging Face). With fewer than 12 layers the first ones are taken.
 
         Raises
         ------

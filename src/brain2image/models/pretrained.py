@@ -25,7 +25,7 @@ CLASSIFIER = "final_layer."
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
-    """The tensors of a PyTorch file or, by its name, a ``.safetensors`` file, without braindecode's classifier.
+    """The tensors of a PyTorch or ``.safetensors`` file, braindecode's classifier left out.
 
     Raises
     ------
