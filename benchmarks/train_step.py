@@ -5,8 +5,8 @@
 *plain* is what one would write first, with the same weights: nn.MultiheadAttention in both directions of the
 criss-cross and in the alignment (whose query and key products then meet a single EEG token), the whole
 positional convolution, every token through every layer of the head, an LMDB of pickled samples read one
-transaction each, AdamW as it comes, `.item()` in each step. *ours* is the package on data in memory. *floor* is
-its forward and backward alone. They take turns, so that a busy machine slows all alike; medians. On a CUDA
+transaction each, AdamW as it comes, `.item()` in each step. *ours* is the package on data in memory; *floor*
+is its forward and backward alone. They take turns, so that a busy machine slows all alike; medians. On a CUDA
 device ours runs in bfloat16 and compiled, plain in float32.
 """
 

@@ -50,6 +50,12 @@ def test_nothing_happens_in_eval():
     assert Dropout(0.5).eval()(x) is x
 
 
+def test_a_compiled_model_drops_as_well():
+    """With PyTorch's own operator: the graph is whole and no generator is called from Python."""
+    compiled = torch.compile(Dropout(0.1), backend="aot_eager", fullgraph=True)
+    assert (compiled(torch.ones(10_000)) == 0).float().mean().item() == pytest.approx(0.1, abs=0.015)
+
+
 def test_half_precision():
     assert Dropout(0.1)(torch.ones(9, dtype=torch.bfloat16)).dtype == torch.bfloat16
 

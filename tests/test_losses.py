@@ -111,7 +111,6 @@ def test_the_sum_has_the_scales():
 
 
 def test_autocast_changes_nothing():
-    """Similarities over a temperature of 0.07 need more than bfloat16's three digits."""
     batch, loss = _float_batch(3), AlignmentLoss(LossConfig())
     with torch.autocast("cpu", torch.bfloat16):
         inside = loss(*batch)
@@ -134,6 +133,7 @@ def test_the_temperature_is_learned_from_info_nce_alone():
     batch = _float_batch(4)
     loss = AlignmentLoss(LossConfig(mse=0, info_nce=2.0, temperature=0.1, learnable_temperature=True))
     terms = loss(*batch)
+    assert terms["temperature"].item() == pytest.approx(0.1)
     terms["loss"].backward()
     step = 1e-3
     up, down = (2 * info_nce(*batch[:3], temperature=0.1 * np.exp(sign * step)) for sign in (1, -1))

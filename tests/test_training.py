@@ -226,6 +226,14 @@ def test_a_learned_temperature_has_its_own_group():
     assert (group["lr"], group["weight_decay"]) == (run.training.learning_rate, 0)
 
 
+def test_a_temperature_is_learned(lmdb, tmp_path):
+    outputs = _train(lmdb, tmp_path / "run", _run(loss={"learnable_temperature": True}))
+    learned = pd.read_csv(outputs["history"])["val_temperature"]
+    assert learned[0] != pytest.approx(0.07, rel=1e-5)
+    assert learned[1] != pytest.approx(learned[0], rel=1e-5)
+    AlignmentModel.load(tmp_path / "run")  # the loss's parameter is none of the model's
+
+
 def test_parameter_groups_hold_every_parameter_once():
     run = _run()
     model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)

@@ -105,7 +105,9 @@ class AlignmentLoss(nn.Module):
     def forward(
         self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
     ) -> dict[str, Tensor]:
-        """The terms that are on, unscaled, and their scaled sum as ``loss``; float32 under autocast too.
+        """The terms that are on, unscaled, their scaled sum as ``loss``, and a learned ``temperature``.
+
+        They are computed in float32 under autocast too: a cosine over the temperature needs its digits.
 
         Parameters
         ----------
@@ -118,17 +120,20 @@ class AlignmentLoss(nn.Module):
     def _terms(
         self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
     ) -> dict[str, Tensor]:
-        config, terms = self.config, {}
+        config, temperature, terms = self.config, self.temperature(), {}
         if config.mse:
             terms["mse"] = mse(predictions, targets)
         if config.info_nce:
-            options = {"temperature": self.temperature(), "symmetric": config.symmetric}
-            terms["info_nce"] = info_nce(predictions, targets, pairs, **options)
+            terms["info_nce"] = info_nce(
+                predictions, targets, pairs, temperature=temperature, symmetric=config.symmetric
+            )
         if config.prototype:
             terms["prototype"] = prototype_distillation(
                 predictions, targets, clusters, temperature=config.temperature
             )
         total = sum(getattr(config, name) * term for name, term in terms.items())
+        if config.learnable_temperature:
+            terms["temperature"] = temperature.detach()
         return {"loss": total, **terms}
 
     def temperature(self) -> Tensor:

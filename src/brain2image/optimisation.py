@@ -43,28 +43,30 @@ def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig)
 
     Backbone and head come with weight decay (matrices) and without (vectors); the temperature has none.
     """
-    training = run.training
     rates = {
-        "backbone": training.backbone_learning_rate,
-        "head": training.learning_rate,
-        "temperature": training.learning_rate,
+        "backbone": run.training.backbone_learning_rate,
+        "head": run.training.learning_rate,
+        "temperature": run.training.learning_rate,
     }
     groups: dict[tuple[str, bool], list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in model.named_parameters():
-        group = "backbone" if name.startswith("backbone.") else "head"
-        groups[group, parameter.ndim > 1].append(parameter)
-    groups["temperature", False].extend(loss.parameters())
-    trained = {key: [one for one in group if one.requires_grad] for key, group in groups.items()}
+    for name, parameter in (*model.named_parameters(), *loss.named_parameters()):
+        if parameter.requires_grad:
+            groups[_group(name), parameter.ndim > 1].append(parameter)
     return [
         {
             "params": parameters,
             "lr": rates[name],
-            "weight_decay": training.weight_decay if is_matrix else 0.0,
+            "weight_decay": run.training.weight_decay if is_matrix else 0.0,
             "name": name,
         }
-        for (name, is_matrix), parameters in trained.items()
-        if parameters
+        for (name, is_matrix), parameters in groups.items()
     ]
+
+
+def _group(name: str) -> str:
+    if name == "log_temperature":
+        return "temperature"
+    return "backbone" if name.startswith("backbone.") else "head"
 
 
 def rate_factor(step: int, n_steps: int) -> float:
@@ -94,7 +96,8 @@ class AlignmentTask(L.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
-        optimizer = torch.optim.AdamW(parameter_groups(self.model, self.loss, self.run))
+        # fused: one pass over weights and moments instead of one for each operation of AdamW
+        optimizer = torch.optim.AdamW(parameter_groups(self.model, self.loss, self.run), fused=True)
         n_steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, n_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
