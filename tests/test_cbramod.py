@@ -80,12 +80,14 @@ def test_attention_is_multihead_attention():
     torch.testing.assert_close(ours(x), reference(x, x, x)[0])
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
-def test_the_files_of_braindecode(published, tmp_path, file):
-    """They also hold a classifier of whatever size it was saved with, and nothing else that is ours."""
+@pytest.mark.parametrize(
+    ("file", "save"),
+    [("model.safetensors", save_file), ("pytorch_model.bin", torch.save), ("renamed.pth", save_file)],
+)
+def test_the_files_of_braindecode(published, tmp_path, file, save):
+    """They also hold a classifier of any size; what kind of file it is, its name does not tell."""
     state = published.state_dict()
     classifier = {"final_layer.1.weight": torch.zeros(2, 1800), "final_layer.1.bias": torch.zeros(2)}
-    save = save_file if file.endswith("safetensors") else torch.save
     save(state | classifier, tmp_path / file)
     model = CBraMod().load_pretrained(tmp_path / file)
     assert model.state_dict().keys() == state.keys()

@@ -20,6 +20,8 @@ NOT_WEIGHTS = {
     rb"\s*<[!?A-Za-z]": "a web page",
     rb"\s*\Z": "an empty file",
 }
+# What follows the eight bytes that a safetensors file begins with, the length of its JSON header.
+SAFETENSORS = b"{"
 # braindecode keeps its classifier in the same file.
 CLASSIFIER = "final_layer."
 
@@ -41,7 +43,7 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         if re.match(pattern, start):
             raise InputError(f"{path}: expected CBraMod's weights, got {what}; {MEND}")
     try:
-        if path.suffix == ".safetensors":
+        if start[8:9] == SAFETENSORS:
             weights = load_file(path)
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
