@@ -14,6 +14,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/check.smk"
 include: "rules/repack.smk"
 include: "rules/embed.smk"
 include: "rules/match.smk"
@@ -28,6 +29,10 @@ if cfg.simulate:
 
     include: "rules/demo.smk"
 
+else:
+
+    include: "rules/fetch.smk"
+
 
 rule all:
     default_target: True
@@ -35,3 +40,8 @@ rule all:
         "<results>/summary.csv",
         expand("<results>/pairs/{pair}.audit.json", pair=PAIRS),
         all_figures(),
+
+
+rule fetch_weights:
+    input:
+        fetched_weights(),

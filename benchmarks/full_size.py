@@ -2,11 +2,11 @@
 
     python benchmarks/full_size.py FOLDER        (40 GB of disk, about 10 minutes on 2 cores)
 
-The jobs are the workflow's own, started by Snakemake: `call` and peak memory are what each job's log says of its
-one call, `process` (interpreter and imports too) and bytes are of Snakemake's benchmark files. Each floor is the
-median of three runs in this process: plain reads and writes of the same bytes, the plain product of the same size,
-the bare forward passes. All files were just written, so that reads come from the page cache. The embeddings of
-the whole picture sets are drawn, not computed; embedding is timed on a few pictures.
+The jobs are the workflow's own, started by Snakemake. What a job's log says of its one call, imports aside,
+are `call`, peak memory and the bytes of its read and write calls; `process` counts interpreter and imports.
+Each floor is the median of three runs: plain reads and writes of the same bytes, the plain product of the
+same size, the bare forward passes. All files were just written, so that reads come from the page cache. The
+embeddings of the whole picture sets are drawn, not computed; embedding is timed on a few pictures.
 
 Prints a Markdown table. ``--share 0.01`` tries it at a hundredth of the size.
 """
@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,23 +31,25 @@ REPOSITORY = Path(__file__).parents[1]
 SUB, SUBJ, PAIR = "sub-01", inputs.SUBJECT, f"sub-01_{inputs.SUBJECT}"
 BLOCK = 1 << 23  # bytes of a plain read or write
 CLIP = {"model": "ViT-B-32-quickgelu", "batch_size": 32}
-DONE = re.compile(r"done in ([\d.]+) s, peak memory ([\d.]+) GB")
+N_PICTURES = 256  # to embed
+DONE = re.compile(r"done in ([\d.]+) s, peak memory ([\d.]+) GB, read ([\d.]+) GB, wrote ([\d.]+) GB")
+COLUMNS = ("call, s", "process, s", "peak, GB", "read, GB", "written, GB", "floor, s", "ratio")
 
 
 @dataclass
 class Stage:
-    """One row of the table: times in s, memory and bytes in GB."""
+    """One row of the table."""
 
     name: str
     call: float
-    process: float
     memory: float
     read: float
     written: float
+    process: float
     floor: float | None = None
 
     def row(self) -> str:
-        ratio = f"{self.floor:.2f} | {self.call / self.floor:.2f}" if self.floor else "- | -"
+        ratio = f"{self.floor:.2f} | {self.call / self.floor:.2f}" if self.floor else " | "
         return (
             f"| {self.name} | {self.call:.2f} | {self.process:.1f} | {self.memory:.2f} | {self.read:.2f} | "
             f"{self.written:.2f} | {ratio} |"
@@ -62,38 +64,32 @@ def write_config(folder: Path, size: inputs.Size) -> Path:
         "pairs": [PAIR],
         "data": {
             "things_images": str(raw / "images"),
-            "things_eeg": str(raw / "ubp"),
+            "things_eeg": str(raw / "eeg"),
             "nsd": str(raw / "nsd"),
         },
         "weights": {"mindeye2": str(raw / "{subj}.pth"), "clip": str(raw / "clip.pt")},
         "matching": {"top_k": size.n_pairs, "include_things_test": True},
         "split": {"test_from": "any"},
     }
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 
 
-def run_jobs(folder: Path, config: Path, targets: Iterable[str], *, threads: int) -> float:
-    """Let Snakemake make some files of the results folder; seconds in all."""
-    command = [sys.executable, "-m", "snakemake", "--configfile", config, "--cores", threads, "--quiet", "all"]
-    start = time.perf_counter()
-    subprocess.run(
-        [*map(str, command), *(str(folder / "results" / target) for target in targets)],
-        cwd=REPOSITORY,
-        check=True,
-    )
-    return time.perf_counter() - start
+def run_jobs(folder: Path, config: Path, targets: Iterable[str], *, threads: int) -> None:
+    """Let Snakemake make some files of the results folder."""
+    options = ["--quiet", "all", "--configfile", config, "--cores", threads, "--"]
+    command = [sys.executable, "-m", "snakemake", *options, *(folder / "results" / path for path in targets)]
+    subprocess.run(list(map(str, command)), cwd=REPOSITORY, check=True)
 
 
-def read_stage(folder: Path, job: str) -> Stage:
-    """What a finished job's log and benchmark file say."""
-    logged = DONE.search((folder / "results" / "logs" / f"{job}.log").read_text())
-    table = pd.read_csv(folder / "results" / "benchmarks" / f"{job}.tsv", sep="\t", na_values="-")
-    used = table.fillna(0).iloc[0]
-    return Stage(
-        job, float(logged[1]), used["s"], float(logged[2]), used["io_in"] / 1e3, used["io_out"] / 1e3
-    )
+def read_stage(results: Path, job: str, *, process: float | None = None) -> Stage:
+    """What a finished job's log says, and the time of its process."""
+    logged = DONE.search((results / "logs" / f"{job}.log").read_text())
+    if process is None:
+        process = pd.read_csv(results / "benchmarks" / f"{job}.tsv", sep="\t")["s"].item()
+    return Stage(job, *map(float, logged.groups()), process)
 
 
 def median_seconds(call: Callable[[], object], repetitions: int = 3) -> float:
@@ -155,7 +151,7 @@ def bare_forward(weights: Path, n_pictures: int) -> float:
     return median_seconds(forward)
 
 
-# Stages that are timed by themselves, in a process of their own: name -> call.
+# These are called directly: the workflow would run them on more than is needed to time them.
 
 
 def repack_raw_session(folder: Path) -> None:
@@ -172,14 +168,103 @@ def repack_raw_session(folder: Path) -> None:
     )
 
 
-def embed_pictures(folder: Path) -> None:
-    """The embedding of some pictures of the usual size, after the model was loaded once."""
+def embed_pictures(folder: Path, n_pictures: int = N_PICTURES) -> None:
+    """The embedding of some pictures of the usual size, and the loading of the model."""
     from brain2image.clip import embed_images
-    from brain2image.things import Pictures
+    from brain2image.things import read_images
 
-    pictures = Pictures(sorted((folder / "inputs" / "pictures").glob("*.jpg")))
-    weights = str(folder / "inputs" / "clip.pt")
-    embed_images(pictures, weights=weights, n_threads=os.cpu_count(), **CLIP)
+    files = sorted((folder / "inputs" / "pictures").iterdir())[:n_pictures]
+    pictures = read_images(pd.DataFrame({"path": [path.name for path in files]}), files[0].parent)
+    embed_images(pictures, weights=str(folder / "inputs" / "clip.pt"), n_threads=os.cpu_count(), **CLIP)
+
+
+def embed_first_batch(folder: Path) -> None:
+    """The same with a single batch."""
+    embed_pictures(folder, CLIP["batch_size"])
+
+
+DIRECT = {call.__name__: call for call in (repack_raw_session, embed_pictures, embed_first_batch)}
+
+
+def run_directly(name: str, folder: Path) -> Stage:
+    """Call one of `DIRECT` in a process of its own, under the frame that every job has."""
+    log = folder / "results" / "logs" / f"{name}.log"
+    code = (
+        "import sys; from types import SimpleNamespace; from pathlib import Path\n"
+        "import full_size; from brain2image.jobs import job\n"
+        f"with job(SimpleNamespace(log=[{str(log)!r}], rule={name!r}, threads=1)):\n"
+        f"    full_size.DIRECT[{name!r}](Path({str(folder)!r}))"
+    )
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True)
+    return read_stage(folder / "results", name, process=time.perf_counter() - start)
+
+
+def measure(folder: Path, size: inputs.Size, *, threads: int) -> Iterator[Stage]:
+    """Write the inputs, run the stages in turn, and measure the floor of each right after it."""
+    raw, results = folder / "inputs", folder / "results"
+    config = write_config(folder, size)
+    inputs.write_things_images(raw / "images", size)
+    inputs.write_clip(raw / "clip.pt", CLIP["model"])
+    run_jobs(folder, config, ["things/images.parquet"], threads=threads)
+    yield read_stage(results, "repack_things_images")
+
+    inputs.write_ubp_subject(raw / "eeg" / SUB, results / "things" / "images.parquet", size)
+    eeg = results / "things" / SUB / "eeg.h5"
+    run_jobs(folder, config, [f"things/{SUB}/eeg.h5"], threads=threads)
+    stage = read_stage(results, f"repack_things_eeg/{SUB}")
+    stage.floor = copy_floor((raw / "eeg" / SUB).iterdir(), eeg.stat().st_size, folder / "floor.bin")
+    yield stage
+
+    inputs.write_nsd(raw / "nsd", size)
+    inputs.write_checkpoint(raw / f"{SUBJ}.pth", size)
+    run_jobs(folder, config, [f"nsd/{SUBJ}/betas.h5", "nsd/images.parquet"], threads=threads)
+    yield read_stage(results, "repack_nsd_images")
+    yield read_stage(results, f"repack_nsd_fmri/{SUBJ}")
+
+    inputs.write_embeddings(results / "clip", size)
+    lmdb = results / "lmdb" / f"{PAIR}.lmdb"
+    run_jobs(folder, config, [f"lmdb/{PAIR}.lmdb", f"pairs/{PAIR}.audit.json"], threads=threads)
+    stage = read_stage(results, f"match_images/{PAIR}")
+    stage.floor = product_floor(size.n_training + size.n_test, 250 * size.n_sessions, inputs.CLIP_WIDTH)
+    yield stage
+    yield read_stage(results, f"split_pairs/{PAIR}")
+    yield read_stage(results, f"cluster_pairs/{PAIR}")
+    yield read_stage(results, f"audit_split/{PAIR}")
+    yield read_stage(results, f"extract_ridge/{SUBJ}")
+    stage = read_stage(results, f"project_fmri/{SUBJ}")
+    stage.floor = product_floor(750 * size.n_sessions, size.n_features, size.n_voxels)
+    yield stage
+    stage = read_stage(results, f"build_lmdb/{PAIR}")
+    stage.floor = copy_floor([], lmdb.stat().st_size, folder / "floor.bin")
+    yield stage
+
+    inputs.write_raw_session(raw / "raw_eeg_training.npy", size)
+    stage = run_directly("repack_raw_session", folder)
+    files = [raw / "raw_eeg_training.npy"]
+    stage.floor = copy_floor(files, (folder / "raw_eeg.h5").stat().st_size, folder / "floor.bin")
+    yield stage
+
+    inputs.write_pictures(raw / "pictures", N_PICTURES)
+    stage, first = (run_directly(name, folder) for name in ("embed_pictures", "embed_first_batch"))
+    stage.name += f", {N_PICTURES - CLIP['batch_size']} after the first batch"
+    stage.call -= first.call
+    stage.floor = bare_forward(raw / "clip.pt", N_PICTURES - CLIP["batch_size"])
+    yield stage
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("folder", type=Path, help="an empty folder for inputs and results")
+    arguments.add_argument("--share", type=float, default=1.0, help="share of the real size, for a trial")
+    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    options = arguments.parse_args()
+    folder, size = options.folder.resolve(), inputs.Size(options.share)
+    print(f"| stage | {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * len(COLUMNS)}")
+    for stage in measure(folder, size, threads=options.threads):
+        print(stage.row(), flush=True)
+    used = sum(path.stat().st_size for path in (folder / "results").rglob("*") if path.is_file())
+    print(f"\nAll results: {used / 1e9:.2f} GB.")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
 """Shared by all files here: the checked configuration, folders, input functions, fingerprints."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 import brain2image
-from brain2image.config import PAIR, load_config
+from brain2image.config import load_config
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
+from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
+from brain2image.sources import check_file, is_remote
 
 try:
     cfg = load_config(config)
+    # Sorted, so that the order of keys and lists in the config makes nothing stale.
+    PAIRS = sorted(find_pairs(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else cfg.pairs)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -32,24 +37,42 @@ pathvars:
 
 wildcard_constraints:
     sub=r"sub-\d{2}",
-    subj=r"subj0[1-8]",
+    subj=r"subj0[1-8](-subj0[1-8])*",
     run=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     dataset="things|nsd",
 
 
-# Sorted, so that the order of keys and lists in the config makes nothing stale.
-PAIRS = sorted(cfg.pairs)
-NSD_SUBJECTS = sorted({PAIR.fullmatch(pair)[2] for pair in PAIRS})
+NSD_SUBJECTS = sorted({subj for pair in PAIRS for subj in members(PAIR.fullmatch(pair)[2])})
 RUNS = {name: cfg.run(name) for name in sorted(cfg.runs)}
 
 # Everything that is evaluated: the runs, the ridge baseline and, where it is known, the ceiling.
 PREDICTORS = [*RUNS, "ridge", *(["ceiling"] if cfg.simulate else [])]
 
+# What the fetch rules write; of a remote MindEye2 checkpoint, extract_ridge reads the parts that it needs.
+FETCHED = {
+    "cbramod": f"{cfg.results}/weights/cbramod.pth",
+    "clip": f"{cfg.results}/weights/clip",
+    "mindeye2": [],
+}
+
 DOWNLOADS = {
     "things_images": "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf",
-    "things_eeg": "the raw sub-XX.zip archives of THINGS-EEG2 (Figshare+ 18470912)",
-    "nsd": "betas_all_subj0X_fp32_renorm.hdf5, wds/, coco_images_224_float16.hdf5, COCO_73k_subj_indices.hdf5 "
-    "and shared1000.npy from huggingface.co/datasets/pscotti/mindeyev2",
+}
+
+# What jobs read of the NSD releases: the pictures' table, the fMRI, the betas behind its links, the pixels.
+NSD_INPUTS = {
+    "mindeye2": {
+        "images": ["coco_images_224_float16.hdf5", "COCO_73k_subj_indices.hdf5", "shared1000.npy"],
+        "fmri": [
+            "betas_all_{subj}_fp32_renorm.hdf5",
+            "COCO_73k_subj_indices.hdf5",
+            "shared1000.npy",
+            "wds/{subj}",
+        ],
+        "betas": ["betas_all_{subj}_fp32_renorm.hdf5"],
+        "pixels": ["coco_images_224_float16.hdf5"],
+    },
+    "mindeye1": {"images": NSD["mindeye1"], "fmri": NSD["mindeye1"], "betas": [], "pixels": NSD["mindeye1"]},
 }
 
 
@@ -75,20 +98,76 @@ def raw(folder, *names):
     return find
 
 
+def things_eeg(wildcards):
+    """Name and files of the release of a THINGS-EEG2 subject; the synthetic one is raw."""
+    folder = cfg.data.things_eeg
+    if cfg.simulate:
+        return "raw", [f"{folder}/{pattern.format(**wildcards)}" for pattern in THINGS_EEG["raw"]]
+    try:
+        return find_release(folder, THINGS_EEG, **wildcards)
+    except InputError as error:
+        raise WorkflowError(
+            f"{error}. README.md, 'Your own data', says from where; or change data.things_eeg"
+        )
+
+
+def is_raw(wildcards):
+    """Whether the EEG of a THINGS-EEG2 subject is raw, not preprocessed."""
+    return things_eeg(wildcards)[0] == "raw"
+
+
+def training_images(wildcards):
+    """The folder of the THINGS training pictures; UBP and NeuroBridge call it train_images."""
+    names = ("training_images", "train_images")
+    found = (name for name in names if Path(cfg.data.things_images, name).exists())
+    return raw("things_images", next(found, names[0]))(wildcards)
+
+
+@cache
+def nsd_release():
+    """The release of NSD that lies in data.nsd; simulated data, which are not there yet, are MindEye2's."""
+    if cfg.simulate:
+        return "mindeye2"
+    try:
+        found = {subj: find_release(cfg.data.nsd, NSD, subj=subj)[0] for subj in NSD_SUBJECTS}
+    except InputError as error:
+        raise WorkflowError(f"{error}. README.md, 'Your own data', says from where; or change data.nsd")
+    if len(set(found.values())) > 1:
+        raise WorkflowError(f"{cfg.data.nsd}: expected one release for all NSD subjects, got {found}")
+    return found[NSD_SUBJECTS[0]]
+
+
+def nsd_files(use, subjects):
+    """Paths of what jobs read of the NSD release, each once."""
+    patterns = NSD_INPUTS[nsd_release()][use]
+    return list(
+        dict.fromkeys(
+            f"{cfg.data.nsd}/{pattern}".format(subj=subj) for subj in subjects for pattern in patterns
+        )
+    )
+
+
+# The open_clip tag of the CLIP weights; None where they are a file or a URL.
+CLIP_TAG = None if "/" in cfg.weights.clip or Path(cfg.weights.clip).suffix else cfg.weights.clip
+
+
+def is_fetched(key):
+    """Whether the workflow downloads these weights."""
+    return is_remote(getattr(cfg.weights, key)) or (key == "clip" and CLIP_TAG is not None)
+
+
 def weights_file(key):
-    """Input function for a file of pretrained weights; an open_clip tag is no file and gives no input."""
-    pattern = getattr(cfg.weights, key)
+    """Input function for pretrained weights: the user's file, or where a fetch rule puts the download."""
 
     def find(wildcards):
-        path = pattern.format(**wildcards)
-        is_tag = key == "clip" and "/" not in path and not Path(path).suffix
-        if is_tag:
-            return []
-        if not Path(path).exists() and not cfg.simulate:
-            raise WorkflowError(
-                f"{path}: no such file. README.md, 'Your own data', says where to download it; "
-                f"or change weights.{key} in the config"
-            )
+        if is_fetched(key):
+            return FETCHED[key]
+        path = getattr(cfg.weights, key).format(**wildcards)
+        try:
+            if not cfg.simulate:
+                check_file(path)
+        except InputError as error:
+            raise WorkflowError(f"config: weights.{key}: {error}")
         return path
 
     return find
@@ -99,17 +178,27 @@ def cbramod_weights(wildcards):
     return weights_file("cbramod")(wildcards) if RUNS[wildcards.run].model.pretrained else []
 
 
+def fetched_weights():
+    """Everything that this config downloads."""
+    is_needed = {
+        FETCHED["clip"]: is_fetched("clip"),
+        FETCHED["cbramod"]: is_fetched("cbramod") and any(run.model.pretrained for run in RUNS.values()),
+        "<results>/projection/{subj}_ridge.safetensors": is_fetched("mindeye2"),
+    }
+    return [expand(path, subj=NSD_SUBJECTS) for path in is_needed if is_needed[path]]
+
+
 # Where the pixels of each dataset lie: what a job waits for, and the path that the dataset's reader takes.
 PIXELS = {
-    "things": raw("things_images", "training_images", "test_images"),
-    "nsd": raw("nsd", "coco_images_224_float16.hdf5"),
+    "things": lambda wildcards: [training_images(wildcards), raw("things_images", "test_images")(wildcards)],
+    "nsd": lambda wildcards: nsd_files("pixels", NSD_SUBJECTS),
 }
-PIXEL_ROOTS = {"things": cfg.data.things_images, "nsd": f"{cfg.data.nsd}/coco_images_224_float16.hdf5"}
+PIXEL_ROOTS = {"things": cfg.data.things_images, "nsd": cfg.data.nsd}
 
 
 def all_pixels(wildcards):
     """The raw pictures of both datasets."""
-    return [*PIXELS["things"](wildcards), PIXELS["nsd"](wildcards)]
+    return [*PIXELS["things"](wildcards), *PIXELS["nsd"](wildcards)]
 
 
 def all_figures():

@@ -22,6 +22,6 @@ rule embed_images:
     params:
         code=code("embed_images"),
         root=lambda wildcards: PIXEL_ROOTS[wildcards.dataset],
-        clip=cfg.clip.model_dump() | {"weights": cfg.weights.clip},
+        clip=cfg.clip.model_dump() | {"tag": CLIP_TAG},
     script:
         "../workflow/scripts/embed_images.py"

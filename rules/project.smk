@@ -10,6 +10,8 @@ rule extract_ridge:
         "<logs>/extract_ridge/{subj}.log",
     benchmark:
         "<benchmarks>/extract_ridge/{subj}.tsv"
+    priority: 1  # so that a download that cannot be made stops the workflow early
+    localrule: is_remote(cfg.weights.mindeye2)  # the nodes of a cluster often have no network
     conda:
         "../envs/torch.yaml"
     resources:
@@ -17,6 +19,10 @@ rule extract_ridge:
         runtime=30,
     params:
         code=code("extract_ridge"),
+        checkpoint=cfg.weights.mindeye2,
+    message:
+        "Read the ridge of {wildcards.subj} out of {params.checkpoint}"
+        + (" (downloads 200 to 300 MB of it)" if is_remote(cfg.weights.mindeye2) else "")
     script:
         "../workflow/scripts/extract_ridge.py"
 
@@ -24,6 +30,7 @@ rule extract_ridge:
 rule project_fmri:
     input:
         betas="<results>/nsd/{subj}/betas.h5",
+        linked=lambda wildcards: nsd_files("betas", [wildcards.subj]),
         ridge="<results>/projection/{subj}_ridge.safetensors",
     output:
         projection="<results>/projection/{subj}.h5",
@@ -31,6 +38,8 @@ rule project_fmri:
         "<logs>/project_fmri/{subj}.log",
     benchmark:
         "<benchmarks>/project_fmri/{subj}.tsv"
+    wildcard_constraints:
+        subj=r"subj0[1-8]",
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -42,3 +51,28 @@ rule project_fmri:
         code=code("project_fmri"),
     script:
         "../workflow/scripts/project_fmri.py"
+
+
+rule combine_projections:
+    input:
+        projections=lambda wildcards: expand(
+            rules.project_fmri.output.projection, subj=members(wildcards.subj)
+        ),
+    output:
+        projection="<results>/projection/{subj}.h5",
+    log:
+        "<logs>/combine_projections/{subj}.log",
+    benchmark:
+        "<benchmarks>/combine_projections/{subj}.tsv"
+    wildcard_constraints:
+        subj=r"subj0[1-8](-subj0[1-8])+",
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code("combine_projections"),
+        subjects=lambda wildcards: members(wildcards.subj),
+    script:
+        "../workflow/scripts/combine_projections.py"

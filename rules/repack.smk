@@ -3,7 +3,7 @@
 
 rule repack_things_images:
     input:
-        training_images=raw("things_images", "training_images"),
+        training_images=training_images,
         test_images=raw("things_images", "test_images"),
         metadata=raw("things_images", "image_metadata.npy"),
     output:
@@ -25,14 +25,7 @@ rule repack_things_images:
 
 rule repack_things_eeg:
     input:
-        sessions=raw(
-            "things_eeg",
-            *(
-                f"{{sub}}/ses-{session:02d}/raw_eeg_{part}.npy"
-                for session in (1, 2, 3, 4)
-                for part in ("training", "test")
-            ),
-        ),
+        files=lambda wildcards: things_eeg(wildcards)[1],
         images=rules.repack_things_images.output.images,
     output:
         eeg="<results>/things/{sub}/eeg.h5",
@@ -42,21 +35,20 @@ rule repack_things_eeg:
         "<benchmarks>/repack_things_eeg/{sub}.tsv"
     conda:
         "../envs/data.yaml"
+    threads: lambda wildcards: 1 if is_raw(wildcards) else 4
     resources:
-        mem_mb=8000,
+        mem_mb=lambda wildcards: 8000 if is_raw(wildcards) else 2000,
         runtime=120,
     params:
         code=code("repack_things_eeg"),
-        filters=cfg.eeg.model_dump(),
+        filters=lambda wildcards: cfg.eeg.model_dump() if is_raw(wildcards) else {},
     script:
         "../workflow/scripts/repack_things_eeg.py"
 
 
 rule repack_nsd_images:
     input:
-        pixels=raw("nsd", "coco_images_224_float16.hdf5"),
-        indices=raw("nsd", "COCO_73k_subj_indices.hdf5"),
-        shared1000=raw("nsd", "shared1000.npy"),
+        lambda wildcards: nsd_files("images", NSD_SUBJECTS),
     output:
         images="<results>/nsd/images.parquet",
     log:
@@ -70,15 +62,14 @@ rule repack_nsd_images:
         runtime=30,
     params:
         code=code("repack_nsd_images"),
+        release=lambda wildcards: nsd_release(),
     script:
         "../workflow/scripts/repack_nsd_images.py"
 
 
 rule repack_nsd_fmri:
     input:
-        betas=raw("nsd", "betas_all_{subj}_fp32_renorm.hdf5"),
-        indices=raw("nsd", "COCO_73k_subj_indices.hdf5"),
-        tars=raw("nsd", "wds/{subj}"),
+        lambda wildcards: nsd_files("fmri", [wildcards.subj]),
     output:
         betas="<results>/nsd/{subj}/betas.h5",
     log:
@@ -92,6 +83,7 @@ rule repack_nsd_fmri:
         runtime=60,
     params:
         code=code("repack_nsd_fmri"),
+        release=lambda wildcards: nsd_release(),
         subject=lambda wildcards: wildcards.subj,
     script:
         "../workflow/scripts/repack_nsd_fmri.py"

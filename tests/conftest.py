@@ -1,9 +1,11 @@
 """Fixtures that several test files use."""
 
+import hashlib
 import os
 
 import numpy as np
 import pytest
+from web_server import Server, serving
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
@@ -12,3 +14,27 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the networ
 def rng():
     """A seeded random generator."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web server, and a client that may use the network and does not wait between its attempts."""
+    monkeypatch.setattr("brain2image.remote.DELAYS", (0, 0))
+    monkeypatch.setattr("brain2image.remote.FIRST_DELAYS", (0, 0))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with serving(Server()) as server:
+        yield server
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The shared cache of downloads, in a folder of the test."""
+
+    def folder(kind, *identity):
+        path = tmp_path / "cache" / kind / hashlib.sha256(repr(identity).encode()).hexdigest()[:8]
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    monkeypatch.setattr("brain2image.weights.cache_folder", folder)
+    monkeypatch.setattr("brain2image.mindeye2.cache_folder", folder)
+    return tmp_path / "cache"

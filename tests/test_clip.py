@@ -2,12 +2,14 @@
 
 import numpy as np
 import open_clip
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from brain2image.clip import embed_images
+from brain2image.clip import embed_images, pretrained_sources
 from brain2image.errors import InputError
+from brain2image.pictures import Pictures
 
 MODEL = "ViT-S-32-alt"
 
@@ -31,25 +33,75 @@ def test_equals_the_model_picture_by_picture(weights, images):
         slow = np.concatenate(
             [model.eval().encode_image(preprocess(image)[None]).numpy() for image in images]
         )
-    embeddings = embed_images(iter(images), model=MODEL, weights=weights, batch_size=2, n_threads=2)
+    embeddings = embed_images(images, model=MODEL, weights=weights, batch_size=2, n_threads=2)
     assert embeddings.shape == (5, 256)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(embeddings, slow, atol=1e-5)
 
 
+def test_pictures_are_prepared_as_the_tag_wants_it(weights, images, monkeypatch):
+    settings = {
+        "file": weights,  # open_clip itself reads the weights from here
+        "mean": (0.5, 0.4, 0.3),
+        "std": (0.2, 0.3, 0.4),
+        "interpolation": "bilinear",
+        "resize_mode": "squash",
+    }
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, MODEL, {"tiny": settings})
+    model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained="tiny")
+    with torch.inference_mode():
+        slow = model.eval().encode_image(torch.stack([preprocess(image) for image in images])).numpy()
+    options = {"model": MODEL, "weights": weights, "batch_size": 2, "n_threads": 2}
+    np.testing.assert_allclose(embed_images(images, tag="tiny", **options), slow, atol=1e-5)
+    assert abs(embed_images(images, **options) - slow).max() > 1e-2
+
+
 @pytest.mark.parametrize(
-    ("model", "weights", "message"),
+    ("model", "tag", "sources"),
+    [
+        (
+            "ViT-L-14-quickgelu",
+            "openai",
+            [
+                "hf://timm/vit_large_patch14_clip_224.openai/open_clip_model.safetensors",
+                "hf://timm/vit_large_patch14_clip_224.openai/open_clip_pytorch_model.bin",
+            ],
+        ),
+        (
+            "ViTamin-S",
+            "datacomp1b",
+            [
+                "hf://jienengchen/ViTamin-S/pytorch_model.safetensors",
+                "hf://jienengchen/ViTamin-S/pytorch_model.bin",
+            ],
+        ),
+    ],
+)
+def test_a_tag_is_looked_for_where_open_clip_has_it(model, tag, sources):
+    assert pretrained_sources(model, tag) == sources
+
+
+@pytest.mark.parametrize(
+    ("model", "tag", "message"),
     [
         ("ViT-L-41", "openai", "clip.model: expected an open_clip architecture, got 'ViT-L-41'"),
         ("ViT-L-14", "opnai", "tag of ViT-L-14 (openai, "),
-        (MODEL, "nowhere/clip.pt", "got 'nowhere/clip.pt'"),
+        (MODEL, "openai", "tag of ViT-S-32-alt (it has none), got 'openai'"),
         ("ViT-L-14", "openai", "(QuickGELU); use ViT-L-14-quickgelu"),
     ],
 )
-def test_a_wrong_model_is_named(model, weights, message):
+def test_a_wrong_model_is_named(model, tag, message):
     with pytest.raises(InputError) as error:
-        embed_images([], model=model, weights=weights, batch_size=2, n_threads=1)
+        pretrained_sources(model, tag)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"), [("ViT-L-41", "got 'ViT-L-41'"), ("ViT-L-14", "use ViT-L-14-quickgelu")]
+)
+def test_a_wrong_model_of_a_downloaded_file_is_named(weights, model, message):
+    with pytest.raises(InputError, match=message):
+        embed_images([], model=model, weights=weights, tag="openai", batch_size=2, n_threads=1)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(weights, images):
@@ -58,9 +110,11 @@ def test_a_checkpoint_of_another_architecture_is_refused(weights, images):
 
 
 def test_an_unreadable_picture_stops_with_its_error(weights, images):
-    def pictures():
-        yield images[0]
-        raise InputError("cat_01b.jpg: cannot be read")
+    def read(row):
+        if row.number == 3:
+            raise InputError("cat_01b.jpg: cannot be read")
+        return images[row.number]
 
+    pictures = Pictures(pd.DataFrame({"number": range(5)}), read)
     with pytest.raises(InputError, match=r"cat_01b\.jpg"):
-        embed_images(pictures(), model=MODEL, weights=weights, batch_size=1, n_threads=1)
+        embed_images(pictures, model=MODEL, weights=weights, batch_size=1, n_threads=1)

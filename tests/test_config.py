@@ -71,6 +71,14 @@ def test_the_other_files_are_valid(file):
         ({"pairs": ["sub-1_subj01"]}, "pairs.0: expected a pair such as sub-01_subj01, got 'sub-1_subj01'"),
         ({"pairs": ["sub-01_subj01", "sub-01_subj01"]}, "pairs lists sub-01_subj01 twice"),
         ({"pairs": []}, "pairs: expected"),
+        ({"pairs": "al"}, "pairs: expected all or a list of pairs, got 'al'"),
+        ({"pairs": ["all"]}, "pairs.0: expected a pair such as sub-01_subj01, got 'all'"),
+        ({"pairs": ["sub-01_subj05-subj02"]}, "once, in ascending order, got sub-01_subj05-subj02"),
+        ({"pairs": ["sub-01_subj02-subj02"]}, "once, in ascending order, got sub-01_subj02-subj02"),
+        (
+            {"pairs": ["sub-01_subj02-subj05"]},
+            "fMRI of subj02 and subj05, but weights.mindeye2 names a checkpoint for each ({subj})",
+        ),
         ({"runs": {"ridge": {}}}, "must not be called ridge"),
         ({"runs": {}}, "runs: expected"),
         ({"runs": {"a/b": {}}}, "expected a name of letters, digits, - and _, got 'a/b'"),
@@ -88,6 +96,11 @@ def test_the_other_files_are_valid(file):
         ({"results": ""}, "results: expected"),
         ({"training": {"learning_rate": float("inf")}}, "training.learning_rate: expected finite number"),
         ({"epochs": 2}, "unknown key 'epochs'; did you mean 'training.epochs'?"),
+        (
+            {"weights": {"cbramod": "s3://bucket/a.pth"}},
+            "weights.cbramod: expected a file, or a source that starts with https:// or hf://, got 's3://bucket",
+        ),
+        ({"weights": {"mindeye2": "hf://a.pth"}}, "expected hf://[datasets/]owner/repo[@revision]/path, got"),
         ({"xyzzy": 2}, "unknown key 'xyzzy'. Valid keys here: results, pairs"),
     ],
 )
@@ -102,6 +115,24 @@ def test_a_simulated_width_that_the_heads_do_not_divide_is_named():
     content = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
     content["simulate"]["n_features"] = 100
     with pytest.raises(InputError, match=r"simulate\.n_features: expected a multiple of 8 .* got 100"):
+        load_config(content)
+
+
+def test_several_subjects():
+    assert load_config({"pairs": "all"}).pairs == "all"
+    content = {
+        "pairs": ["sub-01_subj02-subj05-subj07"],
+        "weights": {"mindeye2": "final_multisubject/last.pth"},
+    }
+    assert load_config(content).pairs == content["pairs"]
+
+
+@pytest.mark.parametrize("change", [{"pairs": "all"}, {"weights": {"mindeye2": "results/raw/last.pth"}}])
+def test_simulated_subjects_are_listed_and_have_a_checkpoint_each(change):
+    content = yaml.safe_load((ROOT / "tests" / "tiny.yaml").read_text())
+    for key, value in change.items():
+        content[key] = content[key] | value if isinstance(value, dict) else value
+    with pytest.raises(InputError, match=r"'simulate', pairs must be a list and weights\.mindeye2 contain"):
         load_config(content)
 
 
@@ -155,3 +186,7 @@ def test_a_path_has_one_spelling(monkeypatch):
     config = load_config({"results": "./results/demo/", "data": {"nsd": "~/nsd/"}})
     assert (config.results, config.data.nsd) == ("results/demo", "/home/me/nsd")
     assert config.weights.clip == "openai"
+    weights = {"cbramod": "~/./cbramod.pth", "mindeye2": "https://example.org//a/../{subj}.pth"}
+    config = load_config({"weights": weights})
+    assert config.weights.cbramod == "/home/me/cbramod.pth"
+    assert config.weights.mindeye2 == weights["mindeye2"]

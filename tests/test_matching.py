@@ -1,5 +1,7 @@
 """One-to-one matching against sorting the full matrix, splits and clusters against their promises."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -208,6 +210,7 @@ def test_test_pairs_are_pictures_that_the_ridge_has_not_seen(pictures):
 
 
 def test_by_image_no_pair_is_left_out_and_a_shortage_is_logged(pictures, caplog):
+    caplog.set_level(logging.WARNING)
     pairs, things, nsd = pictures
     split = split_pairs(*pictures, **SHARES, group_by="image", test_from="shared1000")
     assert len(split) == len(pairs)

@@ -1,19 +1,18 @@
 """The ridge of a checkpoint, and projection through it."""
 
+import hashlib
 import io
 from collections import OrderedDict
 
-import h5py
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from safetensors.numpy import save_file
+from safetensors import safe_open
 
-from brain2image import mindeye2
+from brain2image import remote
 from brain2image.errors import InputError
-from brain2image.files import read_trials, write_trials
-from brain2image.mindeye2 import project, project_fmri, read_ridge
+from brain2image.mindeye2 import extract_ridge, read_ridge
+from brain2image.sources import KNOWN, Known
 
 N_FEATURES, N_VOXELS = 12, 30
 
@@ -58,14 +57,14 @@ def bad_checkpoints(folder, weight, bias):
     """File name, how it is written, and what the message must say."""
     one = torch.tensor(weight)
     yield "absent.pth", lambda path: None, "no such file"
-    yield "empty.pth", lambda path: path.touch(), "expected a MindEye2 checkpoint"
-    yield "page.pth", lambda path: path.write_text("<!DOCTYPE html>"), "expected a MindEye2 checkpoint"
+    yield "empty.pth", lambda path: path.touch(), "expected weights, got an empty file"
+    yield "page.pth", lambda path: path.write_text("<!DOCTYPE html>"), "expected weights, got a web page"
     yield "other.pth", lambda path: torch.save({"weights": one}, path), "model_state_dict"
     yield "none.pth", lambda path: torch.save({"model_state_dict": {"backbone": one}}, path), "got 0"
     yield (
         "several.pth",
         lambda path: checkpoint(path, weight, bias, **{"ridge.linears.1.weight": one}),
-        "expected one ridge (ridge.linears.0.weight), got 2",
+        "expected one ridge (ridge.linears.0.weight), or the seven of final_multisubject_subj0X, got 2",
     )
     yield "shape.pth", lambda path: checkpoint(path, weight, bias[:3]), "got (12, 30) and (3,)"
 
@@ -91,44 +90,148 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
             return (open, (str(tmp_path / "ran"), "w"))
 
     torch.save({"model_state_dict": Evil()}, tmp_path / "last.pth")
-    with pytest.raises(InputError, match="expected a MindEye2 checkpoint"):
+    with pytest.raises(InputError, match="expected a PyTorch checkpoint"):
         read_ridge(tmp_path / "last.pth")
     assert not (tmp_path / "ran").exists()
 
 
-def test_projection_equals_a_linear_layer(rng, ridge):
-    betas = rng.standard_normal((7, N_VOXELS)).astype(np.float32)
-    (result,) = project(iter([betas]), *ridge)
-    layer = torch.nn.Linear(N_VOXELS, N_FEATURES)
-    layer.load_state_dict({"weight": torch.tensor(ridge[0]), "bias": torch.tensor(ridge[1])})
-    np.testing.assert_allclose(result, layer(torch.tensor(betas)).detach(), atol=1e-5)
+def published_checkpoint(weight, bias):
+    """A checkpoint as published, the ridge between large tensors, as bytes."""
+    large = {f"backbone.{number}": torch.rand(1_000_000) for number in range(2)}
+    tensors = {
+        "backbone.before": large["backbone.0"],
+        "ridge.linears.0.bias": torch.tensor(bias),
+        "backbone.between": large["backbone.1"],
+        "ridge.linears.0.weight": torch.tensor(weight),
+        "diffusion_prior.after": torch.rand(1_000_000),
+    }
+    content = io.BytesIO()
+    torch.save({"model_state_dict": OrderedDict(tensors)}, content)
+    return content.getvalue()
 
 
-def test_betas_of_another_subject_are_refused(rng, ridge):
-    with pytest.raises(InputError, match="betas of 30 voxels, the width of the ridge, got 29"):
-        list(project(iter([rng.standard_normal((2, 29)).astype(np.float32)]), *ridge))
+@pytest.fixture
+def big_ridge(rng):
+    """A ridge larger than what is read at once: 1 MB."""
+    weight = rng.standard_normal((64, 4000)).astype(np.float32)
+    return weight, rng.standard_normal(64).astype(np.float32)
 
 
-def test_a_file_is_projected_block_by_block(tmp_path, rng, ridge, monkeypatch):
-    monkeypatch.setattr(mindeye2, "BLOCK_TRIALS", 4)
-    betas = rng.standard_normal((10, N_VOXELS)).astype(np.float32)
-    trials = pd.DataFrame({"image": np.arange(10), "repetition": np.zeros(10, int)})
-    with h5py.File(tmp_path / "betas.h5", "w") as file:
-        file["betas"] = betas
-        write_trials(file, trials)
-    source = {"checkpoint": "last.pth", "sha256": "ab"}
-    save_file({"weight": ridge[0], "bias": ridge[1]}, tmp_path / "ridge.safetensors", metadata=source)
-    project_fmri(tmp_path / "betas.h5", tmp_path / "ridge.safetensors", out=tmp_path / "out.h5")
-    with h5py.File(tmp_path / "out.h5") as file:
-        np.testing.assert_allclose(file["embedding"][:], betas @ ridge[0].T + ridge[1], atol=1e-4)
-        pd.testing.assert_frame_equal(read_trials(file), trials)
-        assert dict(file.attrs) == source
+@pytest.mark.parametrize("cut_after", [None, 300_000])
+def test_only_the_ridge_is_downloaded(server, big_ridge, cut_after):
+    content = published_checkpoint(*big_ridge)
+    server.redirects["/here/last.pth"], server.files["/there"] = "/there", content
+    server.cut_after = cut_after
+    weight, bias = read_ridge(f"{server.url}/here/last.pth")
+    np.testing.assert_array_equal(weight, big_ridge[0])
+    np.testing.assert_array_equal(bias, big_ridge[1])
+    assert len(content) > 13e6
+    # besides the ridge a first look, the description, the directory and two headers of storages
+    assert server.sent <= weight.nbytes + bias.nbytes + 5 * remote.BLOCK + 64
+    if cut_after is None:
+        assert len(server.requests) <= 8
+        assert sum(path == "/here/last.pth" for _, path, *_ in server.requests) == 1
 
 
-def test_memory_mapped_arrays_survive_the_file(tmp_path, ridge):
-    path = tmp_path / "last.pth"
-    checkpoint(path, *ridge)
-    weight, _ = read_ridge(path)
-    path.write_bytes(b"")
-    np.testing.assert_array_equal(weight, ridge[0])
-    assert io.BytesIO(weight.tobytes()).read()
+def test_a_server_without_ranges_gives_the_whole_checkpoint(server, cache, big_ridge, caplog):
+    server.files["/last.pth"] = published_checkpoint(*big_ridge)
+    server.has_ranges = False
+    weight, bias = read_ridge(f"{server.url}/last.pth")
+    np.testing.assert_array_equal(weight, big_ridge[0])
+    np.testing.assert_array_equal(bias, big_ridge[1])
+    assert "the server gives no parts of files" in caplog.text
+
+
+@pytest.mark.parametrize("n_answers", [1, 3, 5])
+def test_a_server_that_falls_silent_is_not_taken_for_a_damaged_file(server, big_ridge, n_answers):
+    server.files["/last.pth"] = published_checkpoint(*big_ridge)
+    server.statuses = [None] * n_answers + [500] * 9
+    with pytest.raises(InputError, match=r"last\.pth: the server answers 500; try again later"):
+        read_ridge(f"{server.url}/last.pth")
+
+
+@pytest.mark.parametrize("is_in_ridge", [True, False])
+def test_damage_on_the_way_is_noticed(server, big_ridge, is_in_ridge):
+    content = bytearray(published_checkpoint(*big_ridge))
+    place = content.find(big_ridge[0].tobytes()) if is_in_ridge else content.find(b"data.pkl") + 100
+    content[place + 50] ^= 1
+    server.files["/last.pth"] = bytes(content)
+    with pytest.raises(InputError, match="CRC-32"):
+        read_ridge(f"{server.url}/last.pth")
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        (Known(7, "0" * 64), "expected size 7, got"),
+        (Known(None, "0" * 64), f"SHA-256 {'0' * 64}, got {'1' * 64}"),
+    ],
+)
+def test_another_file_than_the_known_one_is_refused_before_it_is_read(
+    server, big_ridge, monkeypatch, known, message
+):
+    server.files["/last.pth"] = published_checkpoint(*big_ridge)
+    server.headers["/last.pth"] = {"X-Linked-ETag": f'"{"1" * 64}"'}
+    monkeypatch.setitem(KNOWN, f"{server.url}/last.pth", known)
+    with pytest.raises(InputError, match=message):
+        read_ridge(f"{server.url}/last.pth")
+    assert server.sent == 64
+
+
+def test_an_extracted_ridge_says_what_it_was_read_from(tmp_path, server, cache, big_ridge):
+    content = published_checkpoint(*big_ridge)
+    (tmp_path / "last.pth").write_bytes(content)
+    extract_ridge(str(tmp_path / "last.pth"), subject="subj01", out=tmp_path / "local.safetensors")
+    digest = hashlib.sha256(content).hexdigest()
+    source = {"checkpoint": str(tmp_path / "last.pth"), "sha256": digest, "size": str(len(content))}
+    assert read_safetensors(tmp_path / "local.safetensors", *big_ridge) == source
+
+    server.files["/last.pth"] = content
+    server.headers["/last.pth"] = {"X-Linked-ETag": f'"{digest}"', "X-Repo-Commit": "c0ffee"}
+    source = source | {"checkpoint": f"{server.url}/last.pth", "commit": "c0ffee"}
+    extract_ridge(source["checkpoint"], subject="subj01", out=tmp_path / "one" / "remote.safetensors")
+    assert read_safetensors(tmp_path / "one" / "remote.safetensors", *big_ridge) == source
+    server.sent = 0
+    extract_ridge(source["checkpoint"], subject="subj01", out=tmp_path / "two" / "remote.safetensors")
+    assert read_safetensors(tmp_path / "two" / "remote.safetensors", *big_ridge) == source
+    assert server.sent == 64  # whether it is still the same file
+
+
+def read_safetensors(path, weight, bias):
+    """The metadata of a ridge file, after a comparison of its tensors."""
+    with safe_open(path, framework="numpy") as file:
+        np.testing.assert_array_equal(file.get_tensor("weight"), weight)
+        np.testing.assert_array_equal(file.get_tensor("bias"), bias)
+        return file.metadata()
+
+
+@pytest.fixture
+def multisubject(tmp_path, rng):
+    """The checkpoint of seven subjects, ridge i of ``subj02`` to ``subj08`` filled with i."""
+    path = tmp_path / "train_logs" / "final_multisubject_subj01" / "last.pth"
+    path.parent.mkdir(parents=True)
+    tensors = {}
+    for number in rng.permutation(7):
+        tensors[f"ridge.linears.{number}.weight"] = torch.full((5, 9), float(number))
+        tensors[f"ridge.linears.{number}.bias"] = torch.full((5,), float(number))
+    torch.save({"model_state_dict": tensors}, path)
+    return path
+
+
+@pytest.mark.parametrize(("subject", "number"), [("subj02", 0), ("subj05", 3), ("subj08", 6)])
+def test_of_several_ridges_the_subjects_own_is_read(multisubject, subject, number):
+    for array in read_ridge(multisubject, subject=subject):
+        assert (array == number).all()
+
+
+@pytest.mark.parametrize("subject", ["subj01", None])
+def test_a_subject_without_ridge_is_refused(multisubject, subject):
+    with pytest.raises(InputError, match=f"got {subject}; subj01 was held out"):
+        read_ridge(multisubject, subject=subject)
+
+
+def test_the_ridge_of_another_subject_is_told_by_its_voxels(tmp_path):
+    checkpoint(tmp_path / "last.pth", np.zeros((2, 14_278), np.float32), np.zeros(2, np.float32))
+    assert read_ridge(tmp_path / "last.pth", subject="subj02")[0].shape == (2, 14_278)
+    with pytest.raises(InputError, match="subj01's 15724 voxels, got 14278, the number of subj02"):
+        read_ridge(tmp_path / "last.pth", subject="subj01")

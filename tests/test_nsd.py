@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from brain2image.errors import InputError
-from brain2image.files import read_trials
-from brain2image.nsd import N_TRIALS, N_VOXELS, read_images, repack_images
+from brain2image.files import open_dataset, read_trials
+from brain2image.nsd import N_TRIALS, N_VOXELS, fmri, read_images, repack_images
 from brain2image.nsd.fmri import read_tar, repack_fmri, trial_table
-from brain2image.nsd.images import read_shared1000
-from brain2image.nsd.release import check_n_trials, read_indices
+from brain2image.nsd.images import PIXELS
+from brain2image.nsd.release import check_n_trials, read_indices, read_shared1000
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 N_SESSIONS = 2
@@ -61,7 +61,8 @@ def draw_indices(seed):
 
 def behaviour_row(trial, image):
     row = np.full((1, 17), -1.0)
-    row[0, [0, 1, 2, 5]] = image, 1, trial // 750 + 1, trial
+    shared = (image - 2950) % 70 == 0
+    row[0, [0, 1, 2, 5, 16]] = image, 1, trial // 750 + 1, trial, shared
     return row
 
 
@@ -106,6 +107,7 @@ def release(tmp_path):
     indices = draw_indices(0)
     betas = np.random.default_rng(1).standard_normal((N_SUBJECT_TRIALS, N_SUBJECT_VOXELS)).astype(np.float32)
     write_indices(tmp_path / "indices.hdf5", subj01=indices, subj02=draw_indices(2))
+    write_shared(tmp_path / "shared1000.npy")
     write_tars(tmp_path / "subj01", indices)
     write_betas(tmp_path / "betas.hdf5", betas)
     return SimpleNamespace(root=tmp_path, indices=indices, betas=betas)
@@ -113,7 +115,8 @@ def release(tmp_path):
 
 def repack(root):
     out = root / "betas.h5"
-    repack_fmri(root / "betas.hdf5", root / "indices.hdf5", root / "subj01", subject="subj01", out=out)
+    inputs = [root / name for name in ("betas.hdf5", "indices.hdf5", "shared1000.npy", "subj01")]
+    repack_fmri(*inputs, subject="subj01", out=out)
     with h5py.File(out) as file:
         return file["betas"][:], read_trials(file)
 
@@ -151,9 +154,9 @@ def test_image_table_is_the_union_of_the_subjects(picture_files):
 def test_read_images_are_the_rows_in_the_order_of_the_table(tmp_path):
     rng = np.random.default_rng(0)
     written = {row: rng.integers(0, 256, (3, 224, 224)).astype(np.uint8) for row in (5, 72999, 40)}
-    write_pixels(tmp_path / "pixels.hdf5", {row: (picture / 255) for row, picture in written.items()})
+    write_pixels(tmp_path / PIXELS, {row: (picture / 255) for row, picture in written.items()})
     table = pd.DataFrame({"row": [40, 72999, 5]})
-    pictures = list(read_images(table, tmp_path / "pixels.hdf5"))
+    pictures = list(read_images(table, tmp_path))
     assert len(pictures) == 3
     for row, picture in zip(table["row"], pictures, strict=True):
         assert isinstance(picture, Image.Image)
@@ -166,8 +169,8 @@ def test_read_images_are_the_rows_in_the_order_of_the_table(tmp_path):
 def test_the_overshoot_of_a_resize_is_cut(tmp_path):
     picture = np.full((3, 224, 224), 0.5)
     picture[0, 0, :2] = -0.05, 1.05
-    write_pixels(tmp_path / "pixels.hdf5", {7: picture})
-    (image,) = read_images(pd.DataFrame({"row": [7]}), tmp_path / "pixels.hdf5")
+    write_pixels(tmp_path / PIXELS, {7: picture})
+    (image,) = read_images(pd.DataFrame({"row": [7]}), tmp_path)
     assert np.asarray(image)[0, :3, 0].tolist() == [0, 255, 128]
 
 
@@ -175,17 +178,17 @@ def test_the_overshoot_of_a_resize_is_cut(tmp_path):
 def test_pixels_outside_0_to_1_are_refused(tmp_path, value):
     picture = np.full((3, 224, 224), 0.5)
     picture[1, 2, 3] = value
-    write_pixels(tmp_path / "pixels.hdf5", {7: picture})
-    with pytest.raises(InputError, match=r"pixels\.hdf5: expected values from 0 to 1, .* in row 7"):
-        list(read_images(pd.DataFrame({"row": [7]}), tmp_path / "pixels.hdf5"))
+    write_pixels(tmp_path / PIXELS, {7: picture})
+    with pytest.raises(InputError, match=r"float16\.hdf5: expected values from 0 to 1, .* in row 7"):
+        list(read_images(pd.DataFrame({"row": [7]}), tmp_path))
 
 
 def test_rows_are_read_one_at_a_time(tmp_path):
-    write_pixels(tmp_path / "pixels.hdf5", {0: np.zeros((3, 224, 224)), 1: np.full((3, 224, 224), 2.0)})
-    pictures = read_images(pd.DataFrame({"row": [0, 1]}), tmp_path / "pixels.hdf5")
-    assert np.asarray(next(pictures)).max() == 0  # the second, bad one has not been touched
+    write_pixels(tmp_path / PIXELS, {0: np.zeros((3, 224, 224)), 1: np.full((3, 224, 224), 2.0)})
+    pictures = read_images(pd.DataFrame({"row": [0, 1]}), tmp_path)
+    assert np.asarray(pictures[0]).max() == 0  # the second, bad one has not been touched
     with pytest.raises(InputError, match="row 1"):
-        next(pictures)
+        pictures[1]
 
 
 def rewrite(name, key, array):
@@ -306,7 +309,7 @@ def test_members_are_grouped_by_name_not_by_place(tmp_path):
         add_member(tar, "./v1.0/a.behav.npy", behaviour_row(3, 30))
         add_member(tar, "./b.behav.npy", behaviour_row(4, 40))
         add_member(tar, "./v1.0/a.olds_behav.npy", np.zeros((3, 17)))
-    assert sorted(row[0, 5] for row in read_tar(tmp_path / "x.tar")) == [3, 4]
+    assert sorted(read_tar(tmp_path / "x.tar")[:, 5]) == [3, 4]
 
 
 def edit_row(trial, column, value):
@@ -315,10 +318,8 @@ def edit_row(trial, column, value):
     def change(root):
         for path in (root / "subj01").rglob("*.tar"):
             rows = read_tar(path)
-            for row in rows:
-                if row[0, 5] == trial:
-                    row[0, column] = value
-            write_tar(path, rows)
+            rows[rows[:, 5] == trial, column] = value
+            write_tar(path, rows[:, None])
 
     return change
 
@@ -351,11 +352,6 @@ def betas_like(change):
     return damage
 
 
-def put(array, place, value):
-    array[place] = value
-    return array
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -383,7 +379,11 @@ def put(array, place, value):
         (edit_row(10, 5, 10.5), r"expected every one of the 1500 rows"),
         (
             edit_row(10, 5, np.nan),
-            r"sample\d+\.behav\.npy: expected a picture, a session and a trial, got NaN",
+            r"sample\d+\.behav\.npy: expected a picture, a session, a trial and shared1000, got NaN",
+        ),
+        (
+            edit_row(800, 0, 73000),
+            r"sample\d+\.behav\.npy: expected a picture from 0 to 72999, got 73000",
         ),
         (
             edit_row(800, 0, 1),
@@ -410,7 +410,7 @@ def put(array, place, value):
         (add_link, r"1\.tar: expected plain files .*got 'link\.behav\.npy'"),
         (
             add_to_tar("x.past_behav.npy", np.zeros((15, 17))),
-            r"1\.tar: expected a behav\.npy in every sample.*/x;",
+            r"1\.tar: expected behav\.npy in every sample, got x with past_behav\.npy;",
         ),
         (
             add_to_tar("x.behav.npy", np.zeros((15, 17))),
@@ -432,12 +432,6 @@ def put(array, place, value):
             betas_like(lambda betas: betas[:750]),
             r"subj01: expected every one of the 750 rows .*750 trials outside",
         ),
-        (
-            betas_like(lambda betas: put(betas, (1200, 3), np.nan)),
-            r"betas\.hdf5: expected finite .*in row 1200",
-        ),
-        (betas_like(lambda betas: betas * 300), r"betas\.hdf5: expected z-scored betas .*got 300;"),
-        (betas_like(lambda betas: betas * 0), r"betas\.hdf5: expected z-scored betas .*got 0;"),
         (rewrite("betas.hdf5", "wrong", [1]), r"betas\.hdf5: expected a dataset 'betas', got wrong"),
         (cut("betas.hdf5"), r"betas\.hdf5: cannot open this HDF5 file"),
         (
@@ -456,6 +450,109 @@ def test_bad_fmri_files_are_named(release, damage, message):
         repack(release.root)
     assert "\n" not in str(error.value)
     assert not (release.root / "betas.h5").exists()
+
+
+def swap_folders(root):
+    """One trial of a picture that is not shared goes to new_test/, which is for shared ones."""
+    training, test = root / "subj01/train/0.tar", root / "subj01/new_test/0.tar"
+    rows = read_tar(training)
+    write_tar(test, np.concatenate([read_tar(test), rows[:1]])[:, None])
+    write_tar(training, rows[1:, None])
+
+
+def count_from_1(root):
+    """The ids of both lists, and so the flags of the table, lie one too high."""
+    for path in (root / "subj01").rglob("*.tar"):
+        rows = read_tar(path)
+        rows[:, 0] += 1
+        write_tar(path, rows[:, None])
+    with h5py.File(root / "indices.hdf5", "r+") as file:
+        file["subj01"][:] += 1
+
+
+def flag(value):
+    def change(root):
+        path = root / "subj01/new_test/0.tar"
+        rows = read_tar(path)
+        rows[7, 16] = value
+        write_tar(path, rows[:, None])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            swap_folders,
+            r"expected only pictures of shared1000\.npy in new_test/, got 1 trials",
+        ),
+        (count_from_1, r"expected no pictures of shared1000\.npy in train/, got \d+ trials that are not so"),
+        (flag(0), r"expected only pictures of shared1000\.npy in new_test/, got 1 trials"),
+        (
+            lambda root: write_shared(root / "shared1000.npy", 2951),
+            r"shared1000\.npy: expected the first shared picture at 2950, .*got 2951 \(off by one",
+        ),
+    ],
+)
+def test_shared_pictures_are_checked(release, damage, message):
+    damage(release.root)
+    with pytest.raises(InputError, match=message):
+        repack(release.root)
+    assert not (release.root / "betas.h5").exists()
+
+
+def test_the_outdated_test_tar_is_told_by_its_length(release, monkeypatch):
+    assert fmri.N_TEST_TRIALS == {30_000: 3000, 24_000: 2371, 22_500: 2188}
+    monkeypatch.setitem(fmri.N_TEST_TRIALS, 1500, 330)
+    monkeypatch.setitem(fmri.N_OUTDATED_TEST_TRIALS, 1500, 300)
+    with pytest.raises(InputError, match=r"new_test/0\.tar: expected 330 trials, got 300: .* outdated"):
+        repack(release.root)
+
+
+# ---- the link to the betas
+
+
+def test_betas_are_linked_not_copied(release):
+    repack(release.root)
+    with h5py.File(release.root / "betas.h5") as file:
+        link = file.get("betas", getlink=True)
+        assert (link.filename, link.path) == ("betas.hdf5", "betas")
+
+
+def test_both_files_can_be_moved_and_read_from_anywhere(release, tmp_path, monkeypatch):
+    """Whatever folder one is in, and through a symlink too."""
+    root = release.root
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    (root / "elsewhere").mkdir()
+    (project / "results").symlink_to(root / "elsewhere")
+    (root / "betas.hdf5").rename(project / "data" / "betas.hdf5")
+    monkeypatch.chdir(project)
+    inputs = ["data/betas.hdf5", *(root / name for name in ("indices.hdf5", "shared1000.npy", "subj01"))]
+    repack_fmri(*inputs, subject="subj01", out="results/nsd/subj01/betas.h5")
+    with open_dataset("results/nsd/subj01/betas.h5", "betas") as betas:
+        np.testing.assert_array_equal(betas[:], release.betas)
+    (project / "results").unlink()
+    (root / "elsewhere").rename(project / "results")
+    repack_fmri(*inputs, subject="subj01", out="results/nsd/subj01/betas.h5")
+    project.rename(tmp_path / "moved")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    for path in (tmp_path / "moved/results/nsd/subj01/betas.h5", "../moved/results/nsd/subj01/betas.h5"):
+        with open_dataset(path, "betas") as betas:
+            np.testing.assert_array_equal(betas[:], release.betas)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
+def test_a_link_without_its_file_says_which(release, damage):
+    repack(release.root)
+    damage(release.root / "betas.hdf5")
+    with (
+        pytest.raises(InputError, match=r"betas\.h5: its betas lie in .*/betas\.hdf5, which cannot"),
+        open_dataset(release.root / "betas.h5", "betas"),
+    ):
+        pass
 
 
 def test_every_bad_tar_is_named(release):
@@ -496,7 +593,7 @@ def test_indices_of_any_integer_type_become_int64(tmp_path):
 
 def run_script(name, folder, *, input, output, params):
     fake = SimpleNamespace(
-        input=SimpleNamespace(**input),
+        input=input,
         output=SimpleNamespace(**output),
         params=SimpleNamespace(**params),
         log=[str(folder / "log.txt")],
@@ -509,30 +606,21 @@ def run_script(name, folder, *, input, output, params):
 def test_scripts(release, capsys):
     root = release.root
     write_pixels(root / "pixels.hdf5", {})
-    write_shared(root / "shared1000.npy")
     run_script(
         "repack_nsd_images",
         root,
-        input={
-            "pixels": str(root / "pixels.hdf5"),
-            "indices": str(root / "indices.hdf5"),
-            "shared1000": str(root / "shared1000.npy"),
-        },
+        input=[str(root / name) for name in ("pixels.hdf5", "indices.hdf5", "shared1000.npy")],
         output={"images": str(root / "out" / "images.parquet")},
-        params={},
+        params={"release": "mindeye2"},
     )
     assert pd.read_parquet(root / "out" / "images.parquet")["shared1000"].sum() == 100
     fmri = {
-        "input": {
-            "betas": str(root / "betas.hdf5"),
-            "indices": str(root / "indices.hdf5"),
-            "tars": str(root / "subj01"),
-        },
+        "input": [str(root / name) for name in ("betas.hdf5", "indices.hdf5", "shared1000.npy", "subj01")],
         "output": {"betas": str(root / "out" / "betas.h5")},
     }
-    run_script("repack_nsd_fmri", root, **fmri, params={"subject": "subj01"})
+    run_script("repack_nsd_fmri", root, **fmri, params={"release": "mindeye2", "subject": "subj01"})
     with h5py.File(root / "out" / "betas.h5") as file:
         np.testing.assert_array_equal(file["betas"][:], release.betas)
     with pytest.raises(SystemExit):
-        run_script("repack_nsd_fmri", root, **fmri, params={"subject": "subj02"})
+        run_script("repack_nsd_fmri", root, **fmri, params={"release": "mindeye2", "subject": "subj02"})
     assert capsys.readouterr().err.startswith("repack_nsd_fmri: ")

@@ -340,6 +340,7 @@ def test_attributes(subject):
     assert attributes["unit"] == "uV"
     assert attributes["sfreq"] == 200.0
     assert attributes["t0"] == 0.0
+    assert attributes["release"] == "raw"
     assert list(attributes["channels"]) == list(CHANNELS)
 
 
@@ -569,7 +570,7 @@ def test_scripts(image_set, subject, images):
     run_script(
         "repack_things_eeg",
         image_set,
-        input={"sessions": [str(path) for path in subject.paths[:2]], "images": str(images)},
+        input={"files": [str(path) for path in subject.paths[:2]], "images": str(images)},
         output={"eeg": str(image_set / "out" / "eeg.h5")},
         params={"filters": FILTERS},
     )

@@ -14,8 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from brain2image.files import read_json, read_trials
+from brain2image.releases import THINGS_EEG
+from brain2image.synthetic.epochs import write_ubp
+from brain2image.things.raw import CHANNELS
 
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"]
@@ -77,7 +81,15 @@ CODE_CHANGES = [
         "workflow/scripts/repack_nsd_images.py",
         Counter(repack_nsd_images=1) + EMBEDDINGS - Counter(embed_images=1),
     ),
+    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1) + LMDB),
     ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + MATCHES),
+    (
+        "src/brain2image/nsd/mindeye1.py",  # the scripts serve both releases
+        Counter(repack_nsd_images=1, repack_nsd_fmri=1, project_fmri=1)
+        + EMBEDDINGS
+        - Counter(embed_images=1),
+    ),
+    ("src/brain2image/projection.py", Counter(project_fmri=1, audit_split=1) + LMDB),
     ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1, audit_split=1) + LMDB),
     ("src/brain2image/clip.py", EMBEDDINGS),
     ("src/brain2image/splits.py", SPLITS),
@@ -145,13 +157,11 @@ def finished(tmp_path_factory):
 
 
 def test_every_rule_ran(finished):
-    rules = re.findall(
-        r"^rule (\w+):",
-        "".join(file.read_text() for file in (finished / "rules").glob("*.smk")),
-        re.MULTILINE,
-    )
+    files = [file for file in (finished / "rules").glob("*.smk") if file.name != "fetch.smk"]
+    rules = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in files), re.MULTILINE)
     logs = {path.stem for path in (finished / "results/logs").glob("*")}
-    assert set(rules) == logs
+    # simulated subjects have a checkpoint each, so there is nothing to combine; tests/test_subjects.py does
+    assert set(rules) == logs | {"combine_projections"}
 
 
 def test_the_files_hold_what_the_design_promises(finished):
@@ -316,3 +326,76 @@ def test_a_bad_config_stops_before_any_job(tmp_path, config, message):
     assert message in result.stderr
     assert "Execute" not in result.stderr
     assert not (folder / "results").exists()
+
+
+EEG_FILE = "results/things/sub-01/eeg.h5"
+
+
+def write_pictures(folder, *, training):
+    """Two pictures for training and two for the test, and the lists of them; their names in order."""
+    lists, names = {}, {}
+    for partition, name in (("train", training), ("test", "test_images")):
+        names[partition] = [f"{name}/{i:05d}_{partition}{i}/{partition}{i}_01b.jpg" for i in (1, 2)]
+        for path in names[partition]:
+            (folder / path).parent.mkdir(parents=True)
+            Image.new("RGB", (4, 4)).save(folder / path)
+        lists[f"{partition}_img_concepts"] = [path.split("/")[1] for path in names[partition]]
+        lists[f"{partition}_img_files"] = [path.split("/")[2] for path in names[partition]]
+    np.save(folder / "image_metadata.npy", lists)
+    return names
+
+
+@pytest.fixture(scope="module")
+def downloaded(tmp_path_factory):
+    """A checkout whose config names downloaded pictures, and no synthetic data."""
+    folder = copy_checkout(tmp_path_factory.mktemp("downloaded"))
+    names = write_pictures(folder / "pictures", training="train_images")
+    return folder, names
+
+
+def write_config(folder, things_eeg, **changes):
+    content = {"data": {"things_images": "pictures", "things_eeg": things_eeg}} | changes
+    (folder / "real.yaml").write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize("release", THINGS_EEG)
+def test_the_eeg_release_in_the_folder_is_found(downloaded, release):
+    folder, _ = downloaded
+    files = [f"{release}/{pattern.format(sub='sub-01')}" for pattern in THINGS_EEG[release]]
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    write_config(folder, release)
+    result = snakemake(folder, "--dry-run", EEG_FILE, config="real.yaml")
+    assert result.returncode == 0, result.stderr
+    assert f"input: {', '.join(files)}, results/things/images.parquet" in result.stdout
+    assert "input: pictures/train_images, pictures/test_images" in result.stdout
+    (folder / files[-1]).unlink()
+    result = snakemake(folder, "--dry-run", EEG_FILE, config="real.yaml")
+    assert result.returncode == 1
+    message = (
+        rf"files of the {release} release of sub-01, 1 are missing: {files[-1]}; .* change data\.things_eeg"
+    )
+    assert re.search(message, result.stdout)
+
+
+def test_filters_concern_raw_recordings_alone(downloaded, rng):
+    folder, names = downloaded
+    for partition, name in (("train", "train.pt"), ("test", "test.pt")):
+        write_ubp(
+            folder / "whitened/sub-01" / name,
+            rng.standard_normal((2, 4, 63, 250)).astype(np.float16),
+            channels=CHANNELS,
+            pictures=names[partition],
+            sessions=np.zeros((2, 4)),
+        )
+    write_config(folder, "whitened")
+    result = snakemake(folder, EEG_FILE, config="real.yaml")
+    assert result.returncode == 0, result.stderr
+    with h5py.File(folder / EEG_FILE) as file:
+        assert (file.attrs["release"], file.attrs["unit"], len(file["eeg"])) == ("ubp", "whitened", 16)
+    table = pd.read_parquet(folder / "results/things/images.parquet")
+    assert table["path"].tolist() == [*names["train"], *names["test"]]
+    write_config(folder, "whitened", eeg={"highpass": 0.5})
+    result = snakemake(folder, "--dry-run", EEG_FILE, config="real.yaml")
+    assert "Nothing to be done" in result.stdout + result.stderr

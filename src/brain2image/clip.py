@@ -1,9 +1,8 @@
 """Picture embeddings from open_clip models."""
 
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +14,35 @@ from brain2image.errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# What a tag of open_clip says about the preparation of pictures.
+PREPARATION = ("mean", "std", "interpolation", "resize_mode")
+# Names of weights in a repository of which open_clip names no file.
+HUB_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+
 
 def embed_images(
-    images: Iterable["Image"], *, model: str, weights: str, batch_size: int, n_threads: int
+    images: Sequence["Image"],
+    *,
+    model: str,
+    weights: str | Path,
+    tag: str | None = None,
+    batch_size: int,
+    n_threads: int,
 ) -> np.ndarray:
     """Projected image features of an open_clip model, not normalised, on a GPU where there is one.
 
-    While the model computes a batch, threads prepare the next one, with the resizing,
-    cropping and normalisation that the model was trained with.
+    While the model computes a batch, threads read the next one and prepare it, with the resizing, cropping
+    and normalisation that the model was trained with. Two batches at a time are in memory.
 
     Parameters
     ----------
-    images : pictures as PIL images, RGB, any size.
+    images : PIL images, RGB, any size; asked for one by one, in threads.
     model : name of an open_clip architecture, for example ``ViT-L-14-quickgelu``.
-    weights : tag of pretrained weights, for example ``openai``, or the path of a checkpoint.
+    weights : path of a checkpoint.
+    tag : open_clip's name of these weights, for example ``openai``, where they have one; pictures are then
+        prepared as this tag wants it.
     batch_size : pictures a forward pass.
-    n_threads : threads that prepare pictures.
+    n_threads : threads that read and prepare pictures.
 
     Returns
     -------
@@ -43,7 +55,7 @@ def embed_images(
     """
     import torch
 
-    network, preprocess = _load(model, weights)
+    network, preprocess = _load(model, weights, tag)
     device = compute_device()
     network.to(device)
     features = []
@@ -53,39 +65,72 @@ def embed_images(
     return np.concatenate(features)
 
 
-def _prepared(images: Iterable["Image"], preprocess: Any, batch_size: int, n_threads: int) -> Iterator[list]:
+def _prepared(images: Sequence["Image"], preprocess: Any, batch_size: int, n_threads: int) -> Iterator[list]:
     """Batches of preprocessed pictures, always one batch ahead of the one that is being used."""
-    images = iter(images)
     with ThreadPoolExecutor(n_threads) as threads:
-        upcoming = [threads.submit(preprocess, image) for image in islice(images, batch_size)]
-        while upcoming:
-            current, upcoming = (
-                upcoming,
-                [threads.submit(preprocess, image) for image in islice(images, batch_size)],
-            )
-            yield [future.result() for future in current]
+        current: list = []
+        for start in range(0, len(images) + batch_size, batch_size):
+            numbers = range(start, min(start + batch_size, len(images)))
+            upcoming = [threads.submit(lambda number: preprocess(images[number]), n) for n in numbers]
+            if current:
+                yield [future.result() for future in current]
+            current = upcoming
 
 
-def _load(model: str, weights: str) -> tuple[Any, Any]:
+def pretrained_sources(model: str, tag: str) -> list[str]:
+    """Where the weights of an open_clip tag can be downloaded, the best source first.
+
+    Safetensors come before pickles. What open_clip knows a repository of is not looked for elsewhere.
+
+    Returns
+    -------
+    ``hf://`` and ``https://`` sources.
+
+    Raises
+    ------
+    InputError
+        When the model or its tag are unknown, or do not belong together.
+    """
+    import open_clip
+
+    _check_model(model)
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if tag not in tags:
+        raise InputError(
+            f"config: weights.clip: expected a checkpoint or a tag of {model} "
+            f"({', '.join(tags) or 'it has none'}), got {tag!r}"
+        )
+    _check_activation(model, tag)
+    settings = open_clip.get_pretrained_cfg(model, tag)
+    repository, _, name = settings.get("hf_hub", "").rpartition("/")
+    names = [f"{Path(name).stem}.safetensors", name] if name else HUB_NAMES
+    return [f"hf://{repository}/{file}" for file in names] if repository else [settings["url"]]
+
+
+def _load(model: str, weights: str | Path, tag: str | None) -> tuple[Any, Any]:
     """The open_clip network in eval mode and the preprocessing of its evaluation."""
+    import open_clip
+
+    _check_model(model)
+    if tag:
+        _check_activation(model, tag)
+    settings = open_clip.get_pretrained_cfg(model, tag) if tag else {}
+    preparation = {f"image_{name}": settings.get(name) for name in PREPARATION}
+    try:
+        network, _, preprocess = open_clip.create_model_and_transforms(
+            model, pretrained=str(weights), **preparation
+        )
+    except (OSError, RuntimeError, AssertionError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{model} with weights {str(weights)!r} cannot be loaded: {reason}") from None
+    return network.eval(), preprocess
+
+
+def _check_model(model: str) -> None:
     import open_clip
 
     if model not in open_clip.list_models():
         raise InputError(f"config: clip.model: expected an open_clip architecture, got {model!r}")
-    tags = open_clip.list_pretrained_tags_by_model(model)
-    if weights in tags:
-        _check_activation(model, weights)
-    elif not Path(weights).is_file():
-        raise InputError(
-            f"config: weights.clip: expected a checkpoint file or a tag of {model} "
-            f"({', '.join(tags) or 'it has none'}), got {weights!r}"
-        )
-    try:
-        network, _, preprocess = open_clip.create_model_and_transforms(model, pretrained=weights)
-    except (OSError, RuntimeError, AssertionError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{model} with weights {weights!r} cannot be loaded: {reason}") from None
-    return network.eval(), preprocess
 
 
 def _check_activation(model: str, tag: str) -> None:

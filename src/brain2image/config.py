@@ -1,7 +1,6 @@
 """The configuration: every key with its type, default, unit and meaning, checked before any job runs."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
@@ -12,14 +11,16 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_serializer,
     model_validator,
 )
 
 from brain2image.config_errors import unknown_key, validate
 from brain2image.errors import InputError
-
-PAIR = re.compile(r"(sub-\d{2})_(subj0[1-8])")
+from brain2image.releases import PAIR, members
+from brain2image.sources import CBRAMOD, MINDEYE2, normalise
 
 # Width of CBraMod's tokens.
 TOKEN_WIDTH = 200
@@ -44,7 +45,23 @@ Seed = Annotated[int, Field(ge=0)]
 PathText = Annotated[
     str, Field(min_length=1), AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path)))
 ]
+# A local file, or a URL, which must stay as it is.
+SourceText = Annotated[str, Field(min_length=1), AfterValidator(normalise)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+def _all_or_list(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
+    """Let the word all pass; a union of types would report a wrong list twice."""
+    if isinstance(value, str) and value != "all":
+        raise ValueError(f"expected all or a list of pairs, got {value!r}")
+    return value if value == "all" else check_list(value)
+
+
+Pairs = Annotated[
+    list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]],
+    Field(min_length=1),
+    WrapValidator(_all_or_list),
+]
 
 
 class Section(BaseModel):
@@ -59,37 +76,37 @@ class DataConfig(Section):
     """Where the raw releases lie."""
 
     things_images: PathText = Field(
-        "data/things/images", description="Folder with training_images/ and test_images/ (OSF y63gw)."
+        "data/things/images",
+        description="Folder with training_images/ (or train_images/) and test_images/ (OSF y63gw).",
     )
     things_eeg: PathText = Field(
-        "data/things/eeg", description="Folder with sub-01/ses-01/raw_eeg_training.npy and so on."
+        "data/things/eeg",
+        description="Folder with sub-01/ and so on of one release: raw, UBP, NICE/ATM or NeuroBridge.",
     )
     nsd: PathText = Field(
         "data/nsd",
-        description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images.",
+        description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images; or with "
+        "MindEye1's webdataset_avg_new/ (pscotti/naturalscenesdataset).",
     )
 
 
 class WeightsConfig(Section):
-    """Where the pretrained weights lie."""
+    """Pretrained weights: each a local file, https://…, or hf://[datasets/]owner/repo[@revision]/path."""
 
-    clip: PathText = Field(
-        "openai",
-        description="open_clip tag of the pretrained weights (downloaded once), or a checkpoint file.",
+    clip: SourceText = Field("openai", description="CLIP's weights: an open_clip tag or a checkpoint.")
+    cbramod: SourceText = Field(
+        CBRAMOD,
+        description="CBraMod's published weights, 20 MB, or those of braindecode/cbramod-pretrained.",
     )
-    cbramod: PathText = Field(
-        "weights/CBraMod/pretrained_weights.pth",
-        description="CBraMod's published weights: weighting666/CBraMod (.pth), or the .safetensors file of "
-        "braindecode/cbramod-pretrained.",
-    )
-    mindeye2: PathText = Field(
-        "weights/mindeyev2/train_logs/final_{subj}_pretrained_40sess_24bs/last.pth",
-        description="MindEye2 checkpoint of each NSD subject; {subj} stands for subj01 and so on.",
+    mindeye2: SourceText = Field(
+        MINDEYE2,
+        description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
+        "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",
     )
 
 
 class EEGConfig(Section):
-    """Filters of the continuous EEG. Rate (200 Hz) and window (0-1 s) are CBraMod's and not a choice."""
+    """Filters of raw EEG, not of preprocessed EEG. Rate (200 Hz) and window (0-1 s) are CBraMod's."""
 
     highpass: Positive = Field(0.3, description="High-pass edge, Hz.")
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
@@ -296,8 +313,10 @@ class Config(Section):
     """The whole configuration."""
 
     results: PathText = Field("results", description="Folder for all outputs.")
-    pairs: Annotated[list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]], Field(min_length=1)] = Field(
-        ["sub-01_subj01"], description="Pairs of a THINGS-EEG2 and an NSD subject."
+    pairs: Pairs = Field(
+        ["sub-01_subj01"],
+        description="Pairs of a THINGS-EEG2 and an NSD subject; all: every pair of subjects whose data are "
+        "there. sub-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
     )
     data: DataConfig = DataConfig()
     weights: WeightsConfig = WeightsConfig()
@@ -320,9 +339,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
-        repeated = {pair for pair in self.pairs if self.pairs.count(pair) > 1}
-        if repeated:
-            raise ValueError(f"pairs lists {', '.join(sorted(repeated))} twice")
+        if self.pairs != "all":
+            self._check_pairs()
         taken = RESERVED_RUNS & set(self.runs)
         if taken:
             raise ValueError(
@@ -330,7 +348,28 @@ class Config(Section):
             )
         if self.simulate is not None:
             self._check_simulated_paths()
+            if self.pairs == "all" or "{subj}" not in self.weights.mindeye2:
+                raise ValueError(
+                    "with 'simulate', pairs must be a list and weights.mindeye2 contain {subj}: there are no "
+                    "data yet to look for, and each simulated subject has a checkpoint of its own"
+                )
         return self
+
+    def _check_pairs(self) -> None:
+        """Each pair once, its NSD subjects in one spelling and in one embedding space."""
+        repeated = {pair for pair in self.pairs if self.pairs.count(pair) > 1}
+        if repeated:
+            raise ValueError(f"pairs lists {', '.join(sorted(repeated))} twice")
+        for pair in self.pairs:
+            subjects = members(PAIR.fullmatch(pair)[2])
+            if subjects != sorted(set(subjects)):
+                raise ValueError(f"pairs must name each NSD subject once, in ascending order, got {pair}")
+            if len(subjects) > 1 and "{subj}" in self.weights.mindeye2:
+                raise ValueError(
+                    f"pairs combines the fMRI of {' and '.join(subjects)}, but weights.mindeye2 names a "
+                    "checkpoint for each ({subj}), and each has an embedding space of its own; give the path "
+                    "of one final_multisubject checkpoint"
+                )
 
     def _check_simulated_paths(self) -> None:
         """Simulated files must never land in a folder of real data."""

@@ -14,6 +14,8 @@ from typing import Any
 import h5py
 import pandas as pd
 
+from brain2image.errors import InputError
+
 _UMASK = os.umask(0)  # it can only be read by setting it
 os.umask(_UMASK)
 FILE_MODE = 0o666 & ~_UMASK
@@ -60,6 +62,39 @@ def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
     """Write a table as Parquet without its index, atomically."""
     with atomic_path(path) as scratch:
         table.to_parquet(scratch, index=False)
+
+
+@contextmanager
+def open_dataset(path: str | os.PathLike, key: str) -> Iterator[h5py.Dataset]:
+    """Open one dataset of an HDF5 file for reading; what is missing or broken is an InputError."""
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: cannot open this HDF5 file ({error}); download it again") from None
+    with file:
+        try:
+            dataset = file.get(key)
+        except OSError:  # the file behind a link is damaged
+            dataset = None
+        link = file.get(key, getlink=True)
+        if dataset is None and isinstance(link, h5py.ExternalLink):
+            target = os.path.normpath(Path(path).resolve().parent / link.filename)
+            raise InputError(
+                f"{path}: its {key} lie in {target}, which cannot be opened; put that file back, or delete "
+                f"{path} and run again"
+            )
+        if not isinstance(dataset, h5py.Dataset):
+            raise InputError(f"{path}: expected a dataset {key!r}, got {', '.join(file) or 'an empty file'}")
+        yield dataset
+
+
+def link_dataset(file: h5py.File, key: str, source: str | os.PathLike, *, out: str | os.PathLike) -> None:
+    """Make a dataset of another HDF5 file appear in an open one, without a copy of its bytes.
+
+    The link is relative to the folder of ``out``, where ``file`` will lie: both can be moved together.
+    """
+    folder = os.path.realpath(Path(out).parent)  # the system goes up from the real folder, not from a symlink
+    file[key] = h5py.ExternalLink(os.path.relpath(source, folder), key)
 
 
 def write_trials(file: h5py.File, trials: pd.DataFrame, attributes: Mapping[str, Any] | None = None) -> None:

@@ -144,14 +144,14 @@ def match_images(
     top_k: int,
     include_things_test: bool,
 ) -> pd.DataFrame:
-    """Match THINGS pictures one-to-one with the NSD pictures that one fMRI subject saw.
+    """Match THINGS pictures one-to-one with the NSD pictures that the fMRI subjects saw.
 
     Parameters
     ----------
     things : table of THINGS pictures: ``image``, ``partition``.
     nsd : table of NSD pictures: ``image``.
     things_embeddings, nsd_embeddings : (n_images, n_features) float32, in the row order of the tables.
-    seen : (n,) int64 ids of the NSD pictures that the subject saw.
+    seen : (n,) int64 ids of the NSD pictures that any of the subjects saw.
     top_k : number of pairs.
     include_things_test : whether the 200 pictures of the THINGS test runs are matched too.
 

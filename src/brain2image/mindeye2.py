@@ -5,30 +5,39 @@ Scotti et al., "MindEye2: Shared-Subject Models Enable fMRI-To-Image With 1 Hour
 https://huggingface.co/datasets/pscotti/mindeyev2/tree/main/train_logs
 """
 
-import pickle
+import io
+import logging
+import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-import h5py
 import numpy as np
-from safetensors import safe_open
+from safetensors.numpy import save_file
 
-from brain2image.devices import compute_device
+from brain2image.checkpoints import Checkpoint
 from brain2image.errors import InputError
-from brain2image.files import atomic_path, read_trials, write_trials
+from brain2image.files import atomic_path, sha256
+from brain2image.nsd.release import N_VOXELS
+from brain2image.remote import RangesRefused
+from brain2image.sources import check_file, format_size, hub_file, is_remote
+from brain2image.weights import cache_folder, copy, fetch, locked, open_remote
+
+logger = logging.getLogger(__name__)
 
 # 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
 BLOCK_TRIALS = 1024
 RIDGE_WEIGHT = re.compile(r"ridge\.linears\.(\d+)\.weight")
 
 
-def read_ridge(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of a checkpoint's ridge layer; nothing else of the file is read into memory.
+def read_ridge(path_or_url: str | Path, *, subject: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of a checkpoint's ridge layer; the rest of the file is neither read nor downloaded.
 
     Parameters
     ----------
-    path : ``last.pth`` of a single-subject model (``final_subj01_pretrained_40sess_24bs`` and so on).
+    path_or_url : ``last.pth`` of a model, as a file, ``https://…`` or ``hf://…``.
+    subject : ``subj01`` to ``subj08``; needed for ``final_multisubject_subj0X``, which holds the ridges of
+        all subjects but the X-th, in ascending order.
 
     Returns
     -------
@@ -38,91 +47,107 @@ def read_ridge(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     InputError
-        When the file is missing, no checkpoint, or has no ridge or several.
+        When the file is missing, no checkpoint, damaged, or has no ridge of this subject.
     """
-    state = _state_dict(Path(path))
-    numbers = [match[1] for match in map(RIDGE_WEIGHT.fullmatch, state) if match]
-    if len(numbers) != 1:
-        raise InputError(
-            f"{path}: expected one ridge (ridge.linears.0.weight), got {len(numbers)}; "
-            "use the checkpoint of a single subject, final_subj0X_pretrained_40sess_24bs/last.pth"
-        )
-    weight, bias = (
-        state[f"ridge.linears.{numbers[0]}.{name}"].float().numpy() for name in ("weight", "bias")
-    )
-    if weight.ndim != 2 or bias.shape != weight.shape[:1]:
-        raise InputError(
-            f"{path}: expected a ridge of shapes (n_features, n_voxels) and (n_features,), "
-            f"got {weight.shape} and {bias.shape}; download the checkpoint again"
-        )
-    # Copies: the file is mapped into memory and may go away.
-    return weight.copy(), bias.copy()
+    weight, bias, _ = _read_ridge(str(path_or_url), subject)
+    return weight, bias
 
 
-def _state_dict(path: Path) -> dict:
-    import torch
+def extract_ridge(checkpoint: str, *, subject: str, out: str | Path) -> None:
+    """Write a checkpoint's ridge as a safetensors file.
 
+    The ridge of a checkpoint on a server is kept in the shared cache, so that it is downloaded once. Where
+    the server gives no parts of files, the whole checkpoint is downloaded into the cache.
+
+    Parameters
+    ----------
+    checkpoint : file, ``https://…`` or ``hf://…``.
+    subject : ``subj01`` to ``subj08``.
+    out : ``weight`` (n_features, n_voxels) and ``bias`` (n_features,) float32, and as metadata
+        ``checkpoint``, ``sha256``, ``size`` in bytes and, of a checkpoint on a server, ``commit``. The hash
+        is that of the whole checkpoint: computed where all of it is at hand, else as the server states it,
+        and empty where it does not. The ridge itself is verified by the CRC-32 of its two storages.
+    """
+    if not is_remote(checkpoint):
+        _write_ridge(checkpoint, subject, out)
+        return
+    file = hub_file(checkpoint)
+    version = None
+    if not (file and file.is_pinned):  # then the content behind this address may change
+        with open_remote(checkpoint) as remote:
+            version = (remote.size, remote.etag)
+    cached = cache_folder("ridges", checkpoint, subject, version) / "ridge.safetensors"
+    with locked(cached.with_suffix(".lock")):
+        if not cached.exists():
+            _write_ridge(checkpoint, subject, cached)
+    copy(cached, out)
+
+
+def _write_ridge(checkpoint: str, subject: str, out: str | Path) -> None:
+    weight, bias, source = _read_ridge(checkpoint, subject)
+    if not is_remote(checkpoint):
+        source = {"sha256": sha256(checkpoint), "size": str(os.path.getsize(checkpoint))}
+    with atomic_path(out) as path:
+        save_file({"weight": weight, "bias": bias}, path, metadata={"checkpoint": checkpoint, **source})
+
+
+def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """Weight, bias, and what a server states of the checkpoint."""
+    if not is_remote(checkpoint):
+        check_file(checkpoint)
+        with open(checkpoint, "rb") as file:
+            return *_ridge(file, checkpoint, subject), {}
     try:
-        checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        return checkpoint["model_state_dict"]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; see config key weights.mindeye2") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        with open_remote(checkpoint) as remote:
+            if not remote.has_ranges:
+                raise RangesRefused
+            logger.info("%s: reading the ridge alone out of %s", checkpoint, format_size(remote.size))
+            source = {"sha256": remote.sha256 or "", "size": str(remote.size), "commit": remote.commit or ""}
+            ridge = _ridge(io.BufferedReader(remote), checkpoint, subject)
+    except RangesRefused:
+        logger.warning("%s: the server gives no parts of files; downloading all of it", checkpoint)
+        fetched = fetch(checkpoint)
+        source = {"sha256": fetched.sha256, "size": str(fetched.size), "commit": fetched.commit or ""}
+        with fetched.path.open("rb") as file:
+            ridge = _ridge(file, checkpoint, subject)
+    return *ridge, source
+
+
+def _ridge(file: BinaryIO, checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of a subject's ridge in an open checkpoint."""
+    content = Checkpoint(file, name=checkpoint)
+    numbers = sorted(int(match[1]) for match in map(RIDGE_WEIGHT.fullmatch, content.tensors) if match)
+    number = _ridge_number(numbers, checkpoint, subject)
+    keys = [f"ridge.linears.{number}.{name}" for name in ("weight", "bias")]
+    shapes = [content.tensors[key].shape if key in content.tensors else None for key in keys]
+    if shapes[1] is None or len(shapes[0]) != 2 or shapes[1] != shapes[0][:1]:
         raise InputError(
-            f"{path}: expected a MindEye2 checkpoint with 'model_state_dict' ({reason}); download it again"
-        ) from None
+            f"{checkpoint}: expected a ridge of shapes (n_features, n_voxels) and (n_features,), "
+            f"got {shapes[0]} and {shapes[1]}; download the checkpoint again"
+        )
+    owner = next((name for name, n_voxels in N_VOXELS.items() if n_voxels == shapes[0][1]), subject)
+    if subject and owner != subject:
+        raise InputError(
+            f"{checkpoint}: expected a ridge of {subject}'s {N_VOXELS[subject]} voxels, got {shapes[0][1]}, "
+            f"the number of {owner}; use the checkpoint of {subject}"
+        )
+    return content.read(keys[0]), content.read(keys[1])
 
 
-def project(blocks: Iterator[np.ndarray], weight: np.ndarray, bias: np.ndarray) -> Iterator[np.ndarray]:
-    """Embeddings of blocks of trials: ``betas @ weight.T + bias``, on a GPU where there is one.
-
-    Parameters
-    ----------
-    blocks : arrays (n_trials, n_voxels) float32, z-scored betas.
-    weight : (n_features, n_voxels) float32.
-    bias : (n_features,) float32.
-
-    Yields
-    ------
-    (n_trials, n_features) float32 for each block.
-
-    Raises
-    ------
-    InputError
-        When betas and ridge differ in their number of voxels.
-    """
-    import torch
-
-    device = compute_device()
-    weight, bias = (torch.from_numpy(array).to(device) for array in (weight, bias))
-    for betas in blocks:
-        if betas.shape[1] != weight.shape[1]:
-            raise InputError(
-                f"expected betas of {weight.shape[1]} voxels, the width of the ridge, got {betas.shape[1]}; "
-                "betas and checkpoint must be of the same NSD subject"
-            )
-        yield torch.addmm(bias, torch.from_numpy(betas).to(device), weight.T).cpu().numpy()
-
-
-def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> None:
-    """Project a subject's betas file through an extracted ridge, block by block.
-
-    Parameters
-    ----------
-    betas : HDF5 with ``betas`` (n_trials, n_voxels) float32 and the trials table.
-    ridge : safetensors with ``weight``, ``bias`` and the checkpoint's path and SHA-256 as metadata.
-    out : HDF5 to write: ``embedding`` (n_trials, n_features) float32, the trials table, and the attributes
-        ``checkpoint`` and ``sha256``.
-    """
-    with safe_open(ridge, framework="numpy") as tensors:
-        weight, bias, source = tensors.get_tensor("weight"), tensors.get_tensor("bias"), tensors.metadata()
-    with h5py.File(betas) as file, atomic_path(out) as path, h5py.File(path, "w") as target:
-        source_betas = file["betas"]
-        starts = range(0, len(source_betas), BLOCK_TRIALS)
-        shape = (len(source_betas), len(bias))
-        embedding = target.create_dataset("embedding", shape, np.float32, chunks=(1, len(bias)))
-        blocks = (source_betas[start : start + BLOCK_TRIALS] for start in starts)
-        for start, block in zip(starts, project(blocks, weight, bias), strict=True):
-            embedding[start : start + len(block)] = block
-        write_trials(target, read_trials(file), source)
+def _ridge_number(numbers: list[int], checkpoint: str, subject: str | None) -> int:
+    """Which of a checkpoint's ridges is the subject's."""
+    if len(numbers) == 1:
+        return numbers[0]
+    held_out = re.search(r"final_multisubject_(subj0[1-8])", checkpoint)
+    trained = [name for name in N_VOXELS if held_out and name != held_out[1]]
+    if not trained or len(numbers) != len(trained):
+        raise InputError(
+            f"{checkpoint}: expected one ridge (ridge.linears.0.weight), or the seven of "
+            f"final_multisubject_subj0X, got {len(numbers)}; use final_subj0X_pretrained_40sess_24bs/last.pth"
+        )
+    if subject not in trained:
+        raise InputError(
+            f"{checkpoint}: expected one of its subjects, {', '.join(trained)}, got {subject}; {held_out[1]} "
+            "was held out of its training and has no ridge there"
+        )
+    return numbers[trained.index(subject)]

@@ -1,5 +1,6 @@
 """Which files the public releases consist of. Only names are looked at here; readers look inside."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,20 @@ NSD: Mapping[str, Sequence[str]] = {
     ],
 }
 
+# What lay on the Hub before, under these names, and must not be taken for a release; with the reason.
+SUPERSEDED: Mapping[str, str] = {
+    "betas_all_{subj}.hdf5": "37 sessions in float16",
+    "betas_all_{subj}_fp32.hdf5": "not normalised anew",
+    "webdataset_avg_split": "37 sessions",
+}
+
+SUBJECTS: Mapping[str, Sequence[str]] = {
+    "sub": [f"sub-{number:02d}" for number in range(1, 11)],
+    "subj": [f"subj{number:02d}" for number in range(1, 9)],
+}
+
+PAIR = re.compile(r"(sub-\d{2})_(subj0[1-8](?:-subj0[1-8])*)")
+
 
 def find_release(
     folder: str | Path, releases: Mapping[str, Sequence[str]], **subject: str
@@ -48,11 +63,7 @@ def find_release(
     InputError
         When none is whole (naming what the most complete one lacks), or several lie in the same folder.
     """
-    files = {
-        name: [str(Path(folder, pattern.format(**subject))) for pattern in patterns]
-        for name, patterns in releases.items()
-    }
-    missing = {name: [path for path in paths if not Path(path).exists()] for name, paths in files.items()}
+    files, missing = _look(folder, releases, subject)
     whole = [name for name in files if not missing[name]]
     if len(whole) == 1:
         return whole[0], files[whole[0]]
@@ -62,12 +73,76 @@ def find_release(
             f"{folder}: expected one release of {who}, got {' and '.join(whole)}; "
             "keep them in separate folders"
         )
+    outdated = _outdated(folder, subject)
     nearest = min(files, key=lambda name: len(missing[name]) / len(files[name]))
     if len(missing[nearest]) == len(files[nearest]):
         known = "; ".join(f"{name}: {paths[0]}, ..." for name, paths in files.items())
-        raise InputError(f"{folder}: expected a release of {who}, got no file of any ({known})")
+        raise InputError(f"{folder}: expected a release of {who}, got no file of any ({known}){outdated}")
     raise InputError(
         f"{folder}: expected the {len(files[nearest])} files of the {nearest} release of {who}, "
         f"{len(missing[nearest])} are missing: {', '.join(missing[nearest][:5])}"
-        f"{', ...' if len(missing[nearest]) > 5 else ''}; download them"
+        f"{', ...' if len(missing[nearest]) > 5 else ''}{outdated}; download them"
     )
+
+
+def find_subjects(folder: str | Path, releases: Mapping[str, Sequence[str]], key: str) -> list[str]:
+    """The subjects of whom at least one whole release lies in a folder.
+
+    Parameters
+    ----------
+    folder : where the releases were unpacked.
+    releases : `THINGS_EEG` or `NSD`.
+    key : ``sub`` or ``subj``, the name of the subject in the patterns.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    found = []
+    for subject in SUBJECTS[key]:
+        _, missing = _look(folder, releases, {key: subject})
+        if not all(missing.values()):
+            found.append(subject)
+    if not found:
+        raise InputError(
+            f"{folder}: expected a whole release of a subject ({' or '.join(releases)}), got none; download "
+            "one, or list the pairs in the config to read what a subject lacks"
+        )
+    return found
+
+
+def find_pairs(things_eeg: str | Path, nsd: str | Path) -> list[str]:
+    """All pairs of a THINGS-EEG2 and an NSD subject whose data lie in the two folders."""
+    return [
+        f"{sub}_{subj}"
+        for sub in find_subjects(things_eeg, THINGS_EEG, "sub")
+        for subj in find_subjects(nsd, NSD, "subj")
+    ]
+
+
+def members(group: str) -> list[str]:
+    """The NSD subjects of one side of a pair: ``subj02-subj05`` is ``subj02`` and ``subj05``."""
+    return group.split("-")
+
+
+def _look(
+    folder: str | Path, releases: Mapping[str, Sequence[str]], subject: Mapping[str, str]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The paths of each release, and those of them that are missing."""
+    files = {
+        name: [str(Path(folder, pattern.format(**subject))) for pattern in patterns]
+        for name, patterns in releases.items()
+    }
+    return files, {name: [path for path in paths if not Path(path).exists()] for name, paths in files.items()}
+
+
+def _outdated(folder: str | Path, subject: Mapping[str, str]) -> str:
+    """What to say of outdated files of NSD beside the missing ones."""
+    found = {
+        name.format(**subject): reason
+        for name, reason in (SUPERSEDED.items() if "subj" in subject else ())
+        if Path(folder, name.format(**subject)).exists()
+    }
+    names = ", ".join(f"{name} ({reason})" for name, reason in found.items())
+    return f"; {names} is outdated and not read" if found else ""

@@ -1,14 +1,21 @@
 """Read pickles that may hold NumPy arrays and plain containers, and nothing that runs code."""
 
 import math
+import os
 import pickle
 import struct
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
 from brain2image.errors import InputError
+from brain2image.lazy_arrays import SIMPLE_KINDS, LazyArray, bytes_ahead, lazy_array
+
+# Arrays from this size on stay in the file; names and labels of a whole THINGS-EEG2 subject are smaller.
+LAZY_BYTES = 32 * 2**20
 
 # What NumPy of every public version writes into a pickle of an array, a dtype or a scalar.
 ALLOWED = {
@@ -40,9 +47,8 @@ DAMAGE = (
     struct.error,
     RuntimeError,  # NumPy, of a scalar that is no scalar
     SyntaxError,  # NumPy, of the name of a dtype
+    zipfile.BadZipFile,
 )
-
-SIMPLE_KINDS = "biufcSUO"  # of a dtype: numbers, strings and objects, nothing structured
 
 
 class _ArrayUnpickler(pickle._Unpickler):
@@ -51,23 +57,71 @@ class _ArrayUnpickler(pickle._Unpickler):
     NumPy trusts them: forged, they make it take bytes of the file for addresses of objects. The pure Python
     unpickler is the one whose instructions can be overridden; its speed does not matter, as arrays come in
     one piece.
+
+    Parameters
+    ----------
+    file : at the first byte of the pickle.
+    lazy_bytes : the size from which an array stays in the file.
     """
+
+    def __init__(self, file: BinaryIO, lazy_bytes: float):
+        super().__init__(file, encoding="latin1")
+        self.file, self.lazy_bytes = file, lazy_bytes
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it would call {module}.{name}")
         # called, ndarray makes objects of any bytes; NumPy only writes it as the argument of _reconstruct
-        harmless = {"ndarray": None, "_reconstruct": _empty_array}
+        harmless = {"ndarray": None, "_reconstruct": _empty_array, "_frombuffer": _array_from_buffer}
         return harmless[name] if name in harmless else super().find_class(module, name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError("it holds torch tensors in place of NumPy arrays")
 
     def load_build(self) -> None:
         """Set the state of an object, if that is one which NumPy itself could have written."""
         state, target = self.stack[-1], self.stack[-2]
         check = {np.ndarray: _check_array_state}.get(type(target), _check_dtype_state)
         check(target, state)
-        super().load_build()
+        if type(target) is np.ndarray and isinstance(state[4], LazyArray):
+            _, shape, dtype, is_fortran, content = state
+            array = lazy_array(content, dtype, shape, "F" if is_fortran else "C")
+            self.stack[-2:] = [array]
+            # later references to the array find it by the empty one that stood for it
+            self.memo.update({key: array for key, value in self.memo.items() if value is target})
+        else:
+            super().load_build()
 
-    dispatch: ClassVar[dict] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
+    def load_bytes(self, size_format: str, kind: Callable) -> None:
+        """Leave a large piece of bytes in the file if it stands there in one piece, outside of all frames."""
+        (size,) = struct.unpack(size_format, self.read(struct.calcsize(size_format)))
+        frame = self._unframer.current_frame
+        in_frame = frame is not None and frame.tell() < len(frame.getbuffer())
+        if size < self.lazy_bytes or in_frame:
+            self.append(kind(self.read(size)))
+        else:
+            self.append(bytes_ahead(self.file, size))
+            self.file.seek(size, os.SEEK_CUR)
+
+    dispatch: ClassVar[dict] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BUILD[0]: load_build,
+        pickle.BINBYTES[0]: lambda self: self.load_bytes("<I", bytes),
+        pickle.BINBYTES8[0]: lambda self: self.load_bytes("<Q", bytes),
+        pickle.BYTEARRAY8[0]: lambda self: self.load_bytes("<Q", bytearray),
+    }
+
+
+def _array_from_buffer(
+    buffer: Any, dtype: Any, shape: Any, order: str, axes: Any = None
+) -> np.ndarray | LazyArray:
+    """NumPy's own ``_frombuffer``, whose place and form depend on its version."""
+    if isinstance(buffer, LazyArray):
+        return lazy_array(buffer, dtype, shape, order, axes)
+    array = np.frombuffer(buffer, dtype=dtype)
+    if order == "K" and axes is not None:
+        return array.reshape(shape).transpose(axes)
+    return array.reshape(shape, order=order)
 
 
 def _empty_array(*_: Any) -> np.ndarray:
@@ -108,10 +162,22 @@ def load_arrays(path: str | Path) -> Any:
         When the file is missing, cut short, no pickle, or names anything outside the allow-list, which is
         how a pickle executes code. Nothing is executed.
     """
-    path = Path(path)
+    return _load(Path(path), lazy_bytes=math.inf)
+
+
+def open_arrays(path: str | Path) -> Any:
+    """Like `load_arrays`, but arrays of `LAZY_BYTES` and more stay in the file, as a `LazyArray`.
+
+    Large arrays that were pickled with the protocols 0 to 2 are read: their bytes are escaped in the file.
+    Files of ``torch.save`` are read, too, if they hold NumPy arrays and no tensors.
+    """
+    return _load(Path(path), lazy_bytes=LAZY_BYTES)
+
+
+def _load(path: Path, *, lazy_bytes: float) -> Any:
     try:
         with path.open("rb") as file:
-            return _load(file)
+            return _load_open(file, lazy_bytes)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
@@ -128,18 +194,38 @@ def load_arrays(path: str | Path) -> Any:
         ) from None
 
 
-def _load(file: BinaryIO) -> Any:
+def _load_open(file: BinaryIO, lazy_bytes: float) -> Any:
     magic = file.read(6)
     file.seek(0)
     if magic == b"\x93NUMPY":
-        version = np.lib.format.read_magic(file)
-        read_header = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read_header(file)
-        if not dtype.hasobject:
-            file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
-        content = _ArrayUnpickler(file, encoding="latin1").load()
+        return _load_npy(file, lazy_bytes)
+    if magic.startswith(b"PK\x03\x04"):
+        _seek_torch_pickle(file)
+    return _ArrayUnpickler(file, lazy_bytes).load()
+
+
+def _load_npy(file: BinaryIO, lazy_bytes: float) -> Any:
+    version = np.lib.format.read_magic(file)
+    read_header = (
+        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    )
+    shape, is_fortran, dtype = read_header(file)
+    if dtype.hasobject:
+        content = _ArrayUnpickler(file, lazy_bytes).load()
         return content.item() if shape == () else content
-    return _ArrayUnpickler(file, encoding="latin1").load()
+    if (size := math.prod(shape) * dtype.itemsize) >= lazy_bytes:
+        return lazy_array(bytes_ahead(file, size), dtype, shape, "F" if is_fortran else "C")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _seek_torch_pickle(file: BinaryIO) -> None:
+    """Go to the pickle inside a zip of ``torch.save``, which stores it uncompressed."""
+    with zipfile.ZipFile(file) as archive:
+        entries = [entry for entry in archive.infolist() if entry.filename.endswith("/data.pkl")]
+    if len(entries) != 1 or entries[0].compress_type != zipfile.ZIP_STORED:
+        raise pickle.UnpicklingError("it is a zip without one uncompressed data.pkl")
+    # the names in the local header and in the directory have a length each of their own
+    file.seek(entries[0].header_offset + 26)
+    name_length, extra_length = struct.unpack("<HH", file.read(4))
+    file.seek(name_length + extra_length, os.SEEK_CUR)

@@ -1,5 +1,7 @@
 """Embed the pictures of one dataset with CLIP."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -12,8 +14,11 @@ READERS = {"things": things.read_images, "nsd": nsd.read_images}
 
 with job(snakemake):
     read_images = READERS[snakemake.wildcards.dataset]
+    weights = Path(snakemake.input.weights)
+    (checkpoint,) = weights.glob("[!.]*") if weights.is_dir() else [weights]
     embeddings = embed_images(
         read_images(pd.read_parquet(snakemake.input.images), snakemake.params.root),
+        weights=checkpoint,
         n_threads=snakemake.threads,
         **snakemake.params.clip,
     )

@@ -1,4 +1,4 @@
-"""Match THINGS pictures one-to-one with the NSD pictures that an fMRI subject saw."""
+"""Match THINGS pictures one-to-one with the NSD pictures that the fMRI subjects saw."""
 
 import h5py
 import numpy as np
@@ -8,13 +8,17 @@ from brain2image.files import read_trials, write_parquet
 from brain2image.jobs import job
 from brain2image.matching import match_images
 
-with job(snakemake), h5py.File(snakemake.input.betas) as betas:
+with job(snakemake):
+    seen = set()
+    for path in snakemake.input.betas:
+        with h5py.File(path) as betas:
+            seen.update(read_trials(betas)["image"])
     pairs = match_images(
         pd.read_parquet(snakemake.input.things_images),
         pd.read_parquet(snakemake.input.nsd_images),
         np.load(snakemake.input.things_embeddings),
         np.load(snakemake.input.nsd_embeddings),
-        seen=read_trials(betas)["image"].unique(),
+        seen=np.array(sorted(seen)),
         **snakemake.params.matching,
     )
     write_parquet(snakemake.output.pairs, pairs)

@@ -1,13 +1,11 @@
-"""Write one NSD subject's betas with the picture that each trial showed."""
+"""Write which picture each trial of one NSD subject showed, with its betas."""
 
 from brain2image.jobs import job
-from brain2image.nsd.fmri import repack_fmri
+from brain2image.nsd import fmri, mindeye1
+
+REPACK = {"mindeye1": mindeye1.repack_fmri, "mindeye2": fmri.repack_fmri}
 
 with job(snakemake):
-    repack_fmri(
-        snakemake.input.betas,
-        snakemake.input.indices,
-        snakemake.input.tars,
-        subject=snakemake.params.subject,
-        out=snakemake.output.betas,
+    REPACK[snakemake.params.release](
+        *snakemake.input, subject=snakemake.params.subject, out=snakemake.output.betas
     )

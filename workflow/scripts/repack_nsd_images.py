@@ -1,12 +1,10 @@
-"""Write the table of all NSD pictures that any subject saw."""
+"""Write the table of the NSD pictures that subjects saw."""
 
+from brain2image import nsd
 from brain2image.jobs import job
-from brain2image.nsd import repack_images
+from brain2image.nsd import mindeye1
+
+REPACK = {"mindeye1": mindeye1.repack_images, "mindeye2": nsd.repack_images}
 
 with job(snakemake):
-    repack_images(
-        snakemake.input.pixels,
-        snakemake.input.indices,
-        snakemake.input.shared1000,
-        out=snakemake.output.images,
-    )
+    REPACK[snakemake.params.release](*snakemake.input, out=snakemake.output.images)

@@ -1,6 +1,5 @@
 """Files of CBraMod's published weights: reading, and refusing what is none."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,12 @@ import torch
 from safetensors.torch import load_file
 
 from brain2image.errors import InputError
+from brain2image.sources import check_start
 
 MEND = (
     "download pretrained_weights.pth of weighting666/CBraMod or model.safetensors of "
     "braindecode/cbramod-pretrained from Hugging Face"
 )
-# What downloads leave behind when the weights themselves did not come.
-NOT_WEIGHTS = {
-    rb"version https://git-lfs": "a Git LFS pointer",
-    rb"\s*<[!?A-Za-z]": "a web page",
-    rb"\s*\Z": "an empty file",
-}
 # What follows the eight bytes that a safetensors file begins with, the length of its JSON header.
 SAFETENSORS = b"{"
 # braindecode keeps its classifier in the same file.
@@ -39,9 +33,7 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file; {MEND}")
     with path.open("rb") as file:
         start = file.read(64)
-    for pattern, what in NOT_WEIGHTS.items():
-        if re.match(pattern, start):
-            raise InputError(f"{path}: expected CBraMod's weights, got {what}; {MEND}")
+    check_start(start, source=path, remedy=MEND)
     try:
         if start[8:9] == SAFETENSORS:
             weights = load_file(path)

@@ -1,6 +1,6 @@
-"""NSD as MindEye2 released it: its pictures here, its betas in `brain2image.nsd.fmri`.
+"""NSD as MindEye1 and MindEye2 released it: its pictures here, its betas in modules of their own.
 
-The reader of the betas is not imported here, so that a change of it reruns no stage that only reads
+The readers of the betas are not imported here, so that a change of them reruns no stage that only reads
 pictures.
 """
 

@@ -1,82 +1,88 @@
-"""NSD's single-trial betas, with the picture of each trial from MindEye2's behaviour files."""
+"""NSD's single-trial betas in MindEye2's release, with the picture of each trial from its behaviour files."""
 
-import io
 import logging
 import os
-import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
-from brain2image.files import atomic_path, write_trials
+from brain2image.files import atomic_path, link_dataset, open_dataset, write_trials
 from brain2image.nsd.release import (
+    N_IMAGES,
     N_TRIALS,
     N_VOXELS,
     SESSION_LENGTH,
     check_n_trials,
-    open_dataset,
     read_indices,
+    read_shared1000,
 )
+from brain2image.nsd.tars import find_samples, read_array
 
 logger = logging.getLogger(__name__)
 
 MEMBER = "behav.npy"
 BEHAVIOUR_SHAPE = (1, 17)
-# Columns of behav.npy (MindEye2 README): 0-based NSD id, session from 1, 0-based trial = row of the betas.
-IMAGE, SESSION, TRIAL = 0, 2, 5
-# Of z-scored betas, whichever trials the scores were fitted on.
-RMS_RANGE = (0.3, 3.0)
-BLOCK = 1000  # trials copied at a time, 63 MB for 15,724 voxels
+# Columns of behav.npy (MindEye2 README): 0-based NSD id, session from 1, 0-based trial = row of the betas,
+# and whether the picture is one of the shared 1,000.
+IMAGE, SESSION, TRIAL, SHARED = 0, 2, 5, 16
+# Trials in new_test/, and in the outdated test/ without the last sessions, by the number of all trials
+# (MindEye2, Train.ipynb).
+N_TEST_TRIALS = {30_000: 3000, 24_000: 2371, 22_500: 2188}
+N_OUTDATED_TEST_TRIALS = {30_000: 2770, 24_000: 2113, 22_500: 1985}
 
 
 def repack_fmri(
     betas: str | os.PathLike,
     indices: str | os.PathLike,
+    shared1000: str | os.PathLike,
     tars: str | os.PathLike,
     *,
     subject: str,
     out: str | os.PathLike,
 ) -> None:
-    """Write one subject's betas with the picture of each, in the order of the trials.
+    """Write which picture each of a subject's betas belongs to, in the order of the trials.
+
+    The betas themselves, 1.9 GB, stay where they are: ``out`` links to them. Whoever reads them checks their
+    values.
 
     Parameters
     ----------
     betas : betas_all_subj0X_fp32_renorm.hdf5.
     indices : COCO_73k_subj_indices.hdf5; every trial must agree with ``tars``.
+    shared1000 : shared1000.npy; every trial must agree with it too.
     tars : folder wds/subj0X with train/*.tar and new_test/0.tar.
     subject : ``subj01`` to ``subj08``.
-    out : HDF5 with ``betas`` (n_trials, n_voxels) float32, z-scored, and ``trials``: image (0-based NSD id),
-        repetition (of this image, from 0) and session (from 0).
+    out : HDF5 with ``betas`` (n_trials, n_voxels) float32, z-scored, an external link whose path is relative
+        to the folder of ``out``; and ``trials``: image (0-based NSD id), repetition (of this image, from 0)
+        and session (from 0).
     """
     with open_dataset(betas, "betas") as source:
-        _check_betas(source, subject, betas)
-        behaviour = read_behaviour(tars)
-        trials = trial_table(behaviour, read_indices(indices, subject), n_trials=len(source), source=tars)
-        with atomic_path(out) as scratch, h5py.File(scratch, "w") as file:
-            target = file.create_dataset("betas", source.shape, np.float32, chunks=(1, source.shape[1]))
-            rms = _copy_betas(source, target, betas)
-            if not RMS_RANGE[0] <= rms <= RMS_RANGE[1]:
-                raise InputError(
-                    f"{betas}: expected z-scored betas with a root mean square of {RMS_RANGE[0]} to "
-                    f"{RMS_RANGE[1]}, got {rms:.3g}; use betas_all_{subject}_fp32_renorm.hdf5"
-                )
-            write_trials(file, trials)
-        logger.info("%s: %d trials, %d voxels, root mean square %.3f", betas, *source.shape, rms)
+        check_betas(source, subject, betas)
+        n_trials, n_voxels = source.shape
+    training, test = read_behaviour(tars, n_trials=n_trials)
+    behaviour = np.concatenate([training, test])
+    trials = trial_table(behaviour, read_indices(indices, subject), n_trials=n_trials, source=tars)
+    check_shared(training, test, read_shared1000(shared1000), source=tars)
+    with atomic_path(out) as scratch, h5py.File(scratch, "w") as file:
+        link_dataset(file, "betas", betas, out=out)
+        write_trials(file, trials)
+    logger.info("%s: %d trials, %d voxels", betas, n_trials, n_voxels)
 
 
-def read_behaviour(folder: str | os.PathLike) -> np.ndarray:
+def read_behaviour(folder: str | os.PathLike, *, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
     """The behaviour rows of all tars of a subject, in no particular order.
 
     Parameters
     ----------
     folder : wds/subj0X. ``test``, which lacks the last sessions, is never read; ``new_test`` is.
+    n_trials : number of rows of the betas.
 
     Returns
     -------
-    (n_trials, 17) float64, columns as in MindEye2's README.
+    training, test : (n_rows, 17) float64, columns as in MindEye2's README.
     """
     folder = Path(folder)
     test = folder / "new_test" / "0.tar"
@@ -86,45 +92,56 @@ def read_behaviour(folder: str | os.PathLike) -> np.ndarray:
     training = sorted((folder / "train").glob("*.tar"))
     if not training:
         raise InputError(f"{folder / 'train'}: expected tars of the training trials, got none; download them")
-    rows, problems = [], []
+    rows: dict[Path, np.ndarray] = {}
+    problems = []
     for path in (*training, test):
         try:
-            rows.extend(read_tar(path))
+            rows[path] = read_tar(path)
         except InputError as error:
             problems.append(str(error))
     if problems:
         raise InputError("; ".join(problems))
+    if len(rows[test]) == N_OUTDATED_TEST_TRIALS.get(n_trials):
+        raise InputError(
+            f"{test}: expected {N_TEST_TRIALS[n_trials]} trials, got {len(rows[test])}: this is the outdated "
+            f"test/0.tar without the last sessions; download {folder.name}/new_test/0.tar"
+        )
+    return np.concatenate([rows[path] for path in training]), rows[test]
+
+
+def read_tar(path: str | os.PathLike) -> np.ndarray:
+    """The behaviour of every sample of a webdataset tar, (n_samples, 17) float64. Nothing is unpacked."""
+    samples = find_samples(path, [MEMBER])
+    with open(path, "rb") as file:
+        rows = []
+        for sample, members in samples.items():
+            source = f"{path}: {sample}.{MEMBER}"
+            rows.append(_checked_row(read_array(file, members[MEMBER], source=source), source))
     return np.concatenate(rows)
 
 
-def read_tar(path: str | os.PathLike) -> list[np.ndarray]:
-    """The ``behav.npy`` of every sample of a webdataset tar, each (1, 17) float64.
+def check_shared(
+    training: np.ndarray, test: np.ndarray, shared: np.ndarray, *, source: str | os.PathLike
+) -> None:
+    """Raise InputError unless the test trials, and no others, show pictures of the shared 1,000.
 
-    Members are grouped by the name before the first dot; their order means nothing. Nothing is unpacked.
+    This tells ids that are counted from 1, and tars in the wrong folder.
+
+    Parameters
+    ----------
+    training, test : (n_rows, 17) float64, see `read_behaviour`.
+    shared : (73000,) bool, see `brain2image.nsd.release.read_shared1000`.
+    source : the folder of the tars, for messages.
     """
-    samples: dict[str, np.ndarray | None] = {}
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                key, kind = _sample_key(member, path)
-                if member.isdir():
-                    continue
-                samples.setdefault(key, None)
-                if kind == MEMBER:
-                    if samples[key] is not None:
-                        raise InputError(
-                            f"{path}: expected one {MEMBER} in {key}, got two; download it again"
-                        )
-                    samples[key] = _load_row(tar.extractfile(member).read(), f"{path}: {member.name}")
-    except (tarfile.TarError, OSError) as error:
-        raise InputError(f"{path}: cannot read this tar ({error}); download it again") from None
-    without = [key for key, row in samples.items() if row is None]
-    if without or not samples:
-        raise InputError(
-            f"{path}: expected a {MEMBER} in every sample, got {len(samples)} samples and none in "
-            f"{', '.join(without[:3]) or 'any'}; download it again"
-        )
-    return list(samples.values())
+    for folder, rows, expected in (("train", training, False), ("new_test", test, True)):
+        flags = (shared[rows[:, IMAGE].astype(np.int64)], rows[:, SHARED])
+        wrong = np.flatnonzero((flags[0] != expected) | (flags[1] != expected))
+        if wrong.size:
+            raise InputError(
+                f"{source}: expected {'only' if expected else 'no'} pictures of shared1000.npy in {folder}/, "
+                f"got {wrong.size} trials that are not so (first: picture {rows[wrong[0], IMAGE]:g}); "
+                "download the tars and shared1000.npy from one release"
+            )
 
 
 def trial_table(
@@ -181,36 +198,27 @@ def _check_agreement(behaviour: np.ndarray, indices: np.ndarray, source: str | o
             )
 
 
-def _sample_key(member: tarfile.TarInfo, path: str | os.PathLike) -> tuple[str, str]:
-    """A member's sample and kind: its name up to the first dot of the file name, and from there on."""
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
-        raise InputError(
-            f"{path}: expected plain files below the tar's own folder, got {member.name!r}; "
-            "this is not the release's tar"
-        )
-    stem, _, kind = name.name.partition(".")
-    return f"{name.parent}/{stem}", kind
-
-
-def _load_row(content: bytes, source: str) -> np.ndarray:
-    try:
-        row = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{source}: cannot read this .npy ({error}); download the tar again") from None
+def _checked_row(row: np.ndarray, source: str) -> np.ndarray:
     if row.shape != BEHAVIOUR_SHAPE or row.dtype != np.float64:
         raise InputError(
             f"{source}: expected float64 {BEHAVIOUR_SHAPE}, got {row.dtype} {row.shape}; "
             "download the tar again"
         )
-    if not np.isfinite(row[0, [IMAGE, SESSION, TRIAL]]).all():
+    if not np.isfinite(row[0, [IMAGE, SESSION, TRIAL, SHARED]]).all():
         raise InputError(
-            f"{source}: expected a picture, a session and a trial, got NaN; download the tar again"
+            f"{source}: expected a picture, a session, a trial and shared1000, got NaN; "
+            "download the tar again"
+        )
+    if not 0 <= row[0, IMAGE] < N_IMAGES:
+        raise InputError(
+            f"{source}: expected a picture from 0 to {N_IMAGES - 1}, got {row[0, IMAGE]:g}; "
+            "download the tar again"
         )
     return row
 
 
-def _check_betas(betas: h5py.Dataset, subject: str, path: str | os.PathLike) -> None:
+def check_betas(betas: h5py.Dataset, subject: str, path: str | os.PathLike) -> None:
+    """Raise InputError unless the betas have the type and the shape of this subject's."""
     if betas.ndim != 2 or betas.dtype != np.float32 or betas.shape[1] == 0:
         raise InputError(
             f"{path}: expected float32 (n_trials, n_voxels), got {betas.dtype} {betas.shape}; "
@@ -223,18 +231,3 @@ def _check_betas(betas: h5py.Dataset, subject: str, path: str | os.PathLike) -> 
             f"{path}: expected {N_VOXELS[subject]} voxels of {subject}, got {betas.shape[1]}; "
             "is it another subject's file?"
         )
-
-
-def _copy_betas(source: h5py.Dataset, target: h5py.Dataset, path: str | os.PathLike) -> float:
-    """Copy block by block; return the root mean square."""
-    total = 0.0
-    for start in range(0, len(source), BLOCK):
-        block = source[start : start + BLOCK]
-        if not np.isfinite(block).all():
-            row = start + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
-            raise InputError(
-                f"{path}: expected finite betas, got NaN or infinity in row {row}; download it again"
-            )
-        total += float(np.square(block, dtype=np.float64).sum())
-        target[start : start + BLOCK] = block
-    return float(np.sqrt(total / source.size))

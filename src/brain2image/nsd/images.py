@@ -1,20 +1,23 @@
-"""The pictures of NSD that any subject saw."""
+"""The pictures of NSD: MindEye2's table of those that any subject saw, and their pixels in both releases."""
 
+import io
 import os
-from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from brain2image.errors import InputError
-from brain2image.files import write_parquet
-from brain2image.nsd.release import N_IMAGES, open_dataset, read_indices, subjects_of
+from brain2image.files import open_dataset, write_parquet
+from brain2image.nsd.release import N_IMAGES, read_indices, read_shared1000, subjects_of
+from brain2image.nsd.tars import Member, read_member
+from brain2image.pictures import Pictures
 
+PIXELS = "coco_images_224_float16.hdf5"
 PIXELS_SHAPE = (N_IMAGES, 3, 224, 224)
-# 73KID 2951 in NSD's own 1-based count (nsdexamples, example 2): it tells whether a list counts from 0.
-FIRST_SHARED = 2950
 # A bicubic resize leaves values a little outside 0 to 1; the release does not say how it was resized.
 OVERSHOOT = 0.1
 
@@ -26,7 +29,7 @@ def repack_images(
     *,
     out: str | os.PathLike,
 ) -> None:
-    """Write the table of all pictures that any subject of the release saw.
+    """Write the table of all pictures that any subject of MindEye2's release saw.
 
     All subjects', not only those of the config: so a subject that is added later makes nothing stale.
 
@@ -45,53 +48,51 @@ def repack_images(
     write_parquet(out, pd.DataFrame({"image": seen, "row": seen, "shared1000": shared[seen]}))
 
 
-def read_shared1000(path: str | os.PathLike) -> np.ndarray:
-    """The flag of each picture that all subjects were to see, (73000,) bool."""
-    try:
-        flags = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: cannot read this .npy file ({error}); download it again") from None
-    if flags.shape != (N_IMAGES,) or not np.isin(flags, (0, 1)).all():
-        raise InputError(
-            f"{path}: expected {N_IMAGES} flags of 0 or 1, got {flags.dtype} {flags.shape}; download it again"
-        )
-    flags = flags.astype(bool)
-    first = int(np.argmax(flags)) if flags.any() else None
-    if first != FIRST_SHARED:
-        shifted = first is not None and abs(first - FIRST_SHARED) == 1
-        raise InputError(
-            f"{path}: expected the first shared picture at {FIRST_SHARED}, counted from 0, got {first}"
-            f"{' (off by one: counted from 1?)' if shifted else ''}; download it again"
-        )
-    return flags
-
-
-def read_images(table: pd.DataFrame, pixels: str | os.PathLike) -> Iterator[Image.Image]:
-    """Yield the pictures of a table as RGB, 224 x 224, in its row order; one at a time is in memory.
+def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
+    """The pictures of a table as RGB, in its row order.
 
     Parameters
     ----------
-    table : the table of `repack_images`, or some rows of it.
-    pixels : coco_images_224_float16.hdf5, values from 0 to 1.
+    table : the table of `repack_images`, or of `brain2image.nsd.mindeye1.repack_images`, or some rows of it.
+    root : the folder of the release.
     """
-    with open_dataset(pixels, "images") as dataset:
-        _check_pixels(dataset, pixels)
-        for row in table["row"]:
-            picture = dataset[int(row)].astype(np.float32)
-            # written so that NaN is refused too
-            if not (picture.min() >= -OVERSHOOT and picture.max() <= 1 + OVERSHOOT):
-                raise InputError(
-                    f"{pixels}: expected values from 0 to 1, got {picture.min():g} to {picture.max():g} "
-                    f"in row {row}; download it again"
-                )
-            yield Image.fromarray(
-                np.rint(picture.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy()
-            )
+    read = _read_pixels if "row" in table else _read_jpeg
+    return Pictures(table, lambda row: read(row, Path(root)))
+
+
+def _read_pixels(row: Any, root: Path) -> Image.Image:
+    """A row of MindEye2's pixel file, values from 0 to 1."""
+    with open_dataset(root / PIXELS, "images") as dataset:
+        _check_pixels(dataset, root / PIXELS)
+        picture = dataset[row.row].astype(np.float32)
+    # written so that NaN is refused too
+    if not (picture.min() >= -OVERSHOOT and picture.max() <= 1 + OVERSHOOT):
+        raise InputError(
+            f"{root / PIXELS}: expected values from 0 to 1, got {picture.min():g} to {picture.max():g} "
+            f"in row {row.row}; download it again"
+        )
+    return Image.fromarray(np.rint(picture.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy())
+
+
+def _read_jpeg(row: Any, root: Path) -> Image.Image:
+    """A JPEG inside one of MindEye1's tars, straight from its place."""
+    source = f"{root / row.tar}: picture {row.image}"
+    try:
+        with open(root / row.tar, "rb") as tar:
+            content = read_member(tar, Member(row.offset, row.size), source=source)
+    except OSError as error:
+        raise InputError(
+            f"{root / row.tar}: cannot open this tar ({error.strerror}); download it again"
+        ) from None
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{source}: cannot read this JPEG ({error}); download the tar again") from None
 
 
 def _check_pixels(dataset: h5py.Dataset, path: str | os.PathLike) -> None:
     if dataset.shape != PIXELS_SHAPE or dataset.dtype != np.float16:
         raise InputError(
             f"{path}: expected float16 {PIXELS_SHAPE}, got {dataset.dtype} {dataset.shape}; "
-            "use MindEye2's coco_images_224_float16.hdf5"
+            f"use MindEye2's {PIXELS}"
         )

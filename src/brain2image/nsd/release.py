@@ -1,13 +1,12 @@
-"""What is known of MindEye2's release of NSD (Hugging Face dataset pscotti/mindeyev2) before it is opened."""
+"""What is known of NSD before a release is opened, and the two lists that say who saw which picture."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import h5py
 import numpy as np
 
 from brain2image.errors import InputError
+from brain2image.files import open_dataset
 
 N_IMAGES = 73_000  # pictures of NSD, of which each subject saw 10,000 at most
 SESSION_LENGTH = 750  # trials
@@ -36,19 +35,8 @@ N_VOXELS = {
 }
 # The first release held back each subject's last sessions for the Algonauts 2023 challenge.
 WITHHELD_SESSIONS = 3
-
-
-@contextmanager
-def open_dataset(path: str | os.PathLike, key: str) -> Iterator[h5py.Dataset]:
-    """Open one dataset of an HDF5 file for reading; what is missing or broken is an InputError."""
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: cannot open this HDF5 file ({error}); download it again") from None
-    with file:
-        if not isinstance(file.get(key), h5py.Dataset):
-            raise InputError(f"{path}: expected a dataset {key!r}, got {', '.join(file) or 'an empty file'}")
-        yield file[key]
+# 73KID 2951 in NSD's own 1-based count (nsdexamples, example 2): it tells whether a list counts from 0.
+FIRST_SHARED = 2950
 
 
 def subjects_of(path: str | os.PathLike) -> list[str]:
@@ -84,6 +72,27 @@ def read_indices(path: str | os.PathLike, subject: str) -> np.ndarray:
         )
     check_n_trials(len(indices), subject, source=path)
     return indices.astype(np.int64)
+
+
+def read_shared1000(path: str | os.PathLike) -> np.ndarray:
+    """The flag of each picture that all subjects were to see, (73000,) bool."""
+    try:
+        flags = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: cannot read this .npy file ({error}); download it again") from None
+    if flags.shape != (N_IMAGES,) or not np.isin(flags, (0, 1)).all():
+        raise InputError(
+            f"{path}: expected {N_IMAGES} flags of 0 or 1, got {flags.dtype} {flags.shape}; download it again"
+        )
+    flags = flags.astype(bool)
+    first = int(np.argmax(flags)) if flags.any() else None
+    if first != FIRST_SHARED:
+        shifted = first is not None and abs(first - FIRST_SHARED) == 1
+        raise InputError(
+            f"{path}: expected the first shared picture at {FIRST_SHARED}, counted from 0, got {first}"
+            f"{' (off by one: counted from 1?)' if shifted else ''}; download it again"
+        )
+    return flags
 
 
 def check_n_trials(n_trials: int, subject: str, *, source: str | os.PathLike) -> None:

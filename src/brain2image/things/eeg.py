@@ -1,4 +1,4 @@
-"""THINGS-EEG2's trials: epochs of one second in microvolts at 200 Hz."""
+"""THINGS-EEG2's trials: epochs of one second at 200 Hz, from raw recordings or from preprocessed epochs."""
 
 import logging
 import os
@@ -10,8 +10,15 @@ import pandas as pd
 
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, write_trials
+from brain2image.things.epochs import (
+    EPOCHS_N_TIMES,
+    EPOCHS_SFREQ,
+    Epochs,
+    check_whitened,
+    read_epochs,
+)
 from brain2image.things.raw import CHANNELS, RAW_SFREQ, TARGET, Recording, read_recording
-from brain2image.things.signals import cut_epochs, filter_eeg
+from brain2image.things.signals import cut_epochs, filter_eeg, resampling_matrix
 from brain2image.units import MICROVOLTS_PER_VOLT
 
 logger = logging.getLogger(__name__)
@@ -19,67 +26,135 @@ logger = logging.getLogger(__name__)
 SFREQ = 200  # Hz
 N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s
 RAW_N_TIMES = N_TIMES * RAW_SFREQ // SFREQ
+BLOCK_TRIALS = 128  # 8 MB as float32: the matrix product runs at full speed, and the cache is not exceeded
 
 
 def repack_eeg(
-    sessions: Sequence[str | os.PathLike],
+    files: Sequence[str | os.PathLike],
     images: str | os.PathLike,
     *,
     out: str | os.PathLike,
-    highpass: float,
-    lowpass: float,
-    notch: float,
+    **filters: float,
 ) -> None:
-    """Write one subject's trials, in the order in which the pictures were shown.
+    """Write one subject's trials: the recordings' in the order shown, epochs' by picture and repetition.
 
-    Every part of the continuous recording is filtered on its own, see `brain2image.things.signals`. Trials
+    Every part of a continuous recording is filtered on its own, see `brain2image.things.signals`. Trials
     whose second runs past the end of their part, and targets, are left out. One raw file at a time is in
-    memory (2.8 GB), and the epochs of one part.
+    memory (2.8 GB), and the epochs of one part; of preprocessed files, a block of trials.
 
     Parameters
     ----------
-    sessions : raw_eeg_training.npy and raw_eeg_test.npy of the first session, of the second, and so on.
+    files : raw_eeg_training.npy and raw_eeg_test.npy of the first session, of the second, and so on; or the
+        training and the test file of preprocessed epochs (and NeuroBridge's info.json), see
+        `brain2image.things.epochs`.
     images : the table that `brain2image.things.repack_images` wrote.
-    out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 in microvolts at 200 Hz from the onset on, and
-        ``trials``: image, repetition (of this image, from 0), session (from 0) and onset (sample in its
-        raw file).
-    highpass, lowpass, notch : Hz.
+    out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts (raw) or
+        whitened (epochs), and ``trials``: image, repetition (of this image, from 0), session (from 0; -1
+        where the release does not tell) and onset (sample in its raw file; -1 for epochs).
+    filters : highpass, lowpass and notch, Hz, of raw recordings. Without them the files must be preprocessed
+        epochs, which are not filtered again.
 
     Raises
     ------
     InputError
         Names every file that is not what the release holds.
     """
-    partitions = pd.read_parquet(images, columns=["partition"])["partition"].value_counts()
-    first_image = {"train": 0, "test": int(partitions["train"])}
-    tables, problems = [], []
+    pictures = pd.read_parquet(images)
+    append = _append_recordings if filters else _append_epochs
     with atomic_path(out) as scratch, h5py.File(scratch, "w") as file:
         shape = (len(CHANNELS), N_TIMES)
         eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
-        for position, path in enumerate(sessions):
-            partition = ("train", "test")[position % 2]
-            try:
-                recording = read_recording(path, partition=partition, n_images=int(partitions[partition]))
-            except InputError as error:
-                problems.append(str(error))
-                continue
-            # after a bad file the others are only checked, so that one run names all that must be mended
-            if not problems:
-                table = _append_trials(eeg, recording, highpass=highpass, lowpass=lowpass, notch=notch)
-                logger.info("%s: %d trials", path, len(table))
-                tables.append(
-                    table.assign(session=position // 2, image=table["code"] - 1 + first_image[partition])
-                )
-            del recording  # before the next 2.8 GB
-        if problems:
-            raise InputError("; ".join(problems))
-        trials = pd.concat(tables, ignore_index=True)
+        trials, release = append(eeg, files, pictures, **filters)
         trials["repetition"] = trials.groupby("image").cumcount()
-        attributes = {"unit": "uV", "sfreq": float(SFREQ), "t0": 0.0, "channels": list(CHANNELS)}
+        attributes = {
+            "unit": "uV" if release == "raw" else "whitened",
+            "sfreq": float(SFREQ),
+            "t0": 0.0,
+            "channels": list(CHANNELS),
+            "release": release,
+        }
         write_trials(file, trials[["image", "repetition", "session", "onset"]].astype(np.int64), attributes)
 
 
-def _append_trials(eeg: h5py.Dataset, recording: Recording, **filters: float) -> pd.DataFrame:
+def _append(eeg: h5py.Dataset, epochs: np.ndarray) -> None:
+    eeg.resize(len(eeg) + len(epochs), axis=0)
+    eeg[len(eeg) - len(epochs) :] = epochs
+
+
+def _append_epochs(
+    eeg: h5py.Dataset, files: Sequence[str | os.PathLike], pictures: pd.DataFrame
+) -> tuple[pd.DataFrame, str]:
+    """Append the trials of preprocessed files; return image, session and onset of each, and the release."""
+    info = next(iter(files[2:]), None)
+    names = pictures["path"].str.split("/").str[-2:].str.join("/")
+    found, problems = [], []
+    for partition, path in zip(("train", "test"), files, strict=False):
+        wanted = pictures["partition"] == partition
+        try:
+            found.append((path, read_epochs(path, pictures=names[wanted].tolist(), info=info)))
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("; ".join(problems))
+    tables, first_image = [], 0
+    for path, epochs in found:
+        _append_resampled(eeg, epochs, path)
+        n_images, n_repetitions = epochs.sessions.shape
+        image = np.repeat(np.arange(first_image, first_image + n_images), n_repetitions)
+        tables.append(pd.DataFrame({"image": image, "session": epochs.sessions.ravel(), "onset": -1}))
+        first_image += n_images
+        logger.info("%s: %d trials of %s", path, len(image), epochs.release)
+    return pd.concat(tables, ignore_index=True), epochs.release
+
+
+def _append_resampled(eeg: h5py.Dataset, epochs: Epochs, path: str | os.PathLike) -> None:
+    """Append one file's trials to ``eeg``, block by block, and check their samples on the way."""
+    matrix = resampling_matrix(EPOCHS_N_TIMES, SFREQ, EPOCHS_SFREQ)
+    n_images, n_repetitions = epochs.sessions.shape
+    n_block = max(1, BLOCK_TRIALS // n_repetitions)
+    powers = []
+    for start in range(0, n_images, n_block):
+        block = np.take(epochs.eeg[start : start + n_block], epochs.rows, axis=2).astype(np.float32)
+        flat = block.reshape(len(block), -1)
+        power = np.einsum("ij,ij->i", flat, flat) / flat.shape[1]
+        if not np.isfinite(power).all():
+            image = start + int(np.flatnonzero(~np.isfinite(power))[0])
+            raise InputError(
+                f"{path}: expected finite EEG, got NaN or infinity in picture {image}; download it again"
+            )
+        powers.append(power)
+        _append(eeg, (block.reshape(-1, EPOCHS_N_TIMES) @ matrix).reshape(-1, len(CHANNELS), N_TIMES))
+    # The median passes over single pictures with artefacts.
+    check_whitened(float(np.sqrt(np.median(np.concatenate(powers)))), epochs.eeg.dtype, source=path)
+
+
+def _append_recordings(
+    eeg: h5py.Dataset, files: Sequence[str | os.PathLike], pictures: pd.DataFrame, **filters: float
+) -> tuple[pd.DataFrame, str]:
+    """Append the trials of raw recordings; return image, session and onset of each, and the release."""
+    partitions = pictures["partition"].value_counts()
+    first_image = {"train": 0, "test": int(partitions["train"])}
+    tables, problems = [], []
+    for position, path in enumerate(files):
+        partition = ("train", "test")[position % 2]
+        try:
+            recording = read_recording(path, partition=partition, n_images=int(partitions[partition]))
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        # after a bad file the others are only checked, so that one run names all that must be mended
+        if not problems:
+            table = _append_parts(eeg, recording, **filters)
+            logger.info("%s: %d trials", path, len(table))
+            table["image"] = table.pop("code") - 1 + first_image[partition]
+            tables.append(table.assign(session=position // 2))
+        del recording  # before the next 2.8 GB
+    if problems:
+        raise InputError("; ".join(problems))
+    return pd.concat(tables, ignore_index=True), "raw"
+
+
+def _append_parts(eeg: h5py.Dataset, recording: Recording, **filters: float) -> pd.DataFrame:
     """Append a recording's epochs to ``eeg``; return the onset and code of each."""
     tables = []
     wanted = recording.codes != TARGET
@@ -93,7 +168,6 @@ def _append_trials(eeg: h5py.Dataset, recording: Recording, **filters: float) ->
         microvolts = filter_eeg(microvolts, RAW_SFREQ, **filters)
         onsets = recording.onsets[kept]
         epochs = cut_epochs(microvolts, onsets - start, n_times=N_TIMES, step=RAW_SFREQ // SFREQ)
-        eeg.resize(len(eeg) + len(epochs), axis=0)
-        eeg[len(eeg) - len(epochs) :] = epochs
+        _append(eeg, epochs)
         tables.append(pd.DataFrame({"onset": onsets, "code": recording.codes[kept]}))
     return pd.concat(tables, ignore_index=True)

@@ -1,7 +1,6 @@
 """The pictures of THINGS-EEG2: one table of all of them, in the order of the event codes."""
 
 import os
-from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -10,10 +9,13 @@ from PIL import Image, UnidentifiedImageError
 
 from brain2image.errors import InputError
 from brain2image.files import write_parquet
+from brain2image.pictures import Pictures
 from brain2image.unpickling import load_arrays
 
 # Column `partition` of the table -> prefix of the lists' names in image_metadata.npy.
 METADATA_PREFIXES = {"train": "train_img", "test": "test_img"}
+# Names of the folder of training pictures; UBP and NeuroBridge use the second.
+TRAINING_FOLDERS = ("training_images", "train_images")
 
 
 def repack_images(
@@ -23,7 +25,14 @@ def repack_images(
     *,
     out: str | os.PathLike,
 ) -> None:
-    """Write the table of all pictures, training before test, each sorted by folder and then by file.
+    """Write the table of all pictures, see `image_table`, as Parquet."""
+    write_parquet(out, image_table(training_images, test_images, metadata))
+
+
+def image_table(
+    training_images: str | os.PathLike, test_images: str | os.PathLike, metadata: str | os.PathLike
+) -> pd.DataFrame:
+    """All pictures, training before test, each sorted by folder and then by file.
 
     This is the order of the event codes: training picture ``i`` has the code ``i + 1`` in a training file,
     test picture ``n_train + i`` the code ``i + 1`` in a test file. ``image_metadata.npy`` holds the authors'
@@ -31,10 +40,14 @@ def repack_images(
 
     Parameters
     ----------
-    training_images, test_images : folders of ``NNNNN_concept/file.jpg``, side by side (OSF y63gw).
+    training_images, test_images : folders of ``NNNNN_concept/file.jpg``, side by side (OSF y63gw); some
+        releases call the first ``train_images``.
     metadata : image_metadata.npy (OSF qkgtf).
-    out : Parquet table with the columns image (int64, from 0), path (POSIX, relative to the folder that
-        holds ``training_images``), concept (folder name without its number) and partition (train or test).
+
+    Returns
+    -------
+    Table of image (int64, from 0), path (POSIX, relative to the folder that holds ``training_images``),
+    concept (folder name without its number) and partition (train or test).
 
     Raises
     ------
@@ -50,19 +63,18 @@ def repack_images(
         ignore_index=True,
     )
     table.insert(0, "image", range(len(table)))
-    write_parquet(out, table)
+    return table
 
 
-def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Iterator[Image.Image]:
-    """Yield the pictures of a table as RGB, in its row order.
+def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
+    """The pictures of a table as RGB, in its row order.
 
     Parameters
     ----------
     table : the table of `repack_images`, or some rows of it.
-    root : the folder that holds ``training_images`` and ``test_images``.
+    root : the folder that holds the folders of training and test pictures.
     """
-    for path in table["path"]:
-        yield read_image(Path(root, path))
+    return Pictures(table[["path"]], lambda row: read_image(Path(root, row.path)))
 
 
 def read_image(path: str | os.PathLike) -> Image.Image:

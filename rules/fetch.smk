@@ -1,0 +1,50 @@
+"""Pretrained weights from the network; `snakemake fetch_weights` runs these rules and extract_ridge alone."""
+
+
+rule fetch_cbramod:
+    output:
+        weights=FETCHED["cbramod"],
+        record="<results>/weights/cbramod.json",
+    log:
+        "<logs>/fetch_cbramod.log",
+    benchmark:
+        "<benchmarks>/fetch_cbramod.tsv"
+    priority: 1
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        code=code("fetch_cbramod"),
+        source=cfg.weights.cbramod,
+    message:
+        "Download CBraMod's weights, about 20 MB, from {params.source}"
+    script:
+        "../workflow/scripts/fetch_cbramod.py"
+
+
+rule fetch_clip:
+    output:
+        weights=directory(FETCHED["clip"]),
+        record="<results>/weights/clip.json",
+    log:
+        "<logs>/fetch_clip.log",
+    benchmark:
+        "<benchmarks>/fetch_clip.tsv"
+    priority: 1
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        code=code("fetch_clip"),
+        clip={"model": cfg.clip.model, "weights": cfg.weights.clip},
+    message:
+        "Download the CLIP weights {params.clip[weights]} of {params.clip[model]}"
+        " (ViT-L-14: 1.7 GB, ViT-H-14: 3.9 GB, ViT-bigG-14: 10.2 GB)"
+    script:
+        "../workflow/scripts/fetch_clip.py"

@@ -1,0 +1,515 @@
+"""The preprocessed releases of THINGS-EEG2: the same trials in every format give the same eeg.h5."""
+
+import json
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import signal
+
+from brain2image import unpickling
+from brain2image.errors import InputError
+from brain2image.files import read_trials
+from brain2image.releases import THINGS_EEG, find_release
+from brain2image.synthetic.epochs import (
+    write_authors,
+    write_neurobridge,
+    write_neurobridge_info,
+    write_nice,
+    write_ubp,
+)
+from brain2image.things.eeg import repack_eeg
+from brain2image.things.epochs import recognise
+from brain2image.things.raw import CHANNELS
+from brain2image.things.signals import resampling_matrix
+from brain2image.unpickling import open_arrays
+
+N_CONCEPTS, N_EACH, N_TEST = 6, 2, 5
+SUBJECT = "sub-03"
+DISK_CHANNELS = [CHANNELS[i] for i in np.random.default_rng(1).permutation(63)]
+DTYPES = {"ubp": np.float16, "nice": np.float64, "neurobridge": np.float32}
+RELEASES = list(DTYPES)
+
+
+def pictures_of(partition):
+    """Table paths, in the order of the codes."""
+    n_each = {"train": N_EACH, "test": 1}[partition]
+    n_concepts = {"train": N_CONCEPTS, "test": N_TEST}[partition]
+    folder = {"train": "training_images", "test": "test_images"}[partition]
+    names = [f"{partition}{concept}_x" for concept in range(n_concepts)]
+    return [
+        f"{folder}/{concept + 1:05d}_{name}/{name}_{i + 1:02d}b.jpg"
+        for concept, name in enumerate(names)
+        for i in range(n_each)
+    ]
+
+
+def make_trials(seed, n_images, n_repetitions):
+    """Whitened-like trials, (n_images, n_repetitions, 63, 250): each value survives float16."""
+    rng = np.random.default_rng(seed)
+    eeg = rng.standard_normal((n_images, n_repetitions, 63, 250)).cumsum(axis=-1)
+    eeg -= eeg.mean(axis=-1, keepdims=True)
+    return (eeg / eeg.std()).astype(np.float16).astype(np.float64)
+
+
+def subject():
+    """What is written: trials, channels, names and sessions of both partitions."""
+    train, test = pictures_of("train"), pictures_of("test")
+    return SimpleNamespace(
+        eeg={"train": make_trials(2, len(train), 4), "test": make_trials(3, len(test), 6)},
+        channels=list(DISK_CHANNELS),
+        # UBP's script knows the training folder under this name
+        pictures={"train": [name.replace("training", "train") for name in train], "test": test},
+        sessions={
+            "train": np.tile([0, 0, 2, 2], (len(train), 1)),
+            "test": np.tile([0, 0, 1, 2, 3, 3], (len(test), 1)),
+        },
+        dtypes=dict(DTYPES),
+    )
+
+
+def write(folder, release, content):
+    """Write a subject's files of one release; return them as `find_release` finds them."""
+    paths = [Path(folder, pattern.format(sub=SUBJECT)) for pattern in THINGS_EEG[release]]
+    for partition, path in zip(("train", "test"), paths, strict=False):
+        eeg = content.eeg[partition].astype(content.dtypes[release])
+        if release == "ubp":
+            names, sessions = content.pictures[partition], content.sessions[partition]
+            write_ubp(path, eeg, channels=content.channels, pictures=names, sessions=sessions)
+        elif release == "nice":
+            write_nice(path, eeg, channels=content.channels)
+        else:
+            write_neurobridge(path, eeg, n_images={"train": N_EACH, "test": 1}[partition])
+            write_neurobridge_info(paths[2], channels=content.channels)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "images.parquet"
+    tables = [
+        pd.DataFrame({"path": pictures_of(partition), "partition": partition})
+        for partition in ("train", "test")
+    ]
+    pd.concat(tables, ignore_index=True).to_parquet(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small_arrays_are_large(monkeypatch):
+    monkeypatch.setattr(unpickling, "LAZY_BYTES", 2**10)
+
+
+def repack(folder, release, images):
+    name, files = find_release(folder, THINGS_EEG, sub=SUBJECT)
+    assert name == release
+    repack_eeg(files, images, out=folder / "eeg.h5")
+    with h5py.File(folder / "eeg.h5") as file:
+        return file["eeg"][:], read_trials(file), dict(file.attrs)
+
+
+def slowly(content):
+    """All trials, channel by channel through SciPy, in the frozen order."""
+    rows = [content.channels.index(name) for name in CHANNELS]
+    trials = np.concatenate([content.eeg[name].reshape(-1, 63, 250) for name in ("train", "test")])
+    return np.array(
+        [[signal.resample_poly(trial[row], 4, 5, padtype="line") for row in rows] for trial in trials]
+    )
+
+
+@pytest.mark.parametrize("lazy_bytes", [2**10, 2**40])  # left in the file, read whole
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_release_gives_the_same_trials(tmp_path, images, monkeypatch, release, lazy_bytes):
+    monkeypatch.setattr(unpickling, "LAZY_BYTES", lazy_bytes)
+    content = subject()
+    write(tmp_path, release, content)
+    eeg, trials, attributes = repack(tmp_path, release, images)
+    assert eeg.dtype == np.float32
+    assert eeg.shape == (12 * 4 + 5 * 6, 63, 200)
+    np.testing.assert_allclose(eeg, slowly(content), atol=2e-5)
+    assert list(trials.columns) == ["image", "repetition", "session", "onset"]
+    assert (trials.dtypes == np.int64).all()
+    assert trials["image"].tolist() == [*np.repeat(range(12), 4), *np.repeat(range(12, 17), 6)]
+    assert trials["repetition"].tolist() == [*np.tile(range(4), 12), *np.tile(range(6), 5)]
+    sessions = [*np.tile([0, 0, 2, 2], 12), *np.tile([0, 0, 1, 2, 3, 3], 5)]
+    assert trials["session"].tolist() == (sessions if release == "ubp" else [-1] * 78)
+    assert (trials["onset"] == -1).all()
+    assert attributes["release"] == release
+    assert attributes["unit"] == "whitened"
+    assert attributes["sfreq"] == 200.0
+    assert attributes["t0"] == 0.0
+    assert list(attributes["channels"]) == list(CHANNELS)
+
+
+def test_blocks_of_any_size_give_the_same_trials(tmp_path, images, monkeypatch):
+    content = subject()
+    write(tmp_path, "ubp", content)
+    whole, *_ = repack(tmp_path, "ubp", images)
+    for n_trials in (1, 5, 17):
+        monkeypatch.setattr("brain2image.things.eeg.BLOCK_TRIALS", n_trials)
+        np.testing.assert_allclose(repack(tmp_path, "ubp", images)[0], whole, atol=1e-6)
+
+
+def test_an_array_transposed_in_memory_is_read(tmp_path, images):
+    """As UBP's test trials are after whitening: NumPy stores them with channels and times exchanged."""
+    content = subject()
+    content.eeg["test"] = np.ascontiguousarray(content.eeg["test"].swapaxes(2, 3)).swapaxes(2, 3)
+    files = write(tmp_path, "ubp", content)
+    assert open_arrays(files[1])["eeg"].axes == (0, 1, 3, 2)
+    np.testing.assert_allclose(repack(tmp_path, "ubp", images)[0], slowly(content), atol=2e-5)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_files_are_recognised_by_their_content(tmp_path, release):
+    for path in write(tmp_path, release, subject())[:2]:
+        path.rename(tmp_path / "file")
+        assert recognise(tmp_path / "file") == release
+
+
+def test_the_authors_files_are_recognised(tmp_path):
+    write_authors(tmp_path / "file.npy", np.zeros((12, 4, 17, 100)), channels=CHANNELS[-17:])
+    assert recognise(tmp_path / "file.npy") == "authors"
+    np.save(tmp_path / "raw.npy", {"raw_eeg_data": np.zeros((64, 1000)), "ch_names": []})
+    assert recognise(tmp_path / "raw.npy") == "raw"
+
+
+# ---- the synthetic files
+
+
+def test_ubp_file_is_what_torch_writes(tmp_path):
+    content = subject()
+    files = write(tmp_path, "ubp", content)
+    got = torch.load(files[0], weights_only=False)
+    torch.save(got, tmp_path / "again.pt", pickle_protocol=5)
+    again = open_arrays(tmp_path / "again.pt")
+    assert list(got) == list(again) == ["eeg", "label", "img", "text", "session", "ch_names", "times"]
+    assert got["eeg"].dtype == np.float16
+    assert got["label"].tolist() == np.repeat(np.arange(6), 2 * 4).reshape(12, 4).tolist()
+    assert got["img"][3].tolist() == ["train_images/00002_train1_x/train1_x_02b.jpg"] * 4
+    assert got["text"][3, 0] == "train1_x"
+    assert got["session"].dtype == np.float64
+    assert got["times"].shape == (300,)
+    np.testing.assert_allclose(got["times"][[0, 50, -1]], [-0.2, 0, 0.996])
+    for key in ("eeg", "label", "img", "text", "session", "times"):
+        np.testing.assert_array_equal(np.asarray(again[key]), got[key])
+
+
+def test_nice_and_authors_files(tmp_path):
+    write(tmp_path, "nice", subject())
+    got = np.load(tmp_path / SUBJECT / "preprocessed_eeg_test.npy", allow_pickle=True)
+    assert list(got) == ["preprocessed_eeg_data", "ch_names", "times"]
+    assert got["preprocessed_eeg_data"].dtype == np.float64
+    write_authors(tmp_path / "authors.npy", np.zeros((2, 4, 17, 100)), channels=CHANNELS[-17:])
+    got = np.load(tmp_path / "authors.npy", allow_pickle=True).item()
+    assert got["times"].shape == (100,)
+
+
+def test_neurobridge_files(tmp_path):
+    files = write(tmp_path, "neurobridge", subject())
+    assert np.load(files[0]).shape == (N_CONCEPTS, N_EACH, 4, 63, 250)
+    assert np.load(files[1]).shape == (N_TEST, 1, 6, 63, 250)
+    info = json.loads((tmp_path / "info.json").read_text())
+    assert info["sfreq"] == 250
+    assert len(info["times"]) == 300
+
+
+# ---- resampling
+
+
+def eeg_like(times, rng):
+    """1/f sinusoids from 0.5 to 75 Hz, an offset and a drift, at any times (s)."""
+    frequency = rng.uniform(0.5, 75, (40, 1))
+    phase = rng.uniform(0, 2 * np.pi, (40, 1))
+    waves = np.sin(2 * np.pi * frequency * times + phase) / frequency
+    return waves.sum(axis=0) + 3 * rng.normal() + 2 * rng.normal() * times
+
+
+def test_resampling_has_no_edge():
+    pairs = [
+        [eeg_like(np.arange(rate) / rate, np.random.default_rng(seed)) for rate in (250, 200)]
+        for seed in range(200)
+    ]
+    at_250, at_200 = (np.array(epochs) for epochs in zip(*pairs, strict=True))
+    rms = np.sqrt(np.mean(at_200**2, axis=1, keepdims=True))
+
+    def errors(epochs):
+        return np.sqrt(np.mean(((epochs - at_200) / rms) ** 2, axis=0))
+
+    polyphase = errors(at_250 @ resampling_matrix(250, 4, 5))
+    assert polyphase[0] < 0.01
+    assert polyphase[-1] < 0.01
+    assert np.sqrt(np.mean(polyphase**2)) < 0.001
+    fft = errors(signal.resample(at_250, 200, axis=1))
+    assert fft[0] > 0.05  # what the docstring warns of, and proof that this test can fail
+
+
+@pytest.mark.parametrize(("n_times", "up", "down"), [(250, 4, 5), (7, 1, 2), (30, 3, 1)])
+def test_resampling_matrix_is_scipy_s(rng, n_times, up, down):
+    epochs = rng.standard_normal((5, n_times))
+    expected = signal.resample_poly(epochs, up, down, axis=1, padtype="line")
+    np.testing.assert_allclose(epochs @ resampling_matrix(n_times, up, down), expected, atol=1e-5)
+
+
+# ---- bad files
+
+
+def scaled(factor):
+    return lambda content: content.eeg.update(train=content.eeg["train"] * factor)
+
+
+def sample(value):
+    return lambda content: content.eeg["train"].__setitem__((7, 2, 40, 100), value)
+
+
+def trials(change):
+    return lambda content: content.eeg.update(train=change(content.eeg["train"]))
+
+
+def channels(change):
+    return lambda content: setattr(content, "channels", change(content.channels))
+
+
+def stored_as(dtype):
+    return lambda content: content.dtypes.update(dict.fromkeys(content.dtypes, dtype))
+
+
+def exchanged(content):
+    content.eeg = {"train": content.eeg["test"], "test": content.eeg["train"]}
+    content.sessions = {"train": content.sessions["test"], "test": content.sessions["train"]}
+    content.pictures = {"train": content.pictures["test"], "test": content.pictures["train"]}
+
+
+def session(value):
+    return lambda content: content.sessions.update(train=np.where(np.eye(12, 4), value, 0))
+
+
+def renamed(change):
+    return lambda content: content.pictures.update(train=change(content.pictures["train"]))
+
+
+BAD_CONTENT = [
+    (
+        RELEASES,
+        scaled(1e-5),
+        "expected whitened EEG .*volts, written without whitening.* use the raw release",
+    ),
+    (["ubp"], scaled(1e-5), "rounded by float16 to steps of 0.06 uV"),
+    (RELEASES, scaled(20), "expected EEG in whitened with a root mean square of 0.2 to 5, got 20"),
+    (RELEASES, scaled(0), "got 0;"),
+    (RELEASES, sample(np.nan), "expected finite EEG, got NaN or infinity in picture 7"),
+    (RELEASES, sample(np.inf), "expected finite EEG, got NaN or infinity in picture 7"),
+    (["nice"], sample(1e300), "expected finite EEG"),
+    (RELEASES, stored_as(np.int16), r"expected float .*got int16 \(12, 4, 63, 250\)"),
+    (RELEASES, stored_as(np.complex64), "got complex64"),
+    (RELEASES, trials(lambda eeg: eeg[..., :200]), r"got float\d\d \(12, 4, 63, 200\)"),
+    (RELEASES, trials(lambda eeg: eeg[:, :, :62]), r"got float\d\d \(12, 4, 62, 250\)"),
+    (["ubp", "nice"], trials(lambda eeg: eeg[:, :0]), r"got float\d\d \(12, 0, 63, 250\)"),
+    (["nice"], trials(lambda eeg: eeg[:, 0]), r"got float64 \(12, 63, 250\)"),
+    (["neurobridge", "nice"], trials(lambda eeg: eeg[:10]), "expected 12 pictures, .*got 10; are training"),
+    (
+        RELEASES,
+        channels(lambda names: names[:-1]),
+        r"the 63 THINGS-EEG2 channels, got 62 names \(missing: \w+;",
+    ),
+    (RELEASES, channels(lambda names: [*names, "stim"]), r"got 64 names \(missing: none; extra: stim\)"),
+    (RELEASES, channels(lambda names: ["Fz", *names[1:]]), r"got 63 names \(missing: \w+; extra: Fz\)"),
+    (RELEASES, channels(lambda names: [names[1], *names[1:]]), r"missing: \w+; extra: (\w+), \1\)"),
+    (["ubp"], exchanged, "expected 12 pictures, .*got 5; are training and test file exchanged"),
+    (["ubp"], session(4), r"expected sessions \(12, 4\) from 0 to 3, got \(12, 4\) with 0.0, 4.0"),
+    (["ubp"], session(-1), "from 0 to 3, got .* with -1.0, 0.0"),
+    (["ubp"], session(0.5), "with 0.0, 0.5"),
+    (["ubp"], session(np.nan), "with 0.0, nan"),
+    (
+        ["ubp"],
+        renamed(lambda names: [names[1], names[0], *names[2:]]),
+        r"x_01b.jpg as its picture 0, got .*x_02b",
+    ),
+    (
+        ["ubp"],
+        renamed(lambda names: [*names[:5], names[4], *names[6:]]),
+        r"x_02b.jpg as its picture 5, got .*_01b",
+    ),
+    (
+        ["ubp"],
+        renamed(lambda names: [name.replace("b.jpg", "s.jpg") for name in names]),
+        r"\(12 pictures differ",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("release", "damage", "message"),
+    [(release, damage, message) for releases, damage, message in BAD_CONTENT for release in releases],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast", "ignore:invalid value encountered in cast")
+def test_bad_content_is_named(tmp_path, images, release, damage, message):
+    content = subject()
+    damage(content)
+    files = write(tmp_path, release, content)
+    assert_refused(files, images, rf"(?:train|training|info)\.\w+: .*{message}")
+
+
+def assert_refused(files, images, message):
+    out = files[0].parent / "eeg.h5"
+    with pytest.raises(InputError, match=message) as error:
+        repack_eeg(files, images, out=out)
+    assert "\n" not in str(error.value)
+    assert not list(out.parent.glob("*eeg.h5*"))
+
+
+class Payload:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.mkdir, (self.path,)
+
+
+def without(key, load, save):
+    """Write a file again without one of its keys."""
+
+    def change(path):
+        content = load(path)
+        del content[key]
+        save(content, path)
+
+    return change
+
+
+def load_torch(path):
+    return torch.load(path, weights_only=False)
+
+
+def save_pickle(content, path):
+    path.write_bytes(pickle.dumps(content))
+
+
+def cut(share):
+    return lambda path: path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+def edit_info(**values):
+    def change(path):
+        info = json.loads((path.parents[1] / "info.json").read_text()) | values
+        kept = {key: value for key, value in info.items() if value is not None}
+        (path.parents[1] / "info.json").write_text(json.dumps(kept))
+
+    return change
+
+
+def authors_file(path):
+    path.unlink()
+    write_authors(path, np.zeros((12, 4, 17, 100)), channels=CHANNELS[-17:])
+
+
+NO_PICKLE = "expected a pickle of NumPy arrays and plain containers"
+BAD_FILES = [
+    (RELEASES, cut(0), NO_PICKLE),
+    (RELEASES, cut(0.01), NO_PICKLE),
+    (RELEASES, cut(0.5), NO_PICKLE),
+    (RELEASES, cut(0.9999), NO_PICKLE),
+    (["nice", "neurobridge"], cut(0.5), r"it ends \d+ bytes before its array of \d+ bytes does"),
+    (RELEASES, lambda path: path.write_text("<html>Not found</html>"), NO_PICKLE),
+    (RELEASES, lambda path: path.write_bytes(bytes(1000)), NO_PICKLE),
+    (RELEASES, Path.unlink, "no such file"),
+    (RELEASES, lambda path: path.write_bytes(b"PK\x03\x04" + bytes(1000)), NO_PICKLE),
+    (RELEASES, lambda path: save_pickle([1, 2], path), r"expected an array, or a dict .*got no key \(list\)"),
+    (RELEASES, lambda path: save_pickle({"x": 1}, path), r"expected an array, or a dict .*got x \(dict\)"),
+    (["ubp"], lambda path: torch.save({"eeg": torch.zeros(2)}, path), f"{NO_PICKLE}, but it"),
+    (["ubp"], without("ch_names", load_torch, torch.save), "expected the key 'ch_names', got eeg, label"),
+    (["ubp"], without("img", load_torch, torch.save), "expected the key 'img'"),
+    (["ubp"], without("session", load_torch, torch.save), "expected the key 'session'"),
+    (["ubp"], without("eeg", load_torch, torch.save), "expected an array, or a dict .*got label, img"),
+    (["nice"], lambda path: save_pickle({"preprocessed_eeg_data": [1.0]}, path), "the key 'ch_names'"),
+    (
+        ["nice"],
+        lambda path: save_pickle({"preprocessed_eeg_data": [1.0], "ch_names": []}, path),
+        r"expected float .*got list \(1,\)",
+    ),
+    (
+        ["nice"],
+        authors_file,
+        "17 channels at 100 Hz, from which 63 channels at 200 Hz cannot .*use their raw",
+    ),
+    (["nice"], lambda path: save_pickle({"raw_eeg_data": 1}, path), "got a raw recording; put it into"),
+    (["neurobridge"], lambda path: save_pickle({"data": 1}, path), "older preprocess.py; run its preproc"),
+    (
+        ["neurobridge"],
+        lambda path: np.save(path, np.zeros((12, 4, 63, 250))),
+        r"n_concepts, .*got \(12, 4, 63,",
+    ),
+    (
+        ["neurobridge"],
+        lambda path: np.save(path, np.asfortranarray(np.load(path))),
+        "rows of its largest array do not stand together",
+    ),
+    (["neurobridge"], lambda path: (path.parents[1] / "info.json").unlink(), r"info\.json: expected JSON"),
+    (
+        ["neurobridge"],
+        lambda path: (path.parents[1] / "info.json").write_text("{"),
+        r"info\.json: expected JSON",
+    ),
+    (["neurobridge"], edit_info(ch_names=None), r"info\.json: .*KeyError \('ch_names'\)"),
+    (
+        ["neurobridge"],
+        edit_info(sfreq=200.0),
+        r"info\.json: expected 250 Hz, got 200.0; make it with --rfreq",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("release", "damage", "message"),
+    [(release, damage, message) for releases, damage, message in BAD_FILES for release in releases],
+)
+def test_bad_files_are_named(tmp_path, images, release, damage, message):
+    files = write(tmp_path, release, subject())
+    damage(files[0])
+    assert_refused(files, images, message)
+
+
+@pytest.mark.parametrize(
+    ("release", "save"),
+    [
+        ("ubp", torch.save),
+        ("nice", save_pickle),
+        ("neurobridge", lambda content, path: np.save(path, content, allow_pickle=True)),
+    ],
+)
+def test_code_in_a_file_does_not_run(tmp_path, images, release, save):
+    files = write(tmp_path, release, subject())
+    save({"eeg": np.zeros(3), "ch_names": Payload(tmp_path / "ran")}, files[0])
+    assert_refused(files, images, r"it would call \w+\.")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_every_bad_file_is_named(tmp_path, images):
+    files = write(tmp_path, "nice", subject())
+    files[0].write_bytes(b"")
+    files[1].unlink()
+    assert_refused(files, images, r"_training\.npy: expected a pickle .*; .*_test\.npy: no such file")
+
+
+def test_two_releases_in_one_folder_are_refused(tmp_path):
+    write(tmp_path, "ubp", subject())
+    write(tmp_path, "nice", subject())
+    with pytest.raises(
+        InputError, match="expected one release of sub-03, got ubp and nice; keep them in separate"
+    ):
+        find_release(tmp_path, THINGS_EEG, sub=SUBJECT)
+
+
+def test_what_a_folder_lacks_is_named(tmp_path):
+    files = write(tmp_path, "neurobridge", subject())
+    files[2].unlink()
+    with pytest.raises(InputError, match=r"3 files of the neurobridge release .*1 are missing: .*info\.json"):
+        find_release(tmp_path, THINGS_EEG, sub=SUBJECT)
+    with pytest.raises(InputError, match="expected a release of sub-04, got no file of any"):
+        find_release(tmp_path, THINGS_EEG, sub="sub-04")

@@ -1,0 +1,158 @@
+"""Projection of betas through a ridge, and of several subjects into one file."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from brain2image import projection
+from brain2image.errors import InputError
+from brain2image.files import link_dataset, read_trials, write_trials
+from brain2image.projection import combine_projections, project, project_fmri
+
+N_TRIALS, N_VOXELS, N_FEATURES = 10, 30, 12
+SOURCE = {"checkpoint": "last.pth", "sha256": "ab" * 32}
+
+
+@pytest.fixture
+def ridge(rng):
+    weight = rng.standard_normal((N_FEATURES, N_VOXELS)).astype(np.float32)
+    return weight, rng.standard_normal(N_FEATURES).astype(np.float32)
+
+
+@pytest.fixture
+def betas(rng):
+    return rng.standard_normal((N_TRIALS, N_VOXELS)).astype(np.float32)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(projection, "BLOCK_TRIALS", 4)
+
+
+def trial_table(n_trials=N_TRIALS):
+    return pd.DataFrame({"image": np.arange(n_trials), "repetition": np.zeros(n_trials, int)})
+
+
+def write_inputs(folder, betas, ridge):
+    """A betas file that holds only a link to the betas, and a ridge."""
+    with h5py.File(folder / "raw.hdf5", "w") as file:
+        file["betas"] = betas
+    with h5py.File(folder / "betas.h5", "w") as file:
+        link_dataset(file, "betas", folder / "raw.hdf5", out=folder / "betas.h5")
+        write_trials(file, trial_table(len(betas)))
+    save_file({"weight": ridge[0], "bias": ridge[1]}, folder / "ridge.safetensors", metadata=SOURCE)
+
+
+def run(folder):
+    project_fmri(folder / "betas.h5", folder / "ridge.safetensors", out=folder / "out.h5")
+
+
+@pytest.mark.parametrize("device", projection.AFFINE)
+def test_projection_equals_a_linear_layer(betas, ridge, monkeypatch, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    monkeypatch.setattr(projection, "compute_device", lambda: device)
+    (result,) = project([betas], *ridge)
+    layer = torch.nn.Linear(N_VOXELS, N_FEATURES)
+    layer.load_state_dict({"weight": torch.tensor(ridge[0]), "bias": torch.tensor(ridge[1])})
+    np.testing.assert_allclose(result, layer(torch.tensor(betas)).detach(), atol=1e-5)
+
+
+def test_a_file_is_projected_block_by_block(tmp_path, betas, ridge, small_blocks):
+    write_inputs(tmp_path, betas, ridge)
+    run(tmp_path)
+    with h5py.File(tmp_path / "out.h5") as file:
+        np.testing.assert_allclose(file["embedding"][:], betas @ ridge[0].T + ridge[1], atol=1e-4)
+        assert file["embedding"].dtype == np.float32
+        pd.testing.assert_frame_equal(read_trials(file), trial_table())
+        assert dict(file.attrs) == SOURCE
+
+
+def change(place, value):
+    def damage(folder):
+        with h5py.File(folder / "raw.hdf5", "r+") as file:
+            file["betas"][place] = value
+
+    return damage
+
+
+def multiply(factor):
+    def damage(folder):
+        with h5py.File(folder / "raw.hdf5", "r+") as file:
+            file["betas"][:] *= factor
+
+    return damage
+
+
+def widen(folder):
+    with h5py.File(folder / "raw.hdf5", "w") as file:
+        file["betas"] = np.ones((N_TRIALS, N_VOXELS + 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (change((9, 3), np.nan), r"raw\.hdf5: expected finite betas, got NaN or infinity in row 9;"),
+        (change((4, 0), -np.inf), r"raw\.hdf5: expected finite betas, got NaN or infinity in row 4;"),
+        (change((4, 0), 1e30), r"raw\.hdf5: expected z-scored betas .*got inf;"),
+        (multiply(300), r"raw\.hdf5: expected z-scored betas .* of 0\.3 to 3\.0, got 30\d;"),
+        (multiply(0), r"raw\.hdf5: expected z-scored betas .*got 0;"),
+        (widen, "expected betas of 30 voxels, the width of the ridge, got 31; .* of the same NSD subject"),
+        (lambda folder: (folder / "raw.hdf5").unlink(), r"betas\.h5: its betas lie in .*raw\.hdf5, which"),
+        (lambda folder: (folder / "betas.h5").write_bytes(b""), r"betas\.h5: cannot open this HDF5 file"),
+    ],
+)
+def test_bad_betas_are_named(tmp_path, betas, ridge, small_blocks, damage, message):
+    write_inputs(tmp_path, betas, ridge)
+    damage(tmp_path)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError, match=message) as error:
+        run(tmp_path)
+    assert "\n" not in str(error.value)
+    assert set(tmp_path.iterdir()) == before
+
+
+# ---- several subjects
+
+
+def write_projection(path, embedding, images, **source):
+    trials = pd.DataFrame({"image": images, "session": np.arange(len(images)) // 2})
+    trials.insert(1, "repetition", trials.groupby("image").cumcount())
+    with h5py.File(path, "w") as file:
+        file["embedding"] = embedding
+        write_trials(file, trials, SOURCE | source)
+    return path
+
+
+def test_subjects_follow_each_other_and_share_their_repetitions(tmp_path, rng, small_blocks):
+    images = {"subj02": [7, 5, 7, 7, 9], "subj05": [5, 7, 1], "subj07": [7]}
+    embeddings = {
+        name: rng.standard_normal((len(shown), 4)).astype(np.float32) for name, shown in images.items()
+    }
+    paths = [write_projection(tmp_path / name, embeddings[name], images[name]) for name in images]
+    combine_projections(paths, subjects=list(images), out=tmp_path / "out.h5")
+    with h5py.File(tmp_path / "out.h5") as file:
+        np.testing.assert_array_equal(file["embedding"][:], np.concatenate(list(embeddings.values())))
+        trials = read_trials(file)
+        assert dict(file.attrs) == SOURCE
+    assert trials["image"].tolist() == [image for shown in images.values() for image in shown]
+    assert trials["subject"].tolist() == [2] * 5 + [5] * 3 + [7]
+    assert trials["repetition"].tolist() == [0, 0, 1, 2, 0, 1, 3, 0, 4]
+    assert trials["session"].tolist() == [0, 0, 1, 1, 2, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("other", [{"sha256": "cd" * 32}, {"checkpoint": "other.pth"}])
+def test_spaces_of_several_checkpoints_are_not_mixed(tmp_path, other):
+    paths = [
+        write_projection(tmp_path / "subj01.h5", np.ones((1, 4)), [1]),
+        write_projection(tmp_path / "subj02.h5", np.ones((1, 4)), [1], **other),
+    ]
+    with pytest.raises(
+        InputError, match=r"subj02\.h5: expected .* last\.pth, .* a space of its own"
+    ) as error:
+        combine_projections(paths, subjects=["subj01", "subj02"], out=tmp_path / "out.h5")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out.h5").exists()

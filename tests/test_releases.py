@@ -1,0 +1,71 @@
+"""Releases and subjects that are found by the names of their files."""
+
+import pytest
+
+from brain2image.errors import InputError
+from brain2image.releases import NSD, THINGS_EEG, find_pairs, find_release, find_subjects, members
+
+
+def touch(root, releases, name, **subject):
+    for pattern in releases[name]:
+        path = root / pattern.format(**subject)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+@pytest.mark.parametrize("name", NSD)
+def test_a_whole_release_is_found(tmp_path, name):
+    touch(tmp_path, NSD, name, subj="subj05")
+    release, files = find_release(tmp_path, NSD, subj="subj05")
+    assert release == name
+    assert files == [str(tmp_path / pattern.format(subj="subj05")) for pattern in NSD[name]]
+
+
+def test_two_releases_in_one_folder_are_refused(tmp_path):
+    for name in NSD:
+        touch(tmp_path, NSD, name, subj="subj01")
+    with pytest.raises(InputError, match="expected one release of subj01, got mindeye2 and mindeye1"):
+        find_release(tmp_path, NSD, subj="subj01")
+    assert find_subjects(tmp_path, NSD, "subj") == ["subj01"]
+
+
+@pytest.mark.parametrize("old", ["betas_all_subj01.hdf5", "betas_all_subj01_fp32.hdf5"])
+def test_betas_without_renorm_are_named(tmp_path, old):
+    touch(tmp_path, NSD, "mindeye2", subj="subj01")
+    (tmp_path / "betas_all_subj01_fp32_renorm.hdf5").rename(tmp_path / old)
+    with pytest.raises(
+        InputError, match=rf"missing: .*_renorm\.hdf5; {old} \(.*\) is outdated and not read; download them"
+    ):
+        find_release(tmp_path, NSD, subj="subj01")
+
+
+def test_avg_split_is_named(tmp_path):
+    (tmp_path / "webdataset_avg_split").mkdir()
+    with pytest.raises(InputError, match=r"got no file of any .*avg_split \(37 sessions\) is outd"):
+        find_release(tmp_path, NSD, subj="subj01")
+
+
+def test_all_pairs_are_those_of_whole_releases(tmp_path):
+    for sub in ("sub-02", "sub-10"):
+        touch(tmp_path / "eeg", THINGS_EEG, "ubp", sub=sub)
+    touch(tmp_path / "eeg", THINGS_EEG, "raw", sub="sub-01")
+    touch(tmp_path / "eeg", THINGS_EEG, "raw", sub="sub-04")
+    (tmp_path / "eeg/sub-04/ses-03/raw_eeg_test.npy").unlink()
+    for subj in ("subj07", "subj01"):
+        touch(tmp_path / "nsd", NSD, "mindeye2", subj=subj)
+    (tmp_path / "nsd/betas_all_subj02_fp32_renorm.hdf5").touch()
+    assert find_pairs(tmp_path / "eeg", tmp_path / "nsd") == [
+        f"{sub}_{subj}" for sub in ("sub-01", "sub-02", "sub-10") for subj in ("subj01", "subj07")
+    ]
+
+
+def test_no_whole_subject_is_an_error(tmp_path):
+    (tmp_path / "betas_all_subj02_fp32_renorm.hdf5").touch()
+    with pytest.raises(InputError, match=r"expected a whole release of a subject \(mindeye2 or mindeye1\)"):
+        find_subjects(tmp_path, NSD, "subj")
+
+
+def test_members_of_a_group():
+    assert members("subj02") == ["subj02"]
+    assert members("subj02-subj05-subj07") == ["subj02", "subj05", "subj07"]

@@ -1,0 +1,105 @@
+"""The real Snakefile with several subjects and both releases of NSD: which jobs it plans."""
+
+from collections import Counter
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from test_projection import write_projection
+from test_releases import touch
+from test_workflow import copy_checkout, planned_jobs, snakemake
+
+from brain2image.files import read_trials
+from brain2image.releases import NSD, THINGS_EEG
+
+SUBS, SUBJS = ("sub-01", "sub-02"), ("subj02", "subj05")
+PAIRS = [f"{sub}_{subj}" for sub in SUBS for subj in SUBJS]
+MULTISUBJECT = "weights/mindeyev2/train_logs/final_multisubject_subj01/last.pth"
+
+# What two THINGS and two NSD subjects need once, once a subject, and once a pair.
+SHARED_STAGES = Counter(repack_things_images=1, repack_nsd_images=1, embed_images=2, summarise=1)
+SUBJECT_STAGES = Counter(repack_things_eeg=2, repack_nsd_fmri=2, extract_ridge=2, project_fmri=2)
+
+
+@pytest.fixture(scope="module", params=NSD)
+def checkout(request, tmp_path_factory):
+    """A checkout with empty files where the releases of two subjects each belong."""
+    folder = copy_checkout(tmp_path_factory.mktemp("checkout") / request.param)
+    for sub in SUBS:
+        touch(folder / "data/things/eeg", THINGS_EEG, "raw", sub=sub)
+    for subj in SUBJS:
+        touch(folder / "data/nsd", NSD, request.param, subj=subj)
+        touch(
+            folder / "weights/mindeyev2/train_logs",
+            {"one": ["final_{subj}_pretrained_40sess_24bs/last.pth"]},
+            "one",
+            subj=subj,
+        )
+    for path in (
+        "data/things/images/image_metadata.npy",
+        "weights/CBraMod/pretrained_weights.pth",
+        MULTISUBJECT,
+    ):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    for name in ("training_images", "test_images"):
+        (folder / "data/things/images" / name).mkdir()
+    return folder
+
+
+def plan(folder, **config):
+    (folder / "subjects.yaml").write_text(yaml.safe_dump(config))
+    return planned_jobs(folder, config="subjects.yaml")
+
+
+def test_shared_stages_run_once(checkout):
+    jobs = plan(checkout, pairs=PAIRS)
+    for rule, count in (SHARED_STAGES + SUBJECT_STAGES).items():
+        assert jobs[rule] == count, rule
+    for rule in ("match_images", "split_pairs", "cluster_pairs", "build_lmdb", "train"):
+        assert jobs[rule] == 4, rule
+    assert "combine_projections" not in jobs
+    assert plan(checkout, pairs="all") == jobs
+
+
+def test_the_fmri_of_several_subjects_becomes_one_training_set(checkout):
+    jobs = plan(checkout, pairs=["sub-01_subj02-subj05"], weights={"mindeye2": MULTISUBJECT})
+    expected = SHARED_STAGES + SUBJECT_STAGES + Counter(combine_projections=1)
+    expected["repack_things_eeg"] = 1
+    for rule, count in expected.items():
+        assert jobs[rule] == count, rule
+    for rule in ("match_images", "split_pairs", "cluster_pairs", "build_lmdb", "train"):
+        assert jobs[rule] == 1, rule
+
+
+def test_a_missing_file_is_named(checkout):
+    file = next((checkout / "data/nsd").rglob("*subj05*.tar"), checkout / "data/nsd/shared1000.npy")
+    file.rename(checkout / "away")
+    result = snakemake(checkout, "--dry-run", config="subjects.yaml")
+    (checkout / "away").rename(file)
+    assert result.returncode == 1
+    assert (
+        f"are missing: {file.relative_to(checkout)}; download them. README.md"
+        in result.stdout + result.stderr
+    )
+
+
+def test_projections_are_combined_by_the_workflow(checkout):
+    folder = checkout / "results/projection"
+    folder.mkdir(parents=True, exist_ok=True)
+    for subj in SUBJS:
+        write_projection(folder / f"{subj}.h5", np.full((3, 4), int(subj[-1]), np.float32), [8, 9, 8])
+    target = "results/projection/subj02-subj05.h5"
+    (checkout / "subjects.yaml").write_text(yaml.safe_dump({"pairs": PAIRS}))
+    result = snakemake(
+        checkout, "--allowed-rules", "combine_projections", "--", target, config="subjects.yaml"
+    )
+    assert result.returncode == 0, result.stderr
+    with h5py.File(checkout / target) as file:
+        assert file["embedding"][:, 0].tolist() == [2, 2, 2, 5, 5, 5]
+        expected = {"image": [8, 9, 8] * 2, "repetition": [0, 0, 1, 2, 1, 3], "session": [0, 0, 1] * 2}
+        pd.testing.assert_frame_equal(
+            read_trials(file), pd.DataFrame(expected | {"subject": [2] * 3 + [5] * 3})
+        )

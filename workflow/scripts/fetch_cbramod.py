@@ -1,0 +1,9 @@
+"""Download CBraMod's weights."""
+
+from brain2image.jobs import job
+from brain2image.weights import copy, fetch
+
+with job(snakemake):
+    fetched = fetch(snakemake.params.source)
+    copy(fetched.path, snakemake.output.weights)
+    fetched.write_record(snakemake.output.record)
