@@ -26,7 +26,6 @@ def planted_run(**blocks):
             "pretrained": False,
             "n_layers": 1,
             "hidden_size": 64,
-            "n_tokens": 2,
             "n_heads": 4,
         },
         "loss": {},

@@ -56,6 +56,74 @@ def test_one_token_drops_heads_as_multihead_attention_does():
     torch.testing.assert_close(ours.std(dim=0), expected.std(dim=0), rtol=0, atol=0.05 * scale)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_one_token_never_sees_the_query(training):
+    """Not in training either, dropout and gradients included; in multi-head attention it moves nothing."""
+    module = AlignmentModule(N_FEATURES, n_heads=4, n_tokens=1, dropout=0.3).train(training)
+    tokens, query = torch.randn(7, 1, N_FEATURES), torch.randn(7, 1, N_FEATURES, requires_grad=True)
+    outputs = []
+    for one in (query, 100 * torch.randn(7, 1, N_FEATURES), torch.full((7, 1, N_FEATURES), torch.nan)):
+        torch.manual_seed(0)
+        outputs.append(module(one, tokens))
+    assert torch.equal(outputs[0], outputs[1])
+    assert torch.equal(outputs[0], outputs[2])
+    assert torch.autograd.grad(outputs[0].sum(), query, allow_unused=True) == (None,)
+    reference = _reference(module).train(training)
+    reference(query, tokens, tokens)[0].square().sum().backward()
+    assert not reference.in_proj_weight.grad[: 2 * N_FEATURES].any()  # the published query and key: dead
+
+
+def test_several_tokens_drop_as_multihead_attention_does():
+    module = AlignmentModule(N_FEATURES, n_heads=4, n_tokens=3, dropout=0.3).train()
+    reference = _reference(module).train()
+    reference.dropout = 0.3
+    query = torch.randn(1, 1, N_FEATURES).expand(20_000, -1, -1)
+    tokens = torch.randn(1, 3, N_FEATURES).expand(20_000, -1, -1)
+    ours, expected = module(query, tokens), reference(query, tokens, tokens)[0]
+    scale = expected.std(dim=0).max().item()
+    torch.testing.assert_close(ours.mean(dim=0), expected.mean(dim=0), rtol=0, atol=0.05 * scale)
+    torch.testing.assert_close(ours.std(dim=0), expected.std(dim=0), rtol=0, atol=0.05 * scale)
+
+
+def test_query_effect_is_the_relative_move_of_the_output():
+    eeg, targets = 20 * torch.randn(300, N_CHANNELS, 200), 4 * torch.randn(300, N_FEATURES)
+    assert _model().query_effect(eeg, targets) == 0
+    model = _model(alignment="multi_token")
+    with torch.no_grad():
+        mean, own = model(eeg), model(eeg, query=(targets - model.target_mean) / 3)
+    expected = ((own - mean).square().mean() / mean.square().mean()).sqrt().item()
+    assert model.train().query_effect(eeg, targets) == pytest.approx(expected, rel=1e-4)
+    assert model.training
+    assert expected > 1e-3
+    mean_only = model.target_mean.expand(300, -1)
+    assert model.query_effect(eeg, mean_only) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["common", "per_feature"])
+def test_targets_are_standardised_by_their_training_statistics(scale):
+    rng = np.random.default_rng(0)
+    spread = np.linspace(1, 9, N_FEATURES)
+    spread[0] = 0  # a feature that never varies
+    targets = (5 + spread * rng.standard_normal((400, N_FEATURES))).astype(np.float32)
+    model = _model()
+    model.fit_targets(targets, scale=scale)
+    standardised = model.standardise(torch.from_numpy(targets)).numpy()
+    np.testing.assert_allclose(standardised.mean(axis=0), 0, atol=1e-5)
+    assert np.isfinite(standardised).all()
+    if scale == "common":
+        assert standardised.std() == pytest.approx(1, rel=1e-4)
+        assert len(np.unique(model.target_scale)) == 1
+    else:
+        np.testing.assert_allclose(standardised[:, 1:].std(axis=0), 1, rtol=1e-4)
+        common = (targets - targets.mean(axis=0)).std()
+        assert model.target_scale[0].item() == pytest.approx(common / 100, rel=1e-4)
+
+
+def test_targets_that_are_all_the_same():
+    with pytest.raises(InputError, match="expected fMRI embeddings that differ"):
+        _model().fit_targets(np.ones((4, N_FEATURES), np.float32), scale="common")
+
+
 def test_one_token_has_no_query_and_no_idle_parameters():
     model = _model()
     assert not any("query" in name or "key" in name for name, _ in model.alignment.named_parameters())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from brain2image.config import Config, load_config
+from brain2image.config import UNUSED_OPTIONS, Config, ModelConfig, load_config
 from brain2image.config_docs import default_yaml, markdown
 from brain2image.errors import InputError
 
@@ -44,6 +44,28 @@ def test_the_other_files_are_valid(file):
         ({"model": {"pooling": "mean"}}, "expected 'flatten', 'attention' or 'multitoken_vit', got 'mean'"),
         ({"model": {"alignment": "multi_token", "pooling": "flatten"}}, "needs pooling 'multitoken_vit'"),
         ({"loss": {"mse": 0, "info_nce": 0, "prototype": 0}}, "at least one of mse"),
+        (
+            {"runs": {"a": {"model": {"pooling": "flatten", "n_tokens": 4}}}},
+            "runs.a.model.n_tokens: pooling 'flatten' has no such option; its options: pooling, pretrained,",
+        ),
+        (
+            {"model": {"pooling": "attention"}, "runs": {"a": {"model": {"pooling_layers": 4}}}},
+            "runs.a.model.pooling_layers: pooling 'attention' has no such option; its options: ",
+        ),
+        (
+            {"runs": {"a": {"model": {"pooling": "flatten", "alignment": "single_token"}}}},
+            "runs.a.model.alignment: pooling 'flatten' has no such option",
+        ),
+        ({"runs": {"a": {"model": {"pooling": ["flatten"]}}}}, "runs.a.model.pooling: expected 'flatten',"),
+        (
+            {"loss": {"learnable_temperature": True, "info_nce": 0}},
+            "learnable_temperature needs info_nce above",
+        ),
+        (
+            {"loss": {"learnable_temperature": True, "temperature": 2.0}},
+            "learnable_temperature needs info_nce above 0 and a temperature from 0.01 to 1, got 1 and 2",
+        ),
+        ({"loss": {"target_scale": "none"}}, "loss.target_scale: expected 'common' or 'per_feature', got"),
         ({"split": {"train": 0.5}}, "train, val and test must sum to 1, got 0.7"),
         ({"eeg": {"lowpass": 90}}, "eeg.lowpass: expected less than or equal to 75, got 90"),
         ({"pairs": ["sub-1_subj01"]}, "pairs.0: expected a pair such as sub-01_subj01, got 'sub-1_subj01'"),
@@ -130,6 +152,22 @@ def test_a_run_changes_what_it_lists_and_nothing_else():
     assert (run.model.pooling, run.model.hidden_size) == ("flatten", 64)
     assert run.training == config.training.model_copy(update={"epochs": 3})
     assert run.loss == config.loss
+
+
+def test_shared_options_reach_only_the_heads_that_use_them():
+    config = load_config(
+        {
+            "model": {"n_tokens": 3, "pooling_layers": 4, "alignment": "multi_token", "hidden_size": 32},
+            "runs": {name: {"model": {"pooling": name}} for name in UNUSED_OPTIONS},
+        }
+    )
+    for name, unused in UNUSED_OPTIONS.items():
+        params = config.run(name).model.model_dump()
+        assert set(params) == set(ModelConfig.model_fields) - unused
+        assert ModelConfig(**params) == config.run(name).model
+        assert params["hidden_size"] == 32
+    assert config.run("attention").model.n_tokens == 3
+    assert config.run("multitoken_vit").model.alignment == "multi_token"
 
 
 def test_whole_numbers_and_floats_are_the_same_value():

@@ -1,10 +1,13 @@
 """Pooling heads: shapes, use of every channel, gradients, refused widths."""
 
+import contextlib
+
 import pytest
 import torch
 from torch import nn
 
-from brain2image.config import ModelConfig
+from brain2image.config import UNUSED_OPTIONS, ModelConfig
+from brain2image.models.alignment import AlignmentModel
 from brain2image.models.pooling import POOLING_HEADS, TransformerLayer
 
 
@@ -16,7 +19,7 @@ def _head(pooling="multitoken_vit", **options):
 
 def test_registry_has_every_configured_head():
     names = ModelConfig.model_fields["pooling"].annotation.__args__
-    assert set(POOLING_HEADS) == set(names)
+    assert set(POOLING_HEADS) == set(names) == set(UNUSED_OPTIONS)
 
 
 @pytest.mark.parametrize("pooling", POOLING_HEADS)
@@ -42,6 +45,32 @@ def test_swapped_electrodes_are_told_apart(pooling):
     head = _head(pooling)
     tokens = torch.randn(2, 6, 1, 200)
     assert not torch.allclose(head(tokens), head(tokens.flip(1)), atol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", POOLING_HEADS)
+def test_a_head_uses_all_its_options_and_no_other(pooling):
+    """An option is used when it changes the weights' shapes, the attention's heads or the dropout."""
+
+    def described(**options):
+        model = ModelConfig(**({"pooling": pooling, "hidden_size": 32, "n_layers": 1} | options))
+        with torch.device("meta"):
+            whole = AlignmentModel(model, 6, 400)
+        return [str(whole), [tuple(weight.shape) for weight in whole.parameters()], whole.alignment.n_heads]
+
+    changes = {
+        "hidden_size": 48,
+        "n_tokens": 5,
+        "pooling_layers": 3,
+        "n_heads": 4,
+        "alignment": "multi_token",
+        "dropout": 0.3,
+    }
+    for name, value in changes.items():
+        if name in UNUSED_OPTIONS[pooling]:
+            with contextlib.suppress(ValueError):  # refused is as good as without effect
+                assert described(**{name: value}) == described(), name
+        else:
+            assert described(**{name: value}) != described(), name
 
 
 def test_transformer_layer_against_pytorch():

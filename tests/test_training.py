@@ -19,6 +19,7 @@ from brain2image.config import RunConfig
 from brain2image.dataset import AlignmentDataset, pair_means
 from brain2image.errors import InputError
 from brain2image.lmdb_store import LMDBReader
+from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.cbramod import CBraMod
 from brain2image.optimisation import parameter_groups, rate_factor, top1
@@ -70,7 +71,8 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
     weights, (_, targets, _) = load_file(outputs["model"]), pair_means(lmdb, "train")
     np.testing.assert_allclose(weights["target_mean"], targets.mean(axis=0), rtol=1e-5)
-    assert weights["target_scale"].item() == pytest.approx((targets - targets.mean(axis=0)).std(), rel=1e-5)
+    common = (targets - targets.mean(axis=0)).std()
+    np.testing.assert_allclose(weights["target_scale"], np.full(N_FEATURES, common), rtol=1e-5)
     history = pd.read_csv(outputs["history"])
     terms = {
         f"{part}_{term}" for part in ("train", "val") for term in ("loss", "mse", "info_nce", "prototype")
@@ -104,7 +106,8 @@ def test_best_epoch_is_restored(lmdb, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "model", [{}, {"pooling": "multitoken_vit", "alignment": "multi_token", "pooling_layers": 1}]
+    "model",
+    [{}, {"pooling": "multitoken_vit", "alignment": "multi_token", "n_tokens": 2, "pooling_layers": 1}],
 )
 def test_targets_cannot_reach_predictions(tmp_path, model):
     """Training on the same pairs but shuffled test targets gives bit-identical test predictions."""
@@ -153,10 +156,26 @@ def test_pretrained_weights_are_taken(lmdb, tmp_path):
         build_model(LMDBReader(lmdb), run=run, cbramod=None)
 
 
+def test_a_learned_temperature_has_its_own_group():
+    run = planted_run(loss={"learnable_temperature": True})
+    model, loss = AlignmentModel(run.model, N_CHANNELS, N_FEATURES), AlignmentLoss(run.loss)
+    (group,) = (group for group in parameter_groups(model, loss, run) if group["name"] == "temperature")
+    assert group["params"] == [loss.log_temperature]
+    assert (group["lr"], group["weight_decay"]) == (run.training.learning_rate, 0)
+
+
+def test_a_temperature_is_learned(lmdb, tmp_path):
+    outputs = _train(lmdb, tmp_path / "run", planted_run(loss={"learnable_temperature": True}))
+    learned = pd.read_csv(outputs["history"])["val_temperature"]
+    assert learned[0] != pytest.approx(0.07, rel=1e-5)
+    assert learned[1] != pytest.approx(learned[0], rel=1e-5)
+    AlignmentModel.load(tmp_path / "run")  # the loss's parameter is none of the model's
+
+
 def test_parameter_groups_hold_every_parameter_once():
     run = planted_run()
     model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
-    groups = parameter_groups(model, run)
+    groups = parameter_groups(model, AlignmentLoss(run.loss), run)
     grouped = [parameter for group in groups for parameter in group["params"]]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     assert len(grouped) == len(trained)

@@ -11,6 +11,7 @@ from torch.multiprocessing import ProcessRaisedException
 from brain2image import training
 from brain2image.errors import InputError
 from brain2image.lmdb_store import LMDBReader
+from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask, is_finished, parameter_groups
 
@@ -63,21 +64,21 @@ def test_two_batches_of_ten_step_like_one_of_twenty(train_run, without_dropout):
 
 
 def test_half_precision_products_but_full_precision_loss(train_run, monkeypatch):
-    seen, terms, forward = [], AlignmentTask._terms, AlignmentModel.forward
+    seen, terms, forward = [], AlignmentLoss.forward, AlignmentModel.forward
 
     def watch(model, *arguments, **options):
         output = forward(model, *arguments, **options)
         seen.append(output.dtype)
         return output
 
-    def watch_terms(task, *rows):
-        result = terms(task, *rows)
+    def watch_terms(loss, *rows):
+        result = terms(loss, *rows)
         seen.append(result["loss"].dtype)
         return result
 
     (_, expected) = train_run(planted_run(), "full")
     monkeypatch.setattr(AlignmentModel, "forward", watch)
-    monkeypatch.setattr(AlignmentTask, "_terms", watch_terms)
+    monkeypatch.setattr(AlignmentLoss, "forward", watch_terms)
     weights, history = train_run(planted_run(training={"precision": "bf16"}), "half")
     assert seen[:2] == [torch.bfloat16, torch.float32]
     assert {value.dtype for value in weights.values()} == {torch.float32}
@@ -97,7 +98,7 @@ def test_rates_fall_from_layer_to_layer():
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {
         names[id(parameter)]: group["lr"]
-        for group in parameter_groups(model, run)
+        for group in parameter_groups(model, AlignmentLoss(run.loss), run)
         for parameter in group["params"]
     }
     expected = {
@@ -133,7 +134,11 @@ def test_the_average_is_what_a_plain_loop_says_and_is_saved(train_run, monkeypat
     saved, _ = train_run(run)
     reference = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
     reference.load_state_dict(saved)
-    expected = [weight for group in parameter_groups(reference, run) for weight in group["params"]]
+    expected = [
+        weight
+        for group in parameter_groups(reference, AlignmentLoss(run.loss), run)
+        for weight in group["params"]
+    ]
     assert n_steps[0] == 8
     for average, weight in zip(averages, expected, strict=True):
         torch.testing.assert_close(average, weight.detach(), rtol=1e-3, atol=5e-6)
@@ -141,13 +146,13 @@ def test_the_average_is_what_a_plain_loop_says_and_is_saved(train_run, monkeypat
 
 def test_training_stops_when_nothing_gets_better(train_run, monkeypatch):
     losses = iter([5.0, 4.0, 4.5, 4.2, 4.1, 3.0])
-    terms = AlignmentTask._terms
+    terms = AlignmentLoss.forward
 
-    def scripted(task, *rows):
-        result = terms(task, *rows)
-        return result if task.training else result | {"loss": torch.tensor(next(losses))}
+    def scripted(loss, *rows):
+        result = terms(loss, *rows)
+        return result if loss.training else result | {"loss": torch.tensor(next(losses))}
 
-    monkeypatch.setattr(AlignmentTask, "_terms", scripted)
+    monkeypatch.setattr(AlignmentLoss, "forward", scripted)
     run = planted_run(training={"epochs": 9, "patience": 3})
     _, history = train_run(run)
     assert history["val_loss"].tolist() == pytest.approx([5.0, 4.0, 4.5, 4.2, 4.1])

@@ -54,6 +54,7 @@ CONFIG_CHANGES = [
     ("split.group_by", "image", SPLITS),
     ("clustering.n_clusters", 3, CLUSTERS),
     ("model.hidden_size", 24, RUNS),
+    ("model.n_tokens", 3, RUN),  # the run called flatten has no such option
     ("runs.flatten.model.hidden_size", 24, RUN),
     ("loss.temperature", 0.1, RUNS),
     ("training.epochs", 3, RUNS),

@@ -10,8 +10,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_serializer,
     model_validator,
 )
 
@@ -24,6 +26,15 @@ from brain2image.sources import CBRAMOD, MINDEYE2, normalise
 TOKEN_WIDTH = 200
 # Predictions that no run makes, but that are evaluated like a run.
 RESERVED_RUNS = {"ridge", "ceiling"}
+
+# What a pooling head leaves aside of the `model` block; its runs neither know nor depend on these.
+UNUSED_OPTIONS = {
+    "flatten": {"n_tokens", "pooling_layers", "alignment"},
+    "attention": {"pooling_layers", "alignment"},
+    "multitoken_vit": set(),
+}
+# Range of a learned temperature; the lower end is CLIP's (logits at most 100).
+TEMPERATURES = (0.01, 1.0)
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -83,7 +94,10 @@ class WeightsConfig(Section):
     """Pretrained weights: each a local file, https://…, or hf://[datasets/]owner/repo[@revision]/path."""
 
     clip: SourceText = Field("openai", description="CLIP's weights: an open_clip tag or a checkpoint.")
-    cbramod: SourceText = Field(CBRAMOD, description="CBraMod's published weights, 20 MB.")
+    cbramod: SourceText = Field(
+        CBRAMOD,
+        description="CBraMod's published weights, 20 MB, or those of braindecode/cbramod-pretrained.",
+    )
     mindeye2: SourceText = Field(
         MINDEYE2,
         description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
@@ -191,9 +205,14 @@ class ModelConfig(Section):
             raise ValueError(f"alignment 'multi_token' needs pooling 'multitoken_vit', got {self.pooling!r}")
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        unused = UNUSED_OPTIONS[self.pooling]
+        return {name: value for name, value in serialise(self).items() if name not in unused}
+
 
 class LossConfig(Section):
-    """Scales of the three loss terms; 0 switches a term off. Targets are scaled to unit variance."""
+    """The three loss terms on standardised targets; a scale of 0 switches a term off."""
 
     mse: NonNegative = Field(1.0, description="Scale of the mean squared error.")
     info_nce: NonNegative = Field(1.0, description="Scale of InfoNCE.")
@@ -201,11 +220,30 @@ class LossConfig(Section):
     temperature: Positive = Field(
         0.07, description="Temperature of InfoNCE and of the prototype similarities."
     )
+    symmetric: bool = Field(
+        True, description="InfoNCE also from fMRI to EEG; false: only from EEG to fMRI, as it is retrieved."
+    )
+    learnable_temperature: bool = Field(
+        False,
+        description=f"Learn InfoNCE's temperature, from `temperature` on, within {TEMPERATURES[0]:g} to "
+        f"{TEMPERATURES[1]:g}; the prototypes keep `temperature`.",
+    )
+    target_scale: Literal["common", "per_feature"] = Field(
+        "common",
+        description="Unit of the standardised targets: one standard deviation for all features, or each its "
+        "own; `common` keeps the angles between embeddings, by which retrieval is scored.",
+    )
 
     @model_validator(mode="after")
-    def _some_loss(self) -> "LossConfig":
+    def _fits(self) -> "LossConfig":
         if self.mse == self.info_nce == self.prototype == 0:
             raise ValueError("at least one of mse, info_nce and prototype must be above 0")
+        low, high = TEMPERATURES
+        if self.learnable_temperature and not (self.info_nce and low <= self.temperature <= high):
+            raise ValueError(
+                f"learnable_temperature needs info_nce above 0 and a temperature from {low:g} to {high:g}, "
+                f"got {self.info_nce:g} and {self.temperature:g}"
+            )
         return self
 
 
@@ -375,14 +413,28 @@ class Config(Section):
                 raise ValueError(f"with 'simulate', {key} must lie inside {folder!r}, got {path!r}")
 
     def run(self, name: str) -> RunConfig:
-        """The blocks of run ``name``: the shared ones with the run's own values over them."""
-        shared = {block: getattr(self, block).model_dump() for block in RunConfig.model_fields}
+        """The blocks of run ``name``: the shared ones with the run's own values over them.
+
+        Shared values that the run's pooling head does not use are left out; its own ones are an error.
+        """
         overrides = self.runs[name]
-        unknown = set(overrides) - set(shared)
+        unknown = set(overrides) - set(RunConfig.model_fields)
         if unknown:
             raise InputError(unknown_key(f"runs.{name}.{sorted(unknown)[0]}", RunConfig, root=Config))
-        merged = {block: values | overrides.get(block, {}) for block, values in shared.items()}
-        return validate(RunConfig, merged, root=Config, prefix=f"runs.{name}.")
+        blocks = {block: dict(getattr(self, block)) for block in RunConfig.model_fields}
+        own = overrides.get("model", {})
+        pooling = own.get("pooling", self.model.pooling)
+        unused = UNUSED_OPTIONS.get(str(pooling), set())
+        blocks["model"] = {key: value for key, value in blocks["model"].items() if key not in unused}
+        merged = {block: values | overrides.get(block, {}) for block, values in blocks.items()}
+        run = validate(RunConfig, merged, root=Config, prefix=f"runs.{name}.")
+        if unused & set(own):
+            used = ", ".join(key for key in ModelConfig.model_fields if key not in unused)
+            raise InputError(
+                f"config: runs.{name}.model.{min(unused & set(own))}: pooling {pooling!r} has no such "
+                f"option; its options: {used}"
+            )
+        return run
 
 
 def load_config(content: Mapping[str, Any]) -> Config:

@@ -1,8 +1,12 @@
-"""The three loss terms, each a mean over the batch in the standardised target space."""
+"""The three loss terms, each a mean over the batch in the standardised target space, and their sum."""
+
+import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from brain2image.config import TEMPERATURES, LossConfig
 
 
 def mse(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -16,18 +20,24 @@ def mse(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def info_nce(
-    predictions: Tensor, targets: Tensor, pairs: Tensor | None = None, *, temperature: float
+    predictions: Tensor,
+    targets: Tensor,
+    pairs: Tensor | None = None,
+    *,
+    temperature: float | Tensor,
+    symmetric: bool = True,
 ) -> Tensor:
-    """Symmetric InfoNCE on cosine similarities, in which trials of one picture are no negatives.
+    """InfoNCE on cosine similarities, in which trials of one picture are no negatives.
 
-    mean_i -log(exp(s_ii / t) / sum_j exp(s_ij / t)), averaged over rows (prediction to targets) and columns
-    (target to predictions); j runs over i itself and the rows of other pictures.
+    mean_i -log(exp(s_ii / t) / sum_j exp(s_ij / t)) from each prediction to the targets; j runs over i itself
+    and the rows of other pictures. ``symmetric`` averages it with the same from each target to the
+    predictions.
 
     Parameters
     ----------
     predictions, targets : (n_trials, n_features) float32.
     pairs : (n_trials,) int64, the picture pair of each row; None when all differ.
-    temperature : t, without unit.
+    temperature : t, without unit; a 0-dimensional tensor where it is learned.
 
     Source: van den Oord et al. 2018 (https://arxiv.org/abs/1807.03748), equation 4; symmetric as in CLIP.
     """
@@ -36,7 +46,8 @@ def info_nce(
         same = pairs[:, None] == pairs[None, :]
         logits = logits.masked_fill(same.fill_diagonal_(False), -torch.inf)
     own = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+    forward = F.cross_entropy(logits, own)
+    return (forward + F.cross_entropy(logits.T, own)) / 2 if symmetric else forward
 
 
 def prototype_distillation(
@@ -64,3 +75,70 @@ def _log_membership(rows: Tensor, members: Tensor, temperature: float) -> Tensor
     rows = F.normalize(rows, dim=1)
     prototypes = F.normalize(members.T @ rows, dim=1)
     return F.log_softmax(rows @ prototypes.T / temperature, dim=1)
+
+
+class AlignmentLoss(nn.Module):
+    """The scaled sum of the terms that are switched on.
+
+    Predictions and targets come standardised (`AlignmentModel.standardise`). An output of zeros then has a
+    mean squared error of 1 whatever the embedding's unit is, and with the default scales each term gives 5 %
+    or more of the first gradient; unstandardised and times 1000 the error alone would reach 10^5 within a few
+    steps, and the distillation would give less than 0.1 %.
+
+    Parameters
+    ----------
+    config : scales, temperature and options.
+
+    Attributes
+    ----------
+    log_temperature : () float32, logarithm of InfoNCE's temperature; a parameter where it is learned. The
+        distillation keeps the configured temperature: it could learn to be zero at an infinite one.
+    """
+
+    def __init__(self, config: LossConfig):
+        super().__init__()
+        self.config = config
+        self.log_temperature = nn.Parameter(
+            torch.tensor(math.log(config.temperature)), requires_grad=config.learnable_temperature
+        )
+
+    def forward(
+        self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
+    ) -> dict[str, Tensor]:
+        """The terms that are on, unscaled, their scaled sum as ``loss``, and a learned ``temperature``.
+
+        They are computed in float32 under autocast too: a cosine over the temperature needs its digits.
+
+        Parameters
+        ----------
+        predictions, targets : (n_trials, n_features) float32 or a shorter float, standardised.
+        pairs, clusters : (n_trials,) int64.
+        """
+        with torch.autocast(predictions.device.type, enabled=False):
+            return self._terms(predictions.float(), targets.float(), pairs, clusters)
+
+    def _terms(
+        self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
+    ) -> dict[str, Tensor]:
+        config, temperature, terms = self.config, self.temperature(), {}
+        if config.mse:
+            terms["mse"] = mse(predictions, targets)
+        if config.info_nce:
+            terms["info_nce"] = info_nce(
+                predictions, targets, pairs, temperature=temperature, symmetric=config.symmetric
+            )
+        if config.prototype:
+            terms["prototype"] = prototype_distillation(
+                predictions, targets, clusters, temperature=config.temperature
+            )
+        total = sum(getattr(config, name) * term for name, term in terms.items())
+        if config.learnable_temperature:
+            terms["temperature"] = temperature.detach()
+        return {"loss": total, **terms}
+
+    def temperature(self) -> Tensor:
+        """InfoNCE's temperature, () float32; a learned one is first brought back into its range."""
+        if self.config.learnable_temperature:
+            with torch.no_grad():  # clamped in place, as a clamped copy would have no gradient out there
+                self.log_temperature.clamp_(*map(math.log, TEMPERATURES))
+        return self.log_temperature.exp()

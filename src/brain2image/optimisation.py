@@ -15,11 +15,11 @@ import torch.distributed.nn.functional as dist_nn
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from brain2image.config import LossConfig, RunConfig, TrainingConfig
+from brain2image.config import RunConfig, TrainingConfig
 from brain2image.dataset import Batches
 from brain2image.errors import InputError
 from brain2image.jobs import log_into
-from brain2image.losses import info_nce, mse, prototype_distillation
+from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
 
 logger = logging.getLogger(__name__)
@@ -34,30 +34,6 @@ WARMUP_SHARE = 0.05
 
 STEPS = 2  # stream of random numbers, beside those of dataset.py
 BACKBONE_LAYER = re.compile(r"backbone\.encoder\.layers\.(\d+)\.")
-
-
-def loss_terms(
-    predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor, *, loss: LossConfig
-) -> dict[str, Tensor]:
-    """The loss terms that are switched on, unscaled, and their scaled sum as ``loss``.
-
-    Parameters
-    ----------
-    predictions, targets : (n_trials, n_features) float32, standardised.
-    pairs, clusters : (n_trials,) int64.
-    loss : scales and temperature.
-    """
-    terms = {}
-    if loss.mse:
-        terms["mse"] = mse(predictions, targets)
-    if loss.info_nce:
-        terms["info_nce"] = info_nce(predictions, targets, pairs, temperature=loss.temperature)
-    if loss.prototype:
-        terms["prototype"] = prototype_distillation(
-            predictions, targets, clusters, temperature=loss.temperature
-        )
-    total = sum(getattr(loss, name) * term for name, term in terms.items())
-    return {"loss": total, **terms}
 
 
 def top1(predictions: Tensor, targets: Tensor) -> float:
@@ -83,14 +59,16 @@ def gathered(rows: Tensor) -> Tensor:
     return torch.cat(dist_nn.all_gather(rows.contiguous()))
 
 
-def parameter_groups(model: AlignmentModel, run: RunConfig) -> list[dict[str, Any]]:
-    """AdamW's groups: each backbone layer and the rest, with and without weight decay (matrices; vectors).
+def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig) -> list[dict[str, Any]]:
+    """AdamW's groups: each backbone layer, the rest (``head``), and the temperature where it is learned.
+
+    Matrices have weight decay, vectors and the temperature none.
 
     Layer l of the backbone's n learns at backbone_learning_rate * layer_decay^(n - l), its patch embedding at
     l = 0; with layer_decay 1 all are one group. As in BEiT (https://arxiv.org/abs/2106.08254, appendix).
     """
     groups: dict[tuple[str, float, bool], list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in model.named_parameters():
+    for name, parameter in (*model.named_parameters(), *loss.named_parameters()):
         if parameter.requires_grad:
             groups[*_rate(name, run), parameter.ndim > 1].append(parameter)
     return [
@@ -107,7 +85,7 @@ def parameter_groups(model: AlignmentModel, run: RunConfig) -> list[dict[str, An
 def _rate(name: str, run: RunConfig) -> tuple[str, float]:
     """Name of the rate that a parameter learns at, and its highest value."""
     if not name.startswith("backbone."):
-        return "head", run.training.learning_rate
+        return "temperature" if name == "log_temperature" else "head", run.training.learning_rate
     layer = BACKBONE_LAYER.match(name)
     depth = int(layer[1]) + 1 if layer else 0
     decay = run.training.layer_decay ** (run.model.n_layers - depth)
@@ -152,6 +130,7 @@ class AlignmentTask(L.LightningModule):
         self.model, self.run, self.batches, self.identity = model, run, batches, identity
         decay = run.training.ema_decay
         self.average = copy.deepcopy(model).requires_grad_(False) if decay else None
+        self.loss = AlignmentLoss(run.loss)
         self.history: list[dict[str, float]] = []
         self.best_loss, self.best_epoch, self.best_weights = float("inf"), 0, {}
         self._sums: dict[str, Tensor] = {}
@@ -166,7 +145,10 @@ class AlignmentTask(L.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
-        optimizer = torch.optim.AdamW(parameter_groups(self.model, self.run))
+        # Fused: one pass over weights and moments instead of one for each operation of AdamW. Ahead of it,
+        # Lightning cannot clip the gradients of mixed precision.
+        groups = parameter_groups(self.model, self.loss, self.run)
+        optimizer = torch.optim.AdamW(groups, fused=self.run.training.precision == "fp32")
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -188,8 +170,8 @@ class AlignmentTask(L.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        predictions = self.model(batch["eeg"], query=targets * keep).float()
-        terms = self._terms(
+        predictions = self.model(batch["eeg"], query=targets * keep)
+        terms = self.loss(
             *(gathered(rows) for rows in (predictions, targets, batch["pair"], batch["cluster"]))
         )
         # nothing is read back from the device before the epoch ends, so that it never waits for Python
@@ -221,7 +203,7 @@ class AlignmentTask(L.LightningModule):
             torch.cat(parts) for parts in zip(*self._validation, strict=True)
         )
         self._validation.clear()
-        terms = self._terms(predictions, targets, pairs, clusters)
+        terms = self.loss(predictions, targets, pairs, clusters)
         scores = {name: term.item() for name, term in terms.items()} | {"top1": top1(predictions, targets)}
         means = {name: total.item() / self._n_rows for name, total in self._sums.items()}
         self._sums, self._n_rows = {}, 0
@@ -243,13 +225,6 @@ class AlignmentTask(L.LightningModule):
     @property
     def _judged(self) -> AlignmentModel:
         return self.model if self.average is None else self.average
-
-    def _terms(
-        self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
-    ) -> dict[str, Tensor]:
-        # in full precision: half the digits of a cosine are too few once it is divided by the temperature
-        with torch.autocast(self.device.type, enabled=False):
-            return loss_terms(predictions, targets, pairs, clusters, loss=self.run.loss)
 
     def _close_epoch(self, means: dict[str, float], scores: dict[str, float]) -> None:
         training, epoch = self.run.training, self.current_epoch + 1

@@ -51,7 +51,8 @@ KNOWN = {
 }
 
 # What downloads leave behind when the file itself did not come.
-NOT_WEIGHTS = {b"version https://git-lfs": "a Git LFS pointer", b"<": "a web page"}
+# A page is not told by its < alone: the length that opens a safetensors file may spell blank and <.
+NOT_WEIGHTS = {rb"version https://git-lfs": "a Git LFS pointer", rb"<[!?A-Za-z]": "a web page"}
 
 
 class HubFile(NamedTuple):
@@ -109,7 +110,7 @@ def format_size(n_bytes: int) -> str:
 
 def check_start(start: bytes, *, source: str | os.PathLike, remedy: str) -> None:
     """Raise InputError if the first bytes of a file, 32 or more, are those of a failed download."""
-    what = next((name for magic, name in NOT_WEIGHTS.items() if start.lstrip().startswith(magic)), None)
+    what = next((name for magic, name in NOT_WEIGHTS.items() if re.match(magic, start.lstrip())), None)
     if not start or what:
         raise InputError(f"{source}: expected weights, got {what or 'an empty file'}; {remedy}")
 

@@ -116,11 +116,8 @@ def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | Non
     if run.model.pretrained:
         aligner.backbone.load_pretrained(cbramod)
     pairs = reader.pairs_of("train")
-    targets = target_means(reader, pairs)
-    mean = targets.mean(axis=0)
     aligner.eeg_scale.fill_(cbramod_scale(_scale_sample(reader, pairs), reader.meta["unit"]))
-    aligner.target_mean.copy_(torch.from_numpy(mean))
-    aligner.target_scale.fill_(float(np.sqrt(np.mean(np.square(targets - mean, dtype=np.float64)))))
+    aligner.fit_targets(target_means(reader, pairs), scale=run.loss.target_scale)
     return aligner
 
 

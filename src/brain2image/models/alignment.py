@@ -1,5 +1,6 @@
 """The whole EEG encoder: CBraMod, a pooling head, and the attention that aligns EEG with fMRI."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from brain2image.config import ModelConfig
 from brain2image.errors import InputError
 from brain2image.files import read_json
-from brain2image.models.cbramod import N_PATCH_TIMES, CBraMod, drop_heads
+from brain2image.models.cbramod import N_PATCH_TIMES, CBraMod
+from brain2image.models.dropout import drop_heads
 from brain2image.models.pooling import POOLING_HEADS, linear
 
 OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
@@ -59,7 +61,7 @@ class AlignmentModule(nn.Module):
         """
         value = self.value(tokens)
         if self.n_tokens == 1:
-            attended = drop_heads(value, self.n_heads, dropout=self.dropout, training=self.training)
+            attended = drop_heads(value, self.n_heads, rate=self.dropout, training=self.training)
             return self.output(attended)
         heads = F.scaled_dot_product_attention(
             *(self._split(part) for part in (self.query(query), self.key(tokens), value)),
@@ -88,7 +90,7 @@ class AlignmentModel(nn.Module):
     ----------
     eeg_scale : () float32, factor from the EEG's stored unit to CBraMod's range.
     target_mean : (n_features,) float32, mean training embedding, in embedding units.
-    target_scale : () float32, one standard deviation for all features, over the training pairs.
+    target_scale : (n_features,) float32, standard deviation over the training pairs, in embedding units.
     """
 
     def __init__(self, model: ModelConfig, n_channels: int, n_features: int):
@@ -103,7 +105,35 @@ class AlignmentModel(nn.Module):
         )
         self.register_buffer("eeg_scale", torch.tensor(1.0))
         self.register_buffer("target_mean", torch.zeros(n_features))
-        self.register_buffer("target_scale", torch.tensor(1.0))
+        self.register_buffer("target_scale", torch.ones(n_features))
+
+    def fit_targets(self, targets: np.ndarray, *, scale: str) -> None:
+        """Learn mean and scale of the training embeddings.
+
+        Parameters
+        ----------
+        targets : (n_pairs, n_features) float32, in embedding units.
+        scale : ``common``, the root mean square over all features of their standard deviations, for every
+            feature; ``per_feature``, each its own, but at least a hundredth of the common one, lest a feature
+            that hardly varies over the training pairs rule the loss.
+
+        Raises
+        ------
+        InputError
+            When all targets are the same.
+        """
+        mean, variance = targets.mean(axis=0, dtype=np.float64), targets.var(axis=0, dtype=np.float64)
+        common = np.sqrt(variance.mean())
+        if not common > 0:
+            raise InputError(
+                "training: expected fMRI embeddings that differ, got one and the same for all pairs"
+            )
+        scales = {
+            "common": np.full_like(variance, common),
+            "per_feature": np.sqrt(variance).clip(min=common / 100),
+        }
+        self.target_mean.copy_(torch.from_numpy(mean))
+        self.target_scale.copy_(torch.from_numpy(scales[scale]))
 
     def standardise(self, embeddings: Tensor) -> Tensor:
         """Embeddings (..., n_features) from their own units into the model's space."""
@@ -128,6 +158,30 @@ class AlignmentModel(nn.Module):
         tokens = self.head(self.backbone(patches * self.eeg_scale))
         tokens = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
         return self.alignment(query.unsqueeze(1), tokens).squeeze(1)
+
+    @torch.no_grad()
+    def query_effect(self, eeg: Tensor, targets: Tensor) -> float:
+        """How far the training-time output moves with the query: rms(own - mean) / rms(mean).
+
+        ``own`` is the output with each trial's own embedding as query, as training may see it, ``mean`` that
+        with the mean training embedding, which is all that predictions ever use. 0 with a single token.
+
+        Parameters
+        ----------
+        eeg : (n_trials, n_channels, 200) float32 in its stored unit.
+        targets : (n_trials, n_features) float32, in embedding units.
+        """
+        was_training = self.training
+        self.eval()
+        moved, total = 0.0, 0.0
+        device = self.target_mean.device
+        for rows, own in zip(eeg.split(PREDICT_BATCH), targets.split(PREDICT_BATCH), strict=True):
+            mean = self(rows.to(device))
+            queried = self(rows.to(device), query=self.standardise(own.to(device)))
+            moved += (queried - mean).square().sum().item()
+            total += mean.square().sum().item()
+        self.train(was_training)
+        return math.sqrt(moved / total)
 
     @torch.no_grad()
     def predict(self, eeg: Tensor | np.ndarray) -> Tensor:

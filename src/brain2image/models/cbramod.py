@@ -4,36 +4,19 @@ Parameters carry the published names, so that the published weights load as they
 """
 
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from brain2image.errors import InputError
-from brain2image.sources import check_start
+from brain2image.models.dropout import Dropout, drop_heads
+from brain2image.models.pretrained import check_shapes, read_weights
 
 N_PATCH_TIMES = 200  # samples of one patch, 1 s at 200 Hz; also the width of a token
 N_HEADS = 8  # half of them attend over channels, half over patches
 N_FEEDFORWARD = 800
 N_PUBLISHED_LAYERS = 12
 DROPOUT = 0.1
-
-
-def drop_heads(values: Tensor, n_heads: int, *, dropout: float, training: bool) -> Tensor:
-    """Attention over a single key: its softmax is 1, so the value itself, with attention dropout.
-
-    Parameters
-    ----------
-    values : (..., n_features), the heads one after the other.
-    n_heads : number of heads; dropout zeroes a head's only attention weight and with it the whole head.
-
-    Returns
-    -------
-    (..., n_features)
-    """
-    heads = values.reshape(-1, n_heads, values.shape[-1] // n_heads)
-    return F.dropout1d(heads, dropout, training).reshape(values.shape)
 
 
 class SelfAttention(nn.Module):
@@ -64,7 +47,7 @@ class SelfAttention(nn.Module):
 
     def _attend_one(self, x: Tensor) -> Tensor:
         weight, bias = self.in_proj_weight.chunk(3)[2], self.in_proj_bias.chunk(3)[2]
-        return drop_heads(F.linear(x, weight, bias), self.n_heads, dropout=DROPOUT, training=self.training)
+        return drop_heads(F.linear(x, weight, bias), self.n_heads, rate=DROPOUT, training=self.training)
 
 
 class CrissCrossLayer(nn.Module):
@@ -78,7 +61,7 @@ class CrissCrossLayer(nn.Module):
         self.linear2 = nn.Linear(N_FEEDFORWARD, N_PATCH_TIMES)
         self.norm1 = nn.LayerNorm(N_PATCH_TIMES)
         self.norm2 = nn.LayerNorm(N_PATCH_TIMES)
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
         """One layer; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
@@ -105,9 +88,7 @@ class PatchEmbedding(nn.Module):
             *(nn.Conv2d(25, 25, (1, 3), padding=(0, 1)), nn.GroupNorm(5, 25), nn.GELU()),
             *(nn.Conv2d(25, 25, (1, 3), padding=(0, 1)), nn.GroupNorm(5, 25), nn.GELU()),
         )
-        self.spectral_proj = nn.Sequential(
-            nn.Linear(N_PATCH_TIMES // 2 + 1, N_PATCH_TIMES), nn.Dropout(DROPOUT)
-        )
+        self.spectral_proj = nn.Sequential(nn.Linear(N_PATCH_TIMES // 2 + 1, N_PATCH_TIMES), Dropout(DROPOUT))
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed patches; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
@@ -162,53 +143,19 @@ class CBraMod(nn.Module):
         return self.proj_out(tokens)
 
     def load_pretrained(self, path: str | Path) -> "CBraMod":
-        """Take over the published weights (Hugging Face weighting666/CBraMod); return the model itself.
+        """Take over published weights and return the model itself.
 
-        With fewer than 12 layers the first ones are taken.
+        They are ``pretrained_weights.pth`` of weighting666/CBraMod or ``model.safetensors`` of
+        braindecode/cbramod-pretrained (Hugging Face). With fewer than 12 layers the first ones are taken.
 
         Raises
         ------
         InputError
-            When the file is missing, no PyTorch file, or holds other keys or shapes than the published 211.
+            When the file is missing, holds no weights, or other keys or shapes than the published 211.
         """
-        weights = _read_weights(Path(path))
+        weights = read_weights(path)
         with torch.device("meta"):
             published = {name: value.shape for name, value in CBraMod().state_dict().items()}
-        _check_shapes(weights, published, source=path)
+        check_shapes(weights, published, source=path)
         self.load_state_dict({name: weights[name] for name in self.state_dict()})
         return self
-
-
-MEND = "download pretrained_weights.pth of weighting666/CBraMod from Hugging Face"
-
-
-def _read_weights(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {MEND}")
-    with path.open("rb") as file:
-        check_start(file.read(64), source=path, remedy=MEND)
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises many types, by where the damage is
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{path}: expected CBraMod's weights, but they cannot be read ({reason}); {MEND}"
-        ) from None
-    if not isinstance(weights, dict):
-        raise InputError(f"{path}: expected a dictionary of tensors, got {type(weights).__name__}; {MEND}")
-    return weights
-
-
-def _check_shapes(weights: dict[str, Any], published: dict[str, torch.Size], *, source: str | Path) -> None:
-    missing = sorted(published.keys() - weights.keys())
-    unknown = sorted(map(str, weights.keys() - published.keys()))
-    if missing or unknown:
-        raise InputError(
-            f"{source}: expected CBraMod's {len(published)} keys, got {len(weights)} of which {len(unknown)} "
-            f"are unknown and {len(missing)} missing (first: {(unknown + missing)[0]}); {MEND}"
-        )
-    for name, shape in published.items():
-        got = getattr(weights[name], "shape", None)
-        if got != shape:
-            shapes = f"of shape {tuple(shape)}, got {got and tuple(got)}"
-            raise InputError(f"{source}: expected {name} {shapes}; {MEND}")

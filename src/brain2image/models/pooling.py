@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
 from brain2image.models.cbramod import N_PATCH_TIMES
+from brain2image.models.dropout import Dropout
 
 
 def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:
@@ -28,7 +29,7 @@ def perceptron(n_inputs: int, n_features: int, model: ModelConfig) -> nn.Sequent
         nn.LayerNorm(n_inputs),
         linear(n_inputs, model.hidden_size),
         nn.GELU(),
-        nn.Dropout(model.dropout),
+        Dropout(model.dropout),
         linear(model.hidden_size, n_features, gain=math.sqrt(2)),
     )
 
@@ -78,7 +79,7 @@ class TransformerLayer(nn.Module):
         self.linear2 = nn.Linear(4 * N_PATCH_TIMES, N_PATCH_TIMES)
         self.norm1 = nn.LayerNorm(N_PATCH_TIMES)
         self.norm2 = nn.LayerNorm(N_PATCH_TIMES)
-        self.dropout = nn.Dropout(model.dropout)
+        self.dropout = Dropout(model.dropout)
 
     def forward(self, tokens: Tensor, n_outputs: int | None = None) -> Tensor:
         """(B, n_tokens, 200) to the first (B, n_outputs, 200), by default all."""
