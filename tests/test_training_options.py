@@ -168,8 +168,8 @@ def test_when_a_training_is_finished(n_epochs, best_epoch, patience, expected):
     assert is_finished(n_epochs, best_epoch, options) is expected
 
 
-def test_compiled_training_learns_the_same(train_run, monkeypatch):
-    """Traced, but run by PyTorch itself, as a compiler may be missing."""
+def test_compiled_training_learns_the_same(train_run, without_dropout, monkeypatch):
+    """Traced, but run by PyTorch itself, as a compiler may be missing; it draws other dropout."""
     calls = []
 
     def compile_eagerly(model):
