@@ -186,7 +186,7 @@ FLOORS = [
         "synthetic",
     },
     {"models", "losses", "dataset"},
-    {"training", "optimisation"},
+    {"training", "optimisation", "resume"},
     {"evaluation", "baselines", "figures"},
     {"__main__"},
 ]
