@@ -50,10 +50,12 @@ def test_nothing_happens_in_eval():
     assert Dropout(0.5).eval()(x) is x
 
 
-def test_a_compiled_model_drops_as_well():
-    """With PyTorch's own operator: the graph is whole and no generator is called from Python."""
-    compiled = torch.compile(Dropout(0.1), backend="aot_eager", fullgraph=True)
-    assert (compiled(torch.ones(10_000)) == 0).float().mean().item() == pytest.approx(0.1, abs=0.015)
+def test_a_compiled_model_draws_the_same():
+    dropout, x = Dropout(0.1), torch.ones(10_000)
+    torch.manual_seed(3)
+    expected = dropout(x)
+    torch.manual_seed(3)
+    assert torch.equal(torch.compile(dropout, backend="eager")(x), expected)
 
 
 def test_half_precision():

@@ -68,6 +68,7 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert RunConfig(**{name: config[name] for name in ("model", "loss", "training")}) == planted_run()
     assert config["eeg"]["unit"] == "uV"
     assert config["eeg"]["scale"] == pytest.approx(0.01)
+    assert config["query_effect"] == 0
     assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
     weights, (_, targets, _) = load_file(outputs["model"]), pair_means(lmdb, "train")
     np.testing.assert_allclose(weights["target_mean"], targets.mean(axis=0), rtol=1e-5)

@@ -134,11 +134,8 @@ def test_the_average_is_what_a_plain_loop_says_and_is_saved(train_run, monkeypat
     saved, _ = train_run(run)
     reference = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
     reference.load_state_dict(saved)
-    expected = [
-        weight
-        for group in parameter_groups(reference, AlignmentLoss(run.loss), run)
-        for weight in group["params"]
-    ]
+    groups = parameter_groups(reference, AlignmentLoss(run.loss), run)
+    expected = [weight for group in groups for weight in group["params"]]
     assert n_steps[0] == 8
     for average, weight in zip(averages, expected, strict=True):
         torch.testing.assert_close(average, weight.detach(), rtol=1e-3, atol=5e-6)
@@ -146,10 +143,10 @@ def test_the_average_is_what_a_plain_loop_says_and_is_saved(train_run, monkeypat
 
 def test_training_stops_when_nothing_gets_better(train_run, monkeypatch):
     losses = iter([5.0, 4.0, 4.5, 4.2, 4.1, 3.0])
-    terms = AlignmentLoss.forward
+    forward = AlignmentLoss.forward
 
     def scripted(loss, *rows):
-        result = terms(loss, *rows)
+        result = forward(loss, *rows)
         return result if loss.training else result | {"loss": torch.tensor(next(losses))}
 
     monkeypatch.setattr(AlignmentLoss, "forward", scripted)

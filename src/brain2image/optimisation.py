@@ -60,10 +60,9 @@ def gathered(rows: Tensor) -> Tensor:
 
 
 def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig) -> list[dict[str, Any]]:
-    """AdamW's groups: each backbone layer, the rest (``head``), and the temperature where it is learned.
+    """AdamW's groups: each backbone layer and the rest, with and without weight decay (matrices; vectors).
 
-    Matrices have weight decay, vectors and the temperature none.
-
+    A learned temperature is a group of its own, without weight decay, at the rate of the rest.
     Layer l of the backbone's n learns at backbone_learning_rate * layer_decay^(n - l), its patch embedding at
     l = 0; with layer_decay 1 all are one group. As in BEiT (https://arxiv.org/abs/2106.08254, appendix).
     """
@@ -128,9 +127,9 @@ class AlignmentTask(L.LightningModule):
     def __init__(self, model: AlignmentModel, *, run: RunConfig, batches: Batches, identity: dict[str, Any]):
         super().__init__()
         self.model, self.run, self.batches, self.identity = model, run, batches, identity
+        self.loss = AlignmentLoss(run.loss)
         decay = run.training.ema_decay
         self.average = copy.deepcopy(model).requires_grad_(False) if decay else None
-        self.loss = AlignmentLoss(run.loss)
         self.history: list[dict[str, float]] = []
         self.best_loss, self.best_epoch, self.best_weights = float("inf"), 0, {}
         self._sums: dict[str, Tensor] = {}
@@ -145,9 +144,9 @@ class AlignmentTask(L.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
-        # Fused: one pass over weights and moments instead of one for each operation of AdamW. Ahead of it,
-        # Lightning cannot clip the gradients of mixed precision.
         groups = parameter_groups(self.model, self.loss, self.run)
+        # fused: one pass over weights and moments instead of one for each operation; with bf16 and fp16
+        # Lightning does not clip the gradients of a fused optimiser
         optimizer = torch.optim.AdamW(groups, fused=self.run.training.precision == "fp32")
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -170,7 +169,7 @@ class AlignmentTask(L.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        predictions = self.model(batch["eeg"], query=targets * keep)
+        predictions = self.model(batch["eeg"], query=targets * keep).float()
         terms = self.loss(
             *(gathered(rows) for rows in (predictions, targets, batch["pair"], batch["cluster"]))
         )

@@ -99,7 +99,13 @@ def train(
     result = StateFile().load_checkpoint(file)["training"]
     with atomic_path(model) as scratch:
         save_file(result["best_weights"], scratch)
-    write_json(config, _resolved(reader, aligner, run, best_epoch=result["best_epoch"]))
+    aligner.load_state_dict(result["best_weights"])
+    eeg, targets, _ = pair_means(lmdb, "val")
+    outcome = {
+        "best_epoch": result["best_epoch"],
+        "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets)),
+    }
+    write_json(config, _resolved(reader, aligner, run) | outcome)
     with atomic_path(history) as scratch:
         pd.DataFrame(result["history"]).to_csv(scratch, index=False)
     with atomic_path(tensorboard) as scratch:
@@ -205,9 +211,7 @@ def _trainer(
     )
 
 
-def _resolved(
-    reader: LMDBReader, aligner: AlignmentModel, run: RunConfig, *, best_epoch: int
-) -> dict[str, Any]:
+def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> dict[str, Any]:
     meta = reader.meta
     return {
         **run.model_dump(),
@@ -217,7 +221,6 @@ def _resolved(
         },
         "n_features": meta["n_features"],
         "fmri": meta["fmri_attributes"],
-        "best_epoch": best_epoch,
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in PACKAGES},
     }

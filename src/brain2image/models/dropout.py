@@ -11,7 +11,7 @@ class Dropout(nn.Module):
     """nn.Dropout that takes four values' random bits from one draw of PyTorch's generator on a CPU.
 
     There PyTorch draws for one value after the other on a single thread, which took 12 % of a training step.
-    Elsewhere, and in a compiled model, it is nn.Dropout.
+    On other devices it is nn.Dropout.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Dropout(nn.Module):
         return f"rate={self.rate}"
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or not self.training or torch.compiler.is_compiling():
+        if x.device.type != "cpu" or not self.training:
             return F.dropout(x, self.rate, self.training)
         n_dropped_levels = round(self.rate * N_LEVELS)
         draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
