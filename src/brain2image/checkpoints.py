@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
 
-from brain2image.errors import InputError
+from brain2image.errors import InputError, reason
 from brain2image.unpickling import DAMAGE
 
 # bfloat16 is the upper half of a float32, so it is read as the integers it looks like.
@@ -99,7 +99,7 @@ class Checkpoint:
         except InputError:
             raise
         except (zipfile.BadZipFile, *DAMAGE) as error:
-            raise InputError(f"{self._name}: {key} cannot be read: {error}; {REMEDY}") from None
+            raise InputError(f"{self._name}: cannot read this {key} ({reason(error)}); {REMEDY}") from None
         values = storage[tensor.offset : tensor.offset + math.prod(tensor.shape)].reshape(tensor.shape)
         if tensor.storage.kind == "BFloat16Storage":
             return (values.astype(np.uint32) << 16).view(np.float32)
@@ -125,10 +125,10 @@ class Checkpoint:
     def _problem(self, error: Exception) -> str:
         self._file.seek(0)
         is_legacy = self._file.read(4) == b"\x80\x02\x8a\x0a"
-        what = "the format of PyTorch before 1.6, from which no part can be read" if is_legacy else error
+        format_ = "it has the format of PyTorch before 1.6, from which no part can be read"
+        what = format_ if is_legacy else reason(error)[:120]
         remedy = "load it with PyTorch and save it again" if is_legacy else REMEDY
-        reason = str(what).splitlines()[0][:120] if str(what) else type(error).__name__
-        return f"{self._name}: expected a PyTorch checkpoint with 'model_state_dict' ({reason}); {remedy}"
+        return f"{self._name}: expected a PyTorch checkpoint with 'model_state_dict', but {what}; {remedy}"
 
 
 class _Description(pickle._Unpickler):
