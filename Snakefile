@@ -14,6 +14,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/check.smk"
 include: "rules/repack.smk"
 include: "rules/embed.smk"
 include: "rules/match.smk"

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import open_clip
+import pandas as pd
 import torch
-from brain2image.synthetic.variants import write_ubp
 from PIL import Image
 
 from brain2image.synthetic.concepts import image_metadata
 from brain2image.synthetic.eeg import CHANNELS
+from brain2image.synthetic.epochs import write_ubp
 from brain2image.synthetic.latents import nsd_design
 from brain2image.synthetic.nsd_files import behaviour_table, write_wds
+from brain2image.things.raw import CHANNELS as ORDERED
 from brain2image.things.raw import SEQUENCE_LENGTH, SOA
 
 N_CONCEPTS, IMAGES_PER_CONCEPT, N_TEST = 1654, 10, 200
@@ -57,13 +60,19 @@ def write_things_images(folder: Path, size: Size) -> None:
 
 def write_ubp_subject(folder: Path, images: Path, size: Size) -> None:
     """train.pt and test.pt of white noise."""
-    rng = np.random.default_rng(0)
+    rng, table = np.random.default_rng(0), pd.read_parquet(images)
     folder.mkdir(parents=True, exist_ok=True)
     for partition, n_images, n_repetitions in (("train", size.n_training, 4), ("test", size.n_test, 80)):
         eeg = np.empty((n_images, n_repetitions, len(CHANNELS), 250), np.float16)
         for block in np.array_split(eeg, max(1, n_images // 200)):
             block[:] = rng.standard_normal(block.shape, dtype=np.float32)
-        write_ubp(folder / f"{partition}.pt", eeg, images=images, partition=partition)
+        write_ubp(
+            folder / f"{partition}.pt",
+            eeg,
+            channels=ORDERED,
+            pictures=table.loc[table["partition"] == partition, "path"].tolist(),
+            sessions=np.broadcast_to(np.arange(n_repetitions) * 4 // n_repetitions, eeg.shape[:2]),
+        )
 
 
 def write_raw_session(path: Path, size: Size) -> None:
@@ -132,3 +141,8 @@ def write_pictures(folder: Path, n_pictures: int) -> None:
         Image.fromarray((np.asarray(field) + grain).clip(0, 255).astype(np.uint8)).save(
             folder / f"{number:04d}.jpg", quality=92
         )
+
+
+def write_clip(path: Path, model: str) -> None:
+    """Random weights of an open_clip architecture."""
+    torch.save(open_clip.create_model(model).state_dict(), path)

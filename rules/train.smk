@@ -28,6 +28,8 @@ rule train:
         model=lambda wildcards: RUNS[wildcards.run].model.model_dump(),
         loss=lambda wildcards: RUNS[wildcards.run].loss.model_dump(),
         training=lambda wildcards: RUNS[wildcards.run].training.model_dump(),
+        # no output, for Snakemake deletes the outputs of a job that failed
+        state=f"{cfg.results}/state/{{sub}}_{{subj}}/{{run}}",
     script:
         "../workflow/scripts/train.py"
 

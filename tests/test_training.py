@@ -8,18 +8,17 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from planted import N_CHANNELS, N_FEATURES, OUTPUTS, SPLITS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
 from brain2image.config import RunConfig
 from brain2image.dataset import AlignmentDataset, pair_means
 from brain2image.errors import InputError
-from brain2image.files import write_trials
-from brain2image.lmdb_store import LMDBReader, write_lmdb
+from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.cbramod import CBraMod
 from brain2image.optimisation import parameter_groups, rate_factor, top1
@@ -27,83 +26,21 @@ from brain2image.training import build_model, predict_pairs, train
 from brain2image.units import CBRAMOD_RMS
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
-N_CHANNELS, N_FEATURES = 8, 16
-SPLITS = {"train": 40, "val": 10, "test": 10}
-OUTPUTS = {
-    "model": "model.safetensors",
-    "config": "config.json",
-    "history": "history.csv",
-    "tensorboard": "tensorboard",
-}
-
-
-def _run(**blocks):
-    defaults = {
-        "model": {
-            "pooling": "flatten",
-            "pretrained": False,
-            "n_layers": 1,
-            "hidden_size": 64,
-            "n_tokens": 2,
-            "n_heads": 4,
-        },
-        "loss": {},
-        "training": {"epochs": 2, "batch_size": 16},
-    }
-    return RunConfig(**{name: block | blocks.get(name, {}) for name, block in defaults.items()})
-
-
-def _planted(folder, unit="uV", splits=SPLITS, shuffle_targets=False):
-    """EEG and fMRI that share four latents; the EEG is smooth in time."""
-    rng = np.random.default_rng(0)
-    n_pairs, scale = sum(splits.values()), {"uV": 10.0, "whitened": 1.0}[unit]
-    latents = rng.standard_normal((n_pairs, 4))
-    waves = np.cumsum(rng.standard_normal((4, N_CHANNELS, 200)), axis=2)
-    evoked = np.tensordot(latents, waves / waves.std(), axes=1)
-    image = np.repeat(np.arange(n_pairs), 3)
-    eeg = evoked[image] + rng.standard_normal((3 * n_pairs, N_CHANNELS, 200))
-    targets = 7 + 3 * latents @ rng.standard_normal((4, N_FEATURES))
-    targets = targets[image] + 0.3 * rng.standard_normal((3 * n_pairs, N_FEATURES))
-    if shuffle_targets:
-        first_test = 3 * (n_pairs - splits["test"])
-        targets[first_test:] = rng.permutation(targets[first_test:])
-    trials = pd.DataFrame({"image": image, "repetition": np.tile(np.arange(3), n_pairs), "session": 0})
-    channels = [f"E{number}" for number in range(N_CHANNELS)]
-    with h5py.File(folder / "eeg.h5", "w") as file:
-        file["eeg"] = (scale * eeg).astype(np.float32)
-        write_trials(file, trials, {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": channels})
-    with h5py.File(folder / "projection.h5", "w") as file:
-        file["embedding"] = targets.astype(np.float32)
-        write_trials(file, trials, {"checkpoint": "synthetic", "sha256": "0" * 64})
-    images = np.arange(n_pairs)
-    pairs = pd.DataFrame(
-        {
-            "things_image": images,
-            "nsd_image": images,
-            "similarity": 1.0,
-            "cluster": images % 3,
-            "split": np.repeat(list(splits), list(splits.values())),
-        }
-    )
-    pairs.to_parquet(folder / "pairs.parquet")
-    out = folder / "data.lmdb"
-    write_lmdb(out, eeg=folder / "eeg.h5", projection=folder / "projection.h5", pairs=pairs)
-    return out
 
 
 @pytest.fixture(scope="module")
 def lmdb(tmp_path_factory):
-    return _planted(tmp_path_factory.mktemp("planted"))
+    return planted_lmdb(tmp_path_factory.mktemp("planted"))
 
 
 def _train(lmdb, folder, run, cbramod=None):
     outputs = {name: folder / file for name, file in OUTPUTS.items()}
-    train(lmdb, run=run, cbramod=cbramod, **outputs)
+    train(lmdb, run=run, cbramod=cbramod, code="0", state=folder.with_suffix(".state"), **outputs)
     return outputs
 
 
 def test_planted_signal_is_found(lmdb, tmp_path, caplog):
-    run = _run(training={"epochs": 25, "learning_rate": 2e-3, "backbone_learning_rate": 5e-4})
+    run = planted_run(training={"epochs": 25, "learning_rate": 2e-3, "backbone_learning_rate": 5e-4})
     with caplog.at_level(logging.INFO):
         outputs = _train(lmdb, tmp_path / "run", run)
     eeg, targets, _ = pair_means(lmdb, "test")
@@ -122,12 +59,12 @@ def test_planted_signal_is_found(lmdb, tmp_path, caplog):
 
 
 def test_outputs(lmdb, tmp_path, capfd):
-    outputs = _train(lmdb, tmp_path / "run", _run())
+    outputs = _train(lmdb, tmp_path / "run", planted_run())
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(OUTPUTS.values())
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
     config = json.loads(outputs["config"].read_text())
-    assert RunConfig(**{name: config[name] for name in ("model", "loss", "training")}) == _run()
+    assert RunConfig(**{name: config[name] for name in ("model", "loss", "training")}) == planted_run()
     assert config["eeg"]["unit"] == "uV"
     assert config["eeg"]["scale"] == pytest.approx(0.01)
     assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
@@ -145,7 +82,7 @@ def test_outputs(lmdb, tmp_path, capfd):
 
 def test_same_seed_same_weights(lmdb, tmp_path):
     runs = [
-        _train(lmdb, tmp_path / name, _run(training={"seed": seed}))
+        _train(lmdb, tmp_path / name, planted_run(training={"seed": seed}))
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     ]
     first, again, other = (load_file(run["model"]) for run in runs)
@@ -156,7 +93,7 @@ def test_same_seed_same_weights(lmdb, tmp_path):
 
 def test_best_epoch_is_restored(lmdb, tmp_path):
     """The saved weights score as the best epoch did, at a rate that overshoots."""
-    run = _run(training={"epochs": 6, "learning_rate": 0.03})
+    run = planted_run(training={"epochs": 6, "learning_rate": 0.03})
     outputs = _train(lmdb, tmp_path / "run", run)
     history = pd.read_csv(outputs["history"])
     eeg, targets, _ = pair_means(lmdb, "val")
@@ -175,8 +112,8 @@ def test_targets_cannot_reach_predictions(tmp_path, model):
     for shuffle in (False, True):
         folder = tmp_path / str(shuffle)
         folder.mkdir()
-        data = _planted(folder, shuffle_targets=shuffle)
-        outputs = _train(data, folder / "run", _run(model=model))
+        data = planted_lmdb(folder, shuffle_targets=shuffle)
+        outputs = _train(data, folder / "run", planted_run(model=model))
         predict_pairs(outputs["model"], data, out=folder / "predictions.npz")
         predictions.append(np.load(folder / "predictions.npz"))
     assert not np.array_equal(predictions[0]["targets"], predictions[1]["targets"])
@@ -184,7 +121,7 @@ def test_targets_cannot_reach_predictions(tmp_path, model):
 
 
 def test_predictions_file(lmdb, tmp_path):
-    outputs = _train(lmdb, tmp_path / "run", _run(training={"epochs": 1}))
+    outputs = _train(lmdb, tmp_path / "run", planted_run(training={"epochs": 1}))
     predict_pairs(outputs["model"], lmdb, out=tmp_path / "predictions.npz")
     content = np.load(tmp_path / "predictions.npz")
     eeg, targets, pairs = pair_means(lmdb, "test")
@@ -198,8 +135,8 @@ def test_predictions_file(lmdb, tmp_path):
 
 
 def test_whitened_eeg_comes_into_the_range_of_cbramod(tmp_path):
-    data = _planted(tmp_path, unit="whitened")
-    model = build_model(LMDBReader(data), run=_run(), cbramod=None)
+    data = planted_lmdb(tmp_path, unit="whitened")
+    model = build_model(LMDBReader(data), run=planted_run(), cbramod=None)
     trials = AlignmentDataset(data, "train")
     eeg = torch.stack([trials[number]["eeg"] for number in range(len(trials))])
     assert (model.eeg_scale * eeg).square().mean().sqrt().item() == pytest.approx(CBRAMOD_RMS, rel=1e-4)
@@ -208,7 +145,7 @@ def test_whitened_eeg_comes_into_the_range_of_cbramod(tmp_path):
 def test_pretrained_weights_are_taken(lmdb, tmp_path):
     torch.manual_seed(3)
     torch.save(CBraMod().state_dict(), tmp_path / "weights.pth")
-    run = _run(model={"pretrained": True})
+    run = planted_run(model={"pretrained": True})
     model = build_model(LMDBReader(lmdb), run=run, cbramod=tmp_path / "weights.pth")
     published = torch.load(tmp_path / "weights.pth", weights_only=True)
     assert all(torch.equal(value, published[name]) for name, value in model.backbone.state_dict().items())
@@ -217,7 +154,7 @@ def test_pretrained_weights_are_taken(lmdb, tmp_path):
 
 
 def test_parameter_groups_hold_every_parameter_once():
-    run = _run()
+    run = planted_run()
     model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
     groups = parameter_groups(model, run)
     grouped = [parameter for group in groups for parameter in group["params"]]
@@ -250,16 +187,16 @@ def test_rates_rise_then_fall_to_zero(n_steps):
 def test_awkward_batch_sizes(lmdb, tmp_path, caplog, batch_size, note):
     """120 trials: the last batch of 7 would hold one row, as would that of 119."""
     with caplog.at_level(logging.INFO):
-        outputs = _train(lmdb, tmp_path, _run(training={"epochs": 1, "batch_size": batch_size}))
+        outputs = _train(lmdb, tmp_path, planted_run(training={"epochs": 1, "batch_size": batch_size}))
     assert math.isfinite(pd.read_csv(outputs["history"])["train_info_nce"][0])
     assert (note in caplog.text) if note else ("reduced" not in caplog.text)
 
 
 def test_diverging_training_is_reported(lmdb, tmp_path):
-    run = _run(training={"epochs": 20, "learning_rate": 1e30, "gradient_clip": 1e30})
+    run = planted_run(training={"epochs": 20, "learning_rate": 1e30, "gradient_clip": 1e30})
     with pytest.raises(InputError, match=r"expected a finite loss, got (nan|inf) in epoch \d+; lower"):
         _train(lmdb, tmp_path / "run", run)
-    assert not list((tmp_path / "run").iterdir())
+    assert not (tmp_path / "run").exists()
 
 
 def _snakemake(folder, **fields):
@@ -275,7 +212,7 @@ class _Input(dict):
 def test_scripts(lmdb, tmp_path):
     level, handlers = logging.root.level, logging.root.handlers[:]
     data, run = lmdb.parent, tmp_path / "run"
-    params = json.loads(_run(training={"epochs": 1}).model_dump_json())
+    params = json.loads(planted_run(training={"epochs": 1}).model_dump_json())
     steps = {
         "build_lmdb": {
             "input": _Input(
@@ -285,7 +222,8 @@ def test_scripts(lmdb, tmp_path):
         },
         "train": {
             "input": _Input(lmdb=tmp_path / "data.lmdb"),
-            "params": SimpleNamespace(**params),
+            "params": SimpleNamespace(code="0", state=tmp_path / "state", **params),
+            "resources": SimpleNamespace(gpu=1),
             "output": _Input({name: run / file for name, file in OUTPUTS.items()}),
         },
         "predict": {

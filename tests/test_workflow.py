@@ -57,6 +57,7 @@ CONFIG_CHANGES = [
     ("runs.flatten.model.hidden_size", 24, RUN),
     ("loss.temperature", 0.1, RUNS),
     ("training.epochs", 3, RUNS),
+    ("training.precision", "bf16", RUNS),
     ("evaluation.n_permutations", 200, SCORES),
 ]
 
@@ -96,6 +97,7 @@ CODE_CHANGES = [
     ("src/brain2image/clustering.py", CLUSTERS),
     ("src/brain2image/lmdb_store.py", LMDB),
     ("src/brain2image/losses.py", RUNS),
+    ("src/brain2image/resume.py", RUNS),
     ("src/brain2image/models/pooling.py", RUNS),
     (
         "src/brain2image/baselines.py",
@@ -160,7 +162,7 @@ def test_every_rule_ran(finished):
     rules = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in files), re.MULTILINE)
     logs = {path.stem for path in (finished / "results/logs").glob("*")}
     # simulated subjects have a checkpoint each, so there is nothing to combine; tests/test_subjects.py does
-    assert set(rules) == logs | {"combine_projections"}
+    assert set(rules) == logs | {"combine_projections", "check_data"}
 
 
 def test_the_files_hold_what_the_design_promises(finished):
@@ -200,6 +202,7 @@ def test_the_files_hold_what_the_design_promises(finished):
             "metrics.json",
         }
         assert list((results / "runs" / PAIR / run / "tensorboard").rglob("events.out.tfevents*"))
+        assert (results / "state" / PAIR / run / "state.ckpt").is_file()
     summary = pd.read_csv(results / "summary.csv")
     assert set(summary["run"]) == {"multitoken_vit", "flatten", "ridge", "ceiling"}
     assert len(summary) == 4 * 6
@@ -325,6 +328,51 @@ def test_a_bad_config_stops_before_any_job(tmp_path, config, message):
     assert message in result.stderr
     assert "Execute" not in result.stderr
     assert not (folder / "results").exists()
+
+
+def squeezed(text):
+    """A text without what a table adds to it: frames, and breaks wherever a line is full."""
+    return re.sub(r"[\s│]+", "", text)
+
+
+def test_check_data_says_what_was_found_and_what_is_missing(finished, tmp_path):
+    """The simulated files stand for downloaded ones; of the weights, one is at hand and two are remote."""
+    raw = finished / "results/raw"
+    content = {
+        "results": str(tmp_path / "results"),
+        "data": {
+            "things_images": str(raw / "things/images"),
+            "things_eeg": str(raw / "things/eeg"),
+            "nsd": str(raw / "nsd"),
+        },
+        "weights": {"cbramod": str(raw / "weights/cbramod.pth")},
+    }
+
+    def check():
+        (tmp_path / "real.yaml").write_text(yaml.safe_dump(content))
+        result = snakemake(finished, "check_data", config=str(tmp_path / "real.yaml"))
+        return result.returncode, squeezed(result.stdout), result.stderr
+
+    status, table, _ = check()
+    assert status == 0
+    for line in (
+        "ok THINGS pictures 48 training and 5 test pictures",
+        "ok THINGS-EEG2 sub-01 raw: 8 recordings,",
+        "ok NSD subj01 mindeye2: 750 of 30,000 trials, 64 voxels, 250 pictures",
+        "ok CLIP weights to be fetched from open_clip's openai: snakemake fetch_weights",
+        "ok MindEye2 ridge of subj01 to be fetched from hf://datasets/pscotti/mindeyev2@",
+    ):
+        assert squeezed(line) in table
+    content["pairs"] = ["sub-01_subj02"]
+    (raw / "things/images/test_images").rename(raw / "things/images/elsewhere")
+    try:
+        status, table, errors = check()
+    finally:
+        (raw / "things/images/elsewhere").rename(raw / "things/images/test_images")
+    assert status == 1
+    assert squeezed("test_images: no such folder; unpack the picture archives there (OSF y63gw)") in table
+    assert squeezed("-- NSD subj02") in table
+    assert "check_data: 2 of 6 are missing or wrong; see docs/data.md" in errors
 
 
 EEG_FILE = "results/things/sub-01/eeg.h5"

@@ -213,12 +213,21 @@ class TrainingConfig(Section):
     """Optimisation."""
 
     epochs: Count = Field(100, description="Passes over the training trials.")
-    batch_size: Annotated[int, Field(ge=2)] = Field(64, description="EEG trials a step.")
+    batch_size: Annotated[int, Field(ge=2)] = Field(
+        64, description="EEG trials a batch, on all GPUs of a run together."
+    )
     average_trials: Count = Field(
         4, description="Mean of up to this many random trials of the same picture makes one training example."
     )
-    fmri: Literal["mean", "sample"] = Field(
-        "mean", description="Target: the mean of the picture's fMRI repetitions, or a random one each time."
+    fmri: Literal["mean", "sample", "cross"] = Field(
+        "mean",
+        description="Target: mean of the picture's fMRI repetitions, or a random one each time (sample); "
+        "cross: every EEG trial with every repetition once an epoch.",
+    )
+    memory_limit_gb: NonNegative = Field(
+        4.0,
+        description="A training split up to this size, GB, is held in memory (on a GPU, in the GPU's); "
+        "a larger one is read batch by batch.",
     )
     learning_rate: Positive = Field(
         2e-4,
@@ -229,6 +238,28 @@ class TrainingConfig(Section):
         0.05, description="AdamW weight decay of matrices; biases and norms have none."
     )
     gradient_clip: Positive = Field(1.0, description="Largest gradient norm.")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="Each CBraMod layer learns this much slower than the one after it; 1: all as fast.",
+    )
+    accumulate_batches: Count = Field(
+        1, description="Batches whose gradients are added up before a step; negatives stay within a batch."
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="Number format of the model's products; bf16 and fp16 are faster, fp16 needs a GPU.",
+    )
+    compile: bool = Field(
+        False, description="torch.compile: faster steps after a minute's wait; worth it on a GPU."
+    )
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Keep a moving average of the weights with this decay a step, and evaluate and save it; "
+        "0: none.",
+    )
+    patience: Annotated[int, Field(ge=0)] = Field(
+        0, description="Stop after so many epochs without a lower validation loss; 0: never."
+    )
     seed: Seed = Field(0, description="Seed of the weights, the batches and the dropout.")
 
 

@@ -1,21 +1,60 @@
-"""The LMDB as training examples and as means of every pair."""
+"""The LMDB as batches of training examples, and as means of every pair."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from brain2image.errors import InputError
 from brain2image.lmdb_store import LMDBReader
 
+GIGABYTE = 1e9
+LOAD_BLOCK = 256  # trials copied to the device at once
+ORDER, DRAWS = 0, 1  # two streams of random numbers for every (seed, epoch)
+
+
+class Trials:
+    """The EEG trials or the fMRI repetitions of a split, numbered from 0.
+
+    Attributes
+    ----------
+    numbers : (n_trials,) their numbers in the LMDB, rising.
+    by_pair : (n_pairs, most trials of a pair) the trials of each pair; the rest is padding, -1.
+    exists : the same shape, where ``by_pair`` is no padding.
+    """
+
+    def __init__(self, index: pd.DataFrame, pairs: pd.Series):
+        index = index[index["pair"].isin(pairs)]
+        self.numbers = np.unique(index["trial"])
+        column = index.groupby("pair").cumcount().to_numpy()
+        self.by_pair = np.full((len(pairs), column.max() + 1), -1)
+        row = pd.Index(pairs).get_indexer(index["pair"])
+        self.by_pair[row, column] = np.searchsorted(self.numbers, index["trial"])
+        self.exists = self.by_pair >= 0
+
+
+class Examples(NamedTuple):
+    """Pair, EEG trial and (where the target is one) fMRI repetition of every example, each (n_examples,)."""
+
+    pair: np.ndarray
+    trial: np.ndarray
+    repetition: np.ndarray
+
 
 class AlignmentDataset(Dataset):
-    """EEG trials with the fMRI of their picture's partner, one example per EEG trial.
+    """EEG trials with the fMRI of their picture's partner.
 
-    Draws come from torch's global generator: reproducible after torch.manual_seed, other ones every epoch.
+    ``dataset[3]`` is one example: eeg (n_channels, 1, n_times) float32 in its stored unit, target
+    (n_features,) float32 in embedding units, pair and cluster (int). ``dataset[[3, 1, 4]]`` is a batch: the
+    same as tensors with an axis ahead. Which trials an example averages and which repetition it takes follows
+    from (seed, epoch), so that it is the same in memory and from the file, in this process and in a worker.
 
     Parameters
     ----------
@@ -23,10 +62,16 @@ class AlignmentDataset(Dataset):
     split : ``train``, ``val`` or ``test``.
     average_trials : the example is the mean of a random number, from one to this many, of the picture's
         trials, its own one included.
-    fmri : target is the ``mean`` over the picture's fMRI repetitions, or a random one (``sample``).
+    fmri : target of an EEG trial is the ``mean`` over the picture's fMRI repetitions, or a random one
+        (``sample``); with ``cross`` every repetition makes an example with every EEG trial.
+    seed : seed of the draws.
+    memory_limit_gb : a split of at most this size is held in memory, a larger one is read batch by batch.
+    device : where it is held.
 
-    Each item is a dict: eeg (n_channels, 1, n_times) float32 in its stored unit, target (n_features,) float32
-    in embedding units, pair and cluster (int).
+    Raises
+    ------
+    InputError
+        When the split has no pairs, an option is unknown, or values are not finite.
     """
 
     def __init__(
@@ -35,39 +80,151 @@ class AlignmentDataset(Dataset):
         split: str,
         *,
         average_trials: int = 1,
-        fmri: Literal["mean", "sample"] = "mean",
+        fmri: Literal["mean", "sample", "cross"] = "mean",
+        seed: int = 0,
+        memory_limit_gb: float = 0.0,
+        device: str = "cpu",
     ):
         if average_trials < 1:
             raise InputError(f"average_trials: expected 1 or more, got {average_trials}")
         if fmri not in TARGETS:
             raise InputError(f"fmri: expected one of {', '.join(TARGETS)}, got {fmri!r}")
-        self.reader = LMDBReader(path)
-        self.average_trials, self._target = average_trials, TARGETS[fmri]
+        self.reader, self.average_trials, self.fmri, self.seed = LMDBReader(path), average_trials, fmri, seed
         pairs = self.reader.pairs_of(split)
-        self._clusters = dict(zip(pairs["pair"], pairs["cluster"], strict=True))
-        self._examples = self.reader.eeg_index[self.reader.eeg_index["pair"].isin(pairs["pair"])][
-            ["trial", "pair"]
-        ].to_numpy()
-        self._siblings = _trials_of(self.reader.eeg_index)
-        self._fmri = _fmri_of(self.reader, pairs["pair"])
+        indexes = {"eeg": self.reader.eeg_index, "fmri": self.reader.fmri_index}
+        self._trials = {name: Trials(index, pairs["pair"]) for name, index in indexes.items()}
+        self._examples = _examples(*self._trials.values(), cross=fmri == "cross")
+        size = sum(
+            len(trials.numbers) * 4 * np.prod(self.reader.shape(name))
+            for name, trials in self._trials.items()
+        )
+        self.in_memory = size <= memory_limit_gb * GIGABYTE
+        self.device = torch.device(device if self.in_memory else "cpu")
+        self._tables = {name: self._load(name) for name in self._trials if self.in_memory}
+        self._numbers = {
+            name: torch.from_numpy(pairs[name].to_numpy(np.int64)[self._examples.pair]).to(self.device)
+            for name in ("pair", "cluster")
+        }
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw what the examples of an epoch consist of."""
+        rng = np.random.default_rng((self.seed, epoch, DRAWS))
+        rows = {
+            "eeg": _draw_trials(self._examples, self._trials["eeg"], self.average_trials, rng),
+            "fmri": TARGETS[self.fmri](self._examples, self._trials["fmri"], rng),
+        }
+        # on the device once an epoch: a transfer in every step would wait for the step before
+        self._draws = {name: _weighted(table, self.device) for name, table in rows.items()}
 
     def __len__(self) -> int:
-        return len(self._examples)
+        return len(self._examples.pair)
 
-    def __getitem__(self, example: int) -> dict[str, Any]:
-        trial, pair = (int(number) for number in self._examples[example])
+    def __getitem__(self, examples: int | Sequence[int] | Tensor) -> dict[str, Any]:
+        if isinstance(examples, int | np.integer):
+            batch = self[[examples]]
+            return {name: value[0] if value.ndim > 1 else value.item() for name, value in batch.items()}
+        examples = torch.as_tensor(examples, device=self.device)
+        eeg, target = (self._means(name, examples) for name in ("eeg", "fmri"))
         return {
-            "eeg": torch.from_numpy(self._eeg(trial, pair)).unsqueeze(1),
-            "target": torch.from_numpy(self._target(self._fmri[pair])),
-            "pair": pair,
-            "cluster": int(self._clusters[pair]),
+            "eeg": eeg.unflatten(1, self.reader.meta["eeg_shape"]).unsqueeze(2),
+            "target": target,
+            **{name: values[examples] for name, values in self._numbers.items()},
         }
 
-    def _eeg(self, trial: int, pair: int) -> np.ndarray:
-        others = self._siblings[pair][self._siblings[pair] != trial]
-        n_others = min(int(torch.randint(self.average_trials, ())), len(others))
-        drawn = others[torch.randperm(len(others))[:n_others].numpy()]
-        return _mean([self.reader.eeg(number) for number in (trial, *drawn)])
+    def _load(self, name: str) -> Tensor:
+        """All trials as (n_trials, n_values) float32 on the device."""
+        numbers = self._trials[name].numbers
+        table = torch.empty(len(numbers), int(np.prod(self.reader.shape(name))), device=self.device)
+        for start in range(0, len(numbers), LOAD_BLOCK):
+            rows = self.reader.read(name, numbers[start : start + LOAD_BLOCK])
+            table[start : start + len(rows)] = torch.from_numpy(rows).flatten(1)
+        return table
+
+    def _means(self, name: str, examples: Tensor) -> Tensor:
+        """Mean of the trials that each example draws, (n_examples, n_values) float32."""
+        rows, weights = (table[examples] for table in self._draws[name])
+        if self.in_memory:
+            table = self._tables[name]
+        else:
+            used, rows = rows.unique(return_inverse=True)
+            values = self.reader.read(name, self._trials[name].numbers[used.numpy()])
+            table = torch.from_numpy(values).flatten(1)
+        # gathers and adds in one pass, in a quarter of the time of table[rows].mean(1)
+        return F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
+
+
+class Batches:
+    """The batches of a dataset for Lightning, in an order that follows from (seed, epoch).
+
+    Where several processes train together, each gets an equal share of every batch; rows that cannot be
+    shared equally are left out. Lightning asks for the state when it saves a checkpoint; an epoch that was
+    cut off goes on at the next batch.
+
+    Parameters
+    ----------
+    dataset : the training examples, at least two.
+    batch_size : examples of a step, in all processes together.
+    n_workers : processes that read a dataset that is not in memory.
+    """
+
+    def __init__(self, dataset: AlignmentDataset, batch_size: int, *, n_workers: int = 0):
+        self.dataset, self.batch_size = dataset, min(batch_size, len(dataset))
+        self.n_workers = 0 if dataset.in_memory else n_workers
+        self.epoch = self.position = 0
+        self.sampler = self  # where Lightning looks for set_epoch
+
+    def __len__(self) -> int:
+        # a batch of one row has no negatives and no prototypes
+        n_processes, n_left = _process()[1], len(self.dataset) % self.batch_size
+        return len(self.dataset) // self.batch_size + (n_left >= max(2, n_processes))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this at the start of every epoch."""
+        self.epoch = epoch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the epoch are done."""
+        return {"position": self.position % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after so many batches."""
+        self.position = state["position"]
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        self.position %= len(self)
+        self.dataset.set_epoch(self.epoch)
+        order = np.random.default_rng((self.dataset.seed, self.epoch, ORDER)).permutation(len(self.dataset))
+        rank, n_processes = _process()
+        batches = torch.from_numpy(order).to(self.dataset.device).split(self.batch_size)[: len(self)]
+        shares = [batch[: len(batch) // n_processes * n_processes][rank::n_processes] for batch in batches]
+        try:
+            for batch in self._read(shares[self.position :]):
+                self.position += 1
+                yield batch
+        except InputError as error:  # a worker's has its traceback around it
+            raise InputError(str(error).splitlines()[-1].rpartition("InputError: ")[2]) from None
+
+    def _read(self, shares: list[Tensor]) -> Iterable[dict[str, Tensor]]:
+        if not self.n_workers:
+            return (self.dataset[share] for share in shares)
+        return DataLoader(
+            self.dataset,
+            batch_size=None,
+            sampler=shares,
+            num_workers=self.n_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+def eeg_means(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
+    """Mean EEG of every pair over its trials, (n_pairs, n_channels, n_times) float32 in the stored unit."""
+    return _pair_means(reader, "eeg", pairs)
+
+
+def target_means(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
+    """Mean fMRI embedding of every pair over its repetitions, (n_pairs, n_features) float32."""
+    return _pair_means(reader, "fmri", pairs)
 
 
 def pair_means(path: str | Path, split: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
@@ -75,32 +232,69 @@ def pair_means(path: str | Path, split: str) -> tuple[np.ndarray, np.ndarray, pd
 
     Returns
     -------
-    eeg : (n_pairs, n_channels, n_times) float32, mean over the picture's trials, in the stored unit.
-    targets : (n_pairs, n_features) float32, mean over the repetitions, in embedding units.
+    eeg, targets : as of `eeg_means` and `target_means`.
     pairs : the rows of the pairs table in the same order.
     """
     reader = LMDBReader(path)
     pairs = reader.pairs_of(split).reset_index(drop=True)
-    trials, fmri = _trials_of(reader.eeg_index), _fmri_of(reader, pairs["pair"])
-    eeg = np.stack([_mean([reader.eeg(trial) for trial in trials[pair]]) for pair in pairs["pair"]])
-    return eeg, np.stack([_mean(fmri[pair]) for pair in pairs["pair"]]), pairs
+    return eeg_means(reader, pairs), target_means(reader, pairs), pairs
 
 
-def _trials_of(index: pd.DataFrame) -> dict[int, np.ndarray]:
-    return {int(pair): rows.to_numpy() for pair, rows in index.groupby("pair")["trial"]}
+def _pair_means(reader: LMDBReader, name: str, pairs: pd.DataFrame) -> np.ndarray:
+    index = {"eeg": reader.eeg_index, "fmri": reader.fmri_index}[name]
+    trials = {pair: rows.to_numpy() for pair, rows in index.groupby("pair")["trial"]}
+    return np.stack([reader.read(name, trials[pair]).mean(axis=0) for pair in pairs["pair"]])
 
 
-def _fmri_of(reader: LMDBReader, pairs: pd.Series) -> dict[int, np.ndarray]:
-    trials = _trials_of(reader.fmri_index)
-    return {int(pair): np.stack([reader.fmri(trial) for trial in trials[pair]]) for pair in pairs}
+def _process() -> tuple[int, int]:
+    """Rank of this process and number of processes that train together."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def _mean(arrays: list[np.ndarray] | np.ndarray) -> np.ndarray:
-    return np.mean(arrays, axis=0, dtype=np.float32)
+def _weighted(rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rows to be averaged, each (n_examples, width), and their weights; padding (-1) weighs nothing."""
+    exists = rows >= 0
+    weights = (exists / exists.sum(axis=1, keepdims=True)).astype(np.float32)
+    rows = np.where(exists, rows, rows[:, :1])
+    return torch.from_numpy(rows).to(device), torch.from_numpy(weights).to(device)
 
 
-def _draw(repetitions: np.ndarray) -> np.ndarray:
-    return repetitions[int(torch.randint(len(repetitions), ()))]
+def _examples(eeg: Trials, fmri: Trials, *, cross: bool) -> Examples:
+    """One example for each EEG trial of each pair; for ``cross`` for each with each of its repetitions."""
+    pair, column = np.nonzero(eeg.exists)
+    trial, repetition = eeg.by_pair[pair, column], fmri.by_pair[pair, 0]
+    if cross:
+        example, column = np.nonzero(fmri.exists[pair])
+        pair, trial = pair[example], trial[example]
+        repetition = fmri.by_pair[pair, column]
+    return Examples(pair, trial, repetition)
 
 
-TARGETS = {"mean": _mean, "sample": _draw}
+def _draw_trials(
+    examples: Examples, eeg: Trials, average_trials: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Each example's own trial and up to ``average_trials`` - 1 others of its pair, in random order."""
+    candidates, own = eeg.by_pair[examples.pair], examples.trial[:, None]
+    is_other = eeg.exists[examples.pair] & (candidates != own)
+    order = np.argsort(np.where(is_other, rng.random(candidates.shape), np.inf), axis=1)
+    others = np.take_along_axis(candidates, order[:, : average_trials - 1], axis=1)
+    n_others = np.minimum(rng.integers(average_trials, size=len(own)), is_other.sum(axis=1))
+    others[np.arange(others.shape[1]) >= n_others[:, None]] = -1
+    return np.hstack((own, others))
+
+
+def _all_repetitions(examples: Examples, fmri: Trials, _: np.random.Generator) -> np.ndarray:
+    return fmri.by_pair[examples.pair]
+
+
+def _random_repetition(examples: Examples, fmri: Trials, rng: np.random.Generator) -> np.ndarray:
+    column = rng.integers(fmri.exists.sum(axis=1)[examples.pair])
+    return fmri.by_pair[examples.pair, column][:, None]
+
+
+def _own_repetition(examples: Examples, _: Trials, __: np.random.Generator) -> np.ndarray:
+    return examples.repetition[:, None]
+
+
+# Which fMRI repetitions make the target of each example, by the name of the option.
+TARGETS = {"mean": _all_repetitions, "sample": _random_repetition, "cross": _own_repetition}

@@ -14,6 +14,13 @@ from brain2image.errors import InputError
 logger = logging.getLogger("brain2image")
 
 
+def log_into(path: str | Path, *, mode: str) -> None:
+    """Write this process's log into a file, opened in ``mode`` (``w`` or ``a``), and nowhere else."""
+    file = logging.FileHandler(path, mode=mode)
+    file.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[file], force=True)
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[logging.Logger]:
     """Log into the rule's ``log:`` file; end on an InputError with one line, on a defect with a traceback.
@@ -22,9 +29,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     ----------
     snakemake : the object that Snakemake gives to a script.
     """
-    file = logging.FileHandler(snakemake.log[0], mode="w")
-    file.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
-    logging.basicConfig(level=logging.INFO, handlers=[file], force=True)
+    log_into(snakemake.log[0], mode="w")
     logging.captureWarnings(True)
     start = time.perf_counter()
     logger.info("rule %s, %s threads", snakemake.rule, snakemake.threads)
@@ -35,7 +40,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         print(f"{snakemake.rule}: {error}", file=sys.stderr)
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit):  # Lightning makes a SystemExit of Ctrl-C
-        logger.error("interrupted after %.1f s; nothing was written", time.perf_counter() - start)
+        logger.error("interrupted after %.1f s; no output was written", time.perf_counter() - start)
         sys.exit(130)
     except Exception:
         logger.exception("unexpected error, please report it")

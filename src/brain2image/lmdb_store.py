@@ -5,6 +5,7 @@ Keys: ``meta`` (JSON); ``index/pairs``, ``index/eeg``, ``index/fmri`` (Arrow IPC
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,15 +180,43 @@ class LMDBReader:
             pa.ipc.open_file(self._get(f"index/{name}".encode())).read_pandas()
             for name in ("pairs", "eeg", "fmri")
         )
-        self._shapes = {"eeg": tuple(self.meta["eeg_shape"]), "fmri": (self.meta["n_features"],)}
 
     def eeg(self, trial: int) -> np.ndarray:
         """One EEG trial, (n_channels, n_times) float32 in the stored unit."""
-        return self._array("eeg", trial)
+        return self.read("eeg", [trial])[0]
 
     def fmri(self, trial: int) -> np.ndarray:
         """One fMRI repetition, (n_features,) float32 in embedding units."""
-        return self._array("fmri", trial)
+        return self.read("fmri", [trial])[0]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of one trial of ``eeg`` or ``fmri``; its values are float32."""
+        return {"eeg": tuple(self.meta["eeg_shape"]), "fmri": (self.meta["n_features"],)}[name]
+
+    def read(self, name: str, trials: Sequence[int]) -> np.ndarray:
+        """Trials of ``eeg`` or ``fmri``, read in one transaction.
+
+        Returns
+        -------
+        (n_trials, n_channels, n_times) or (n_trials, n_features) float32
+
+        Raises
+        ------
+        InputError
+            When a trial is missing or holds NaN or infinity.
+        """
+        rows = np.empty((len(trials), *self.shape(name)), DTYPE)
+        with _open(self.path).begin(buffers=True) as transaction:
+            for row, trial in zip(rows, trials, strict=True):
+                row[...] = np.frombuffer(self._value(transaction, _key(name, trial)), DTYPE).reshape(
+                    row.shape
+                )
+                if not np.isfinite(row).all():
+                    raise InputError(
+                        f"{self.path}: expected finite {name} values, got NaN or infinity in trial {trial}; "
+                        "leave the broken recording out and build the LMDB again"
+                    )
+        return rows
 
     def pairs_of(self, split: str) -> pd.DataFrame:
         """The rows of ``pairs`` in a split.
@@ -205,12 +234,12 @@ class LMDBReader:
             )
         return rows
 
-    def _array(self, name: str, trial: int) -> np.ndarray:
-        return np.frombuffer(self._get(_key(name, trial)), dtype=DTYPE).reshape(self._shapes[name]).copy()
-
     def _get(self, key: bytes) -> bytes:
         with _open(self.path).begin() as transaction:
-            value = transaction.get(key)
+            return self._value(transaction, key)
+
+    def _value(self, transaction: lmdb.Transaction, key: bytes) -> bytes | memoryview:
+        value = transaction.get(key)
         if value is None:
             raise InputError(
                 f"{self.path}: expected the key {key.decode()}, it is missing; build the LMDB again"

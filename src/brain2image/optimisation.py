@@ -1,17 +1,24 @@
 """What happens in one training step and in one validation: losses, learning rates, the best weights."""
 
+import copy
 import logging
 import math
+import re
 from collections import defaultdict
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
+import torch.distributed as dist
+import torch.distributed.nn.functional as dist_nn
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from brain2image.config import LossConfig, RunConfig
+from brain2image.config import LossConfig, RunConfig, TrainingConfig
+from brain2image.dataset import Batches
 from brain2image.errors import InputError
+from brain2image.jobs import log_into
 from brain2image.losses import info_nce, mse, prototype_distillation
 from brain2image.models.alignment import AlignmentModel
 
@@ -24,6 +31,9 @@ MEAN_QUERY_SHARE = 0.5
 # Share of the steps over which the learning rates rise from zero. AdamW's first steps are as long as the rate
 # whatever the gradient is; across 4096 inputs they add up and would push the loss above that of zeros.
 WARMUP_SHARE = 0.05
+
+STEPS = 2  # stream of random numbers, beside those of dataset.py
+BACKBONE_LAYER = re.compile(r"backbone\.encoder\.layers\.(\d+)\.")
 
 
 def loss_terms(
@@ -62,22 +72,52 @@ def top1(predictions: Tensor, targets: Tensor) -> float:
     return ((similarity >= own).sum(dim=1) == 1).float().mean().item()
 
 
+def gathered(rows: Tensor) -> Tensor:
+    """The rows of all processes that train together, (n_trials, ...); gradients flow back to each of them.
+
+    Every process then has the loss of the whole batch, and the mean over processes that DDP takes of their
+    gradients is the gradient of that loss: the backward pass of the gathering adds up what all sent.
+    """
+    if not dist.is_initialized():
+        return rows
+    return torch.cat(dist_nn.all_gather(rows.contiguous()))
+
+
 def parameter_groups(model: AlignmentModel, run: RunConfig) -> list[dict[str, Any]]:
-    """AdamW's groups: backbone and the rest, each with and without weight decay (matrices; vectors)."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+    """AdamW's groups: each backbone layer and the rest, with and without weight decay (matrices; vectors).
+
+    Layer l of the backbone's n learns at backbone_learning_rate * layer_decay^(n - l), its patch embedding at
+    l = 0; with layer_decay 1 all are one group. As in BEiT (https://arxiv.org/abs/2106.08254, appendix).
+    """
+    groups: dict[tuple[str, float, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups[name.startswith("backbone."), parameter.ndim > 1].append(parameter)
-    training = run.training
+            groups[*_rate(name, run), parameter.ndim > 1].append(parameter)
     return [
         {
             "params": parameters,
-            "lr": training.backbone_learning_rate if is_backbone else training.learning_rate,
-            "weight_decay": training.weight_decay if is_matrix else 0.0,
-            "name": "backbone" if is_backbone else "head",
+            "lr": rate,
+            "weight_decay": run.training.weight_decay if is_matrix else 0.0,
+            "name": name,
         }
-        for (is_backbone, is_matrix), parameters in groups.items()
+        for (name, rate, is_matrix), parameters in groups.items()
     ]
+
+
+def _rate(name: str, run: RunConfig) -> tuple[str, float]:
+    """Name of the rate that a parameter learns at, and its highest value."""
+    if not name.startswith("backbone."):
+        return "head", run.training.learning_rate
+    layer = BACKBONE_LAYER.match(name)
+    depth = int(layer[1]) + 1 if layer else 0
+    decay = run.training.layer_decay ** (run.model.n_layers - depth)
+    return "backbone", run.training.backbone_learning_rate * decay
+
+
+def is_finished(n_epochs: int, best_epoch: int, training: TrainingConfig) -> bool:
+    """Whether all epochs are done, or the best one lies ``patience`` epochs back."""
+    out_of_patience = training.patience > 0 and n_epochs - best_epoch >= training.patience
+    return n_epochs >= training.epochs or out_of_patience
 
 
 def rate_factor(step: int, n_steps: int) -> float:
@@ -89,48 +129,91 @@ def rate_factor(step: int, n_steps: int) -> float:
 class AlignmentTask(L.LightningModule):
     """Training of an AlignmentModel.
 
+    Every random number of a step follows from (seed, epoch, batch), so that a resumed run draws what one that
+    was never stopped draws.
+
+    Parameters
+    ----------
+    model : with the training pairs' scales in it.
+    run : the run's blocks.
+    batches : the training batches.
+    identity : of `resume.run_identity`; it is stored with the state.
+
     Attributes
     ----------
+    average : moving average of the model's weights; None when ``ema_decay`` is 0.
     history : a dict an epoch: mean training losses, validation losses, val_top1 and the learning rates.
     best_weights, best_epoch : state dict on the CPU and number (from 1) of the epoch with the lowest
         validation loss.
     """
 
-    def __init__(self, model: AlignmentModel, *, run: RunConfig):
+    def __init__(self, model: AlignmentModel, *, run: RunConfig, batches: Batches, identity: dict[str, Any]):
         super().__init__()
-        self.model, self.run = model, run
+        self.model, self.run, self.batches, self.identity = model, run, batches, identity
+        decay = run.training.ema_decay
+        self.average = copy.deepcopy(model).requires_grad_(False) if decay else None
         self.history: list[dict[str, float]] = []
         self.best_loss, self.best_epoch, self.best_weights = float("inf"), 0, {}
-        self._sums: dict[str, float] = defaultdict(float)
+        self._sums: dict[str, Tensor] = {}
         self._n_rows = 0
         self._validation: list[tuple[Tensor, ...]] = []
+        files = (handler for handler in logging.root.handlers if isinstance(handler, logging.FileHandler))
+        self._log = next((file.baseFilename for file in files), None)
+
+    def train_dataloader(self) -> Batches:
+        """The training batches."""
+        return self.batches
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
         optimizer = torch.optim.AdamW(parameter_groups(self.model, self.run))
-        n_steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, n_steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+    def on_fit_start(self) -> None:
+        """Prepare what a process does not inherit: the compiled model, and the log of the first one."""
+        if self.run.training.compile:
+            self.model.compile()
+        if self._log and self.global_rank == 0 and not logging.root.handlers:
+            log_into(self._log, mode="a")
+
+    def on_train_start(self) -> None:
+        """Take the rates from the schedule, not from the state, for the number of epochs may have changed."""
+        for group in self.optimizers().param_groups:
+            group["lr"] = group["initial_lr"] * self._rate_factor(self.global_step)
+
+    def training_step(self, batch: dict[str, Tensor], number: int) -> Tensor:
         """Loss of one batch."""
+        stream = (self.run.training.seed, self.current_epoch, STEPS, number, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        predictions = self.model(batch["eeg"], query=targets * keep)
-        terms = loss_terms(predictions, targets, batch["pair"], batch["cluster"], loss=self.run.loss)
-        self._check_finite(terms["loss"])
-        n_rows = len(targets)
-        self._n_rows += n_rows
+        predictions = self.model(batch["eeg"], query=targets * keep).float()
+        terms = self._terms(
+            *(gathered(rows) for rows in (predictions, targets, batch["pair"], batch["cluster"]))
+        )
+        # nothing is read back from the device before the epoch ends, so that it never waits for Python
+        self._n_rows += len(targets)
         for name, term in terms.items():
-            self._sums[name] += term.item() * n_rows
-        self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()})
-        self.log_dict(self._learning_rates())
+            self._sums[name] = self._sums.get(name, 0) + term.detach() * len(targets)
         return terms["loss"]
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """One step, then average = decay * average + (1 - decay) * weights.
+
+        The decay rises to ``ema_decay`` over the first steps, as the first weights are random.
+        """
+        super().optimizer_step(*arguments, **options)
+        if self.average is not None:
+            decay = min(self.run.training.ema_decay, (1 + self.global_step) / (10 + self.global_step))
+            for average, weight in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                average.lerp_(weight.detach(), 1 - decay)
 
     def validation_step(self, batch: tuple[Tensor, ...], _: int) -> None:
         """Predict one batch of pictures from EEG alone."""
         eeg, targets, pairs, clusters = batch
-        self._validation.append((self.model(eeg), self.model.standardise(targets), pairs, clusters))
+        predictions = self._judged(eeg).float()
+        self._validation.append((predictions, self.model.standardise(targets), pairs, clusters))
 
     def on_validation_epoch_end(self) -> None:
         """Losses over all validation pictures at once, so that no batch weighs more than its rows."""
@@ -138,41 +221,77 @@ class AlignmentTask(L.LightningModule):
             torch.cat(parts) for parts in zip(*self._validation, strict=True)
         )
         self._validation.clear()
-        terms = loss_terms(predictions, targets, pairs, clusters, loss=self.run.loss)
-        self._check_finite(terms["loss"])
+        terms = self._terms(predictions, targets, pairs, clusters)
         scores = {name: term.item() for name, term in terms.items()} | {"top1": top1(predictions, targets)}
-        self.log_dict({f"val/{name}": score for name, score in scores.items()})
-        self._close_epoch(scores)
+        means = {name: total.item() / self._n_rows for name, total in self._sums.items()}
+        self._sums, self._n_rows = {}, 0
+        self._check_finite(means["loss"], scores["loss"])
+        self._close_epoch(means, scores)
 
-    def _close_epoch(self, scores: dict[str, float]) -> None:
-        epoch = self.current_epoch + 1
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store what Lightning does not know of."""
+        checkpoint["training"] = {name: getattr(self, name) for name in STATE} | {
+            "identity": self.identity,
+            "epochs": self.run.training.epochs,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the state was stored."""
+        for name in STATE:
+            setattr(self, name, checkpoint["training"][name])
+
+    @property
+    def _judged(self) -> AlignmentModel:
+        return self.model if self.average is None else self.average
+
+    def _terms(
+        self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
+    ) -> dict[str, Tensor]:
+        # in full precision: half the digits of a cosine are too few once it is divided by the temperature
+        with torch.autocast(self.device.type, enabled=False):
+            return loss_terms(predictions, targets, pairs, clusters, loss=self.run.loss)
+
+    def _close_epoch(self, means: dict[str, float], scores: dict[str, float]) -> None:
+        training, epoch = self.run.training, self.current_epoch + 1
         if scores["loss"] < self.best_loss:
             self.best_loss, self.best_epoch = scores["loss"], epoch
             self.best_weights = {
-                name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()
+                name: value.detach().cpu().clone() for name, value in self._judged.state_dict().items()
             }
-        means = {name: total / self._n_rows for name, total in self._sums.items()}
-        self._sums.clear()
-        self._n_rows = 0
-        self.history.append(
-            {
-                "epoch": epoch,
-                **{f"train_{name}": value for name, value in means.items()},
-                **{f"val_{name}": value for name, value in scores.items()},
-                **self._learning_rates(),
-            }
-        )
+        row = {
+            **{f"train_{name}": value for name, value in means.items()},
+            **{f"val_{name}": value for name, value in scores.items()},
+            **self._learning_rates(),
+        }
+        self.history.append({"epoch": epoch, **row})
+        self.logger.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
+        self.logger.experiment.flush()  # a killed process would lose it
+        self.log_dict({name: row[name] for name in ("train_loss", "val_loss")}, prog_bar=True, logger=False)
         logger.info(
             "epoch %d of %d: train loss %.3f, val loss %.3f, val top-1 %.3f",
-            *(epoch, self.run.training.epochs, means["loss"], scores["loss"], scores["top1"]),
+            *(epoch, training.epochs, means["loss"], scores["loss"], scores["top1"]),
         )
+        self.trainer.should_stop = is_finished(epoch, self.best_epoch, training)
+
+    def _rate_factor(self, step: int) -> float:
+        training = self.run.training
+        return rate_factor(step, training.epochs * math.ceil(len(self.batches) / training.accumulate_batches))
 
     def _learning_rates(self) -> dict[str, float]:
-        return {f"lr_{group['name']}": group["lr"] for group in self.optimizers().param_groups}
+        """The highest rate of the backbone, which is its last layer's, and that of the rest."""
+        groups = sorted(self.optimizers().param_groups, key=lambda group: group["lr"])
+        return {f"lr_{group['name']}": group["lr"] for group in groups}
 
-    def _check_finite(self, loss: Tensor) -> None:
-        if not loss.isfinite():
-            raise InputError(
-                f"training: expected a finite loss, got {loss.item()} in epoch {self.current_epoch + 1}; "
-                "lower training.learning_rate and training.backbone_learning_rate, and check the EEG for NaN"
-            )
+    def _check_finite(self, *losses: float) -> None:
+        for loss in losses:
+            if not math.isfinite(loss):
+                n_done = len(self.history)
+                raise InputError(
+                    f"training: expected a finite loss, got {loss} in epoch {n_done + 1}; lower "
+                    "training.learning_rate and training.backbone_learning_rate"
+                    + (f", or set training.epochs to {n_done} to keep the best so far" if n_done else "")
+                )
+
+
+# What the state holds besides Lightning's own.
+STATE = ("history", "best_loss", "best_epoch", "best_weights", "_sums", "_n_rows")

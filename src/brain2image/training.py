@@ -2,8 +2,8 @@
 
 import logging
 import math
+import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,26 +15,32 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from safetensors.torch import save_file
+from torch.multiprocessing import ProcessRaisedException
 from torch.utils.data import DataLoader, TensorDataset
 
 from brain2image import __version__
-from brain2image.config import RunConfig
-from brain2image.dataset import AlignmentDataset, pair_means
-from brain2image.devices import compute_device
+from brain2image.config import RunConfig, TrainingConfig
+from brain2image.dataset import AlignmentDataset, Batches, pair_means, target_means
+from brain2image.devices import compute_device, compute_devices
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, write_json
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
-from brain2image.optimisation import AlignmentTask
+from brain2image.optimisation import AlignmentTask, is_finished
 from brain2image.predictions import write_predictions
+from brain2image.resume import Resumption, StateFile, read_state, run_identity
 from brain2image.units import cbramod_scale
 
 logger = logging.getLogger(__name__)
 
-SCALE_TRIALS = 2000  # EEG trials from which the scale of whitened data is fitted; plenty for one number
+# EEG trials from which the scale is fitted: plenty for one number, and none where the unit gives it.
+SCALE_TRIALS = {"whitened": 2000}
 PACKAGES = ("torch", "lightning", "numpy")
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # Lightning's names
 
 
 def train(
@@ -42,6 +48,10 @@ def train(
     *,
     run: RunConfig,
     cbramod: str | Path | None,
+    code: str,
+    state: str | Path,
+    n_devices: int = 1,
+    n_workers: int = 0,
     model: str | Path,
     config: str | Path,
     history: str | Path,
@@ -49,43 +59,51 @@ def train(
 ) -> None:
     """Train on the training pairs and keep the weights of the epoch with the lowest validation loss.
 
+    Goes on with what an earlier, killed training of the same data, settings and code left in ``state``; also
+    with a finished one whose number of epochs was raised since.
+
     Parameters
     ----------
     lmdb : the training set, of `lmdb_store.write_lmdb`.
     run : model, loss and training blocks.
     cbramod : CBraMod's published weights; None when ``run.model.pretrained`` is false.
+    code : fingerprint of the source.
+    state : folder of the state and the TensorBoard events; it must outlive a failed job.
+    n_devices : GPUs that share every batch; without CUDA it is one CPU.
+    n_workers : processes that read a training set above ``memory_limit_gb``.
     model, config, history, tensorboard : outputs: safetensors, JSON, CSV with a row an epoch, folder.
 
     Raises
     ------
     InputError
-        When the pretrained weights are missing or wrong, a split has no pairs, or the loss is not finite.
+        When the pretrained weights are missing or wrong, a split has no pairs, values or the loss are not
+        finite, or the memory is too small.
     """
-    reader = LMDBReader(lmdb)
-    with _quiet_lightning():
-        L.seed_everything(run.training.seed, workers=True, verbose=False)
+    reader, state = LMDBReader(lmdb), Path(state)
+    file, events = state / "state.ckpt", state / "tensorboard"
+    identity = run_identity(reader.path, run=run, cbramod=cbramod, code=code)
+    with _quiet_lightning(), _explained_errors(run.training):
+        devices = compute_devices(n_devices)
+        torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, cbramod=cbramod)
-        task = AlignmentTask(aligner, run=run)
-        with atomic_path(tensorboard) as events, tempfile.TemporaryDirectory() as scratch:
-            trainer = L.Trainer(
-                max_epochs=run.training.epochs,
-                accelerator=compute_device(),
-                devices=1,
-                gradient_clip_val=run.training.gradient_clip,
-                num_sanity_val_steps=0,
-                enable_checkpointing=False,
-                enable_model_summary=False,
-                enable_progress_bar=sys.stdout.isatty() and sys.stderr.isatty(),
-                logger=TensorBoardLogger(events.parent, name="", version=events.name),
-                log_every_n_steps=1,
-                default_root_dir=scratch,
-            )
-            trainer.fit(task, *_loaders(lmdb, run))
-        table = pd.DataFrame(task.history)
-    _write_model(task, model)
-    write_json(config, _resolved(reader, aligner, run, best_epoch=task.best_epoch))
-    with atomic_path(history) as path:
-        table.to_csv(path, index=False)
+        task = AlignmentTask(
+            aligner, run=run, batches=_training_batches(lmdb, run, devices, n_workers), identity=identity
+        )
+        kept = read_state(file, identity, epochs=run.training.epochs)
+        if kept is None:
+            shutil.rmtree(state, ignore_errors=True)
+        if kept is None or not is_finished(len(kept["history"]), kept["best_epoch"], run.training):
+            trainer = _trainer(run.training, devices, file=file, events=events, kept=kept)
+            trainer.fit(task, val_dataloaders=_validation_batches(lmdb, run), ckpt_path=kept and file)
+    # read from the file, as processes that trained together have ended with what they knew
+    result = StateFile().load_checkpoint(file)["training"]
+    with atomic_path(model) as scratch:
+        save_file(result["best_weights"], scratch)
+    write_json(config, _resolved(reader, aligner, run, best_epoch=result["best_epoch"]))
+    with atomic_path(history) as scratch:
+        pd.DataFrame(result["history"]).to_csv(scratch, index=False)
+    with atomic_path(tensorboard) as scratch:
+        shutil.copytree(events, scratch)
 
 
 def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | None) -> AlignmentModel:
@@ -97,11 +115,10 @@ def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | Non
     aligner = AlignmentModel(run.model, len(reader.meta["channels"]), reader.meta["n_features"])
     if run.model.pretrained:
         aligner.backbone.load_pretrained(cbramod)
-    _, targets, pairs = pair_means(reader.path, "train")
-    trials = reader.eeg_index.loc[reader.eeg_index["pair"].isin(pairs["pair"]), "trial"].unique()
-    sample = np.stack([reader.eeg(trial) for trial in trials[:: math.ceil(len(trials) / SCALE_TRIALS)]])
+    pairs = reader.pairs_of("train")
+    targets = target_means(reader, pairs)
     mean = targets.mean(axis=0)
-    aligner.eeg_scale.fill_(cbramod_scale(sample, reader.meta["unit"]))
+    aligner.eeg_scale.fill_(cbramod_scale(_scale_sample(reader, pairs), reader.meta["unit"]))
     aligner.target_mean.copy_(torch.from_numpy(mean))
     aligner.target_scale.fill_(float(np.sqrt(np.mean(np.square(targets - mean, dtype=np.float64)))))
     return aligner
@@ -122,30 +139,73 @@ def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> No
     write_predictions(out, predictions, targets, pairs, target_mean=target_mean)
 
 
-def _loaders(lmdb: str | Path, run: RunConfig) -> tuple[DataLoader, DataLoader]:
+def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
+    """Evenly spread training trials, as many as the EEG's unit needs."""
+    trials = reader.eeg_index.loc[reader.eeg_index["pair"].isin(pairs["pair"]), "trial"].unique()
+    n_trials = SCALE_TRIALS.get(reader.meta["unit"], 0)
+    return reader.read("eeg", trials[:: math.ceil(len(trials) / n_trials)] if n_trials else [])
+
+
+def _training_batches(lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int) -> Batches:
     options = run.training
-    train_set = AlignmentDataset(lmdb, "train", average_trials=options.average_trials, fmri=options.fmri)
-    n_trials = len(train_set)
-    if n_trials < 2:
+    dataset = AlignmentDataset(
+        lmdb,
+        "train",
+        average_trials=options.average_trials,
+        fmri=options.fmri,
+        seed=options.seed,
+        memory_limit_gb=options.memory_limit_gb,
+        device=devices[0] if len(devices) == 1 else "cpu",  # several processes share what is in memory
+    )
+    needed = max(2, len(devices))
+    if min(len(dataset), options.batch_size) < needed:
         raise InputError(
-            f"{lmdb}: expected at least 2 EEG trials for training, got {n_trials}; make more pairs"
+            f"{lmdb}: expected at least {needed} training examples in a batch, got {len(dataset)} in all and "
+            f"training.batch_size {options.batch_size}; make more pairs or use fewer GPUs"
         )
-    if options.batch_size > n_trials:
+    if options.batch_size > len(dataset):
         logger.info(
-            "training.batch_size %d is reduced to all %d training trials", options.batch_size, n_trials
+            "training.batch_size %d is reduced to all %d training examples", options.batch_size, len(dataset)
         )
-    # A batch of one row has no negatives and no prototypes.
-    lone_row = n_trials % options.batch_size == 1
-    train_loader = DataLoader(train_set, options.batch_size, shuffle=True, drop_last=lone_row)
+    return Batches(dataset, options.batch_size, n_workers=n_workers)
+
+
+def _validation_batches(lmdb: str | Path, run: RunConfig) -> DataLoader:
     eeg, targets, pairs = pair_means(lmdb, "val")
     numbers = (torch.from_numpy(pairs[name].to_numpy(np.int64)) for name in ("pair", "cluster"))
-    val_set = TensorDataset(torch.from_numpy(eeg), torch.from_numpy(targets), *numbers)
-    return train_loader, DataLoader(val_set, options.batch_size)
+    dataset = TensorDataset(torch.from_numpy(eeg), torch.from_numpy(targets), *numbers)
+    return DataLoader(dataset, run.training.batch_size)
 
 
-def _write_model(task: AlignmentTask, path: str | Path) -> None:
-    with atomic_path(path) as scratch:
-        save_file(task.best_weights, scratch)
+def _trainer(
+    options: TrainingConfig, devices: list[str], *, file: Path, events: Path, kept: dict[str, Any] | None
+) -> L.Trainer:
+    on_gpu = devices != ["cpu"] * len(devices)
+    if options.precision == "fp16" and not on_gpu:
+        raise InputError("training.precision: fp16 needs a GPU and none was found; use bf16 or fp32")
+    on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    n_done = len(kept["history"]) if kept else 0
+    return L.Trainer(
+        max_epochs=options.epochs,
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=[torch.device(name).index for name in devices] if on_gpu else len(devices),
+        strategy="ddp_spawn" if len(devices) > 1 else "auto",
+        # Lightning starts the processes, also under SLURM, where it would else wait for srun to do so.
+        plugins=[LightningEnvironment(), StateFile()],
+        precision=PRECISIONS[options.precision],
+        accumulate_grad_batches=options.accumulate_batches,
+        gradient_clip_val=options.gradient_clip,
+        deterministic="warn" if on_gpu else None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=on_terminal,
+        callbacks=[Resumption(file), *([RichProgressBar()] if on_terminal else [])],
+        # events of an epoch that the state does not have are hidden
+        logger=TensorBoardLogger(events.parent, name="", version=events.name, purge_step=n_done + 1),
+        default_root_dir=file.parent,
+    )
 
 
 def _resolved(
@@ -164,6 +224,24 @@ def _resolved(
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in PACKAGES},
     }
+
+
+@contextmanager
+def _explained_errors(options: TrainingConfig) -> Iterator[None]:
+    """Say what to change where the memory is too small, and hand on what another process had to say."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, ProcessRaisedException) as error:
+        text = str(error).strip().splitlines()
+        if isinstance(error, torch.OutOfMemoryError) or "OutOfMemoryError: " in text[-1]:
+            raise InputError(
+                f"training: the GPU's memory is too small for training.batch_size {options.batch_size}; "
+                "lower it and raise training.accumulate_batches, set training.precision to bf16, or lower "
+                "training.memory_limit_gb"
+            ) from None
+        if "InputError: " in text[-1]:
+            raise InputError(text[-1].partition("InputError: ")[2]) from None
+        raise
 
 
 @contextmanager

@@ -11,6 +11,10 @@ with job(snakemake):
             model=snakemake.params.model, loss=snakemake.params.loss, training=snakemake.params.training
         ),
         cbramod=snakemake.input.get("cbramod"),
+        code=snakemake.params.code,
+        state=snakemake.params.state,
+        n_devices=snakemake.resources.gpu,
+        n_workers=snakemake.threads,
         model=snakemake.output.model,
         config=snakemake.output.config,
         history=snakemake.output.history,

@@ -60,7 +60,7 @@ def repack_fmri(
         and session (from 0).
     """
     with open_dataset(betas, "betas") as source:
-        _check_betas(source, subject, betas)
+        check_betas(source, subject, betas)
         n_trials, n_voxels = source.shape
     training, test = read_behaviour(tars, n_trials=n_trials)
     behaviour = np.concatenate([training, test])
@@ -217,7 +217,8 @@ def _checked_row(row: np.ndarray, source: str) -> np.ndarray:
     return row
 
 
-def _check_betas(betas: h5py.Dataset, subject: str, path: str | os.PathLike) -> None:
+def check_betas(betas: h5py.Dataset, subject: str, path: str | os.PathLike) -> None:
+    """Raise InputError unless the betas have the type and the shape of this subject's."""
     if betas.ndim != 2 or betas.dtype != np.float32 or betas.shape[1] == 0:
         raise InputError(
             f"{path}: expected float32 (n_trials, n_voxels), got {betas.dtype} {betas.shape}; "

@@ -61,7 +61,7 @@ def simulate_fmri(
     with atomic_path(betas) as scratch, h5py.File(scratch, "w") as file:
         file["betas"] = zscored
     behaviour = behaviour_table(images, shared, int(subject[-2:]), rng=generator(seed, "behaviour", subject))
-    _write_wds(wds, behaviour, sessions, shared)
+    write_wds(wds, behaviour, sessions, shared)
     with atomic_path(checkpoint) as scratch:
         torch.save({"model_state_dict": _state(weight, bias, seed=seed)}, scratch)
     with atomic_path(oracle) as scratch:
@@ -145,7 +145,15 @@ def _seen_before(images: np.ndarray) -> np.ndarray:
     return seen
 
 
-def _write_wds(folder: str | Path, behaviour: np.ndarray, sessions: np.ndarray, shared: np.ndarray) -> None:
+def write_wds(folder: str | Path, behaviour: np.ndarray, sessions: np.ndarray, shared: np.ndarray) -> None:
+    """Write a subject's behaviour tars: ``train/{session}.tar``, and ``new_test/0.tar`` of shared pictures.
+
+    Parameters
+    ----------
+    behaviour : (n_trials, 17), see `behaviour_table`.
+    sessions : (n_trials,), from 0.
+    shared : (n_trials,) bool.
+    """
     with atomic_path(folder) as scratch:
         (scratch / "train").mkdir(parents=True)
         (scratch / "new_test").mkdir()

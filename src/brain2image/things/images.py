@@ -14,6 +14,8 @@ from brain2image.unpickling import load_arrays
 
 # Column `partition` of the table -> prefix of the lists' names in image_metadata.npy.
 METADATA_PREFIXES = {"train": "train_img", "test": "test_img"}
+# Names of the folder of training pictures; UBP and NeuroBridge use the second.
+TRAINING_FOLDERS = ("training_images", "train_images")
 
 
 def repack_images(
@@ -23,7 +25,14 @@ def repack_images(
     *,
     out: str | os.PathLike,
 ) -> None:
-    """Write the table of all pictures, training before test, each sorted by folder and then by file.
+    """Write the table of all pictures, see `image_table`, as Parquet."""
+    write_parquet(out, image_table(training_images, test_images, metadata))
+
+
+def image_table(
+    training_images: str | os.PathLike, test_images: str | os.PathLike, metadata: str | os.PathLike
+) -> pd.DataFrame:
+    """All pictures, training before test, each sorted by folder and then by file.
 
     This is the order of the event codes: training picture ``i`` has the code ``i + 1`` in a training file,
     test picture ``n_train + i`` the code ``i + 1`` in a test file. ``image_metadata.npy`` holds the authors'
@@ -34,8 +43,11 @@ def repack_images(
     training_images, test_images : folders of ``NNNNN_concept/file.jpg``, side by side (OSF y63gw); some
         releases call the first ``train_images``.
     metadata : image_metadata.npy (OSF qkgtf).
-    out : Parquet table with the columns image (int64, from 0), path (POSIX, relative to the folder that
-        holds ``training_images``), concept (folder name without its number) and partition (train or test).
+
+    Returns
+    -------
+    Table of image (int64, from 0), path (POSIX, relative to the folder that holds ``training_images``),
+    concept (folder name without its number) and partition (train or test).
 
     Raises
     ------
@@ -51,7 +63,7 @@ def repack_images(
         ignore_index=True,
     )
     table.insert(0, "image", range(len(table)))
-    write_parquet(out, table)
+    return table
 
 
 def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:

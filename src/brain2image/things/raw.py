@@ -13,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 
 from brain2image.errors import InputError
+from brain2image.lazy_arrays import LazyArray
 from brain2image.things.signals import find_step
 from brain2image.units import check_rms
-from brain2image.unpickling import load_arrays
+from brain2image.unpickling import load_arrays, open_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,14 @@ def read_recording(path: str | os.PathLike, *, partition: str, n_images: int) ->
     parts = find_parts(data, rows, onsets, n_parts=n_parts)
     _check_volts(data, rows, parts, path)
     return Recording(data, rows, onsets, codes, parts)
+
+
+def read_header(path: str | os.PathLike) -> LazyArray | np.ndarray:
+    """The array of a raw file, (64, n_samples), checked but for its samples, which stay in the file."""
+    content = open_arrays(path)
+    _check_layout(content, path)
+    channel_rows([str(name) for name in content["ch_names"]], source=path)
+    return content["raw_eeg_data"]
 
 
 def channel_rows(names: Sequence[str], *, source: str | os.PathLike) -> list[int]:
@@ -184,9 +193,8 @@ def _check_layout(content: object, path: str | os.PathLike) -> None:
     data, n_names = content["raw_eeg_data"], len(flat_names(content["ch_names"]))
     expected = f"float64 (64, n_samples) at {RAW_SFREQ} Hz and 64 names"
     if (
-        not isinstance(data, np.ndarray)
-        or data.dtype != np.float64
-        or data.ndim != 2
+        getattr(data, "dtype", None) != np.float64
+        or len(data.shape) != 2
         or not len(data) == n_names == len(CHANNELS) + 1
         or not np.array_equal(content["sfreq"], RAW_SFREQ)
     ):

@@ -1,0 +1,119 @@
+"""Which GPU a job takes, with pretended devices: locks need no GPU."""
+
+import logging
+import multiprocessing
+import time
+
+import pytest
+import torch
+
+from brain2image import devices
+from brain2image.errors import InputError
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, tmp_path):
+    """A workstation with two GPUs and no scheduler; the locks of each test by themselves."""
+    for name in ("CUDA_VISIBLE_DEVICES", *devices.SCHEDULER_JOBS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"Pretended {number}")
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(devices, "WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(devices, "_held", {})
+    yield
+    for file in devices._held.values():
+        file.close()
+
+
+@pytest.fixture
+def other_job():
+    """Start other processes that take devices and keep them until they are killed; returns what they took."""
+    started = []
+
+    def start(n_devices=1):
+        receiver, sender = FORK.Pipe(duplex=False)
+        process = FORK.Process(target=_take, args=(n_devices, sender))
+        process.start()
+        started.append(process)
+        assert receiver.poll(20)
+        return receiver.recv(), process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
+
+
+def _take(n_devices, sender):
+    devices._held.clear()  # what was held before the fork is the parent's
+    sender.send(devices.compute_devices(n_devices))
+    time.sleep(60)
+
+
+def test_concurrent_jobs_take_different_devices(other_job, caplog):
+    assert other_job()[0] == ["cuda:0"]
+    with caplog.at_level(logging.INFO):
+        assert devices.compute_device() == "cuda:1"
+        assert devices.compute_device() == "cuda:1"
+    assert "computing on GPU 1 (Pretended 1)" in caplog.text
+
+
+def test_a_job_waits_for_a_device_and_gets_that_of_a_killed_one(other_job, caplog, monkeypatch):
+    (first, process), _ = other_job(), other_job()
+    naps = []
+
+    def nap(_):
+        naps.append(1)
+        process.kill()
+        process.join()
+
+    monkeypatch.setattr(devices.time, "sleep", nap)
+    with caplog.at_level(logging.INFO):
+        assert [devices.compute_device()] == first
+    assert naps
+    assert caplog.text.count("all 2 GPUs are taken by other jobs: waiting") == 1
+
+
+def test_several_devices_are_taken_at_once_or_not_at_all(other_job, monkeypatch):
+    (_, process) = other_job()
+
+    def nap(_):
+        assert not devices._held
+        process.kill()
+        process.join()
+
+    monkeypatch.setattr(devices.time, "sleep", nap)
+    assert devices.compute_devices(2) == ["cuda:0", "cuda:1"]
+
+
+def test_jobs_of_a_scheduler_do_not_wait_for_each_other(other_job, monkeypatch):
+    """Each sees its own device as number 0."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    assert other_job()[0] == ["cuda:0"]
+    monkeypatch.setenv("SLURM_JOB_ID", "2")
+    assert devices.compute_device() == "cuda:0"
+
+
+def test_given_devices_are_obeyed(other_job, monkeypatch):
+    """Numbers count among the visible ones, but a lock is on the device itself."""
+    assert other_job()[0] == ["cuda:0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert devices.compute_device() == "cuda:0"
+    assert other_job()[0] == ["cuda:1"]
+
+
+def test_too_few_devices():
+    with pytest.raises(InputError, match="expected 3 GPUs, got 2; lower the job's resource"):
+        devices.compute_devices(3)
+
+
+def test_without_cuda_the_cpu_is_used(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with caplog.at_level(logging.INFO):
+        assert devices.compute_devices(2) == ["cpu"]
+    assert "no CUDA device found: computing on the CPU" in caplog.text
