@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,25 +127,23 @@ def get_dataset(file: h5py.File, key: str) -> h5py.Dataset:
     """One dataset of an open HDF5 file; what is missing or broken is an InputError."""
     path = file.filename
     with _hdf5_damage(path):
-        link = file.get(key, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            return _linked_dataset(file, key, link.filename)
         found = list(file)
-        dataset = file[key] if key in found else None
+        try:
+            dataset = file[key] if key in found else None
+        except (OSError, KeyError):
+            link = file.get(key, getlink=True)
+            if not isinstance(link, h5py.ExternalLink):
+                raise
+            target = os.path.normpath(Path(path).resolve().parent / link.filename)
+            raise InputError(
+                f"{path}: expected its {key} in {target}, but that cannot be read; put that file back, or "
+                f"delete {path} and run again"
+            ) from None
         if isinstance(dataset, h5py.Dataset):
             _ = dataset.shape, dataset.dtype  # damage shows here, not when they are used
             return dataset
-    found = ", ".join(found) or "an empty file"
-    raise InputError(f"{path}: expected a dataset {key!r}, got {found}; {HDF5_REMEDY}")
-
-
-def _linked_dataset(file: h5py.File, key: str, target: str) -> h5py.Dataset:
-    with suppress(OSError, KeyError):  # the file behind the link is gone or damaged
-        return file[key]
-    target = os.path.normpath(Path(file.filename).resolve().parent / target)
     raise InputError(
-        f"{file.filename}: expected its {key} in {target}, but that cannot be read; put that file back, or "
-        f"delete {file.filename} and run again"
+        f"{path}: expected a dataset {key!r}, got {', '.join(found) or 'an empty file'}; {HDF5_REMEDY}"
     )
 
 

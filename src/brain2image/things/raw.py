@@ -104,8 +104,9 @@ def channel_rows(names: Sequence[str], *, source: str | os.PathLike) -> list[int
 
 
 def flat_names(names: object) -> list[str]:
-    """The names in a list or an array, whatever its form; none in anything else."""
-    return [str(name) for name in np.ravel(names)] if isinstance(names, list | tuple | np.ndarray) else []
+    """The names in a list or an array, whatever its shape; none in anything else."""
+    names = names.ravel() if isinstance(names, np.ndarray) else names
+    return [str(name) for name in names] if isinstance(names, list | tuple | np.ndarray) else []
 
 
 def find_events(
