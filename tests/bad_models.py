@@ -98,6 +98,11 @@ PROJECT = {
         lambda root: save_file({"weight": np.ones((2, 6), "f4"), "bias": np.ones(2, "f4")}, root / RIDGE),
         r"ridge\.safetensors: expected .*checkpoint, sha256.*and nothing;",
     ),
+    "ridge in bfloat16": (
+        lambda root: write_ridge(root, torch.ones(N_FEATURES, N_VOXELS).bfloat16(), torch.zeros(N_FEATURES)),
+        r"ridge\.safetensors: cannot read this ridge \(.*bfloat16",
+    ),
+    "no voxels": (betas_dataset(lambda a: a[:, :0]), r"betas float32 .*got float32 \(10, 0\);"),
     "a pickle for a ridge": (
         lambda root: save_pickle(Payload(root), root / RIDGE),
         r"ridge\.safetensors: cannot read this ridge",

@@ -109,7 +109,8 @@ def open_trials(
     """
     with open_hdf5(path) as file:
         dataset, trials = get_dataset(file, key), read_trials(file)
-        if dataset.ndim != len(axes) or dataset.dtype != np.float32 or len(dataset) != len(trials):
+        has_form = dataset.ndim == len(axes) and 0 not in dataset.shape and dataset.dtype == np.float32
+        if not has_form or len(dataset) != len(trials):
             raise InputError(
                 f"{path}: expected {key} float32 ({', '.join(axes)}) with as many trials as its table, "
                 f"{len(trials)}, got {dataset.dtype} {dataset.shape}; delete it and run again"

@@ -100,7 +100,7 @@ def _read_ridge(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict[str, str
         with safe_open(path, framework="numpy") as tensors:
             weight, bias = (tensors.get_tensor(name) for name in ("weight", "bias"))
             source = tensors.metadata() or {}
-    except (OSError, SafetensorError) as error:
+    except (OSError, TypeError, SafetensorError) as error:  # TypeError: NumPy, of bfloat16
         raise InputError(
             f"{path}: cannot read this ridge ({reason(error)}); delete it and run again"
         ) from None
