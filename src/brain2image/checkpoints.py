@@ -28,6 +28,8 @@ OTHER_STORAGES = {
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 DESCRIPTION_LIMIT = 64 << 20  # bytes of data.pkl; that of MindEye2 takes less than 0.1 MB
 REMEDY = "download it again"
+# What zipfile adds: places before the file's start, foreign methods, broken compression, absurd lengths.
+DAMAGED_ZIP = (*DAMAGE, OSError, NotImplementedError, zlib.error, MemoryError)
 
 
 class Storage(NamedTuple):
@@ -81,7 +83,7 @@ class Checkpoint:
             self.tensors = {str(key): value for key, value in state.items() if _is_tensor(value)}
         except InputError:  # of a remote file
             raise
-        except (zipfile.BadZipFile, NotImplementedError, *DAMAGE) as error:
+        except DAMAGED_ZIP as error:
             raise InputError(self._problem(error)) from None
 
     def read(self, key: str) -> np.ndarray:
@@ -98,7 +100,7 @@ class Checkpoint:
             _check_layout(tensor, len(storage))
         except InputError:
             raise
-        except (zipfile.BadZipFile, *DAMAGE) as error:
+        except DAMAGED_ZIP as error:
             raise InputError(f"{self._name}: cannot read this {key} ({reason(error)}); {REMEDY}") from None
         values = storage[tensor.offset : tensor.offset + math.prod(tensor.shape)].reshape(tensor.shape)
         if tensor.storage.kind == "BFloat16Storage":
