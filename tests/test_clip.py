@@ -104,11 +104,6 @@ def test_a_wrong_model_of_a_downloaded_file_is_named(weights, model, message):
         embed_images([], model=model, weights=weights, tag="openai", batch_size=2, n_threads=1)
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(weights, images):
-    with pytest.raises(InputError, match=r"ViT-S-32 with weights .* cannot be loaded"):
-        embed_images(images, model="ViT-S-32", weights=weights, batch_size=2, n_threads=1)
-
-
 def test_an_unreadable_picture_stops_with_its_error(weights, images):
     def read(row):
         if row.number == 3:

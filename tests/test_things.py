@@ -17,9 +17,9 @@ from scipy import signal
 
 from brain2image.errors import InputError
 from brain2image.files import read_trials
-from brain2image.things import read_image, read_images, repack_images
+from brain2image.things import read_images, repack_images
 from brain2image.things.eeg import repack_eeg
-from brain2image.things.raw import CHANNELS, check_sequences, find_events, find_parts, read_recording
+from brain2image.things.raw import CHANNELS, check_sequences, find_events, find_parts
 from brain2image.things.signals import cut_epochs, filter_eeg, find_step
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
@@ -97,52 +97,6 @@ def rename(root):
     (folder / "bat1_02b.jpg").rename(folder / "bat1_13s.jpg")
 
 
-def change_list(key, value):
-    def change(root):
-        lists = np.load(root / "image_metadata.npy", allow_pickle=True).item()
-        lists[key] = value
-        np.save(
-            root / "image_metadata.npy", {name: entry for name, entry in lists.items() if entry is not None}
-        )
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (
-            rename,
-            r"training_images: expected 00002_bat1/bat1_02b.jpg as its picture 3 .*got 00002_bat1/bat1_13s",
-        ),
-        (
-            lambda root: (root / "test_images/00002_antelope/antelope_01b.jpg").unlink(),
-            r"expected 00002_antelope/antelope_01b.jpg .*\(2 in .*got no more pictures \(1 on disk\)",
-        ),
-        (
-            lambda root: Image.new("L", (4, 4)).save(root / "test_images/00002_antelope/antelope_02b.jpg"),
-            r"expected no more pictures as its picture 2 .*got 00002_antelope/antelope_02b.jpg",
-        ),
-        (lambda root: (root / "test_images").rename(root / "elsewhere"), r"test_images: no such folder"),
-        (
-            change_list("test_img_files", None),
-            r"image_metadata.npy: expected a dict with test_img_concepts and",
-        ),
-        (change_list("test_img_files", ["one"]), r"image_metadata.npy: .*of one length, got 2 and 1"),
-        (
-            lambda root: np.save(root / "image_metadata.npy", np.arange(3)),
-            r"image_metadata.npy: .*got ndarray",
-        ),
-        (lambda root: (root / "image_metadata.npy").unlink(), r"image_metadata.npy: no such file"),
-    ],
-)
-def test_disagreement_of_pictures_and_lists_is_named(image_set, damage, message):
-    damage(image_set)
-    with pytest.raises(InputError, match=message):
-        repack_image_set(image_set)
-    assert not (image_set / "images.parquet").exists()
-
-
 def test_read_images_follow_the_table(image_set):
     table = repack_image_set(image_set).iloc[[7, 0, 9]]
     Image.new("L", (5, 5), 77).save(image_set / table["path"].iloc[2])
@@ -151,18 +105,6 @@ def test_read_images_follow_the_table(image_set):
     assert [picture.size for picture in pictures] == [(8, 6), (8, 6), (5, 5)]
     for picture, colour in zip(pictures, [(120, 100, 200), (0, 0, 200), (77, 77, 77)], strict=True):
         np.testing.assert_allclose(np.asarray(picture)[2, 2], colour, atol=4)  # JPEG is lossy
-
-
-def test_unreadable_pictures_are_named(image_set):
-    path = image_set / "training_images/00001_aardvark/aardvark_01b.jpg"
-    whole = path.read_bytes()
-    for content in (b"", b"no picture", whole[: len(whole) - 20]):
-        path.write_bytes(content)
-        with pytest.raises(InputError, match=r"aardvark_01b\.jpg: cannot read this picture"):
-            read_image(path)
-    path.unlink()
-    with pytest.raises(InputError, match=r"aardvark_01b\.jpg: no such picture"):
-        read_image(path)
 
 
 # ---- filters and epochs
@@ -423,75 +365,6 @@ def test_trials_past_the_end_of_their_part_are_left_out(tmp_path, images, caplog
     assert trials["onset"].iloc[-1] == last - 600
 
 
-def exchange(name, other):
-    def change(content):
-        content["ch_names"] = [other if channel == name else channel for channel in content["ch_names"]]
-
-    return change
-
-
-def set_key(key, value):
-    return lambda content: content.update({key: value})
-
-
-def change_data(change):
-    return lambda content: content.update(raw_eeg_data=change(content["raw_eeg_data"]))
-
-
-def set_sample(row, column, value):
-    return lambda content: content["raw_eeg_data"].__setitem__((row, column), value)
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (
-            lambda content: content.pop("sfreq"),
-            r"expected a dict with raw_eeg_data, ch_names and sfreq, got raw_eeg",
-        ),
-        (set_key("sfreq", 250), r"expected float64 \(64, n_samples\) at 1000 Hz.*at 250 Hz"),
-        (change_data(lambda data: data[:63]), r"got float64 \(63, 8800\) at 1000 Hz and 64 names"),
-        (change_data(lambda data: data.astype(np.float32)), r"got float32 \(64, 8800\)"),
-        (change_data(lambda data: data[0]), r"got float64 \(8800,\)"),
-        (change_data(lambda data: data.tolist()), r"got list"),
-        (exchange("Cz", "Fz"), r"missing: Cz; extra: Fz"),
-        (exchange("Cz", "Pz"), r"missing: Cz; extra: Pz, Pz"),
-        (lambda content: content["ch_names"].reverse(), r"'stim' as the last row, got 'Fp1'"),
-        (set_sample(63, LEAD, 5), r"event codes 1 to 4 or 99999, got 5 at sample 2500 \(1 such"),
-        (set_sample(63, LEAD, -2), r"got -2 at sample 2500"),
-        (set_sample(63, LEAD, 1.5), r"got 1.5 at sample 2500"),
-        (set_sample(63, LEAD, np.nan), r"got nan at sample 2500"),
-        (set_sample(63, LEAD, 0), r"expected a multiple of 20 events .*got 19"),
-        (set_sample(63, slice(None), 0), r"expected a multiple of 20 events .*got 0"),
-        (change_data(lambda data: data[:, : LEAD + 2000]), r"expected a multiple of 20 events .*got 10"),
-        (
-            lambda content: content["raw_eeg_data"][63].__setitem__([LEAD + 400, LEAD + 500], [0, 1]),
-            r"expected about 200 ms .*got 300 ms after picture 2 of sequence 1",
-        ),
-        (
-            change_data(lambda data: np.repeat(data, 2, axis=1)[:, ::2][:, np.arange(8800) % 16 != 7]),
-            r"expected a median of 200 ms between pictures, got 187",
-        ),
-        (set_sample(DISK_CHANNELS.index("Oz"), 77, np.inf), r"NaN or infinity in Oz"),
-        (change_data(lambda data: np.vstack([data[:63] * 1e6, data[63:]])), r"expected EEG in V .*got 7.07"),
-        (change_data(lambda data: np.vstack([data[:63] * 0, data[63:]])), r"expected EEG in V .*got 0;"),
-    ],
-)
-def test_bad_raw_files_are_named(tmp_path, damage, message):
-    content = make_raw(6, n_parts=1, n_images=N_TEST)
-    content["raw_eeg_data"][63, LEAD : LEAD + 3800 : 200] = 1
-    damage(content)
-    np.save(tmp_path / "raw_eeg_test.npy", content)
-    with pytest.raises(InputError, match=rf"raw_eeg_test\.npy: .*{message}"):
-        read_recording(tmp_path / "raw_eeg_test.npy", partition="test", n_images=N_TEST)
-
-
-def test_a_preprocessed_file_is_no_raw_file(tmp_path):
-    np.save(tmp_path / "train.npy", np.zeros((2, 4, 63, 250), np.float32))
-    with pytest.raises(InputError, match=r"train\.npy: expected a dict .*got none \(ndarray\).*raw release"):
-        read_recording(tmp_path / "train.npy", partition="train", n_images=N_TRAIN)
-
-
 def test_late_display_frames_are_no_error():
     onsets = 200 * np.arange(40) + np.where(np.arange(40) == 7, 17, 0) + 2000 * (np.arange(40) >= 20)
     check_sequences(onsets, n_parts=1, source="x")
@@ -523,24 +396,6 @@ def test_every_bad_file_is_named_and_nothing_is_written(tmp_path, images):
     assert "2_training.npy: expected a pickle" in message
     assert "2_test.npy: no such file" in message
     assert not list(tmp_path.glob("*eeg.h5*"))
-
-
-class Payload:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.mkdir, (self.path,)
-
-
-def test_code_in_a_raw_file_does_not_run(tmp_path):
-    content = make_raw(9, n_parts=1, n_images=N_TEST) | {"highpass": Payload(tmp_path / "ran")}
-    np.save(tmp_path / "raw_eeg_test.npy", content)
-    with pytest.raises(InputError, match=r"raw_eeg_test\.npy: .*it would call pathlib"):
-        read_recording(tmp_path / "raw_eeg_test.npy", partition="test", n_images=N_TEST)
-    assert not (tmp_path / "ran").exists()
 
 
 # ---- scripts

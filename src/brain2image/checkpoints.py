@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
 
-from brain2image.errors import InputError
+from brain2image.errors import InputError, reason
 from brain2image.unpickling import DAMAGE
 
 # bfloat16 is the upper half of a float32, so it is read as the integers it looks like.
@@ -28,6 +28,8 @@ OTHER_STORAGES = {
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 DESCRIPTION_LIMIT = 64 << 20  # bytes of data.pkl; that of MindEye2 takes less than 0.1 MB
 REMEDY = "download it again"
+# What zipfile adds: places before the file's start, foreign methods, broken compression, absurd lengths.
+DAMAGED_ZIP = (*DAMAGE, OSError, NotImplementedError, zlib.error, MemoryError)
 
 
 class Storage(NamedTuple):
@@ -81,7 +83,7 @@ class Checkpoint:
             self.tensors = {str(key): value for key, value in state.items() if _is_tensor(value)}
         except InputError:  # of a remote file
             raise
-        except (zipfile.BadZipFile, NotImplementedError, *DAMAGE) as error:
+        except DAMAGED_ZIP as error:
             raise InputError(self._problem(error)) from None
 
     def read(self, key: str) -> np.ndarray:
@@ -98,8 +100,8 @@ class Checkpoint:
             _check_layout(tensor, len(storage))
         except InputError:
             raise
-        except (zipfile.BadZipFile, *DAMAGE) as error:
-            raise InputError(f"{self._name}: {key} cannot be read: {error}; {REMEDY}") from None
+        except DAMAGED_ZIP as error:
+            raise InputError(f"{self._name}: cannot read this {key} ({reason(error)}); {REMEDY}") from None
         values = storage[tensor.offset : tensor.offset + math.prod(tensor.shape)].reshape(tensor.shape)
         if tensor.storage.kind == "BFloat16Storage":
             return (values.astype(np.uint32) << 16).view(np.float32)
@@ -125,10 +127,10 @@ class Checkpoint:
     def _problem(self, error: Exception) -> str:
         self._file.seek(0)
         is_legacy = self._file.read(4) == b"\x80\x02\x8a\x0a"
-        what = "the format of PyTorch before 1.6, from which no part can be read" if is_legacy else error
+        format_ = "it has the format of PyTorch before 1.6, from which no part can be read"
+        what = format_ if is_legacy else reason(error)[:120]
         remedy = "load it with PyTorch and save it again" if is_legacy else REMEDY
-        reason = str(what).splitlines()[0][:120] if str(what) else type(error).__name__
-        return f"{self._name}: expected a PyTorch checkpoint with 'model_state_dict' ({reason}); {remedy}"
+        return f"{self._name}: expected a PyTorch checkpoint with 'model_state_dict', but {what}; {remedy}"
 
 
 class _Description(pickle._Unpickler):

@@ -1,6 +1,5 @@
 """Picture embeddings from open_clip models."""
 
-import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brain2image.devices import compute_device
-from brain2image.errors import InputError
+from brain2image.errors import InputError, reason
+from brain2image.sources import check_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -112,6 +112,7 @@ def _load(model: str, weights: str | Path, tag: str | None) -> tuple[Any, Any]:
     import open_clip
 
     _check_model(model)
+    check_file(weights)
     if tag:
         _check_activation(model, tag)
     settings = open_clip.get_pretrained_cfg(model, tag) if tag else {}
@@ -120,9 +121,11 @@ def _load(model: str, weights: str | Path, tag: str | None) -> tuple[Any, Any]:
         network, _, preprocess = open_clip.create_model_and_transforms(
             model, pretrained=str(weights), **preparation
         )
-    except (OSError, RuntimeError, AssertionError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{model} with weights {str(weights)!r} cannot be loaded: {reason}") from None
+    except Exception as error:  # open_clip raises many types, by where the damage is
+        raise InputError(
+            f"{weights}: expected weights of {model}, but they cannot be loaded ({reason(error)}); download "
+            "them again, or correct clip.model"
+        ) from None
     return network.eval(), preprocess
 
 

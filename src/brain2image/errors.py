@@ -6,3 +6,11 @@ class InputError(ValueError):
 
     Scripts and the Snakefile print it without a traceback; every other exception is a defect of ours.
     """
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.splitlines()))  # names in damaged files may hold line breaks
+
+
+def reason(error: BaseException) -> str:
+    """What a library's exception says, in one line, for the message of an `InputError`."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

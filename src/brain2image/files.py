@@ -6,19 +6,22 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pandas as pd
 
-from brain2image.errors import InputError
+from brain2image.errors import InputError, reason
 
 _UMASK = os.umask(0)  # it can only be read by setting it
 os.umask(_UMASK)
 FILE_MODE = 0o666 & ~_UMASK
+
+HDF5_REMEDY = "download it again; if it is a result, delete it and run again"
 
 
 @contextmanager
@@ -54,8 +57,13 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text())
+    """Read a JSON file; one that is missing or damaged is an InputError."""
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: cannot read this JSON file ({reason(error)}); copy it again from where it came"
+        ) from None
 
 
 def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
@@ -65,27 +73,96 @@ def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
 
 
 @contextmanager
+def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading; one that is missing or damaged is an InputError."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; {HDF5_REMEDY}")
+    with _hdf5_damage(path):
+        file = h5py.File(path, "r")
+    with file:
+        yield file
+
+
+@contextmanager
 def open_dataset(path: str | os.PathLike, key: str) -> Iterator[h5py.Dataset]:
     """Open one dataset of an HDF5 file for reading; what is missing or broken is an InputError."""
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: cannot open this HDF5 file ({error}); download it again") from None
-    with file:
+    with open_hdf5(path) as file:
+        yield get_dataset(file, key)
+
+
+@contextmanager
+def open_trials(
+    path: str | os.PathLike, key: str, axes: Sequence[str]
+) -> Iterator[tuple[h5py.Dataset, pd.DataFrame]]:
+    """Open a dataset of one row a trial, and read the table of its trials.
+
+    Parameters
+    ----------
+    path : an HDF5 file that this workflow made.
+    key : of the dataset, which must be float32.
+    axes : their names, for example ``n_trials, n_features``.
+
+    Raises
+    ------
+    InputError
+        When one of the two is missing or broken, has another form, or they differ in length.
+    """
+    with open_hdf5(path) as file:
+        dataset, trials = get_dataset(file, key), read_trials(file)
+        has_form = dataset.ndim == len(axes) and 0 not in dataset.shape and dataset.dtype == np.float32
+        if not has_form or len(dataset) != len(trials):
+            raise InputError(
+                f"{path}: expected {key} float32 ({', '.join(axes)}) with as many trials as its table, "
+                f"{len(trials)}, got {dataset.dtype} {dataset.shape}; delete it and run again"
+            )
+        yield dataset, trials
+
+
+def dataset_names(path: str | os.PathLike) -> list[str]:
+    """The names at the top of an HDF5 file."""
+    with open_hdf5(path) as file, _hdf5_damage(path):
+        return list(file)
+
+
+def get_dataset(file: h5py.File, key: str) -> h5py.Dataset:
+    """One dataset of an open HDF5 file; what is missing or broken is an InputError."""
+    path = file.filename
+    with _hdf5_damage(path):
+        found = list(file)
         try:
-            dataset = file.get(key)
-        except OSError:  # the file behind a link is damaged
-            dataset = None
-        link = file.get(key, getlink=True)
-        if dataset is None and isinstance(link, h5py.ExternalLink):
+            dataset = file[key] if key in found else None
+        except (OSError, KeyError):
+            link = file.get(key, getlink=True)
+            if not isinstance(link, h5py.ExternalLink):
+                raise
             target = os.path.normpath(Path(path).resolve().parent / link.filename)
             raise InputError(
-                f"{path}: its {key} lie in {target}, which cannot be opened; put that file back, or delete "
-                f"{path} and run again"
-            )
-        if not isinstance(dataset, h5py.Dataset):
-            raise InputError(f"{path}: expected a dataset {key!r}, got {', '.join(file) or 'an empty file'}")
-        yield dataset
+                f"{path}: expected its {key} in {target}, but that cannot be read; put that file back, or "
+                f"delete {path} and run again"
+            ) from None
+        if isinstance(dataset, h5py.Dataset):
+            _ = dataset.shape, dataset.dtype  # damage shows here, not when they are used
+            return dataset
+    raise InputError(
+        f"{path}: expected a dataset {key!r}, got {', '.join(found) or 'an empty file'}; {HDF5_REMEDY}"
+    )
+
+
+def read_rows(dataset: h5py.Dataset, rows: int | slice) -> np.ndarray:
+    """A row or some rows of a dataset; what is damaged is an InputError."""
+    with _hdf5_damage(dataset.file.filename):
+        return dataset[rows]
+
+
+@contextmanager
+def _hdf5_damage(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what h5py raises on a missing or damaged file, whichever part is, into an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError) as error:
+        raise InputError(f"{path}: cannot read this HDF5 file ({reason(error)}); {HDF5_REMEDY}") from None
 
 
 def link_dataset(file: h5py.File, key: str, source: str | os.PathLike, *, out: str | os.PathLike) -> None:
@@ -108,9 +185,31 @@ def write_trials(file: h5py.File, trials: pd.DataFrame, attributes: Mapping[str,
 
 
 def read_trials(file: h5py.File) -> pd.DataFrame:
-    """Read the table that `write_trials` stored, columns in their order."""
-    group = file["trials"]
-    return pd.DataFrame({name: group[name][:] for name in group.attrs["columns"]})
+    """Read the table that `write_trials` stored, columns in their order.
+
+    Raises
+    ------
+    InputError
+        When there is none, or it is damaged.
+    """
+    with _hdf5_damage(file.filename):
+        if "trials" not in file:
+            found = ", ".join(file) or "an empty file"
+            raise InputError(f"{file.filename}: expected a table of trials, got {found}; {HDF5_REMEDY}")
+        group = file["trials"]
+        return pd.DataFrame({name: group[name][:] for name in group.attrs["columns"]})
+
+
+def read_attributes(file: h5py.File, expected: Sequence[str]) -> dict[str, Any]:
+    """All attributes of an open HDF5 file; it is an InputError if one of ``expected`` is missing."""
+    with _hdf5_damage(file.filename):
+        found = dict(file.attrs)
+    if not set(expected) <= set(found):
+        raise InputError(
+            f"{file.filename}: expected the attributes {', '.join(expected)}, got "
+            f"{', '.join(found) or 'none'}; {HDF5_REMEDY}"
+        )
+    return found
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from brain2image.errors import InputError
-from brain2image.files import atomic_path, read_trials
+from brain2image.files import atomic_path, open_trials, read_attributes, read_rows
 
 DTYPE = "<f4"
 TRANSACTION_ROWS = 256  # trials written in one transaction
@@ -41,11 +41,14 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
         When a pair has no EEG trial or no fMRI repetition.
     """
     pairs = pairs.reset_index(drop=True).rename_axis("pair").reset_index()
-    with h5py.File(eeg) as eeg_file, h5py.File(projection) as fmri_file:
-        eeg_index = _index(read_trials(eeg_file), pairs, image="things_image", source=eeg)
-        fmri_index = _index(read_trials(fmri_file), pairs, image="nsd_image", source=projection)
-        arrays = {"eeg": (eeg_file["eeg"], eeg_index), "fmri": (fmri_file["embedding"], fmri_index)}
-        meta = _meta(eeg_file, fmri_file, pairs)
+    with (
+        open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times")) as (eeg_data, eeg_trials),
+        open_trials(projection, "embedding", ("n_trials", "n_features")) as (fmri_data, fmri_trials),
+    ):
+        eeg_index = _index(eeg_trials, pairs, image="things_image", source=eeg)
+        fmri_index = _index(fmri_trials, pairs, image="nsd_image", source=projection)
+        arrays = {"eeg": (eeg_data, eeg_index), "fmri": (fmri_data, fmri_index)}
+        meta = _meta(eeg_data, fmri_data, pairs)
         tables = {"pairs": pairs, "eeg": eeg_index, "fmri": fmri_index}
         # no other process sees the file before it is whole, so it is enough to sync it once
         options = {"subdir": False, "lock": False, "sync": False, "map_size": _map_size(arrays, tables)}
@@ -68,7 +71,7 @@ def _index(trials: pd.DataFrame, pairs: pd.DataFrame, *, image: str, source: str
     missing = partners.loc[~partners["image"].isin(trials["image"]), "image"]
     if len(missing):
         raise InputError(
-            f"{source}: expected trials of all {len(partners)} paired pictures, {len(missing)} have none "
+            f"{source}: expected trials of all {len(partners)} paired pictures, but {len(missing)} have none "
             f"(first: {image} {missing.iloc[0]}); match again with pictures that were shown to this subject"
         )
     index["trial"] = np.unique(index["row"], return_inverse=True)[1]
@@ -77,17 +80,16 @@ def _index(trials: pd.DataFrame, pairs: pd.DataFrame, *, image: str, source: str
     return index[["trial", "pair", "image", "repetition", "session", "row"]].reset_index(drop=True)
 
 
-def _meta(eeg: h5py.File, fmri: h5py.File, pairs: pd.DataFrame) -> dict[str, Any]:
+def _meta(eeg: h5py.Dataset, fmri: h5py.Dataset, pairs: pd.DataFrame) -> dict[str, Any]:
+    attributes = read_attributes(eeg.file, EEG_ATTRIBUTES)
     return {
-        **{name: _plain(eeg.attrs[name]) for name in EEG_ATTRIBUTES},
+        **{name: _plain(attributes.pop(name)) for name in EEG_ATTRIBUTES},
         "dtype": DTYPE,
-        "eeg_shape": list(eeg["eeg"].shape[1:]),
-        "n_features": fmri["embedding"].shape[1],
+        "eeg_shape": list(eeg.shape[1:]),
+        "n_features": fmri.shape[1],
         "n_pairs": len(pairs),
-        "eeg_attributes": {
-            name: _plain(value) for name, value in eeg.attrs.items() if name not in EEG_ATTRIBUTES
-        },
-        "fmri_attributes": {name: _plain(value) for name, value in fmri.attrs.items()},
+        "eeg_attributes": {name: _plain(value) for name, value in attributes.items()},
+        "fmri_attributes": {name: _plain(value) for name, value in read_attributes(fmri.file, ()).items()},
     }
 
 
@@ -113,7 +115,7 @@ def _put_rows(environment: lmdb.Environment, name: str, data: h5py.Dataset, rows
         with environment.begin(write=True) as transaction:
             for trial, row in enumerate(rows[start : start + TRANSACTION_ROWS], start):
                 # row by row: h5py takes thirty times as long for a list of rows
-                transaction.put(_key(name, trial), data[row].astype(DTYPE).tobytes())
+                transaction.put(_key(name, trial), read_rows(data, int(row)).astype(DTYPE).tobytes())
 
 
 def _key(name: str, trial: int) -> bytes:

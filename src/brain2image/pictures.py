@@ -1,10 +1,29 @@
 """Pictures that stay on disk until one of them is asked for."""
 
+import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 from PIL import Image
+
+from brain2image.errors import InputError, reason
+
+
+def decode(file: str | os.PathLike | BinaryIO, *, source: str | os.PathLike, remedy: str) -> Image.Image:
+    """Read one picture as RGB; an unreadable one is an InputError.
+
+    Parameters
+    ----------
+    file : a path, or an open file.
+    source : what the picture is called in messages.
+    remedy : what to do about an unreadable one.
+    """
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except Exception as error:  # Pillow raises many types, by where the damage is
+        raise InputError(f"{source}: cannot read this picture ({reason(error)}); {remedy}") from None
 
 
 class Pictures(Sequence[Image.Image]):

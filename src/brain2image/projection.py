@@ -12,11 +12,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from brain2image.devices import compute_device
-from brain2image.errors import InputError
-from brain2image.files import atomic_path, open_dataset, read_trials, write_trials
+from brain2image.errors import InputError, reason
+from brain2image.files import atomic_path, open_trials, read_attributes, read_rows, write_trials
 
 # 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
 BLOCK_TRIALS = 1024
@@ -38,19 +38,9 @@ def project(blocks: Iterable[np.ndarray], weight: np.ndarray, bias: np.ndarray) 
     ------
     (n_trials, n_features) float32 for each block.
 
-    Raises
-    ------
-    InputError
-        When betas and ridge differ in their number of voxels.
     """
     affine = AFFINE[compute_device()](weight, bias)
-    for betas in blocks:
-        if betas.shape[1] != weight.shape[1]:
-            raise InputError(
-                f"expected betas of {weight.shape[1]} voxels, the width of the ridge, got {betas.shape[1]}; "
-                "betas and checkpoint must be of the same NSD subject"
-            )
-        yield affine(betas)
+    yield from map(affine, blocks)
 
 
 def _affine_cpu(weight: np.ndarray, bias: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -88,16 +78,40 @@ def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> No
     InputError
         When the betas cannot be read, are not finite or not z-scored, or do not fit the ridge.
     """
-    with safe_open(ridge, framework="numpy") as tensors:
-        weight, bias, source = tensors.get_tensor("weight"), tensors.get_tensor("bias"), tensors.metadata()
-    with open_dataset(betas, "betas") as dataset, atomic_path(out) as path, h5py.File(path, "w") as target:
-        embedding = target.create_dataset("embedding", (len(dataset), len(bias)), np.float32)
-        start = 0
-        for block in project(_checked_blocks(dataset), weight, bias):
-            embedding[start : start + len(block)] = block
-            start += len(block)
-        with h5py.File(betas) as file:
-            write_trials(target, read_trials(file), source)
+    weight, bias, source = _read_ridge(ridge)
+    with open_trials(betas, "betas", ("n_trials", "n_voxels")) as (dataset, trials):
+        if dataset.shape[1] != weight.shape[1]:
+            raise InputError(
+                f"{betas}: expected betas of {weight.shape[1]} voxels, the width of {ridge}, got "
+                f"{dataset.shape[1]}; betas and checkpoint must be of the same NSD subject"
+            )
+        with atomic_path(out) as path, h5py.File(path, "w") as target:
+            embedding = target.create_dataset("embedding", (len(dataset), len(bias)), np.float32)
+            start = 0
+            for block in project(_checked_blocks(dataset), weight, bias):
+                embedding[start : start + len(block)] = block
+                start += len(block)
+            write_trials(target, trials, source)
+
+
+def _read_ridge(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """Weight, bias and source of a file that `brain2image.mindeye2.extract_ridge` wrote."""
+    try:
+        with safe_open(path, framework="numpy") as tensors:
+            weight, bias = (tensors.get_tensor(name) for name in ("weight", "bias"))
+            source = tensors.metadata() or {}
+    except (OSError, TypeError, SafetensorError) as error:  # TypeError: NumPy, of bfloat16
+        raise InputError(
+            f"{path}: cannot read this ridge ({reason(error)}); delete it and run again"
+        ) from None
+    is_ridge = weight.ndim == 2 and bias.shape == weight.shape[:1]
+    if not is_ridge or not weight.dtype == bias.dtype == np.float32 or not set(SOURCE) <= set(source):
+        raise InputError(
+            f"{path}: expected weight (n_features, n_voxels) and bias (n_features,) float32 and their "
+            f"source ({', '.join(SOURCE)}), got {weight.dtype} {weight.shape}, {bias.dtype} {bias.shape} and "
+            f"{', '.join(source) or 'nothing'}; delete it and run again"
+        )
+    return weight, bias, source
 
 
 def _checked_blocks(betas: h5py.Dataset) -> Iterator[np.ndarray]:
@@ -109,7 +123,9 @@ def _checked_blocks(betas: h5py.Dataset) -> Iterator[np.ndarray]:
         try:
             betas.read_direct(block, np.s_[start : start + len(block)])
         except OSError as error:
-            raise InputError(f"{path}: cannot read row {start} and on ({error}); download it again") from None
+            raise InputError(
+                f"{path}: cannot read this file from row {start} on ({reason(error)}); download it again"
+            ) from None
         power = np.vdot(block, block)
         if not np.isfinite(power):
             _check_finite(block, start, path)
@@ -149,34 +165,44 @@ def combine_projections(
         When the projections come from several checkpoints: their spaces are unrelated.
     """
     with ExitStack() as stack, atomic_path(out) as path, h5py.File(path, "w") as target:
-        files = [stack.enter_context(h5py.File(projection)) for projection in projections]
-        source = _common_source(files)
+        opened = [
+            stack.enter_context(open_trials(projection, "embedding", ("n_trials", "n_features")))
+            for projection in projections
+        ]
+        parts = [part for part, _ in opened]
+        source = _common_source(parts)
         tables = [
-            read_trials(file).assign(subject=int(subject.removeprefix("subj")))
-            for file, subject in zip(files, subjects, strict=True)
+            table.assign(subject=int(subject.removeprefix("subj")))
+            for (_, table), subject in zip(opened, subjects, strict=True)
         ]
         trials = pd.concat(tables, ignore_index=True)
         trials["repetition"] = trials.groupby("image").cumcount()
-        parts = [file["embedding"] for file in files]
         embedding = target.create_dataset("embedding", (len(trials), parts[0].shape[1]), np.float32)
         start = 0
         for part in parts:
             for row in range(0, len(part), BLOCK_TRIALS):
-                block = part[row : row + BLOCK_TRIALS]
+                block = read_rows(part, slice(row, row + BLOCK_TRIALS))
                 embedding[start : start + len(block)] = block
                 start += len(block)
         write_trials(target, trials, source)
 
 
-def _common_source(files: Sequence[h5py.File]) -> dict[str, str]:
+def _common_source(parts: Sequence[h5py.Dataset]) -> dict[str, str]:
     """The checkpoint of the projections, if it is one."""
-    sources = [{name: str(file.attrs[name]) for name in SOURCE} for file in files]
-    for file, source in zip(files, sources, strict=True):
-        if source != sources[0]:
+    sources, first = [], parts[0].file.filename
+    for part in parts:
+        path, attributes = part.file.filename, read_attributes(part.file, SOURCE)
+        sources.append({name: str(attributes[name]) for name in SOURCE})
+        if sources[-1] != sources[0]:
             raise InputError(
-                f"{file.filename}: expected a projection through {sources[0]['checkpoint']}, as in "
-                f"{files[0].filename}, got {source['checkpoint']} (sha256 {sources[0]['sha256'][:8]} and "
-                f"{source['sha256'][:8]}): each final_subj0X checkpoint has a space of its own; combine "
+                f"{path}: expected a projection through {sources[0]['checkpoint']}, as in {first}, got "
+                f"{sources[-1]['checkpoint']} (sha256 {sources[0]['sha256'][:8]} and "
+                f"{sources[-1]['sha256'][:8]}): each final_subj0X checkpoint has a space of its own; combine "
                 "subjects of one final_multisubject_* checkpoint"
+            )
+        if part.shape[1] != parts[0].shape[1]:
+            raise InputError(
+                f"{path}: expected {parts[0].shape[1]} features, as in {first}, got {part.shape[1]}; delete "
+                "both and run again"
             )
     return sources[0]

@@ -4,14 +4,16 @@ import math
 import os
 import pickle
 import struct
+import tokenize
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from brain2image.errors import InputError
+from brain2image.errors import InputError, reason
 from brain2image.lazy_arrays import SIMPLE_KINDS, LazyArray, bytes_ahead, lazy_array
 
 # Arrays from this size on stay in the file; names and labels of a whole THINGS-EEG2 subject are smaller.
@@ -47,6 +49,7 @@ DAMAGE = (
     struct.error,
     RuntimeError,  # NumPy, of a scalar that is no scalar
     SyntaxError,  # NumPy, of the name of a dtype
+    tokenize.TokenError,  # NumPy, of the header of an .npy file
     zipfile.BadZipFile,
 )
 
@@ -174,23 +177,47 @@ def open_arrays(path: str | Path) -> Any:
     return _load(Path(path), lazy_bytes=LAZY_BYTES)
 
 
+def read_npy(file: str | os.PathLike | BinaryIO, *, source: str | os.PathLike, remedy: str) -> np.ndarray:
+    """Read an ``.npy`` file without pickled objects.
+
+    Parameters
+    ----------
+    file : a path, or an open file.
+    source : what the file is called in messages.
+    remedy : what to do about a damaged one.
+
+    Raises
+    ------
+    InputError
+        When it is missing, damaged, no ``.npy``, or holds objects.
+    """
+    try:
+        with nullcontext(file) if hasattr(file, "read") else open(file, "rb") as content:
+            return np.lib.format.read_array(content, allow_pickle=False)
+    except (OSError, MemoryError, *DAMAGE) as error:
+        raise InputError(f"{source}: cannot read this .npy file ({reason(error)}); {remedy}") from None
+
+
 def _load(path: Path, *, lazy_bytes: float) -> Any:
     try:
         with path.open("rb") as file:
             return _load_open(file, lazy_bytes)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{path}: no such file; download it, or correct its folder in the config") from None
     except OSError as error:
-        raise InputError(f"{path}: this file cannot be read ({error.strerror})") from None
+        raise InputError(
+            f"{path}: cannot read this file ({error.strerror}); correct its path or its permissions"
+        ) from None
     except MemoryError:
         raise InputError(
-            f"{path}: asks for more memory than there is (a raw THINGS-EEG2 session takes 3 GB); "
-            "free some, or download the file again if it should be smaller"
+            f"{path}: expected arrays that fit into memory (a raw THINGS-EEG2 session takes 3 GB), got more "
+            "than there is; free some, or download the file again if it should be smaller"
         ) from None
     except DAMAGE as error:
         raise InputError(
             f"{path}: expected a pickle of NumPy arrays and plain containers, but "
-            f"{error or 'it ends too early'}; download the file again from its official source"
+            f"{reason(error) if str(error) else 'it ends too early'}; download the file again from its "
+            "official source"
         ) from None
 
 

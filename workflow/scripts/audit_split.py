@@ -1,13 +1,12 @@
 """Count what training and test pairs have in common."""
 
-import h5py
 import pandas as pd
 
 from brain2image.audit import audit_split
-from brain2image.files import read_trials, write_json
+from brain2image.files import open_hdf5, read_trials, write_json
 from brain2image.jobs import job
 
-with job(snakemake), h5py.File(snakemake.input.eeg) as eeg, h5py.File(snakemake.input.projection) as fmri:
+with job(snakemake), open_hdf5(snakemake.input.eeg) as eeg, open_hdf5(snakemake.input.projection) as fmri:
     counts = audit_split(
         pd.read_parquet(snakemake.input.pairs),
         things=pd.read_parquet(snakemake.input.things_images),

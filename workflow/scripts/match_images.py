@@ -1,17 +1,16 @@
 """Match THINGS pictures one-to-one with the NSD pictures that the fMRI subjects saw."""
 
-import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.files import read_trials, write_parquet
+from brain2image.files import open_hdf5, read_trials, write_parquet
 from brain2image.jobs import job
 from brain2image.matching import match_images
 
 with job(snakemake):
     seen = set()
     for path in snakemake.input.betas:
-        with h5py.File(path) as betas:
+        with open_hdf5(path) as betas:
             seen.update(read_trials(betas)["image"])
     pairs = match_images(
         pd.read_parquet(snakemake.input.things_images),

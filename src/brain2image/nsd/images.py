@@ -8,13 +8,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from brain2image.errors import InputError
-from brain2image.files import open_dataset, write_parquet
+from brain2image.files import open_dataset, read_rows, write_parquet
 from brain2image.nsd.release import N_IMAGES, read_indices, read_shared1000, subjects_of
 from brain2image.nsd.tars import Member, read_member
-from brain2image.pictures import Pictures
+from brain2image.pictures import Pictures, decode
 
 PIXELS = "coco_images_224_float16.hdf5"
 PIXELS_SHAPE = (N_IMAGES, 3, 224, 224)
@@ -64,7 +64,7 @@ def _read_pixels(row: Any, root: Path) -> Image.Image:
     """A row of MindEye2's pixel file, values from 0 to 1."""
     with open_dataset(root / PIXELS, "images") as dataset:
         _check_pixels(dataset, root / PIXELS)
-        picture = dataset[row.row].astype(np.float32)
+        picture = read_rows(dataset, row.row).astype(np.float32)
     # written so that NaN is refused too
     if not (picture.min() >= -OVERSHOOT and picture.max() <= 1 + OVERSHOOT):
         raise InputError(
@@ -82,12 +82,9 @@ def _read_jpeg(row: Any, root: Path) -> Image.Image:
             content = read_member(tar, Member(row.offset, row.size), source=source)
     except OSError as error:
         raise InputError(
-            f"{root / row.tar}: cannot open this tar ({error.strerror}); download it again"
+            f"{root / row.tar}: cannot read this tar ({error.strerror}); download it again"
         ) from None
-    try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{source}: cannot read this JPEG ({error}); download the tar again") from None
+    return decode(io.BytesIO(content), source=source, remedy="download the tar again")
 
 
 def _check_pixels(dataset: h5py.Dataset, path: str | os.PathLike) -> None:

@@ -7,7 +7,6 @@ three rows are real: those of a picture seen once are equal, of one seen twice t
 and in issues 33, 48 and 51 of https://github.com/MedARC-AI/fMRI-reconstruction-NSD.
 """
 
-import json
 import logging
 import os
 import re
@@ -20,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
-from brain2image.files import atomic_path, write_parquet, write_trials
+from brain2image.files import atomic_path, read_json, write_parquet, write_trials
 from brain2image.nsd.release import FIRST_SHARED, N_IMAGES, N_TRIALS, N_VOXELS
 from brain2image.nsd.tars import Member, find_samples, read_array
 
@@ -174,10 +173,11 @@ def _check_subject(samples: pd.DataFrame, subject: str) -> None:
 
 
 def _read_totals(metadata: Path) -> object:
-    try:
-        return json.loads(metadata.read_bytes())["totals"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{metadata}: expected JSON with 'totals' ({error!r}); download it again") from None
+    content = read_json(metadata)
+    if not isinstance(content, dict) or "totals" not in content:
+        found = ", ".join(content) if isinstance(content, dict) else type(content).__name__
+        raise InputError(f"{metadata}: expected 'totals', got {found or 'nothing'}; download it again")
+    return content["totals"]
 
 
 def trial_table(samples: pd.DataFrame) -> pd.DataFrame:

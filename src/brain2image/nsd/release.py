@@ -2,11 +2,11 @@
 
 import os
 
-import h5py
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.files import open_dataset
+from brain2image.files import dataset_names, open_dataset, read_rows
+from brain2image.unpickling import read_npy
 
 N_IMAGES = 73_000  # pictures of NSD, of which each subject saw 10,000 at most
 SESSION_LENGTH = 750  # trials
@@ -41,11 +41,7 @@ FIRST_SHARED = 2950
 
 def subjects_of(path: str | os.PathLike) -> list[str]:
     """The subjects, ``subj01`` to ``subj08``, that COCO_73k_subj_indices.hdf5 knows."""
-    try:
-        with h5py.File(path, "r") as file:
-            found = sorted(set(file) & set(N_TRIALS))
-    except OSError as error:
-        raise InputError(f"{path}: cannot open this HDF5 file ({error}); download it again") from None
+    found = sorted(set(dataset_names(path)) & set(N_TRIALS))
     if not found:
         raise InputError(f"{path}: expected datasets subj01 to subj08, got none of them; download it again")
     return found
@@ -64,11 +60,13 @@ def read_indices(path: str | os.PathLike, subject: str) -> np.ndarray:
     (n_trials,) int64, 0-based NSD ids in the order of the trials.
     """
     with open_dataset(path, subject) as dataset:
-        indices = dataset[:]
-    if indices.ndim != 1 or not np.array_equal(indices, np.clip(np.floor(indices), 0, N_IMAGES - 1)):
+        indices = read_rows(dataset, slice(None))
+    is_list = indices.ndim == 1 and indices.dtype.kind in "iuf"
+    if not is_list or not np.array_equal(indices, np.clip(np.floor(indices), 0, N_IMAGES - 1)):
+        limits = f" from {indices.min()} to {indices.max()}" if is_list else ""
         raise InputError(
             f"{path}: expected one integer from 0 to {N_IMAGES - 1} for each trial of {subject}, got "
-            f"{indices.dtype} {indices.shape} from {indices.min()} to {indices.max()}; download it again"
+            f"{indices.dtype} {indices.shape}{limits}; download it again"
         )
     check_n_trials(len(indices), subject, source=path)
     return indices.astype(np.int64)
@@ -76,10 +74,7 @@ def read_indices(path: str | os.PathLike, subject: str) -> np.ndarray:
 
 def read_shared1000(path: str | os.PathLike) -> np.ndarray:
     """The flag of each picture that all subjects were to see, (73000,) bool."""
-    try:
-        flags = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: cannot read this .npy file ({error}); download it again") from None
+    flags = read_npy(path, source=path, remedy="download it again")
     if flags.shape != (N_IMAGES,) or not np.isin(flags, (0, 1)).all():
         raise InputError(
             f"{path}: expected {N_IMAGES} flags of 0 or 1, got {flags.dtype} {flags.shape}; download it again"

@@ -9,7 +9,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from brain2image.errors import InputError
+from brain2image.errors import InputError, reason
+from brain2image.unpickling import read_npy
 
 
 class Member(NamedTuple):
@@ -53,7 +54,7 @@ def find_samples(path: str | os.PathLike, kinds: Collection[str]) -> dict[str, d
                     raise InputError(f"{path}: expected one {kind} in {stem}, got two; download it again")
                 members[kind] = Member(member.offset_data, member.size)
     except (tarfile.TarError, OSError) as error:
-        raise InputError(f"{path}: cannot read this tar ({error}); download it again") from None
+        raise InputError(f"{path}: cannot read this tar ({reason(error)}); download it again") from None
     if not samples:
         raise InputError(f"{path}: expected samples with {' and '.join(kinds)}, got none; download it again")
     for sample, members in samples.items():
@@ -96,7 +97,4 @@ def read_member(file: BinaryIO, member: Member, *, source: str) -> bytes:
 def read_array(file: BinaryIO, member: Member, *, source: str) -> np.ndarray:
     """The array of an ``.npy`` member of an open tar; one with pickled objects is an InputError."""
     content = read_member(file, member, source=source)
-    try:
-        return np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{source}: cannot read this .npy ({error}); download the tar again") from None
+    return read_npy(io.BytesIO(content), source=source, remedy="download the tar again")

@@ -22,7 +22,7 @@ import numpy as np
 from brain2image.errors import InputError
 from brain2image.files import read_json
 from brain2image.lazy_arrays import LazyArray
-from brain2image.things.raw import CHANNELS
+from brain2image.things.raw import CHANNELS, flat_names
 from brain2image.units import RMS_RANGES, check_rms
 from brain2image.unpickling import open_arrays
 
@@ -141,8 +141,12 @@ def _recognise(content: Any, path: str | os.PathLike) -> str:
             f"{', '.join(map(str, keys)) or 'no key'} ({type(content).__name__}); README.md lists the files"
         )
     # the authors' files and NICE's have the same names and keys
-    is_authors = release == "nice" and np.shape(content["preprocessed_eeg_data"])[2:] == (17, 100)
+    is_authors = release == "nice" and _shape(content["preprocessed_eeg_data"])[2:] == (17, 100)
     return "authors" if is_authors else release
+
+
+def _shape(array: object) -> tuple[int, ...]:
+    return array.shape if isinstance(array, np.ndarray | LazyArray) else ()
 
 
 def _field(content: Mapping, key: str, path: str | os.PathLike) -> Any:
@@ -151,6 +155,13 @@ def _field(content: Mapping, key: str, path: str | os.PathLike) -> Any:
             f"{path}: expected the key {key!r}, got {', '.join(map(str, content))}; download it again"
         )
     return content[key]
+
+
+def _array(content: Mapping, key: str, path: str | os.PathLike) -> np.ndarray:
+    value = _field(content, key, path)
+    if not isinstance(value, np.ndarray | LazyArray):
+        raise InputError(f"{path}: expected an array {key!r}, got {type(value).__name__}; download it again")
+    return np.asarray(value)
 
 
 def _read_ubp(content: dict, info: str | os.PathLike | None, path: str | os.PathLike) -> tuple[Any, Any]:
@@ -171,7 +182,7 @@ def _read_neurobridge(
             f"it, got {content.shape}; download it again"
         )
     if info is None:
-        raise InputError(f"{path}: expected info.json in the folder above the subject's; add it")
+        raise InputError(f"{path}: expected info.json in the folder above the subject's, got none; add it")
     n_concepts, n_images, *trial = content.shape
     return content.reshape(n_concepts * n_images, *trial), _read_info(info)
 
@@ -180,14 +191,14 @@ READERS = {"ubp": _read_ubp, "nice": _read_nice, "neurobridge": _read_neurobridg
 
 
 def _read_info(path: str | os.PathLike) -> list[str]:
-    try:
-        info = read_json(path)
-        names, sfreq, normalization = (info[key] for key in ("ch_names", "sfreq", "normalization"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    info, keys = read_json(path), ("ch_names", "sfreq", "normalization")
+    if not isinstance(info, dict) or not set(keys) <= set(info):
+        found = ", ".join(info) if isinstance(info, dict) else type(info).__name__
         raise InputError(
-            f"{path}: expected JSON with ch_names, sfreq and normalization as NeuroBridge writes it, got "
-            f"{type(error).__name__} ({error}); copy it again from the same release"
-        ) from None
+            f"{path}: expected {', '.join(keys)} as NeuroBridge writes them, got {found}; copy it again from "
+            "the same release"
+        )
+    names, sfreq, normalization = (info[key] for key in keys)
     if sfreq != EPOCHS_SFREQ:
         raise InputError(f"{path}: expected {EPOCHS_SFREQ} Hz, got {sfreq}; make it with --rfreq 250")
     logger.info("%s: normalization %s", path, normalization)
@@ -195,7 +206,7 @@ def _read_info(path: str | os.PathLike) -> list[str]:
 
 
 def _check_layout(eeg: Any, n_images: int, path: str | os.PathLike) -> None:
-    shape, dtype = np.shape(eeg), getattr(eeg, "dtype", type(eeg).__name__)
+    shape, dtype = _shape(eeg), getattr(eeg, "dtype", type(eeg).__name__)
     expected = (len(CHANNELS), EPOCHS_N_TIMES)
     if dtype not in FLOATS or len(shape) != 4 or shape[2:] != expected or 0 in shape:
         raise InputError(
@@ -210,7 +221,7 @@ def _check_layout(eeg: Any, n_images: int, path: str | os.PathLike) -> None:
 
 
 def _channel_rows(names: Sequence[str], path: str | os.PathLike) -> list[int]:
-    names = [str(name) for name in np.ravel(names)]
+    names = flat_names(names)
     missing = [name for name in CHANNELS if name not in names]
     extra = [name for name in names if name not in CHANNELS or names.count(name) > 1]
     if missing or extra:
@@ -230,7 +241,7 @@ def _check_pictures(
     The preparer's folder listing gave the names: where it was unsorted, or had files more or fewer, every
     name and label after is wrong, but not the EEG. Nobody can tell from outside, so nothing is guessed.
     """
-    named = np.asarray(_field(content, "img", path))
+    named = _array(content, "img", path)
     if named.shape != shape or named.dtype.kind != "U":
         raise InputError(
             f"{path}: expected names 'img' {shape}, got {named.dtype} {named.shape}; download it again"
@@ -247,10 +258,10 @@ def _check_pictures(
 
 
 def _sessions(content: dict, shape: tuple[int, int], path: str | os.PathLike) -> np.ndarray:
-    sessions = np.asarray(_field(content, "session", path))
+    sessions = _array(content, "session", path)
     if sessions.shape != shape or not np.isin(sessions, np.arange(N_SESSIONS)).all():
         raise InputError(
             f"{path}: expected sessions {shape} from 0 to {N_SESSIONS - 1}, got {sessions.shape} with "
-            f"{', '.join(map(str, np.unique(sessions)[:6]))}; download it again"
+            f"{', '.join(np.unique(sessions.astype(str))[:6])}; download it again"
         )
     return sessions.astype(np.int64)

@@ -5,11 +5,11 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from brain2image.errors import InputError
 from brain2image.files import write_parquet
-from brain2image.pictures import Pictures
+from brain2image.pictures import Pictures, decode
 from brain2image.unpickling import load_arrays
 
 # Column `partition` of the table -> prefix of the lists' names in image_metadata.npy.
@@ -79,25 +79,21 @@ def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
 
 def read_image(path: str | os.PathLike) -> Image.Image:
     """Read one picture as RGB; an unreadable one is an InputError with its path."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such picture; check the image folder in the config") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot read this picture ({error}); unpack the image archive again"
-        ) from None
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such picture; check the image folder in the config")
+    return decode(path, source=path, remedy="unpack the image archive again")
 
 
 def listed_files(lists: object, partition: str, metadata: str | os.PathLike) -> list[str]:
     """The ``folder/file`` names that image_metadata.npy lists for ``train`` or ``test``."""
     prefix = METADATA_PREFIXES[partition]
     keys = [f"{prefix}_concepts", f"{prefix}_files"]
-    if not isinstance(lists, dict) or not all(key in lists for key in keys):
-        found = sorted(map(str, lists)) if isinstance(lists, dict) else type(lists).__name__
+    found = lists if isinstance(lists, dict) else {}
+    if not all(isinstance(found.get(key), list) for key in keys):
+        kinds = [f"{name} ({type(value).__name__})" for name, value in found.items()]
         raise InputError(
-            f"{metadata}: expected a dict with {' and '.join(keys)}, got {found}; "
+            f"{metadata}: expected a dict with the lists {' and '.join(keys)}, got "
+            f"{', '.join(kinds) or type(lists).__name__}; "
             "download image_metadata.npy again (OSF qkgtf)"
         )
     concepts, files = (lists[key] for key in keys)

@@ -70,7 +70,7 @@ def read_recording(path: str | os.PathLike, *, partition: str, n_images: int) ->
     """
     content = load_arrays(path)
     _check_layout(content, path)
-    data, names = content["raw_eeg_data"], [str(name) for name in content["ch_names"]]
+    data, names = content["raw_eeg_data"], flat_names(content["ch_names"])
     rows = channel_rows(names, source=path)
     onsets, codes = find_events(data[-1], n_images=n_images, source=path)
     n_parts = N_PARTS[partition]
@@ -101,6 +101,12 @@ def channel_rows(names: Sequence[str], *, source: str | os.PathLike) -> list[int
             "use the authors' raw release"
         )
     return [channels.index(name) for name in CHANNELS]
+
+
+def flat_names(names: object) -> list[str]:
+    """The names in a list or an array, whatever its shape; none in anything else."""
+    names = names.ravel() if isinstance(names, np.ndarray) else names
+    return [str(name) for name in names] if isinstance(names, list | tuple | np.ndarray) else []
 
 
 def find_events(
@@ -185,13 +191,13 @@ def _check_layout(content: object, path: str | os.PathLike) -> None:
             f"{', '.join(map(str, keys)) or 'none'} ({type(content).__name__}); "
             "use the authors' raw release, not a preprocessed one"
         )
-    data, n_names = content["raw_eeg_data"], len(content["ch_names"])
+    data, n_names = content["raw_eeg_data"], len(flat_names(content["ch_names"]))
     expected = f"float64 (64, n_samples) at {RAW_SFREQ} Hz and 64 names"
     if (
         getattr(data, "dtype", None) != np.float64
         or len(data.shape) != 2
         or not len(data) == n_names == len(CHANNELS) + 1
-        or content["sfreq"] != RAW_SFREQ
+        or not np.array_equal(content["sfreq"], RAW_SFREQ)
     ):
         kind, shape = getattr(data, "dtype", type(data).__name__), getattr(data, "shape", "")
         got = f"{kind} {shape} at {content['sfreq']} Hz"

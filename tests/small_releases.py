@@ -1,0 +1,317 @@
+"""The smallest whole release of every kind that is read, and the function of a script that reads it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from test_epochs import SUBJECT as SUB
+from test_epochs import pictures_of, subject
+from test_epochs import write as write_epochs
+from test_mindeye1 import draw_trials, write_subject
+from test_nsd import draw_indices, write_betas, write_indices, write_pixels, write_shared, write_tars
+from test_things import FILTERS, N_TRAIN, make_raw
+from test_things import N_TEST as N_RAW_TEST
+
+from brain2image import nsd, things
+from brain2image.clip import embed_images
+from brain2image.config import ModelConfig
+from brain2image.dataset import pair_means
+from brain2image.files import write_json, write_trials
+from brain2image.lmdb_store import write_lmdb
+from brain2image.mindeye2 import extract_ridge
+from brain2image.models.alignment import AlignmentModel
+from brain2image.models.cbramod import CBraMod
+from brain2image.nsd import fmri, mindeye1
+from brain2image.predictions import read_predictions, write_predictions
+from brain2image.projection import combine_projections, project_fmri
+from brain2image.releases import NSD, THINGS_EEG, find_release
+from brain2image.synthetic.cbramod import simulate_cbramod
+from brain2image.things.eeg import repack_eeg
+from brain2image.training import predict_pairs
+
+CLIP_MODEL = "ViT-S-32-alt"
+N_FEATURES, N_VOXELS, N_CHANNELS, N_PAIRS = 8, 6, 4, 6
+
+
+class Reader(NamedTuple):
+    """A kind of release.
+
+    ``write(root)`` makes one, ``read(root, out)`` is what a script calls on it, ``files`` are those that it
+    reads.
+    """
+
+    write: Callable[[Path], Any]
+    read: Callable[[Path, Path], Any]
+    files: tuple[str, ...]
+
+
+def write_things_images(root: Path) -> None:
+    lists: dict[str, list[str]] = {}
+    for folder, partition in (("training_images", "train"), ("test_images", "test")):
+        places = [f"{folder}/{number:05d}_{name}/{name}_01b.jpg" for number, name in enumerate("abc", 1)]
+        for place in places:
+            (root / place).parent.mkdir(parents=True)
+            Image.new("RGB", (8, 6), (90, 100, 200)).save(root / place)
+        lists[f"{partition}_img_concepts"] = [place.split("/")[1] for place in places]
+        lists[f"{partition}_img_files"] = [place.split("/")[2] for place in places]
+    np.save(root / "image_metadata.npy", lists)
+
+
+def read_things_images(root: Path, out: Path) -> None:
+    things.repack_images(root / "training_images", root / "test_images", root / "image_metadata.npy", out=out)
+
+
+def read_things_picture(root: Path, out: Path) -> Image.Image:
+    return things.read_images(pd.DataFrame({"path": ["training_images/00001_a/a_01b.jpg"]}), root)[0]
+
+
+def write_raw(root: Path) -> None:
+    partition = ["train"] * N_TRAIN + ["test"] * N_RAW_TEST
+    pd.DataFrame({"partition": partition}).to_parquet(root / "images.parquet")
+    np.save(root / "raw_eeg_training.npy", make_raw(0, n_parts=5, n_images=N_TRAIN))
+    np.save(root / "raw_eeg_test.npy", make_raw(1, n_parts=1, n_images=N_RAW_TEST))
+
+
+def read_raw(root: Path, out: Path) -> None:
+    files = [root / "raw_eeg_training.npy", root / "raw_eeg_test.npy"]
+    repack_eeg(files, root / "images.parquet", out=out, **FILTERS)
+
+
+def write_preprocessed(release: str) -> Callable[[Path], None]:
+    def write(root: Path) -> None:
+        pictures = {name: pictures_of(name) for name in ("train", "test")}
+        tables = [pd.DataFrame({"path": paths, "partition": name}) for name, paths in pictures.items()]
+        pd.concat(tables, ignore_index=True).to_parquet(root / "images.parquet")
+        write_epochs(root, release, subject())
+
+    return write
+
+
+def read_preprocessed(release: str) -> Callable[[Path, Path], None]:
+    def read(root: Path, out: Path) -> None:
+        files = [root / pattern.format(sub=SUB) for pattern in THINGS_EEG[release]]
+        repack_eeg(files, root / "images.parquet", out=out)
+
+    return read
+
+
+def write_mindeye2(root: Path) -> None:
+    """One session of subj01, and the pictures."""
+    indices = draw_indices(0)[:750]
+    write_indices(root / "indices.hdf5", subj01=indices)
+    write_shared(root / "shared1000.npy")
+    write_tars(root / "subj01", indices)
+    rng = np.random.default_rng(1)
+    write_betas(root / "betas.hdf5", rng.standard_normal((750, N_VOXELS)).astype(np.float32))
+
+
+def read_mindeye2(root: Path, out: Path) -> None:
+    names = ("betas.hdf5", "indices.hdf5", "shared1000.npy", "subj01")
+    fmri.repack_fmri(*(root / name for name in names), subject="subj01", out=out)
+
+
+def write_nsd_images(root: Path) -> None:
+    write_pixels(root / nsd.images.PIXELS, {7: np.full((3, 224, 224), 0.5)})
+    write_indices(root / "indices.hdf5", subj01=draw_indices(0)[:750])
+    write_shared(root / "shared1000.npy")
+
+
+def read_nsd_images(root: Path, out: Path) -> None:
+    names = (nsd.images.PIXELS, "indices.hdf5", "shared1000.npy")
+    nsd.repack_images(*(root / name for name in names), out=out)
+
+
+def read_nsd_picture(root: Path, out: Path) -> Image.Image:
+    return nsd.read_images(pd.DataFrame({"image": [7], "row": [7]}), root)[0]
+
+
+def write_mindeye1(root: Path) -> None:
+    write_subject(root, "subj01", *draw_trials(1))
+    tars = find_release(root, NSD, subj="subj01")[1]
+    mindeye1.repack_images(*tars, out=root / "images.parquet")
+
+
+def read_mindeye1(root: Path, out: Path) -> None:
+    mindeye1.repack_fmri(*_tars(root), subject="subj01", out=out)
+
+
+def read_mindeye1_images(root: Path, out: Path) -> None:
+    mindeye1.repack_images(*_tars(root), out=out)
+
+
+def read_mindeye1_pictures(root: Path, out: Path) -> list[Image.Image]:
+    return list(nsd.read_images(pd.read_parquet(root / "images.parquet"), root))
+
+
+def _tars(root: Path) -> list[Path]:
+    return [root / pattern.format(subj="subj01") for pattern in NSD["mindeye1"]]
+
+
+def write_checkpoint(root: Path, **change: torch.Tensor | None) -> None:
+    ridge = {"weight": torch.ones(N_FEATURES, N_VOXELS), "bias": torch.zeros(N_FEATURES)} | change
+    tensors = {f"ridge.linears.0.{name}": tensor for name, tensor in ridge.items() if tensor is not None}
+    torch.save({"model_state_dict": tensors | {"backbone": torch.zeros(3)}}, root / "last.pth")
+
+
+def read_checkpoint(root: Path, out: Path) -> None:
+    extract_ridge(str(root / "last.pth"), subject="subj01", out=out)
+
+
+def write_ridge(root: Path, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    source = {"checkpoint": "last.pth", "sha256": "ab" * 32}
+    save_file({"weight": weight, "bias": bias}, root / "ridge.safetensors", metadata=source)
+
+
+def write_betas_and_ridge(root: Path) -> None:
+    betas = np.random.default_rng(1).standard_normal((10, N_VOXELS)).astype(np.float32)
+    with h5py.File(root / "betas.h5", "w") as file:
+        file["betas"] = betas
+        write_trials(file, trials(np.arange(10)))
+    write_ridge(root, torch.ones(N_FEATURES, N_VOXELS), torch.zeros(N_FEATURES))
+
+
+def trials(images: np.ndarray) -> pd.DataFrame:
+    table = pd.DataFrame({"image": images, "session": 0})
+    table.insert(1, "repetition", table.groupby("image").cumcount())
+    return table
+
+
+def read_betas_and_ridge(root: Path, out: Path) -> None:
+    project_fmri(root / "betas.h5", root / "ridge.safetensors", out=out)
+
+
+def write_projection(path: Path, **source: str) -> None:
+    images = np.repeat(np.arange(N_PAIRS), 2)
+    embedding = np.random.default_rng(2).standard_normal((len(images), N_FEATURES))
+    with h5py.File(path, "w") as file:
+        file["embedding"] = embedding.astype(np.float32)
+        write_trials(file, trials(images), {"checkpoint": "last.pth", "sha256": "ab" * 32} | source)
+
+
+def write_projections(root: Path) -> None:
+    for number in (1, 2):
+        write_projection(root / f"subj0{number}.h5")
+
+
+def read_projections(root: Path, out: Path) -> None:
+    names = ["subj01", "subj02"]
+    combine_projections([root / f"{name}.h5" for name in names], subjects=names, out=out)
+
+
+def write_lmdb_sources(root: Path) -> None:
+    write_projection(root / "projection.h5")
+    images = np.repeat(np.arange(N_PAIRS), 2)
+    eeg = 20 * np.random.default_rng(3).standard_normal((len(images), N_CHANNELS, 200))
+    channels = [f"E{number}" for number in range(N_CHANNELS)]
+    attributes = {"unit": "uV", "sfreq": 200.0, "t0": 0.0, "channels": channels}
+    with h5py.File(root / "eeg.h5", "w") as file:
+        file["eeg"] = eeg.astype(np.float32)
+        write_trials(file, trials(images), attributes)
+
+
+def pairs() -> pd.DataFrame:
+    split = np.resize(["train", "val", "test"], N_PAIRS)
+    images = {"things_image": np.arange(N_PAIRS), "nsd_image": np.arange(N_PAIRS)}
+    return pd.DataFrame(images | {"similarity": 0.5, "cluster": 0, "split": split})
+
+
+def read_lmdb_sources(root: Path, out: Path) -> None:
+    write_lmdb(out, eeg=root / "eeg.h5", projection=root / "projection.h5", pairs=pairs())
+
+
+def write_training_set(root: Path) -> None:
+    write_lmdb_sources(root)
+    read_lmdb_sources(root, root / "pairs.lmdb")
+
+
+def read_training_set(root: Path, out: Path) -> Any:
+    return pair_means(root / "pairs.lmdb", "train")
+
+
+def write_run(root: Path) -> None:
+    write_training_set(root)
+    block = {"n_layers": 1, "hidden_size": 8, "n_tokens": 2, "pooling": "attention"}
+    model = AlignmentModel(ModelConfig(**block), N_CHANNELS, N_FEATURES)
+    channels = [f"E{number}" for number in range(N_CHANNELS)]
+    content = {"model": block, "eeg": {"channels": channels}, "n_features": N_FEATURES}
+    write_json(root / "config.json", content)
+    save_file(model.state_dict(), root / "model.safetensors")
+
+
+def read_run(root: Path, out: Path) -> None:
+    predict_pairs(root / "model.safetensors", root / "pairs.lmdb", out=out)
+
+
+def write_prediction_file(root: Path) -> None:
+    embeddings = np.ones((N_PAIRS, N_FEATURES), np.float32)
+    write_predictions(root / "predictions.npz", embeddings, embeddings, pairs(), target_mean=embeddings[0])
+
+
+def write_clip(root: Path) -> None:
+    import open_clip
+
+    torch.save(open_clip.create_model(CLIP_MODEL).state_dict(), root / "clip.pt")
+
+
+def read_clip(root: Path, out: Path) -> np.ndarray:
+    options = {"model": CLIP_MODEL, "batch_size": 2, "n_threads": 1}
+    return embed_images([Image.new("RGB", (9, 9))], weights=root / "clip.pt", **options)
+
+
+def write_cbramod(root: Path) -> None:
+    simulate_cbramod(seed=0, weights=root / "cbramod.pth")
+
+
+def read_cbramod(root: Path, out: Path) -> CBraMod:
+    return CBraMod(n_layers=1).load_pretrained(root / "cbramod.pth")
+
+
+EPOCHS = {
+    release: Reader(
+        write_preprocessed(release),
+        read_preprocessed(release),
+        tuple(pattern.format(sub=SUB) for pattern in THINGS_EEG[release]),
+    )
+    for release in ("ubp", "nice", "neurobridge")
+}
+TARS = ("train/train_subj01_3", "val/val_subj01_0", "test/test_subj01_1")
+TARS = tuple(f"webdataset_avg_new/{name}.tar" for name in TARS)
+READERS = {
+    "things images": Reader(write_things_images, read_things_images, ("image_metadata.npy",)),
+    "things picture": Reader(
+        write_things_images, read_things_picture, ("training_images/00001_a/a_01b.jpg",)
+    ),
+    "raw": Reader(write_raw, read_raw, ("raw_eeg_training.npy",)),
+    **EPOCHS,
+    "mindeye2": Reader(
+        write_mindeye2,
+        read_mindeye2,
+        ("betas.hdf5", "indices.hdf5", "shared1000.npy", "subj01/train/0.tar", "subj01/new_test/0.tar"),
+    ),
+    "nsd images": Reader(
+        write_nsd_images, read_nsd_images, (nsd.images.PIXELS, "indices.hdf5", "shared1000.npy")
+    ),
+    "nsd picture": Reader(write_nsd_images, read_nsd_picture, (nsd.images.PIXELS,)),
+    "mindeye1": Reader(write_mindeye1, read_mindeye1, TARS),
+    "mindeye1 images": Reader(write_mindeye1, read_mindeye1_images, TARS),
+    "mindeye1 pictures": Reader(write_mindeye1, read_mindeye1_pictures, TARS),
+    "checkpoint": Reader(write_checkpoint, read_checkpoint, ("last.pth",)),
+    "project": Reader(write_betas_and_ridge, read_betas_and_ridge, ("betas.h5", "ridge.safetensors")),
+    "combine": Reader(write_projections, read_projections, ("subj01.h5", "subj02.h5")),
+    "clip": Reader(write_clip, read_clip, ("clip.pt",)),
+    "cbramod": Reader(write_cbramod, read_cbramod, ("cbramod.pth",)),
+    "write lmdb": Reader(write_lmdb_sources, read_lmdb_sources, ("eeg.h5", "projection.h5")),
+    "lmdb": Reader(write_training_set, read_training_set, ("pairs.lmdb",)),
+    "run": Reader(write_run, read_run, ("config.json", "model.safetensors")),
+    "predictions": Reader(
+        write_prediction_file,
+        lambda root, out: read_predictions(root / "predictions.npz"),
+        ("predictions.npz",),
+    ),
+}
