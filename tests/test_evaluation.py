@@ -14,7 +14,17 @@ from brain2image.predictions import Predictions, read_predictions, write_predict
 def content(predictions, targets):
     n_pairs, n_features = targets.shape
     images = np.arange(n_pairs)
-    return Predictions(predictions, targets, images, images + 100, np.zeros(n_features, np.float32))
+    return Predictions(
+        predictions=predictions,
+        targets=targets,
+        things_image=images,
+        nsd_image=images + 100,
+        target_mean=np.zeros(n_features, np.float32),
+        repetitions=targets,
+        repetition_pair=images,
+        target_dependence=np.float64(0),
+        by_count={},
+    )
 
 
 @pytest.fixture
@@ -111,13 +121,11 @@ def test_too_few_pairs_and_bad_predictions_are_named(targets):
 
 
 def test_predictions_survive_the_file(tmp_path, targets):
-    import pandas as pd
-
-    pairs = pd.DataFrame({"things_image": np.arange(40), "nsd_image": np.arange(40) + 100})
-    write_predictions(tmp_path / "p.npz", targets + 1, targets, pairs, target_mean=targets.mean(0))
+    original = content(targets + 1, targets)._replace(by_count={2: np.stack([targets, targets])})
+    write_predictions(tmp_path / "p.npz", original)
     again = read_predictions(tmp_path / "p.npz")
-    np.testing.assert_array_equal(again.predictions, targets + 1)
-    np.testing.assert_array_equal(again.nsd_image, pairs["nsd_image"])
+    for name in original._fields:
+        np.testing.assert_equal(getattr(again, name), getattr(original, name))
 
 
 def test_the_summary_is_tidy(targets):

@@ -181,7 +181,7 @@ FLOORS = [
         "predictions",
         "synthetic",
     },
-    {"models", "losses", "dataset"},
+    {"models", "losses", "dataset", "queries"},
     {"training", "optimisation"},
     {"evaluation", "baselines", "figures"},
     {"__main__"},

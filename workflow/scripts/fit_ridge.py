@@ -3,12 +3,13 @@
 from brain2image.baselines import predict_ridge
 from brain2image.dataset import pair_means
 from brain2image.jobs import job
-from brain2image.predictions import write_predictions
+from brain2image.queries import write_test_predictions
 
 with job(snakemake):
     eeg, targets, _ = pair_means(snakemake.input.lmdb, "train")
-    test_eeg, test_targets, test_pairs = pair_means(snakemake.input.lmdb, "test")
-    predictions = predict_ridge(eeg, targets, test_eeg)
-    write_predictions(
-        snakemake.output.predictions, predictions, test_targets, test_pairs, target_mean=targets.mean(axis=0)
+    write_test_predictions(
+        snakemake.output.predictions,
+        lambda pairs: predict_ridge(eeg, targets, pairs.eeg),
+        snakemake.input.lmdb,
+        target_mean=targets.mean(axis=0),
     )
