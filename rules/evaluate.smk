@@ -1,15 +1,20 @@
 """Baselines and scores on the test pairs."""
 
 
-rule fit_ridge:
+rule fit_baseline:
     input:
         lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        things_images="<results>/things/images.parquet",
+        things_embeddings="<results>/clip/things.npy",
+        cbramod=cbramod_weights,
     output:
-        predictions="<results>/runs/{sub}_{subj}/ridge/predictions.npz",
+        predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
     log:
-        "<logs>/fit_ridge/{sub}_{subj}.log",
+        "<logs>/fit_baseline/{sub}_{subj}/{run}.log",
     benchmark:
-        "<benchmarks>/fit_ridge/{sub}_{subj}.tsv"
+        "<benchmarks>/fit_baseline/{sub}_{subj}/{run}.tsv"
+    wildcard_constraints:
+        run="|".join(cfg.baselines),
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -17,9 +22,9 @@ rule fit_ridge:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code("fit_ridge"),
+        code=code("fit_baseline"),
     script:
-        "../workflow/scripts/fit_ridge.py"
+        "../workflow/scripts/fit_baseline.py"
 
 
 rule evaluate:
@@ -45,7 +50,7 @@ rule evaluate:
 
 rule summarise:
     input:
-        metrics=expand("<results>/runs/{pair}/{run}/metrics.json", pair=PAIRS, run=PREDICTORS),
+        metrics=[f"<results>/runs/{pair}/{run}/metrics.json" for pair in PAIRS for run in PREDICTORS],
     output:
         summary=report(
             "<results>/summary.csv",
@@ -64,6 +69,6 @@ rule summarise:
         runtime=10,
     params:
         code=code("summarise"),
-        predictors=[[pair, run] for pair in PAIRS for run in PREDICTORS],
+        predictors=[{"pair": pair, **PREDICTORS[run]} for pair in PAIRS for run in PREDICTORS],
     script:
         "../workflow/scripts/summarise.py"

@@ -183,7 +183,7 @@ FLOORS = [
     },
     {"models", "losses", "dataset", "queries"},
     {"training", "optimisation"},
-    {"evaluation", "baselines", "figures"},
+    {"evaluation", "baselines", "figures", "metrics", "statistics"},
     {"__main__"},
 ]
 

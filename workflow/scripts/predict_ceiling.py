@@ -2,19 +2,16 @@
 
 import numpy as np
 
-from brain2image.baselines import predict_ceiling
+from brain2image.baselines import fit_ceiling
 from brain2image.dataset import pair_means
 from brain2image.jobs import job
-from brain2image.queries import write_test_predictions
+from brain2image.queries import Pairs, write_test_predictions
 
 with job(snakemake), np.load(snakemake.input.oracle) as oracle:
-    expected = oracle["expected"]
-    _, targets, training = pair_means(snakemake.input.lmdb, "train")
+    training = Pairs(*pair_means(snakemake.input.lmdb, "train"))
     write_test_predictions(
         snakemake.output.predictions,
-        lambda pairs: predict_ceiling(
-            expected[training["things_image"]], targets, expected[pairs.table["things_image"]]
-        ),
+        fit_ceiling(training, oracle["expected"]),
         snakemake.input.lmdb,
-        target_mean=targets.mean(axis=0),
+        target_mean=training.targets.mean(axis=0),
     )
