@@ -182,7 +182,7 @@ FLOORS = [
         "synthetic",
     },
     {"models", "losses", "dataset", "queries"},
-    {"training", "optimisation"},
+    {"training", "optimisation", "inference"},
     {"evaluation", "baselines", "figures", "metrics", "statistics"},
     {"__main__"},
 ]

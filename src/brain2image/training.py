@@ -28,7 +28,6 @@ from brain2image.files import atomic_path, write_json
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask
-from brain2image.queries import write_test_predictions
 from brain2image.units import cbramod_scale
 
 logger = logging.getLogger(__name__)
@@ -105,22 +104,6 @@ def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | Non
     aligner.target_mean.copy_(torch.from_numpy(mean))
     aligner.target_scale.fill_(float(np.sqrt(np.mean(np.square(targets - mean, dtype=np.float64)))))
     return aligner
-
-
-def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> None:
-    """Predict the fMRI embedding of every test pair from means of its EEG trials.
-
-    Parameters
-    ----------
-    model : ``model.safetensors`` in its run folder, beside ``config.json``.
-    lmdb : the data set.
-    out : ``predictions.npz`` as `queries.write_test_predictions` writes it.
-    """
-    aligner = AlignmentModel.load(Path(model).parent).to(compute_device())
-    target_mean = aligner.target_mean.cpu().numpy()
-    write_test_predictions(
-        out, lambda pairs: aligner.predict(pairs.eeg).numpy(), lmdb, target_mean=target_mean
-    )
 
 
 def _loaders(lmdb: str | Path, run: RunConfig) -> tuple[DataLoader, DataLoader]:
