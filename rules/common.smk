@@ -191,6 +191,12 @@ def cbramod_weights(wildcards):
     return weights_file("cbramod")(wildcards) if wildcards.run in FROM_CBRAMOD else []
 
 
+def training_record(wildcards):
+    """Config and history of a network's training; baselines have none."""
+    folder = "<results>/runs/{sub}_{subj}/{run}"
+    return [f"{folder}/config.json", f"{folder}/history.csv"] if wildcards.run in RUNS else []
+
+
 def fetched_weights():
     """Everything that this config downloads."""
     is_needed = {

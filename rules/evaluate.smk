@@ -30,6 +30,9 @@ rule fit_baseline:
 rule evaluate:
     input:
         predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
+        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        audit="<results>/pairs/{sub}_{subj}.audit.json",
+        training=training_record,
     output:
         metrics="<results>/runs/{sub}_{subj}/{run}/metrics.json",
     log:
@@ -37,7 +40,7 @@ rule evaluate:
     benchmark:
         "<benchmarks>/evaluate/{sub}_{subj}/{run}.tsv"
     conda:
-        "../envs/data.yaml"
+        "../envs/torch.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -46,6 +49,30 @@ rule evaluate:
         evaluation=cfg.evaluation.model_dump(),
     script:
         "../workflow/scripts/evaluate.py"
+
+
+rule measure_ceilings:
+    input:
+        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        things_images="<results>/things/images.parquet",
+        nsd_images="<results>/nsd/images.parquet",
+        things_embeddings="<results>/clip/things.npy",
+        nsd_embeddings="<results>/clip/nsd.npy",
+    output:
+        ceilings="<results>/pairs/{sub}_{subj}.ceilings.json",
+    log:
+        "<logs>/measure_ceilings/{sub}_{subj}.log",
+    benchmark:
+        "<benchmarks>/measure_ceilings/{sub}_{subj}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("measure_ceilings"),
+    script:
+        "../workflow/scripts/measure_ceilings.py"
 
 
 rule summarise:
@@ -57,6 +84,12 @@ rule summarise:
             caption="../workflow/report/summary.rst",
             category="1 Scores",
             labels={"figure": "table of all runs", "pair": "all"},
+        ),
+        comparisons=report(
+            "<results>/comparisons.csv",
+            caption="../workflow/report/comparisons.rst",
+            category="1 Scores",
+            labels={"figure": "networks against baselines", "pair": "all"},
         ),
     log:
         "<logs>/summarise.log",
@@ -70,5 +103,6 @@ rule summarise:
     params:
         code=code("summarise"),
         predictors=[{"pair": pair, **PREDICTORS[run]} for pair in PAIRS for run in PREDICTORS],
+        evaluation=cfg.evaluation.model_dump(),
     script:
         "../workflow/scripts/summarise.py"

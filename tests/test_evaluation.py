@@ -199,7 +199,23 @@ def test_the_summary_is_tidy(targets):
     ]
     table = summarise(predictors, [metrics, metrics])
     keys = ["pair", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
-    assert list(table) == [*keys, "value", "chance", "p", "low", "high"]
+    assert list(table) == [*keys, "value", "chance", "p", "low", "high", "share_of_ceiling"]
+    assert table["share_of_ceiling"].isna().all()
     assert not table.duplicated(keys).any()
     assert len(headline(table)) == 2 * 10
     json.dumps(metrics, allow_nan=False)
+
+
+def test_the_share_of_the_ceiling_counts_from_chance(rng, targets):
+    near, far = (targets + size * rng.standard_normal(targets.shape) for size in (1, 3))
+    predictors = [{"pair": "a", "run": run, "seed": None} for run in ("ceiling", "ridge")]
+    metrics = [
+        evaluate(content(array.astype(np.float32), targets), n_permutations=100, seed=0)
+        for array in (near, far)
+    ]
+    rows = headline(summarise(predictors, metrics)).set_index(["run", "metric"])
+    assert (rows.loc["ceiling", "share_of_ceiling"] == 1).all()
+    ceiling, ridge = rows["value"]["ceiling", "top1"], rows["value"]["ridge", "top1"]
+    expected = (ridge - 1 / 40) / (ceiling - 1 / 40)
+    assert rows.loc[("ridge", "top1"), "share_of_ceiling"] == pytest.approx(expected)
+    assert 0 < expected < 1

@@ -183,7 +183,7 @@ FLOORS = [
     },
     {"models", "losses", "dataset", "queries"},
     {"training", "optimisation", "inference"},
-    {"evaluation", "baselines", "figures", "metrics", "statistics"},
+    {"evaluation", "baselines", "figures", "metrics", "statistics", "comparisons", "ceilings"},
     {"__main__"},
 ]
 

@@ -9,7 +9,13 @@ from brain2image.dataset import pair_means
 from brain2image.files import write_trials
 from brain2image.lmdb_store import write_lmdb
 from brain2image.predictions import read_predictions
-from brain2image.queries import draw_subsets, write_test_predictions
+from brain2image.queries import (
+    draw_subsets,
+    read_eeg_halves,
+    read_repetitions,
+    training_targets,
+    write_test_predictions,
+)
 
 N_PAIRS, N_TRIALS, N_REPETITIONS, N_FEATURES = 8, 5, 3, 6
 
@@ -90,6 +96,10 @@ def test_repetitions_belong_to_their_targets(lmdb):
         np.testing.assert_allclose(own.mean(axis=0), target, rtol=1e-5)
 
 
+def test_training_targets_are_those_of_the_data_set(lmdb):
+    np.testing.assert_array_equal(training_targets(lmdb), pair_means(lmdb, "train")[1])
+
+
 @pytest.mark.parametrize(
     "leak",
     [
@@ -106,3 +116,12 @@ def test_a_failed_prediction_leaves_no_file(lmdb):
     with pytest.raises(ZeroDivisionError):
         predicted(lmdb, lambda pairs: 1 / 0)
     assert not list(lmdb.parent.glob("*predictions*"))
+
+
+def test_halves_share_no_trial_and_repetitions_keep_their_order(lmdb):
+    halves, pairs = read_eeg_halves(lmdb)
+    sums = 3 * halves[0][:, 0] + 2 * halves[1][:, 0]  # means of three and of two of the five trials
+    np.testing.assert_allclose(sums, [sum(range(5 * n, 5 * n + 5)) for n in pairs["things_image"]], rtol=1e-6)
+    repetitions = read_repetitions(lmdb)
+    assert repetitions.shape == (N_REPETITIONS, 4, N_FEATURES)
+    np.testing.assert_allclose(repetitions.mean(axis=0), pair_means(lmdb, "test")[1], rtol=1e-5)

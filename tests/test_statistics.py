@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, kstest
 
-from brain2image.statistics import hierarchical_interval, holm, interval, permutation_p, sign_flip_p
+from brain2image.statistics import (
+    hierarchical_interval,
+    holm,
+    interval,
+    permutation_p,
+    share_interval,
+    sign_flip_p,
+)
 
 
 def covers(share, n):
@@ -37,11 +44,9 @@ def test_intervals_of_a_share_cover(rng):
     assert 0.9 < np.mean([low <= 0.3 <= high for low, high in bounds]) < 0.99
 
 
-def test_equal_scores_have_wilsons_interval_or_none():
-    low, high = interval(np.ones(40), reduce=np.mean, seed=0)
-    assert (low, high) == pytest.approx((1 / (1 + 1.959964**2 / 40), 1))
-    assert interval(np.ones(40), reduce=np.median, seed=0) is None
+def test_equal_scores_have_no_interval_and_shares_have_wilsons():
     assert interval(np.full(40, 0.3), reduce=np.mean, seed=0) is None
+    assert share_interval(40, 40) == pytest.approx((1 / (1 + 1.959964**2 / 40), 1))
 
 
 def test_hierarchical_intervals_cover_where_pictures_alone_do_not(rng):

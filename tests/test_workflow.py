@@ -31,7 +31,7 @@ SCORES = Counter(evaluate=5, summarise=1, plot_retrieval=1)
 BASELINES = Counter(fit_baseline=2, evaluate=2, summarise=1, plot_retrieval=1, plot_gallery=1)
 LMDB = (
     Counter(build_lmdb=1, train=2, predict=2, fit_baseline=2, predict_ceiling=1, plot_training=1)
-    + Counter(plot_gallery=3)
+    + Counter(plot_gallery=3, measure_ceilings=1)
     + SCORES
 )
 CLUSTERS = Counter(cluster_pairs=1, audit_split=1, plot_pairs=1, plot_clusters=1) + LMDB
@@ -102,15 +102,17 @@ CODE_CHANGES = [
     ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1, audit_split=1) + LMDB),
     ("src/brain2image/clip.py", EMBEDDINGS),
     ("src/brain2image/splits.py", SPLITS),
-    ("src/brain2image/audit.py", Counter(audit_split=1)),
+    ("src/brain2image/audit.py", Counter(audit_split=1) + SCORES),
     ("src/brain2image/clustering.py", CLUSTERS),
     ("src/brain2image/lmdb_store.py", LMDB),
     ("src/brain2image/losses.py", RUNS),
     ("src/brain2image/models/pooling.py", RUNS),
     ("src/brain2image/queries.py", LMDB - Counter(build_lmdb=1, train=2, plot_training=1)),
     ("src/brain2image/baselines.py", BASELINES + Counter(predict_ceiling=1, evaluate=1)),
-    ("src/brain2image/metrics.py", SCORES + Counter(plot_gallery=3)),
+    ("src/brain2image/metrics.py", SCORES + Counter(plot_gallery=3, measure_ceilings=1)),
     ("src/brain2image/statistics.py", SCORES),
+    ("src/brain2image/ceilings.py", Counter(measure_ceilings=1)),
+    ("src/brain2image/comparisons.py", Counter(summarise=1, plot_retrieval=1)),
     ("src/brain2image/figures.py", FIGURES),
     ("workflow/scripts/match_images.py", MATCHES),
     ("workflow/scripts/split_pairs.py", SPLITS),

@@ -21,7 +21,7 @@ from brain2image.metrics import (
     trial_level_scores,
 )
 from brain2image.predictions import Predictions
-from brain2image.statistics import interval, permutation_p
+from brain2image.statistics import interval, permutation_p, share_interval
 
 SMALLER_IS_BETTER = {"median_rank", "mse"}
 # Image level is the claim. CSLS sees all test queries at once, trial level repeats its targets: rows apart.
@@ -159,7 +159,10 @@ def _score(row: Row, orders: np.ndarray, *, seed: int) -> dict[str, float | None
     observed = np.diag(row.table)
     value = float(reduce(observed))
     shuffled = reduce(row.table[np.arange(len(observed)), orders], axis=1)
-    low, high = interval(observed, reduce=reduce, seed=seed) or (None, None)
+    bounds = interval(observed, reduce=reduce, seed=seed)
+    if bounds is None and row.metric.startswith("top"):
+        bounds = share_interval(round(observed.sum()), len(observed))
+    low, high = bounds or (None, None)
     p = permutation_p(value, shuffled, larger_is_better=row.metric not in SMALLER_IS_BETTER)
     return {"value": value, "chance": row.chance, "p": p, "low": low, "high": high}
 
@@ -219,11 +222,18 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 
     Returns
     -------
-    Table ``pair, run, seed, n_test``, then the columns of `evaluate`'s scores.
+    Table ``pair, run, seed, n_test``, then the columns of `evaluate`'s scores, then ``share_of_ceiling``:
+    ``(value - chance) / (ceiling - its chance)`` where the run called ceiling, which simulated data have,
+    passes chance.
     """
     rows = [
         {**predictor, "n_test": content["n_test"], **score}
         for predictor, content in zip(predictors, metrics, strict=True)
         for score in content["scores"]
     ]
-    return pd.DataFrame(rows).astype({"seed": "Int64"})  # baselines have none
+    table = pd.DataFrame(rows).astype({"seed": "Int64"})  # baselines have none
+    gain = table["value"] - table["chance"]
+    keys = ["pair", "level", "n_trials", "direction", "n_gallery", "metric"]
+    ceiling = table[table["run"] == "ceiling"].assign(gain=gain)[[*keys, "gain"]]
+    reachable = table[keys].merge(ceiling, how="left", on=keys)["gain"]
+    return table.assign(share_of_ceiling=gain / reachable.where(reachable != 0))

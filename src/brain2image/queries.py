@@ -43,7 +43,7 @@ def write_test_predictions(
     trials = _trials(reader.eeg_index, table)
     fmri = _trials(reader.fmri_index, table)
     repetitions = [np.stack([reader.fmri(trial) for trial in numbers]) for numbers in fmri]
-    targets = np.stack([rows.mean(axis=0, dtype=np.float32) for rows in repetitions])
+    targets = _mean_rows(repetitions)
     pairs = Pairs(_means(reader, trials), targets, table)
     predictions = predict(pairs)
     content = Predictions(
@@ -95,6 +95,46 @@ def shuffle_targets(pairs: Pairs) -> Pairs:
     answers = pairs.table.columns.difference(["pair", "things_image"])
     table = pairs.table.assign(**{name: pairs.table[name].to_numpy()[order] for name in answers})
     return pairs._replace(targets=pairs.targets[order], table=table)
+
+
+def read_eeg_halves(lmdb: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
+    """Mean EEG of each test picture over a random half of its trials, and over the other half.
+
+    Returns
+    -------
+    halves : (2, n_images, n_channels * n_times) float32; a picture with a single trial is left out.
+    pairs : the rows of the pairs table of all test pairs.
+    """
+    reader = LMDBReader(lmdb)
+    table = reader.pairs_of("test")
+    rng = np.random.default_rng(SEED)
+    shuffled = [rng.permutation(numbers) for numbers in _trials(reader.eeg_index, table) if len(numbers) > 1]
+    halves = zip(*((numbers[::2], numbers[1::2]) for numbers in shuffled), strict=True)
+    return np.stack([_means(reader, list(half)).reshape(len(shuffled), -1) for half in halves]), table
+
+
+def read_repetitions(lmdb: str | Path) -> np.ndarray:
+    """The fMRI repetitions of the test pairs, as many as every pair has.
+
+    Returns
+    -------
+    (n_repetitions, n_pairs, n_features) float32
+    """
+    reader = LMDBReader(lmdb)
+    trials = _trials(reader.fmri_index, reader.pairs_of("test"))
+    n_repetitions = min(len(numbers) for numbers in trials)
+    return np.stack([[reader.fmri(numbers[i]) for numbers in trials] for i in range(n_repetitions)])
+
+
+def training_targets(lmdb: str | Path) -> np.ndarray:
+    """Mean fMRI embedding of every training pair, (n_pairs, n_features) float32, without reading its EEG."""
+    reader = LMDBReader(lmdb)
+    trials = _trials(reader.fmri_index, reader.pairs_of("train"))
+    return _mean_rows([np.stack([reader.fmri(trial) for trial in numbers]) for numbers in trials])
+
+
+def _mean_rows(repetitions: list[np.ndarray]) -> np.ndarray:
+    return np.stack([rows.mean(axis=0, dtype=np.float32) for rows in repetitions])
 
 
 def _trials(index: pd.DataFrame, table: pd.DataFrame) -> list[np.ndarray]:

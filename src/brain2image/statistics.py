@@ -31,8 +31,6 @@ def interval(
 ) -> tuple[float, float] | None:
     """95 % bootstrap interval over pictures: BCa for means, percentiles for medians, whose jackknife fails.
 
-    Where all pictures score 0 or all score 1, resampling shows no spread; then it is Wilson's interval.
-
     Parameters
     ----------
     values : (n_pairs,) float64, the score of each picture.
@@ -41,17 +39,20 @@ def interval(
 
     Returns
     -------
-    Lower and upper bound; None where all pictures have another score in common, which shows no spread either.
+    Lower and upper bound; None where all pictures have the same score, as resampling shows no spread then.
     """
     if np.ptp(values) == 0:
-        if reduce is not np.mean or values[0] not in (0, 1):
-            return None
-        bounds = binomtest(int(values.sum()), len(values)).proportion_ci(CONFIDENCE, method="wilson")
-        return float(bounds.low), float(bounds.high)
+        return None
     method = "BCa" if reduce is np.mean else "percentile"
     bounds = bootstrap(
         (values,), reduce, n_resamples=N_RESAMPLES, method=method, confidence_level=CONFIDENCE, rng=seed
     ).confidence_interval
+    return float(bounds.low), float(bounds.high)
+
+
+def share_interval(n_found: int, n_pairs: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, for pictures that were all found or all missed."""
+    bounds = binomtest(n_found, n_pairs).proportion_ci(CONFIDENCE, method="wilson")
     return float(bounds.low), float(bounds.high)
 
 

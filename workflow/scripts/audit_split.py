@@ -1,6 +1,7 @@
 """Count what training and test pairs have in common."""
 
 import h5py
+import numpy as np
 import pandas as pd
 
 from brain2image.audit import audit_split
@@ -14,5 +15,9 @@ with job(snakemake), h5py.File(snakemake.input.eeg) as eeg, h5py.File(snakemake.
         nsd=pd.read_parquet(snakemake.input.nsd_images),
         eeg=read_trials(eeg),
         fmri=read_trials(fmri),
+        clip={
+            "things": np.load(snakemake.input.things_embeddings, mmap_mode="r"),
+            "nsd": np.load(snakemake.input.nsd_embeddings, mmap_mode="r"),
+        },
     )
     write_json(snakemake.output.audit, counts)
