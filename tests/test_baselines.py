@@ -138,6 +138,13 @@ def test_frozen_cbramod_is_read_with_its_weights_or_random_ones(rng, tmp_path):
         np.testing.assert_array_equal(BASELINES[name](training)(test), values)
 
 
+def test_the_mlp_learns_and_repeats_itself(rng):
+    training, test = planted(rng, n_train=200)
+    predictions = BASELINES["mlp"](training)(test)
+    assert relative_error(predictions, test) < 0.3
+    np.testing.assert_array_equal(BASELINES["mlp"](training)(test), predictions)
+
+
 def test_inner_folds_share_no_concept():
     concepts = np.repeat(["cat", "dog", "owl"], [5, 3, 2])
     splits = inner_folds(concepts)

@@ -209,10 +209,8 @@ def test_the_summary_is_tidy(targets):
 def test_the_share_of_the_ceiling_counts_from_chance(rng, targets):
     near, far = (targets + size * rng.standard_normal(targets.shape) for size in (1, 3))
     predictors = [{"pair": "a", "run": run, "seed": None} for run in ("ceiling", "ridge")]
-    metrics = [
-        evaluate(content(array.astype(np.float32), targets), n_permutations=100, seed=0)
-        for array in (near, far)
-    ]
+    contents = [content(array.astype(np.float32), targets) for array in (near, far)]
+    metrics = [evaluate(own, n_permutations=100, seed=0) for own in contents]
     rows = headline(summarise(predictors, metrics)).set_index(["run", "metric"])
     assert (rows.loc["ceiling", "share_of_ceiling"] == 1).all()
     ceiling, ridge = rows["value"]["ceiling", "top1"], rows["value"]["ridge", "top1"]

@@ -105,7 +105,7 @@ CODE_CHANGES = [
     ("src/brain2image/audit.py", Counter(audit_split=1) + SCORES),
     ("src/brain2image/clustering.py", CLUSTERS),
     ("src/brain2image/lmdb_store.py", LMDB),
-    ("src/brain2image/losses.py", RUNS),
+    ("src/brain2image/losses.py", RUNS + BASELINES - Counter(summarise=1, plot_retrieval=1)),
     ("src/brain2image/models/pooling.py", RUNS),
     ("src/brain2image/queries.py", LMDB - Counter(build_lmdb=1, train=2, plot_training=1)),
     ("src/brain2image/baselines.py", BASELINES + Counter(predict_ceiling=1, evaluate=1)),

@@ -20,6 +20,7 @@ from brain2image.queries import Pairs, Predictor
 ALPHAS = np.logspace(-3, 5, 17)
 PLS_COMPONENTS = (1, 2, 4, 8, 16, 32, 64)
 N_FOLDS = 5
+MLP_EPOCHS, MLP_BATCH, MLP_RATE, MLP_DECAY, MLP_TEMPERATURE = 60, 64, 3e-4, 0.05, 0.07
 
 Encoder = Callable[[Pairs], np.ndarray]  # gives (n_pairs, n_inputs) float32
 
@@ -127,6 +128,51 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
     return _after(_standardised(encode, training), training, kernel="linear")
 
 
+def fit_mlp(training: Training) -> Predictor:
+    """A linear layer and a residual block, trained by MSE and InfoNCE on the means over trials.
+
+    The weights are those with the least loss on the first inner fold, which takes no part in the training.
+    Source: the form of UBP's EEG encoder (CVPR 2025, https://arxiv.org/abs/2503.04207), on all channels.
+    """
+    import torch
+
+    from brain2image.losses import info_nce, mse
+    from brain2image.models.residual import ResidualMLP
+
+    torch.manual_seed(0)
+    encode, targets = eeg_encoder(training), training.pairs.targets
+    mean, scale = targets.mean(axis=0), targets.std()
+    x, y = (torch.from_numpy(rows) for rows in (encode(training.pairs), (targets - mean) / scale))
+    network = ResidualMLP(x.shape[1], y.shape[1])
+    optimiser = torch.optim.AdamW(network.parameters(), lr=MLP_RATE, weight_decay=MLP_DECAY)
+    train, val = (torch.from_numpy(rows) for rows in inner_folds(training.concepts)[0])
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        predictions = network(x[rows])
+        return mse(predictions, y[rows]) + info_nce(predictions, y[rows], temperature=MLP_TEMPERATURE)
+
+    best = float("inf")
+    for _ in range(MLP_EPOCHS):
+        for batch in train[torch.randperm(len(train))].split(MLP_BATCH):
+            optimiser.zero_grad()
+            loss(batch).backward()
+            optimiser.step()
+        network.eval()
+        with torch.no_grad():
+            error = loss(val).item()
+        if error < best:
+            best, weights = error, {name: value.clone() for name, value in network.state_dict().items()}
+        network.train()
+    network.load_state_dict(weights)
+    network.eval()
+
+    @torch.no_grad()
+    def predict(pairs: Pairs) -> np.ndarray:
+        return network(torch.from_numpy(encode(pairs))).numpy() * scale + mean
+
+    return predict
+
+
 def eeg_encoder(training: Training) -> Encoder:
     """EEG as one row a picture, each channel and sample z-scored by the training pictures."""
     return _standardised(lambda pairs: pairs.eeg.reshape(len(pairs.eeg), -1), training)
@@ -213,6 +259,7 @@ BASELINES: dict[str, Callable[[Training], Predictor]] = {
     "pls": fit_pls,
     "two_step": fit_two_step,
     "clip_oracle": fit_clip_oracle,
+    "mlp": fit_mlp,
     "cbramod_linear": partial(fit_cbramod_linear, pretrained=True),
     "cbramod_random": partial(fit_cbramod_linear, pretrained=False),
 }

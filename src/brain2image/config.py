@@ -31,6 +31,7 @@ Baseline = Literal[
     "pls",
     "two_step",
     "clip_oracle",
+    "mlp",
     "cbramod_linear",
     "cbramod_random",
 ]
