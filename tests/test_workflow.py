@@ -90,7 +90,7 @@ CODE_CHANGES = [
         "workflow/scripts/repack_nsd_images.py",
         Counter(repack_nsd_images=1) + EMBEDDINGS - Counter(embed_images=1),
     ),
-    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1) + LMDB),
+    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + LMDB),
     ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + MATCHES),
     (
         "src/brain2image/nsd/mindeye1.py",  # the scripts serve both releases
@@ -105,7 +105,10 @@ CODE_CHANGES = [
     ("src/brain2image/audit.py", Counter(audit_split=1) + SCORES),
     ("src/brain2image/clustering.py", CLUSTERS),
     ("src/brain2image/lmdb_store.py", LMDB),
-    ("src/brain2image/losses.py", RUNS + BASELINES - Counter(summarise=1, plot_retrieval=1)),
+    (
+        "src/brain2image/losses.py",
+        RUNS + BASELINES + Counter(predict_ceiling=1, evaluate=1) - Counter(summarise=1, plot_retrieval=1),
+    ),
     ("src/brain2image/models/pooling.py", RUNS),
     ("src/brain2image/queries.py", LMDB - Counter(build_lmdb=1, train=2, plot_training=1)),
     ("src/brain2image/baselines.py", BASELINES + Counter(predict_ceiling=1, evaluate=1)),
