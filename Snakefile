@@ -38,7 +38,7 @@ rule all:
     default_target: True
     input:
         "<results>/summary.csv",
-        expand("<results>/pairs/{pair}.audit.json", pair=PAIRS),
+        expand("<results>/pairs/{pair}.{kind}.json", pair=PAIRS, kind=["audit", "ceilings"]),
         all_figures(),
 
 

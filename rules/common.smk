@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import brain2image
-from brain2image.config import load_config
+from brain2image.config import SEED_SUFFIX, load_config
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
 from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
@@ -43,10 +43,23 @@ wildcard_constraints:
 
 
 NSD_SUBJECTS = sorted({subj for pair in PAIRS for subj in members(PAIR.fullmatch(pair)[2])})
-RUNS = {name: cfg.run(name) for name in sorted(cfg.runs)}
+RUNS = cfg.seeded_runs()
 
-# Everything that is evaluated: the runs, the ridge baseline and, where it is known, the ceiling.
-PREDICTORS = [*RUNS, "ridge", *(["ceiling"] if cfg.simulate else [])]
+# Everything that is evaluated, by the name of its folder: the runs, the baselines and, where it is known, the
+# ceiling; with the run that it is a seed of.
+PREDICTORS = {
+    folder: {"run": folder.partition(SEED_SUFFIX)[0], "seed": run.training.seed}
+    for folder, run in RUNS.items()
+} | {
+    name: {"run": name, "seed": None}
+    for name in (*sorted(cfg.baselines), *(["ceiling"] if cfg.simulate else []))
+}
+
+# What starts from the published CBraMod.
+FROM_CBRAMOD = {
+    *(name for name, run in RUNS.items() if run.model.pretrained),
+    *({"cbramod_linear"} & set(cfg.baselines)),
+}
 
 # What the fetch rules write; of a remote MindEye2 checkpoint, extract_ridge reads the parts that it needs.
 FETCHED = {
@@ -174,15 +187,21 @@ def weights_file(key):
 
 
 def cbramod_weights(wildcards):
-    """The pretrained CBraMod weights, for the runs that start from them."""
-    return weights_file("cbramod")(wildcards) if RUNS[wildcards.run].model.pretrained else []
+    """The pretrained CBraMod weights, for the runs that start from them and the baseline that reads them."""
+    return weights_file("cbramod")(wildcards) if wildcards.run in FROM_CBRAMOD else []
+
+
+def training_record(wildcards):
+    """Config and history of a network's training; baselines have none."""
+    folder = "<results>/runs/{sub}_{subj}/{run}"
+    return [f"{folder}/config.json", f"{folder}/history.csv"] if wildcards.run in RUNS else []
 
 
 def fetched_weights():
     """Everything that this config downloads."""
     is_needed = {
         FETCHED["clip"]: is_fetched("clip"),
-        FETCHED["cbramod"]: is_fetched("cbramod") and any(run.model.pretrained for run in RUNS.values()),
+        FETCHED["cbramod"]: is_fetched("cbramod") and bool(FROM_CBRAMOD),
         "<results>/projection/{subj}_ridge.safetensors": is_fetched("mindeye2"),
     }
     return [expand(path, subj=NSD_SUBJECTS) for path in is_needed if is_needed[path]]
@@ -208,6 +227,6 @@ def all_figures():
         "clusters",
         "training",
         "retrieval",
-        *(f"gallery_{run}" for run in [*RUNS, "ridge"]),
+        *(f"gallery_{run}" for run in [*RUNS, *({"ridge"} & set(cfg.baselines))]),
     ]
     return expand("<results>/figures/{pair}/{name}.svg", pair=PAIRS, name=names)

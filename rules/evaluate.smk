@@ -1,15 +1,20 @@
 """Baselines and scores on the test pairs."""
 
 
-rule fit_ridge:
+rule fit_baseline:
     input:
         lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        things_images="<results>/things/images.parquet",
+        things_embeddings="<results>/clip/things.npy",
+        cbramod=cbramod_weights,
     output:
-        predictions="<results>/runs/{sub}_{subj}/ridge/predictions.npz",
+        predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
     log:
-        "<logs>/fit_ridge/{sub}_{subj}.log",
+        "<logs>/fit_baseline/{sub}_{subj}/{run}.log",
     benchmark:
-        "<benchmarks>/fit_ridge/{sub}_{subj}.tsv"
+        "<benchmarks>/fit_baseline/{sub}_{subj}/{run}.tsv"
+    wildcard_constraints:
+        run="|".join(cfg.baselines),
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -17,14 +22,17 @@ rule fit_ridge:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code("fit_ridge"),
+        code=code("fit_baseline"),
     script:
-        "../workflow/scripts/fit_ridge.py"
+        "../workflow/scripts/fit_baseline.py"
 
 
 rule evaluate:
     input:
         predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
+        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        audit="<results>/pairs/{sub}_{subj}.audit.json",
+        training=training_record,
     output:
         metrics="<results>/runs/{sub}_{subj}/{run}/metrics.json",
     log:
@@ -32,7 +40,7 @@ rule evaluate:
     benchmark:
         "<benchmarks>/evaluate/{sub}_{subj}/{run}.tsv"
     conda:
-        "../envs/data.yaml"
+        "../envs/torch.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -43,15 +51,45 @@ rule evaluate:
         "../workflow/scripts/evaluate.py"
 
 
+rule measure_ceilings:
+    input:
+        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        things_images="<results>/things/images.parquet",
+        nsd_images="<results>/nsd/images.parquet",
+        things_embeddings="<results>/clip/things.npy",
+        nsd_embeddings="<results>/clip/nsd.npy",
+    output:
+        ceilings="<results>/pairs/{sub}_{subj}.ceilings.json",
+    log:
+        "<logs>/measure_ceilings/{sub}_{subj}.log",
+    benchmark:
+        "<benchmarks>/measure_ceilings/{sub}_{subj}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("measure_ceilings"),
+    script:
+        "../workflow/scripts/measure_ceilings.py"
+
+
 rule summarise:
     input:
-        metrics=expand("<results>/runs/{pair}/{run}/metrics.json", pair=PAIRS, run=PREDICTORS),
+        metrics=[f"<results>/runs/{pair}/{run}/metrics.json" for pair in PAIRS for run in PREDICTORS],
     output:
         summary=report(
             "<results>/summary.csv",
             caption="../workflow/report/summary.rst",
             category="1 Scores",
             labels={"figure": "table of all runs", "pair": "all"},
+        ),
+        comparisons=report(
+            "<results>/comparisons.csv",
+            caption="../workflow/report/comparisons.rst",
+            category="1 Scores",
+            labels={"figure": "networks against baselines", "pair": "all"},
         ),
     log:
         "<logs>/summarise.log",
@@ -64,6 +102,7 @@ rule summarise:
         runtime=10,
     params:
         code=code("summarise"),
-        predictors=[[pair, run] for pair in PAIRS for run in PREDICTORS],
+        predictors=[{"pair": pair, **PREDICTORS[run]} for pair in PAIRS for run in PREDICTORS],
+        evaluation=cfg.evaluation.model_dump(),
     script:
         "../workflow/scripts/summarise.py"

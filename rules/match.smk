@@ -79,6 +79,8 @@ rule audit_split:
         pairs="<results>/pairs/{sub}_{subj}.parquet",
         things_images="<results>/things/images.parquet",
         nsd_images="<results>/nsd/images.parquet",
+        things_embeddings="<results>/clip/things.npy",
+        nsd_embeddings="<results>/clip/nsd.npy",
         eeg="<results>/things/{sub}/eeg.h5",
         projection="<results>/projection/{subj}.h5",
     output:

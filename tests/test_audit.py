@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.audit import WINDOW, audit_split, overlap
+from brain2image.audit import WINDOW, audit_run, audit_split, overlap
 
 
 @pytest.fixture
@@ -33,7 +33,9 @@ def tables():
         }
     )
     fmri = pd.DataFrame({"image": [*np.repeat(range(100, 107), 3), 107]})
-    return {"pairs": pairs, "things": things, "nsd": nsd, "eeg": eeg, "fmri": fmri}
+    # orthogonal pictures: none resembles another
+    clip = {"things": np.eye(16, dtype=np.float32)[:8], "nsd": np.eye(16, dtype=np.float32)[8:]}
+    return {"pairs": pairs, "things": things, "nsd": nsd, "eeg": eeg, "fmri": fmri, "clip": clip}
 
 
 def audit(tables):
@@ -49,6 +51,7 @@ def test_a_clean_split_is_clean(tables):
             "val": {"things_images": 0, "nsd_images": 0, "concepts": 0},
             "test": {"things_images": 0, "nsd_images": 0, "concepts": 0},
         },
+        "near_duplicates": {"val": 0, "test": 0},
         "trials_per_image": {
             "train": {"eeg": {"2": 3}, "fmri": {"3": 3}},
             "val": {"eeg": {"2": 1}, "fmri": {"3": 1}},
@@ -63,6 +66,67 @@ def test_planted_leaks_are_counted(tables):
     counts = audit(tables)
     assert counts["shared_with_training"]["test"] == {"things_images": 1, "nsd_images": 1, "concepts": 2}
     assert counts["ridge_fitted_targets"]["test"] == 0.5
+
+
+@pytest.mark.parametrize(("copied", "original"), [("things", "things"), ("nsd", "nsd"), ("nsd", "things")])
+def test_near_duplicates_are_found_in_both_sets_and_between_them(tables, copied, original):
+    """The picture of test pair 4 nearly equals that of training pair 1; that of val pair 3 only a little."""
+    clip = tables["clip"]
+    noise = np.zeros(16, np.float32)
+    noise[6] = 0.3  # cosine 0.958
+    clip[copied][4] = clip[original][1] + noise
+    clip[copied][3] = clip[original][2] + 2 * noise
+    assert audit(tables)["near_duplicates"] == {"val": 0, "test": 1}
+
+
+@pytest.fixture
+def run(tables, rng):
+    """The record of a clean run."""
+    targets = rng.standard_normal((3, 6)).astype(np.float32)
+    return {
+        "split": audit(tables),
+        "target_dependence": 0.0,
+        "target_mean": targets.mean(axis=0),
+        "training_targets": targets,
+        "best_epoch": 2,
+        "history": pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [3.0, 1.0, 2.0]}),
+    }
+
+
+def test_a_clean_run_has_no_leak(run):
+    content = audit_run(**run)
+    assert content["leaks"] == []
+    assert (content["statistics_fitted_on"], content["checkpoint_chosen_on"]) == ("train", "validation")
+    baseline = audit_run(**run | {"best_epoch": None, "history": None})
+    assert (baseline["leaks"], baseline["checkpoint_chosen_on"]) == ([], None)
+
+
+def test_each_leak_of_a_run_is_named(run):
+    targets = run["training_targets"]
+    more_targets = np.concatenate([targets, targets[:1]])
+    planted = {
+        "targets in predictions": {"target_dependence": 1e-9},
+        "statistics not of the training pairs": {"target_mean": more_targets.mean(axis=0)},
+        "checkpoint not chosen on validation": {"best_epoch": 3},
+    }
+    for name, change in planted.items():
+        assert audit_run(**run | change)["leaks"] == [name]
+
+
+@pytest.mark.parametrize(
+    ("leak", "key", "value"),
+    [
+        ("test things_images in training", "shared_with_training", {"test": {"things_images": 1}}),
+        ("test nsd_images in training", "shared_with_training", {"test": {"nsd_images": 1}}),
+        ("test concepts in training", "shared_with_training", {"test": {"concepts": 2}}),
+        ("near duplicates of training pictures", "near_duplicates", {"test": 1}),
+        ("ridge-fitted test targets", "ridge_fitted_targets", {"test": 0.1}),
+        ("raw EEG samples shared with training", "overlapping_test_trials", 0.1),
+        ("raw EEG samples unknown", "overlapping_test_trials", None),
+    ],
+)
+def test_each_leak_of_the_split_is_named(run, leak, key, value):
+    assert audit_run(**run | {"split": run["split"] | {key: value}})["leaks"] == [leak]
 
 
 def test_trials_are_counted_by_image(tables):

@@ -80,6 +80,10 @@ def test_the_other_files_are_valid(file):
             "fMRI of subj02 and subj05, but weights.mindeye2 names a checkpoint for each ({subj})",
         ),
         ({"runs": {"ridge": {}}}, "must not be called ridge"),
+        ({"runs": {"a_seed-1": {}}}, "must not contain '_seed-'"),
+        ({"baselines": ["ridge", "ridge"]}, "baselines lists a name twice"),
+        ({"baselines": []}, "baselines: expected"),
+        ({"baselines": ["rigde"]}, "baselines.0: expected 'mean_target'"),
         ({"runs": {}}, "runs: expected"),
         ({"runs": {"a/b": {}}}, "expected a name of letters, digits, - and _, got 'a/b'"),
         (
@@ -116,6 +120,16 @@ def test_a_simulated_width_that_the_heads_do_not_divide_is_named():
     content["simulate"]["n_features"] = 100
     with pytest.raises(InputError, match=r"simulate\.n_features: expected a multiple of 8 .* got 100"):
         load_config(content)
+
+
+def test_seeds_count_from_that_of_the_run():
+    runs = load_config({"n_seeds": 2, "runs": {"b": {}, "a": {"training": {"seed": 5}}}}).seeded_runs()
+    assert {name: run.training.seed for name, run in runs.items()} == {
+        "a": 5,
+        "a_seed-6": 6,
+        "b": 0,
+        "b_seed-1": 1,
+    }
 
 
 def test_several_subjects():

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brain2image.evaluation import headline
+
 RESULTS = Path(__file__).parents[1] / "results" / "demo"
 
 pytestmark = pytest.mark.skipif(
@@ -15,10 +17,10 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def summary():
-    return pd.read_csv(RESULTS / "summary.csv").set_index(["run", "metric"])
+    return headline(pd.read_csv(RESULTS / "summary.csv")).set_index(["run", "metric"])
 
 
-@pytest.mark.parametrize("run", ["multitoken_vit", "flatten", "ridge", "ceiling"])
+@pytest.mark.parametrize("run", ["multitoken_vit", "flatten", "ridge", "two_step", "ceiling"])
 def test_top1_is_above_chance(summary, run):
     assert summary.loc[(run, "top1"), "p"] < 0.01
 

@@ -1,20 +1,31 @@
 """Retrieval scores, permutation p-values and the summary table."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from scipy.stats import kstest
 
 from brain2image.errors import InputError
-from brain2image.evaluation import evaluate, ranks, retrieval_scores, similarity_matrix, summarise
+from brain2image.evaluation import evaluate, headline, retrieval_scores, summarise
 from brain2image.predictions import Predictions, read_predictions, write_predictions
 
 
 def content(predictions, targets):
     n_pairs, n_features = targets.shape
     images = np.arange(n_pairs)
-    return Predictions(predictions, targets, images, images + 100, np.zeros(n_features, np.float32))
+    return Predictions(
+        predictions=predictions,
+        targets=targets,
+        things_image=images,
+        nsd_image=images + 100,
+        target_mean=np.zeros(n_features, np.float32),
+        repetitions=targets,
+        repetition_pair=images,
+        target_dependence=np.float64(0),
+        by_count={},
+    )
 
 
 @pytest.fixture
@@ -22,107 +33,187 @@ def targets(rng):
     return rng.standard_normal((40, 16)).astype(np.float32)
 
 
-@given(arrays(np.float32, (5, 7), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))
-@settings(max_examples=50, deadline=None)
-def test_ranks_count_ties_against(similarity):
-    slow = [[sum(other >= value for other in row) for value in row] for row in similarity]
-    np.testing.assert_array_equal(ranks(similarity), slow)
+def scored(content, n_permutations=100, seed=0):
+    """The headline rows of an evaluation, by metric."""
+    metrics = evaluate(content, n_permutations=n_permutations, seed=seed)
+    return rows_of(metrics).set_index("metric")
 
 
-def test_similarity_is_the_cosine(rng, targets):
-    predictions = rng.standard_normal(targets.shape).astype(np.float32)
-    slow = [[p @ t / np.sqrt((p @ p) * (t @ t)) for t in targets] for p in predictions]
-    np.testing.assert_allclose(similarity_matrix(predictions, targets), slow, atol=1e-6)
+def rows_of(metrics, **chosen):
+    rows = pd.DataFrame(metrics["scores"])
+    wanted = {"level": "image", "n_trials": "all", "n_gallery": metrics["n_test"]} | chosen
+    for name, value in wanted.items():
+        rows = rows[rows[name] == value]
+    return rows[rows["direction"] != "backward"] if "direction" not in chosen else rows
 
 
 def test_a_perfect_predictor_scores_all(targets):
-    assert retrieval_scores(targets, targets) == {"top1": 1, "top5": 1, "top10": 1, "median_rank": 1}
-    scores = evaluate(content(targets, targets), n_permutations=200, seed=0)["scores"]
-    assert scores["mse"]["value"] == pytest.approx(0, abs=1e-6)
-    assert scores["cosine"]["value"] == pytest.approx(1, abs=1e-5)
-    assert all(score["p"] == pytest.approx(1 / 201) for score in scores.values())
+    assert retrieval_scores(targets, targets) == {
+        "top1": 1,
+        "top5": 1,
+        "top10": 1,
+        "median_rank": 1,
+        "mrr": 1,
+        "percentile_rank": 1,
+        "two_way": 1,
+    }
+    scores = scored(content(targets, targets), n_permutations=200)
+    assert scores["value"]["mse"] == pytest.approx(0, abs=1e-6)
+    assert scores["value"]["cosine"] == pytest.approx(1, abs=1e-5)
+    assert scores["value"]["rsa"] == pytest.approx(1)
+    assert scores["p"].to_numpy() == pytest.approx(1 / 201)
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("level", ["image", "transductive"])
+def test_both_directions_of_a_perfect_predictor(targets, level, direction):
+    metrics = evaluate(content(targets, targets), n_permutations=100, seed=0)
+    rows = rows_of(metrics, level=level, direction=direction).set_index("metric")
+    assert (rows["value"] == 1).all()
+
+
+def test_directions_differ_as_their_definitions(rng, targets):
+    predictions = (targets + 2 * rng.standard_normal(targets.shape)).astype(np.float32)
+    metrics = evaluate(content(predictions, targets), n_permutations=100, seed=0)
+    for direction, expected in {
+        "forward": retrieval_scores(predictions, targets),
+        "backward": retrieval_scores(targets, predictions),
+    }.items():
+        rows = rows_of(metrics, direction=direction).set_index("metric")["value"]
+        assert rows[list(expected)].to_dict() == pytest.approx(expected)
 
 
 def test_a_predictor_of_the_training_mean_finds_nothing(targets):
-    scores = evaluate(content(np.zeros_like(targets), targets), n_permutations=100, seed=0)["scores"]
-    assert (scores["top1"]["value"], scores["cosine"]["value"]) == (0, 0)
-    assert scores["mse"]["value"] == scores["mse"]["chance"]
-    assert min(score["p"] for score in scores.values()) == 1
+    scores = scored(content(np.zeros_like(targets), targets))
+    assert (scores["value"][["top1", "cosine", "rsa", "two_way"]] == 0).all()
+    assert scores["value"]["mse"] == scores["chance"]["mse"]
+    assert scores["p"].min() == 1
 
 
 def test_a_constant_predictor_is_no_better_than_chance(targets):
-    constant = np.ones_like(targets)
-    scores = evaluate(content(constant, targets), n_permutations=200, seed=0)["scores"]
-    assert scores["top1"]["value"] <= 1 / 40
-    assert scores["top10"]["value"] <= 10 / 40
-    assert min(score["p"] for score in scores.values()) > 0.05
+    scores = scored(content(np.ones_like(targets), targets), n_permutations=200)
+    assert scores["value"]["top1"] <= 1 / 40
+    assert scores["value"]["top10"] <= 10 / 40
+    assert scores["p"].min() > 0.05
+
+
+def test_shuffled_targets_score_chance(rng):
+    """Means over 30 shuffles of a perfect predictor lie within four standard errors of chance."""
+    targets = rng.standard_normal((40, 16)).astype(np.float32)
+    runs = [scored(content(rng.permutation(targets), targets), seed=seed) for seed in range(30)]
+    for metric in ("top1", "top5", "mrr", "two_way", "percentile_rank", "cosine", "rsa"):
+        values = np.array([run["value"][metric] for run in runs])
+        error = values.std(ddof=1) / np.sqrt(len(runs))
+        assert abs(values.mean() - runs[0]["chance"][metric]) < 4 * error, metric
 
 
 def test_a_gallery_of_equal_pictures_scores_nothing():
     targets = np.ones((20, 4), np.float32)
-    assert retrieval_scores(targets, targets) == {"top1": 0, "top5": 0, "top10": 0, "median_rank": 20}
+    scores = retrieval_scores(targets, targets)
+    assert (scores["top1"], scores["top10"], scores["median_rank"], scores["two_way"]) == (0, 0, 20, 0)
 
 
 def test_chance(rng, targets):
-    scores = evaluate(
-        content(rng.standard_normal(targets.shape).astype(np.float32), targets), n_permutations=100, seed=0
-    )
-    chance = {name: score["chance"] for name, score in scores["scores"].items()}
-    assert chance["top1"] == 1 / 40
-    assert chance["median_rank"] == 20.5
+    random = rng.standard_normal(targets.shape).astype(np.float32)
+    chance = scored(content(random, targets))["chance"]
+    assert (chance["top1"], chance["median_rank"], chance["two_way"]) == (1 / 40, 20.5, 0.5)
     assert chance["mse"] == pytest.approx(np.mean(targets.astype(np.float64) ** 2))
-    mean_prediction = evaluate(content(1e-6 * targets, targets), n_permutations=100, seed=0)["scores"]["mse"]
-    assert mean_prediction["value"] == pytest.approx(chance["mse"], rel=1e-4)
+    assert scored(content(1e-6 * targets, targets))["value"]["mse"] == pytest.approx(chance["mse"], rel=1e-4)
 
 
 def test_scores_of_mse_and_cosine_equal_their_definition(rng, targets):
     predictions = (targets + rng.standard_normal(targets.shape)).astype(np.float32)
-    scores = evaluate(content(predictions, targets), n_permutations=100, seed=0)["scores"]
-    assert scores["mse"]["value"] == pytest.approx(np.mean((predictions - targets) ** 2), rel=1e-5)
+    scores = scored(content(predictions, targets))["value"]
+    assert scores["mse"] == pytest.approx(np.mean((predictions - targets) ** 2), rel=1e-5)
     cosines = [
         p @ t / np.linalg.norm(p) / np.linalg.norm(t) for p, t in zip(predictions, targets, strict=True)
     ]
-    assert scores["cosine"]["value"] == pytest.approx(np.mean(cosines), rel=1e-5)
+    assert scores["cosine"] == pytest.approx(np.mean(cosines), rel=1e-5)
 
 
 def test_p_values_are_uniform_under_the_null(rng):
     p_values = []
-    for seed in range(200):
-        targets, predictions = rng.standard_normal((2, 30, 8)).astype(np.float32)
-        scores = evaluate(content(predictions, targets), n_permutations=100, seed=seed)["scores"]
-        p_values.append(scores["cosine"]["p"])
-    # 200 uniform draws: 20 ± 4.2 below 0.1, mean 0.5 ± 0.02; the bounds are four standard errors wide.
-    assert 3 <= np.sum(np.array(p_values) <= 0.1) <= 37
-    assert abs(np.mean(p_values) - 0.5) < 0.09
+    for seed in range(60):
+        targets, predictions = rng.standard_normal((2, 20, 8)).astype(np.float32)
+        p_values.append(scored(content(predictions, targets), seed=seed)["p"][["cosine", "mrr", "rsa"]])
+    for metric, values in pd.DataFrame(p_values).items():
+        assert kstest(values, "uniform").pvalue > 1e-3, metric
 
 
-def test_top_k_intervals_hold_the_value(rng, targets):
+def test_numbers_of_trials_are_rows_of_their_own(rng, targets):
+    noisy = targets + 3 * rng.standard_normal((4, *targets.shape))
+    averaged = {1: noisy.astype(np.float32), 2: noisy[:2].astype(np.float32) / 9}
+    metrics = evaluate(content(targets, targets)._replace(by_count=averaged), n_permutations=100, seed=0)
+    values = {
+        n_trials: rows_of(metrics, n_trials=n_trials).set_index("metric")["value"]["top1"]
+        for n_trials in ("1", "2", "all")
+    }
+    assert values["1"] == pytest.approx(np.mean([retrieval_scores(d, targets)["top1"] for d in averaged[1]]))
+    assert values["2"] == pytest.approx(np.mean([retrieval_scores(d, targets)["top1"] for d in averaged[2]]))
+    assert values["all"] == 1
+    assert metrics["per_image"]["top1"] == [1] * 40
+
+
+def test_smaller_galleries_are_easier_and_their_chance_higher(rng):
+    targets = rng.standard_normal((120, 16)).astype(np.float32)
+    predictions = (targets + 3 * rng.standard_normal(targets.shape)).astype(np.float32)
+    metrics = evaluate(content(predictions, targets), n_permutations=100, seed=0)
+    values = [
+        rows_of(metrics, n_gallery=size).set_index("metric").loc["top1", ["value", "chance"]]
+        for size in (50, 100, 120)
+    ]
+    assert values[0]["value"] > values[1]["value"] > values[2]["value"]
+    assert [row["chance"] for row in values] == [1 / 50, 1 / 100, 1 / 120]
+
+
+def test_intervals_hold_the_value(rng, targets):
     predictions = (targets + 2 * rng.standard_normal(targets.shape)).astype(np.float32)
-    scores = evaluate(content(predictions, targets), n_permutations=100, seed=0)["scores"]
-    for k in (1, 5, 10):
-        assert 0 <= scores[f"top{k}"]["low"] <= scores[f"top{k}"]["value"] <= scores[f"top{k}"]["high"] <= 1
+    scores = scored(content(predictions, targets)).drop("rsa")
+    assert (scores["low"] <= scores["value"]).all()
+    assert (scores["value"] <= scores["high"]).all()
+    assert (scores["low"] < scores["high"]).all()
 
 
 def test_too_few_pairs_and_bad_predictions_are_named(targets):
     with pytest.raises(InputError, match="at least 2 test pairs, got 1"):
         evaluate(content(targets[:1], targets[:1]), n_permutations=100, seed=0)
-    with pytest.raises(InputError, match="finite predictions"):
-        evaluate(content(np.full_like(targets, np.nan), targets), n_permutations=100, seed=0)
+    broken = np.full_like(targets, np.nan)
+    for wrong in (content(broken, targets), content(targets, targets)._replace(by_count={1: broken[None]})):
+        with pytest.raises(InputError, match="finite predictions"):
+            evaluate(wrong, n_permutations=100, seed=0)
 
 
 def test_predictions_survive_the_file(tmp_path, targets):
-    import pandas as pd
-
-    pairs = pd.DataFrame({"things_image": np.arange(40), "nsd_image": np.arange(40) + 100})
-    write_predictions(tmp_path / "p.npz", targets + 1, targets, pairs, target_mean=targets.mean(0))
+    original = content(targets + 1, targets)._replace(by_count={2: np.stack([targets, targets])})
+    write_predictions(tmp_path / "p.npz", original)
     again = read_predictions(tmp_path / "p.npz")
-    np.testing.assert_array_equal(again.predictions, targets + 1)
-    np.testing.assert_array_equal(again.nsd_image, pairs["nsd_image"])
+    for name in original._fields:
+        np.testing.assert_equal(getattr(again, name), getattr(original, name))
 
 
 def test_the_summary_is_tidy(targets):
     metrics = evaluate(content(targets, targets), n_permutations=100, seed=0)
-    table = summarise([("sub-01_subj01", "a"), ("sub-01_subj01", "ridge")], [metrics, metrics])
-    assert list(table.columns) == ["pair", "run", "n_test", "metric", "value", "chance", "p", "low", "high"]
-    assert len(table) == 12
-    assert not table.duplicated(["pair", "run", "metric"]).any()
+    predictors = [
+        {"pair": "sub-01_subj01", "run": "a", "seed": 0},
+        {"pair": "sub-01_subj01", "run": "ridge", "seed": None},
+    ]
+    table = summarise(predictors, [metrics, metrics])
+    keys = ["pair", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
+    assert list(table) == [*keys, "value", "chance", "p", "low", "high", "share_of_ceiling"]
+    assert table["share_of_ceiling"].isna().all()
+    assert not table.duplicated(keys).any()
+    assert len(headline(table)) == 2 * 10
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_the_share_of_the_ceiling_counts_from_chance(rng, targets):
+    near, far = (targets + size * rng.standard_normal(targets.shape) for size in (1, 3))
+    predictors = [{"pair": "a", "run": run, "seed": None} for run in ("ceiling", "ridge")]
+    contents = [content(array.astype(np.float32), targets) for array in (near, far)]
+    metrics = [evaluate(own, n_permutations=100, seed=0) for own in contents]
+    rows = headline(summarise(predictors, metrics)).set_index(["run", "metric"])
+    assert (rows.loc["ceiling", "share_of_ceiling"] == 1).all()
+    ceiling, ridge = rows["value"]["ceiling", "top1"], rows["value"]["ridge", "top1"]
+    expected = (ridge - 1 / 40) / (ceiling - 1 / 40)
+    assert rows.loc[("ridge", "top1"), "share_of_ceiling"] == pytest.approx(expected)
+    assert 0 < expected < 1

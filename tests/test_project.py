@@ -185,9 +185,9 @@ FLOORS = [
         "predictions",
         "synthetic",
     },
-    {"models", "losses", "dataset"},
-    {"training", "optimisation", "resume"},
-    {"evaluation", "baselines", "figures"},
+    {"models", "losses", "dataset", "queries"},
+    {"training", "optimisation", "resume", "inference"},
+    {"evaluation", "baselines", "figures", "metrics", "statistics", "comparisons", "ceilings"},
     {"__main__"},
 ]
 

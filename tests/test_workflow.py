@@ -16,7 +16,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from brain2image.files import read_json, read_trials
+from brain2image.evaluation import headline
+from brain2image.files import read_trials
 from brain2image.releases import THINGS_EEG
 from brain2image.synthetic.epochs import write_ubp
 from brain2image.things.raw import CHANNELS
@@ -26,9 +27,11 @@ PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", 
 PAIR = "sub-01_subj01"
 
 # Jobs downstream of a stage, by what is computed again.
-SCORES = Counter(evaluate=4, summarise=1, plot_retrieval=1)
+SCORES = Counter(evaluate=5, summarise=1, plot_retrieval=1)
+BASELINES = Counter(fit_baseline=2, evaluate=2, summarise=1, plot_retrieval=1, plot_gallery=1)
 LMDB = (
-    Counter(build_lmdb=1, train=2, predict=2, fit_ridge=1, predict_ceiling=1, plot_training=1, plot_gallery=3)
+    Counter(build_lmdb=1, train=2, predict=2, fit_baseline=2, predict_ceiling=1, plot_training=1)
+    + Counter(plot_gallery=3, measure_ceilings=1)
     + SCORES
 )
 CLUSTERS = Counter(cluster_pairs=1, audit_split=1, plot_pairs=1, plot_clusters=1) + LMDB
@@ -59,6 +62,13 @@ CONFIG_CHANGES = [
     ("loss.temperature", 0.1, RUNS),
     ("training.epochs", 3, RUNS),
     ("training.precision", "bf16", RUNS),
+    ("baselines", ["ridge"], Counter(summarise=1, plot_retrieval=1)),
+    (
+        "baselines",
+        ["ridge", "two_step", "pls"],
+        Counter(fit_baseline=1, evaluate=1, summarise=1, plot_retrieval=1),
+    ),
+    ("n_seeds", 2, RUNS),
     ("evaluation.n_permutations", 200, SCORES),
 ]
 
@@ -82,7 +92,7 @@ CODE_CHANGES = [
         "workflow/scripts/repack_nsd_images.py",
         Counter(repack_nsd_images=1) + EMBEDDINGS - Counter(embed_images=1),
     ),
-    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1) + LMDB),
+    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + LMDB),
     ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + MATCHES),
     (
         "src/brain2image/nsd/mindeye1.py",  # the scripts serve both releases
@@ -94,16 +104,21 @@ CODE_CHANGES = [
     ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1, audit_split=1) + LMDB),
     ("src/brain2image/clip.py", EMBEDDINGS),
     ("src/brain2image/splits.py", SPLITS),
-    ("src/brain2image/audit.py", Counter(audit_split=1)),
+    ("src/brain2image/audit.py", Counter(audit_split=1) + SCORES),
     ("src/brain2image/clustering.py", CLUSTERS),
     ("src/brain2image/lmdb_store.py", LMDB),
-    ("src/brain2image/losses.py", RUNS),
     ("src/brain2image/resume.py", RUNS),
-    ("src/brain2image/models/pooling.py", RUNS),
     (
-        "src/brain2image/baselines.py",
-        Counter(fit_ridge=1, predict_ceiling=1, evaluate=2, summarise=1, plot_retrieval=1, plot_gallery=1),
+        "src/brain2image/losses.py",
+        RUNS + BASELINES + Counter(predict_ceiling=1, evaluate=1) - Counter(summarise=1, plot_retrieval=1),
     ),
+    ("src/brain2image/models/pooling.py", RUNS),
+    ("src/brain2image/queries.py", LMDB - Counter(build_lmdb=1, train=2, plot_training=1)),
+    ("src/brain2image/baselines.py", BASELINES + Counter(predict_ceiling=1, evaluate=1)),
+    ("src/brain2image/metrics.py", SCORES + Counter(plot_gallery=3, measure_ceilings=1)),
+    ("src/brain2image/statistics.py", SCORES),
+    ("src/brain2image/ceilings.py", Counter(measure_ceilings=1)),
+    ("src/brain2image/comparisons.py", Counter(summarise=1, plot_retrieval=1)),
     ("src/brain2image/figures.py", FIGURES),
     ("workflow/scripts/match_images.py", MATCHES),
     ("workflow/scripts/split_pairs.py", SPLITS),
@@ -205,8 +220,10 @@ def test_the_files_hold_what_the_design_promises(finished):
         assert list((results / "runs" / PAIR / run / "tensorboard").rglob("events.out.tfevents*"))
         assert (results / "state" / PAIR / run / "state.ckpt").is_file()
     summary = pd.read_csv(results / "summary.csv")
-    assert set(summary["run"]) == {"multitoken_vit", "flatten", "ridge", "ceiling"}
-    assert len(summary) == 4 * 6
+    assert set(summary["run"]) == {"multitoken_vit", "flatten", "ridge", "two_step", "ceiling"}
+    assert {"1", "2", "all"} <= set(summary["n_trials"])
+    keys = ["pair", "run", "seed", "level", "n_trials", "direction", "n_gallery", "metric"]
+    assert not summary.duplicated(keys).any()
 
 
 def test_pairs_hold_their_promises(finished):
@@ -238,8 +255,8 @@ def unit(rows):
 
 
 def test_the_ceiling_knows_the_answer(finished):
-    scores = read_json(finished / f"results/runs/{PAIR}/ceiling/metrics.json")["scores"]
-    assert scores["cosine"]["p"] < 0.05
+    summary = headline(pd.read_csv(finished / "results/summary.csv")).set_index(["run", "metric"])
+    assert summary.loc[("ceiling", "cosine"), "p"] < 0.05
 
 
 def test_a_second_run_does_nothing(finished):

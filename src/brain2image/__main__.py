@@ -10,15 +10,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from brain2image.config import ORACLES, RESERVED_RUNS
 from brain2image.config_docs import write_config_docs
 from brain2image.errors import InputError
-from brain2image.evaluation import SMALLER_IS_BETTER
+from brain2image.evaluation import SMALLER_IS_BETTER, headline
 
 # Column heading, factor and number format of each metric.
 METRICS = {
     "top1": ("top-1 %", 100, "{:.1f}"),
     "top5": ("top-5 %", 100, "{:.1f}"),
-    "top10": ("top-10 %", 100, "{:.1f}"),
+    "two_way": ("2-way %", 100, "{:.1f}"),
     "median_rank": ("median rank", 1, "{:.1f}"),
     "mse": ("MSE", 1, "{:.3f}"),
     "cosine": ("cosine", 1, "{:.3f}"),
@@ -26,14 +27,21 @@ METRICS = {
 
 
 def summary_table(summary: pd.DataFrame, pair: str) -> Table:
-    """The scores of one pair of brains, a row a run: ``score (chance)``.
+    """The headline scores of one pair of brains, a row a run: ``score (chance)``, ± SD over seeds.
 
     Parameters
     ----------
     summary : the table of ``results/summary.csv``.
     pair : pair of brains, for example ``sub-01_subj01``.
     """
-    rows = summary[summary["pair"] == pair].set_index(["run", "metric"])
+    rows = headline(summary[summary["pair"] == pair])
+    rows = rows.groupby(["run", "metric"], sort=False).agg(
+        n_test=("n_test", "first"),
+        value=("value", "mean"),
+        deviation=("value", "std"),
+        chance=("chance", "first"),
+        p=("p", "max"),  # a star is earned by every seed
+    )
     verdict = _verdict(rows["value"].xs("top1", level="metric"))
     table = Table(
         title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance)",
@@ -49,18 +57,20 @@ def summary_table(summary: pd.DataFrame, pair: str) -> Table:
 
 
 def _verdict(top1: pd.Series) -> str:
-    """Which of the networks and the ridge baseline finds more pictures."""
-    best = top1.drop(["ridge", "ceiling"], errors="ignore").idxmax()
-    if top1[best] > top1["ridge"]:
-        return f"{best} has a higher top-1 than the ridge baseline"
-    return f"no network has a higher top-1 than the ridge baseline (best: {best})"
+    """Which of the networks and the baselines finds more pictures."""
+    network = top1.drop(list(RESERVED_RUNS), errors="ignore").idxmax()
+    baseline = top1.drop(list(ORACLES), errors="ignore").filter(list(RESERVED_RUNS)).idxmax()
+    if top1[network] > top1[baseline]:
+        return f"{network} has a higher top-1 than every baseline (best: {baseline})"
+    return f"no network has a higher top-1 than the best baseline, {baseline} (best network: {network})"
 
 
 def _cell(score: pd.Series, factor: float, style: str) -> str:
     gain = score["value"] - score["chance"]
     is_better = gain < 0 if score.name[1] in SMALLER_IS_BETTER else gain > 0
     mark = "*" if is_better and score["p"] < 0.01 else " "
-    return f"{style.format(factor * score['value'])}{mark} ({style.format(factor * score['chance'])})"
+    spread = "" if pd.isna(score["deviation"]) else f" ± {style.format(factor * score['deviation'])}"
+    return f"{style.format(factor * score['value'])}{spread}{mark} ({style.format(factor * score['chance'])})"
 
 
 def print_summary(options: argparse.Namespace) -> None:
@@ -71,9 +81,9 @@ def print_summary(options: argparse.Namespace) -> None:
         raise InputError(f"{options.file}: no such file; run the workflow first") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{options.file}: expected a summary.csv, but {error}") from None
-    if not {"pair", "run", "metric", "value", "chance", "p"} <= set(content):
+    if not {"pair", "run", "level", "metric", "value", "chance", "p"} <= set(content):
         raise InputError(f"{options.file}: expected a summary.csv, got columns {', '.join(content)}")
-    console = Console(width=None if sys.stdout.isatty() else 118)
+    console = Console(width=None if sys.stdout.isatty() else 200)
     for pair in dict.fromkeys(content["pair"]):
         console.print(summary_table(content, pair))
 

@@ -1,13 +1,17 @@
-"""What a split of the pairs shares between its parts, in numbers."""
+"""What a split of the pairs shares between its parts, and what a run's numbers depend on."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from brain2image.matching import unit_rows
 from brain2image.splits import SPLITS
 
 WINDOW = 1000  # samples at 1000 Hz: a trial is the second after its picture's onset
+NEAR_DUPLICATE = 0.95  # CLIP cosine from which two pictures count as versions of one another
+TOLERANCE = 1e-3  # of the targets' deviation; what float32 and another order of summing may change in a mean
 
 
 def audit_split(
@@ -17,6 +21,7 @@ def audit_split(
     nsd: pd.DataFrame,
     eeg: pd.DataFrame,
     fmri: pd.DataFrame,
+    clip: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
     """Count what the training and the test pairs have in common.
 
@@ -27,6 +32,7 @@ def audit_split(
     nsd : NSD pictures: image, shared1000.
     eeg : trials of the EEG: image, session (-1: unknown), onset (sample in its raw file, -1: unknown).
     fmri : trials of the fMRI: image.
+    clip : ``things`` and ``nsd``, (n_images, n_features) float32 embeddings in the order of their tables.
 
     Returns
     -------
@@ -37,6 +43,8 @@ def audit_split(
         training pair; None where the EEG's source does not say when its trials were.
     shared_with_training : number of val and test pairs whose THINGS picture, NSD picture or concept is that
         of a training pair.
+    near_duplicates : number of val and test pairs with a picture whose CLIP cosine with a picture of a
+        training pair, in either set, is 0.95 or more; the same picture counts, too.
     trials_per_image : for each split, how many of its pictures have how many EEG and fMRI trials.
     """
     concepts = things.set_index("image")["concept"]
@@ -60,6 +68,10 @@ def audit_split(
             }
             for split in SPLITS[1:]
         },
+        "near_duplicates": {
+            split: near_duplicates(parts[split], parts["train"], things=things, nsd=nsd, clip=clip)
+            for split in SPLITS[1:]
+        },
         "trials_per_image": {
             split: {
                 "eeg": _trials_per_image(eeg, part["things_image"]),
@@ -67,6 +79,83 @@ def audit_split(
             }
             for split, part in parts.items()
         },
+    }
+
+
+def near_duplicates(
+    pairs: pd.DataFrame,
+    training: pd.DataFrame,
+    *,
+    things: pd.DataFrame,
+    nsd: pd.DataFrame,
+    clip: Mapping[str, np.ndarray],
+) -> int:
+    """Number of pairs with a picture that nearly equals a picture of a training pair.
+
+    Parameters
+    ----------
+    pairs, training : columns things_image, nsd_image.
+    things, nsd, clip : as in `audit_split`.
+    """
+
+    def embeddings(part: pd.DataFrame) -> list[np.ndarray]:
+        tables = {"things": things, "nsd": nsd}
+        rows = [pd.Index(tables[name]["image"]).get_indexer(part[f"{name}_image"]) for name in tables]
+        return [unit_rows(clip[name][own]) for name, own in zip(tables, rows, strict=True)]
+
+    seen = np.concatenate(embeddings(training))
+    nearest = [(own @ seen.T).max(axis=1) for own in embeddings(pairs)]
+    return int((np.maximum(*nearest) >= NEAR_DUPLICATE).sum())
+
+
+def audit_run(
+    split: Mapping[str, Any],
+    *,
+    target_dependence: float,
+    target_mean: np.ndarray,
+    training_targets: np.ndarray,
+    best_epoch: int | None,
+    history: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """What the numbers of one run depend on besides the EEG of its test pairs.
+
+    Parameters
+    ----------
+    split : what `audit_split` returned.
+    target_dependence : largest change of a prediction when the test targets were shuffled.
+    target_mean : (n_features,) float32, the mean on which the run centres.
+    training_targets : (n_pairs, n_features) float32.
+    best_epoch, history : epoch whose weights a network kept, and its table ``epoch, val_loss``; None for a
+        baseline, which has no checkpoints.
+
+    Returns
+    -------
+    ``split``; ``target_dependence``; ``statistics_fitted_on`` (train, or unknown where the mean is not that
+    of the training pairs); ``checkpoint_chosen_on`` (validation, or unknown where another epoch has a lower
+    validation loss; None for a baseline); ``leaks``, names of all findings that can make the score too good.
+    """
+    deviation = np.abs(target_mean - training_targets.mean(axis=0)).max()
+    is_from_training = deviation <= TOLERANCE * training_targets.std()
+    chosen_on = None
+    if history is not None:
+        best = history["epoch"][history["val_loss"].idxmin()]
+        chosen_on = "validation" if best == best_epoch else "unknown"
+    findings = {
+        **{f"test {name} in training": n > 0 for name, n in split["shared_with_training"]["test"].items()},
+        "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
+        "ridge-fitted test targets": split["ridge_fitted_targets"]["test"] > 0,
+        "raw EEG samples shared with training": (split["overlapping_test_trials"] or 0) > 0,
+        "raw EEG samples unknown": split["overlapping_test_trials"] is None,
+        "targets in predictions": target_dependence > 0,
+        "statistics not of the training pairs": not is_from_training,
+        "checkpoint not chosen on validation": chosen_on == "unknown",
+    }
+    return {
+        "split": dict(split),
+        "target_dependence": float(target_dependence),
+        "statistics_fitted_on": "train" if is_from_training else "unknown",
+        "checkpoint_chosen_on": chosen_on,
+        "leaks": [name for name, is_found in findings.items() if is_found],
     }
 
 

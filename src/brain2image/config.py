@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -24,8 +24,22 @@ from brain2image.sources import CBRAMOD, MINDEYE2, normalise
 
 # Width of CBraMod's tokens.
 TOKEN_WIDTH = 200
-# Predictions that no run makes, but that are evaluated like a run.
-RESERVED_RUNS = {"ridge", "ceiling"}
+# Predictions that no run makes, but that are evaluated like a run. Oracles know the picture that was seen.
+Baseline = Literal[
+    "mean_target",
+    "nearest_image",
+    "ridge",
+    "kernel_ridge",
+    "pls",
+    "two_step",
+    "clip_oracle",
+    "mlp",
+    "cbramod_linear",
+    "cbramod_random",
+]
+ORACLES = {"clip_oracle", "ceiling"}
+RESERVED_RUNS = {*get_args(Baseline), "ceiling"}
+SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on
 
 # What a pooling head leaves aside of the `model` block; its runs neither know nor depend on these.
 UNUSED_OPTIONS = {
@@ -363,6 +377,12 @@ class Config(Section):
         {"multitoken_vit": {}},
         description="Runs by name; each lists what differs from the model, loss and training blocks.",
     )
+    n_seeds: Count = Field(
+        1, description="Trainings of each run, with training.seed, training.seed + 1 and so on."
+    )
+    baselines: Annotated[list[Baseline], Field(min_length=1)] = Field(
+        list(get_args(Baseline)), description="Comparison models, fitted on the same training pairs."
+    )
     evaluation: EvaluationConfig = EvaluationConfig()
     simulate: SimulateConfig | None = Field(
         None, description="Write synthetic raw data first; only for the demo and tests."
@@ -377,6 +397,10 @@ class Config(Section):
             raise ValueError(
                 f"runs must not be called {', '.join(sorted(taken))}: these names are the baselines'"
             )
+        if any(SEED_SUFFIX in name for name in self.runs):
+            raise ValueError(f"runs must not contain {SEED_SUFFIX!r}: it names the further seeds of a run")
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError("baselines lists a name twice")
         if self.simulate is not None:
             self._check_simulated_paths()
             if self.pairs == "all" or "{subj}" not in self.weights.mindeye2:
@@ -435,6 +459,17 @@ class Config(Section):
                 f"option; its options: {used}"
             )
         return run
+
+    def seeded_runs(self) -> dict[str, RunConfig]:
+        """Every training by the name of its folder: the run, RUN_seed-1 and so on for further seeds."""
+        seeded = {}
+        for name in sorted(self.runs):
+            run = self.run(name)
+            for seed in range(run.training.seed, run.training.seed + self.n_seeds):
+                folder = name if seed == run.training.seed else f"{name}{SEED_SUFFIX}{seed}"
+                training = run.training.model_copy(update={"seed": seed})
+                seeded[folder] = run.model_copy(update={"training": training})
+        return seeded
 
 
 def load_config(content: Mapping[str, Any]) -> Config:

@@ -1,53 +1,49 @@
 """Scores of predicted fMRI embeddings: one query per test picture, a gallery of unique pictures."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from brain2image.errors import InputError
+from brain2image.metrics import (
+    GALLERIES,
+    csls,
+    dissimilarities,
+    gallery_scores,
+    rank_chance,
+    rank_scores,
+    ranks,
+    rsa,
+    similarity_matrix,
+    squared_errors,
+    trial_level_scores,
+)
 from brain2image.predictions import Predictions
+from brain2image.statistics import interval, permutation_p, share_interval
 
-TOP_K = (1, 5, 10)
 SMALLER_IS_BETTER = {"median_rank", "mse"}
+# Image level is the claim. CSLS sees all test queries at once, trial level repeats its targets: rows apart.
+LEVELS = {"image": lambda similarity: similarity, "transductive": csls}
+DIRECTIONS = {"forward": lambda similarity: similarity, "backward": np.transpose}
+PER_IMAGE = ("top1", "mrr")  # kept for each picture, for comparisons between runs
+TRIAL_LEVEL_NOTE = (
+    "rows of level 'trial' count every EEG trial x fMRI repetition as a sample, as other projects do: a "
+    "target stands in the gallery once for each EEG trial and only one of them counts as found, so that "
+    "even a perfect predictor stays below 100 %; compare them with such figures only"
+)
 
 
-def similarity_matrix(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Cosine of each prediction with each target; 0 where one of them is a zero vector.
+class Row(NamedTuple):
+    """Names of one score, its value for every query and possible answer, and what chance would give."""
 
-    Parameters
-    ----------
-    predictions, targets : (n_pairs, n_features) float32.
-
-    Returns
-    -------
-    (n_pairs, n_pairs) float32, a row a prediction.
-    """
-    products = predictions @ targets.T
-    lengths = np.outer(np.linalg.norm(predictions, axis=1), np.linalg.norm(targets, axis=1))
-    return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-
-
-def ranks(similarity: np.ndarray) -> np.ndarray:
-    """Rank that each gallery item has for each query, 1 the best; ties count against it.
-
-    ``rank[i, j] = number of k with similarity[i, k] >= similarity[i, j]``
-
-    Parameters
-    ----------
-    similarity : (n_queries, n_gallery) float32.
-
-    Returns
-    -------
-    (n_queries, n_gallery) int64.
-    """
-    ascending = np.sort(similarity, axis=1)
-    below = np.stack(
-        [np.searchsorted(row, values) for row, values in zip(ascending, similarity, strict=True)]
-    )
-    return similarity.shape[1] - below
+    level: str
+    direction: str
+    n_gallery: int
+    metric: str
+    table: np.ndarray  # (n_pairs, n_pairs) float64, mean over draws of trials
+    chance: float
 
 
 def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -62,124 +58,180 @@ def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, 
 
     Returns
     -------
-    ``top1``, ``top5``, ``top10`` (shares of queries) and ``median_rank`` (1 the best).
+    The scores of `metrics.rank_scores`: ``top1``, ``top5``, ``top10``, ``median_rank`` (1 the best), ``mrr``,
+    ``percentile_rank`` and ``two_way``.
     """
-    return _rank_scores(np.diag(ranks(similarity_matrix(predictions, targets))))
-
-
-def _rank_scores(own: np.ndarray) -> dict[str, float]:
-    scores = {f"top{k}": float(np.mean(own <= k)) for k in TOP_K}
-    return scores | {"median_rank": float(np.median(own))}
+    own = np.diag(ranks(similarity_matrix(predictions, targets)))
+    return {name: float(_reduce(name)(scores)) for name, scores in rank_scores(own, len(targets)).items()}
 
 
 def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[str, Any]:
-    """Scores of one run, each with chance and a permutation p; top-k also with a 95 % interval.
+    """Scores of one run, each with chance, a permutation p and a 95 % interval over pictures.
 
     Embeddings are centred on the mean target of the training pairs, which knows nothing of the test pairs.
-    The null hypothesis of the p-values is that predictions and targets are paired at random: targets are
-    shuffled ``n_permutations`` times, ``p = (1 + shuffles at least as good) / (1 + n_permutations)``.
+    The null hypothesis of the p-values is that predictions and targets are paired at random: answers are
+    shuffled ``n_permutations`` times, the same way for every score.
 
     Parameters
     ----------
     content : predictions and targets, in the units of the embedding.
     n_permutations : number of shuffles.
-    seed : seed of the shuffles.
+    seed : seed of the shuffles and of the bootstrap.
 
     Returns
     -------
-    ``n_test`` and ``scores``: for each of top1, top5, top10, median_rank, mse and cosine a dict of
-    ``value``, ``chance``, ``p`` and, for top-k, ``low`` and ``high`` (Wilson interval over pictures). Chance
-    of the top-k and ranks is that of a random order, chance of mse is that of predicting the training mean,
-    chance of cosine is the mean over wrong pairs.
+    n_test, n_permutations : numbers of test pairs and of shuffles.
+    scores : rows of ``level`` (image, transductive, trial), ``n_trials`` (EEG trials in a query: 1, 2, 4, …,
+        all), ``direction`` (forward: EEG finds fMRI; backward; both), ``n_gallery``, ``metric``, ``value``,
+        ``chance``, ``p``, ``low``, ``high``; None where there is none. Chance of retrieval is that of a
+        random order, of mse that of predicting the training mean, of cosine the mean over wrong pairs.
+    per_image : things_image, nsd_image, and the forward top1 and mrr of each, for all trials.
+    trial_level_note : how to read the rows of level trial.
 
     Raises
     ------
     InputError
         When there are fewer than two test pairs, or a prediction is not finite.
     """
+    _check(content)
     n_pairs = len(content.targets)
-    if n_pairs < 2:
-        raise InputError(f"expected at least 2 test pairs, got {n_pairs}; raise matching.top_k or split.test")
-    if not np.isfinite(content.predictions).all():
-        raise InputError(
-            "expected finite predictions, got NaN or Inf; lower the learning rates and train again"
-        )
-    predictions, targets = (array - content.target_mean for array in (content.predictions, content.targets))
-    similarity = similarity_matrix(predictions, targets)
-    tables = {
-        "rank": ranks(similarity),
-        "cosine": similarity.astype(np.float64),
-        "mse": _squared_errors(predictions, targets),
-    }
-    observed = _scores(tables, np.arange(n_pairs))
     rng = np.random.default_rng(seed)
-    shuffled = pd.DataFrame([_scores(tables, rng.permutation(n_pairs)) for _ in range(n_permutations)])
-    chance = _chance(targets, similarity)
+    orders = np.stack([rng.permutation(n_pairs) for _ in range(n_permutations)])
+    targets = content.targets - content.target_mean
+    queries = {str(count): drawn for count, drawn in sorted(content.by_count.items())}
+    queries |= {"all": content.predictions[None]}
+    scores, per_image = [], {}
+    for n_trials, drawn in queries.items():
+        predictions = drawn - content.target_mean
+        for row in _rows(predictions, targets):
+            names = {name: getattr(row, name) for name in Row._fields[:4]}
+            scores.append({"n_trials": n_trials, **names, **_score(row, orders, seed=seed)})
+            if row[:3] == ("image", "forward", n_pairs) and row.metric in PER_IMAGE:
+                per_image[row.metric] = np.diag(row.table).tolist()  # the last queries are of all trials
+        scores.append({"n_trials": n_trials, **_rsa(predictions, targets, orders)})
     return {
         "n_test": n_pairs,
         "n_permutations": n_permutations,
-        "scores": {
-            name: {"value": value, "chance": chance[name], "p": _p_value(name, value, shuffled[name])}
-            | _interval(name, value, n_pairs)
-            for name, value in observed.items()
+        "scores": scores + _trial_level(content),
+        "per_image": {
+            "things_image": content.things_image.tolist(),
+            "nsd_image": content.nsd_image.tolist(),
+            **per_image,
         },
+        "trial_level_note": TRIAL_LEVEL_NOTE,
     }
 
 
-def _squared_errors(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Mean squared difference of each prediction and each target, (n_pairs, n_pairs) float64."""
-    predictions, targets = predictions.astype(np.float64), targets.astype(np.float64)
-    lengths = np.square(predictions).sum(1)[:, None] + np.square(targets).sum(1)
-    return (lengths - 2 * predictions @ targets.T) / predictions.shape[1]
+def _check(content: Predictions) -> None:
+    n_pairs = len(content.targets)
+    if n_pairs < 2:
+        raise InputError(f"expected at least 2 test pairs, got {n_pairs}; raise matching.top_k or split.test")
+    if not all(np.isfinite(array).all() for array in (content.predictions, *content.by_count.values())):
+        raise InputError(
+            "expected finite predictions, got NaN or Inf; lower the learning rates and train again"
+        )
 
 
-def _scores(tables: dict[str, np.ndarray], answer: np.ndarray) -> dict[str, float]:
-    """Scores when row i of the predictions is held against target ``answer[i]``."""
-    cells = (np.arange(len(answer)), answer)
-    scores = _rank_scores(tables["rank"][cells])
-    return scores | {name: float(tables[name][cells].mean()) for name in ("mse", "cosine")}
-
-
-def _chance(targets: np.ndarray, similarity: np.ndarray) -> dict[str, float]:
+def _rows(predictions: np.ndarray, targets: np.ndarray) -> Iterator[Row]:
+    """Tables of (n_draws, n_pairs, n_features) predictions, the mean over draws."""
+    similarity = np.stack([similarity_matrix(drawn, targets) for drawn in predictions])
     n_pairs = len(targets)
+    chance = rank_chance(n_pairs)
+    for level, adjust in LEVELS.items():
+        for direction, view in DIRECTIONS.items():
+            rank = np.stack([ranks(view(adjust(drawn))) for drawn in similarity])
+            for metric, table in rank_scores(rank, n_pairs).items():
+                yield Row(level, direction, n_pairs, metric, table.mean(axis=0), chance[metric])
+            for size in GALLERIES if level == "image" else ():
+                if size < n_pairs:
+                    for metric, table in gallery_scores(rank, n_pairs, size).items():
+                        k = int(metric.removeprefix("top"))
+                        yield Row(level, direction, size, metric, table.mean(axis=0), k / size)
+    cosines = similarity.mean(axis=0, dtype=np.float64)
     wrong = ~np.eye(n_pairs, dtype=bool)
-    return {f"top{k}": min(1.0, k / n_pairs) for k in TOP_K} | {
-        "median_rank": (n_pairs + 1) / 2,
-        "mse": float(np.square(targets, dtype=np.float64).mean()),
-        "cosine": float(similarity[wrong].mean()),
-    }
+    yield Row("image", "both", n_pairs, "cosine", cosines, float(cosines[wrong].mean()))
+    errors = np.mean([squared_errors(drawn, targets) for drawn in predictions], axis=0)
+    yield Row("image", "both", n_pairs, "mse", errors, float(np.square(targets, dtype=np.float64).mean()))
 
 
-def _p_value(name: str, value: float, shuffled: pd.Series) -> float:
-    sign = -1 if name in SMALLER_IS_BETTER else 1
-    # A shuffle that gives the same numbers in another order is equal, whatever the rounding of their sum.
-    as_good = sign * shuffled >= sign * value - 1e-9 * max(1, abs(value))
-    return float((1 + as_good.sum()) / (1 + len(shuffled)))
+def _score(row: Row, orders: np.ndarray, *, seed: int) -> dict[str, float | None]:
+    reduce = _reduce(row.metric)
+    observed = np.diag(row.table)
+    value = float(reduce(observed))
+    shuffled = reduce(row.table[np.arange(len(observed)), orders], axis=1)
+    bounds = interval(observed, reduce=reduce, seed=seed)
+    if bounds is None and row.metric.startswith("top"):
+        bounds = share_interval(round(observed.sum()), len(observed))
+    low, high = bounds or (None, None)
+    p = permutation_p(value, shuffled, larger_is_better=row.metric not in SMALLER_IS_BETTER)
+    return {"value": value, "chance": row.chance, "p": p, "low": low, "high": high}
 
 
-def _interval(name: str, value: float, n_pairs: int) -> dict[str, float]:
-    if not name.startswith("top"):
-        return {}
-    low, high = binomtest(round(value * n_pairs), n_pairs).proportion_ci(method="wilson")
-    return {"low": float(low), "high": float(high)}
+def _reduce(metric: str) -> Any:
+    return np.median if metric == "median_rank" else np.mean
 
 
-def summarise(predictors: Sequence[Sequence[str]], metrics: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """One row a pair of brains, run and metric.
+def _rsa(predictions: np.ndarray, targets: np.ndarray, orders: np.ndarray) -> dict[str, Any]:
+    """Spearman correlation of the RDMs; an interval over pictures would count pairs of the same picture."""
+    # the correlation is linear in the predicted RDM, so its mean over draws is that with the mean RDM
+    predicted = np.mean([dissimilarities(drawn) for drawn in predictions], axis=0)
+    straight = np.arange(len(targets))
+    rho = rsa(predicted, dissimilarities(targets), np.vstack([straight, orders]))
+    names = {"level": "image", "direction": "both", "n_gallery": len(targets), "metric": "rsa"}
+    p = permutation_p(rho[0], rho[1:], larger_is_better=True)
+    return {**names, "value": float(rho[0]), "chance": 0.0, "p": p, "low": None, "high": None}
+
+
+def _trial_level(content: Predictions) -> list[dict[str, Any]]:
+    single = content.by_count.get(1, content.predictions[None])
+    n_samples = len(single) * len(content.repetitions)
+    names = {"n_trials": "1", "level": "trial", "direction": "forward", "n_gallery": n_samples}
+    scores = trial_level_scores(
+        single - content.target_mean, content.repetitions - content.target_mean, content.repetition_pair
+    )
+    return [
+        {**names, "metric": metric, "value": value, "chance": chance, "p": None, "low": None, "high": None}
+        for metric, (value, chance) in scores.items()
+    ]
+
+
+def headline(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a paper's table shows: image level, all trials, EEG finds fMRI, whole gallery.
 
     Parameters
     ----------
-    predictors : pair and run of each of ``metrics``.
+    summary : table of `summarise`.
+    """
+    return summary[
+        (summary["level"] == "image")
+        & (summary["n_trials"] == "all")
+        & (summary["direction"] != "backward")
+        & (summary["n_gallery"] == summary["n_test"])
+    ]
+
+
+def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a pair of brains, run, seed, level, number of trials, direction, gallery and metric.
+
+    Parameters
+    ----------
+    predictors : pair, run and seed of each of ``metrics``.
     metrics : what `evaluate` returned.
 
     Returns
     -------
-    Table ``pair, run, n_test, metric, value, chance, p, low, high``.
+    Table ``pair, run, seed, n_test``, then the columns of `evaluate`'s scores, then ``share_of_ceiling``:
+    ``(value - chance) / (ceiling - its chance)`` where the run called ceiling, which simulated data have,
+    passes chance.
     """
-    return pd.DataFrame(
-        [
-            {"pair": pair, "run": run, "n_test": content["n_test"], "metric": metric, **score}
-            for (pair, run), content in zip(predictors, metrics, strict=True)
-            for metric, score in content["scores"].items()
-        ]
-    )
+    rows = [
+        {**predictor, "n_test": content["n_test"], **score}
+        for predictor, content in zip(predictors, metrics, strict=True)
+        for score in content["scores"]
+    ]
+    table = pd.DataFrame(rows).astype({"seed": "Int64"})  # baselines have none
+    gain = table["value"] - table["chance"]
+    keys = ["pair", "level", "n_trials", "direction", "n_gallery", "metric"]
+    ceiling = table[table["run"] == "ceiling"].assign(gain=gain)[[*keys, "gain"]]
+    reachable = table[keys].merge(ceiling, how="left", on=keys)["gain"]
+    return table.assign(share_of_ceiling=gain / reachable.where(reachable != 0))

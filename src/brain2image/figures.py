@@ -118,18 +118,19 @@ def plot_training(histories: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def plot_retrieval(summary: pd.DataFrame) -> Figure:
-    """Top-1, 5 and 10 of each run with 95 % intervals, and chance.
+    """Top-1, 5 and 10 of each run with 95 % intervals, means over its seeds, and chance.
 
     Parameters
     ----------
-    summary : rows of one pair of brains in the summary table.
+    summary : headline rows of one pair of brains in the summary table.
     """
     metrics = ["top1", "top5", "top10"]
     runs = list(dict.fromkeys(summary["run"]))
     figure, panel = plt.subplots(figsize=(1.6 + 1.2 * len(runs), 3.4))
     width = 0.8 / len(metrics)
     for offset, (metric, colour) in enumerate(zip(metrics, PALETTE, strict=False)):
-        rows = summary[summary["metric"] == metric].set_index("run").loc[runs]
+        rows = summary[summary["metric"] == metric].groupby("run")[["value", "low", "high", "chance"]].mean()
+        rows = rows.loc[runs]
         x = np.arange(len(runs)) + (offset - 1) * width
         value = 100 * rows["value"]
         errors = np.abs([value - 100 * rows["low"], 100 * rows["high"] - value])

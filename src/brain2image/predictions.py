@@ -4,35 +4,33 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from brain2image.errors import InputError, reason
 from brain2image.files import atomic_path
+
+COUNT_KEY = "predictions_"  # followed by the number of averaged trials
 
 
 class Predictions(NamedTuple):
     """Predicted and measured embeddings of the test pairs."""
 
-    predictions: np.ndarray  # (n_pairs, n_features) float32, from EEG alone
+    predictions: np.ndarray  # (n_pairs, n_features) float32, from the mean of all EEG trials
     targets: np.ndarray  # (n_pairs, n_features) float32, mean over the fMRI repetitions
     things_image: np.ndarray  # (n_pairs,) int64
     nsd_image: np.ndarray  # (n_pairs,) int64
     target_mean: np.ndarray  # (n_features,) float32, mean target of the training pairs
+    repetitions: np.ndarray  # (n_repetitions, n_features) float32, every fMRI repetition
+    repetition_pair: np.ndarray  # (n_repetitions,) int64, its row in targets
+    target_dependence: np.ndarray  # () float64, how far predictions move when the targets are shuffled
+    by_count: dict[int, np.ndarray]  # trials in a mean: (n_draws, n_pairs, n_features) float32
 
 
-def write_predictions(
-    path: str | Path,
-    predictions: np.ndarray,
-    targets: np.ndarray,
-    pairs: pd.DataFrame,
-    *,
-    target_mean: np.ndarray,
-) -> None:
-    """Write ``predictions.npz``; arrays as in `Predictions`, ``pairs`` with things_image and nsd_image."""
-    images = (pairs[name].to_numpy() for name in ("things_image", "nsd_image"))
-    content = Predictions(predictions, targets, *images, target_mean)
+def write_predictions(path: str | Path, content: Predictions) -> None:
+    """Write ``predictions.npz``: the fields of `Predictions`, and ``predictions_1``, ``predictions_2``, …"""
+    arrays = content._asdict()
+    counts = {f"{COUNT_KEY}{count}": drawn for count, drawn in arrays.pop("by_count").items()}
     with atomic_path(path) as scratch, scratch.open("wb") as file:
-        np.savez(file, **content._asdict())
+        np.savez(file, **arrays, **counts)
 
 
 def read_predictions(path: str | Path) -> Predictions:
@@ -45,7 +43,10 @@ def read_predictions(path: str | Path) -> Predictions:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            content = Predictions(**{name: file[name] for name in Predictions._fields})
+            arrays = dict(file)
+        counts = [name for name in arrays if name.startswith(COUNT_KEY)]
+        by_count = {int(name.removeprefix(COUNT_KEY)): arrays.pop(name) for name in counts}
+        content = Predictions(**arrays, by_count=by_count)
     except Exception as error:  # NumPy and zipfile raise many types, by where the damage is
         raise InputError(
             f"{path}: expected predictions, but cannot read them ({reason(error)}); delete it and run again"
@@ -57,8 +58,16 @@ def read_predictions(path: str | Path) -> Predictions:
 def _check(content: Predictions, path: str | Path) -> None:
     shape = content.predictions.shape
     n_pairs, n_features = (len(content.things_image), len(content.target_mean))
-    if not shape == content.targets.shape == (n_pairs, n_features) or len(content.nsd_image) != n_pairs:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in content._asdict().items())
+    drawn = [array.shape[1:] for array in content.by_count.values()]
+    if (
+        not shape == content.targets.shape == (n_pairs, n_features)
+        or len(content.nsd_image) != n_pairs
+        or any(rows != shape for rows in drawn)
+        or len(content.repetitions) != len(content.repetition_pair)
+    ):
+        arrays = content._asdict()
+        arrays |= {f"{COUNT_KEY}{count}": array for count, array in arrays.pop("by_count").items()}
+        shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in arrays.items())
         raise InputError(f"{path}: expected one row a pair, got {shapes}; delete it and run again")
     if not (np.isfinite(content.predictions).all() and np.isfinite(content.targets).all()):
         raise InputError(f"{path}: expected finite embeddings, got NaN or infinity; train the run again")

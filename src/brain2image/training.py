@@ -25,13 +25,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
 from brain2image.dataset import AlignmentDataset, Batches, pair_means, target_means
-from brain2image.devices import compute_device, compute_devices
+from brain2image.devices import compute_devices
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, write_json
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask, is_finished
-from brain2image.predictions import write_predictions
 from brain2image.resume import Resumption, StateFile, read_state, run_identity
 from brain2image.units import cbramod_scale
 
@@ -125,21 +124,6 @@ def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | Non
     aligner.eeg_scale.fill_(cbramod_scale(_scale_sample(reader, pairs), reader.meta["unit"]))
     aligner.fit_targets(target_means(reader, pairs), scale=run.loss.target_scale)
     return aligner
-
-
-def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> None:
-    """Predict the fMRI embedding of every test pair from the mean of its EEG trials.
-
-    Parameters
-    ----------
-    model : ``model.safetensors`` in its run folder, beside ``config.json``.
-    lmdb : the data set.
-    out : ``predictions.npz`` as `predictions.write_predictions` writes it.
-    """
-    aligner = AlignmentModel.load(Path(model).parent).to(compute_device())
-    eeg, targets, pairs = pair_means(lmdb, "test")
-    predictions, target_mean = aligner.predict(eeg).numpy(), aligner.target_mean.cpu().numpy()
-    write_predictions(out, predictions, targets, pairs, target_mean=target_mean)
 
 
 def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Count what training and test pairs have in common."""
 
+import numpy as np
 import pandas as pd
 
 from brain2image.audit import audit_split
@@ -13,5 +14,9 @@ with job(snakemake), open_hdf5(snakemake.input.eeg) as eeg, open_hdf5(snakemake.
         nsd=pd.read_parquet(snakemake.input.nsd_images),
         eeg=read_trials(eeg),
         fmri=read_trials(fmri),
+        clip={
+            "things": np.load(snakemake.input.things_embeddings, mmap_mode="r"),
+            "nsd": np.load(snakemake.input.nsd_embeddings, mmap_mode="r"),
+        },
     )
     write_json(snakemake.output.audit, counts)

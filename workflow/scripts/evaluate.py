@@ -1,10 +1,24 @@
-"""Score the predictions of one run on the test pairs."""
+"""Score the predictions of one run on the test pairs, and audit what they depend on."""
 
+import pandas as pd
+
+from brain2image.audit import audit_run
 from brain2image.evaluation import evaluate
-from brain2image.files import write_json
+from brain2image.files import read_json, write_json
 from brain2image.jobs import job
 from brain2image.predictions import read_predictions
+from brain2image.queries import training_targets
 
 with job(snakemake):
-    metrics = evaluate(read_predictions(snakemake.input.predictions), **snakemake.params.evaluation)
+    content = read_predictions(snakemake.input.predictions)
+    config, history = snakemake.input.training or (None, None)
+    audit = audit_run(
+        read_json(snakemake.input.audit),
+        target_dependence=float(content.target_dependence),
+        target_mean=content.target_mean,
+        training_targets=training_targets(snakemake.input.lmdb),
+        best_epoch=config and read_json(config)["best_epoch"],
+        history=history and pd.read_csv(history),
+    )
+    metrics = evaluate(content, **snakemake.params.evaluation) | {"audit": audit}
     write_json(snakemake.output.metrics, metrics)

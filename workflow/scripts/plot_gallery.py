@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from brain2image import nsd, things
-from brain2image.evaluation import ranks, similarity_matrix
 from brain2image.figures import choose_queries, plot_gallery, save
 from brain2image.files import atomic_path
 from brain2image.jobs import job
+from brain2image.metrics import ranks, similarity_matrix
 from brain2image.predictions import read_predictions
 
 with job(snakemake), atomic_path(snakemake.output.figure) as path:

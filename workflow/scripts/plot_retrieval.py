@@ -2,10 +2,11 @@
 
 import pandas as pd
 
+from brain2image.evaluation import headline
 from brain2image.figures import plot_retrieval, save
 from brain2image.files import atomic_path
 from brain2image.jobs import job
 
 with job(snakemake), atomic_path(snakemake.output.figure) as path:
-    summary = pd.read_csv(snakemake.input.summary)
+    summary = headline(pd.read_csv(snakemake.input.summary))
     save(plot_retrieval(summary[summary["pair"] == snakemake.params.pair]), path)

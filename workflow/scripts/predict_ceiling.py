@@ -2,18 +2,16 @@
 
 import numpy as np
 
-from brain2image.baselines import predict_ceiling
+from brain2image.baselines import fit_ceiling
 from brain2image.dataset import pair_means
 from brain2image.jobs import job
-from brain2image.predictions import write_predictions
+from brain2image.queries import Pairs, write_test_predictions
 
 with job(snakemake), np.load(snakemake.input.oracle) as oracle:
-    _, targets, pairs = pair_means(snakemake.input.lmdb, "train")
-    _, test_targets, test_pairs = pair_means(snakemake.input.lmdb, "test")
-    expected = oracle["expected"]
-    predictions = predict_ceiling(
-        expected[pairs["things_image"]], targets, expected[test_pairs["things_image"]]
-    )
-    write_predictions(
-        snakemake.output.predictions, predictions, test_targets, test_pairs, target_mean=targets.mean(axis=0)
+    training = Pairs(*pair_means(snakemake.input.lmdb, "train"))
+    write_test_predictions(
+        snakemake.output.predictions,
+        fit_ceiling(training, oracle["expected"]),
+        snakemake.input.lmdb,
+        target_mean=training.targets.mean(axis=0),
     )

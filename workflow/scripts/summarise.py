@@ -1,9 +1,14 @@
-"""Put the scores of all runs into one table."""
+"""Put the scores of all runs into one table, and the networks beside the baselines into another."""
 
+from brain2image.comparisons import compare
 from brain2image.evaluation import summarise
 from brain2image.files import atomic_path, read_json
 from brain2image.jobs import job
 
-with job(snakemake), atomic_path(snakemake.output.summary) as path:
+with job(snakemake):
+    predictors = snakemake.params.predictors
     metrics = [read_json(file) for file in snakemake.input.metrics]
-    summarise(snakemake.params.predictors, metrics).to_csv(path, index=False)
+    with atomic_path(snakemake.output.summary) as path:
+        summarise(predictors, metrics).to_csv(path, index=False)
+    with atomic_path(snakemake.output.comparisons) as path:
+        compare(predictors, metrics, **snakemake.params.evaluation).to_csv(path, index=False)

@@ -1,0 +1,113 @@
+"""p-values and intervals over pictures and over pairs of brains."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.stats import binomtest, bootstrap, permutation_test
+
+CONFIDENCE = 0.95
+N_RESAMPLES = 2000
+TOLERANCE = 1e-9  # a shuffle that gives the same numbers in another order is equal, whatever the rounding
+
+
+def permutation_p(observed: float, shuffled: np.ndarray, *, larger_is_better: bool) -> float:
+    """Share of the shuffles, the observed order counted as one, that score at least as well.
+
+    ``p = (1 + shuffles at least as good) / (1 + shuffles)`` (Phipson & Smyth, 2010, section 3).
+
+    Parameters
+    ----------
+    observed : the score.
+    shuffled : (n_permutations,) float64, the scores of shuffled answers.
+    larger_is_better : whether the score grows with quality.
+    """
+    sign = 1 if larger_is_better else -1
+    as_good = sign * shuffled >= sign * observed - TOLERANCE * max(1, abs(observed))
+    return float((1 + as_good.sum()) / (1 + len(shuffled)))
+
+
+def interval(
+    values: np.ndarray, *, reduce: Callable[..., np.ndarray], seed: int
+) -> tuple[float, float] | None:
+    """95 % bootstrap interval over pictures: BCa for means, percentiles for medians, whose jackknife fails.
+
+    Parameters
+    ----------
+    values : (n_pairs,) float64, the score of each picture.
+    reduce : ``np.mean`` or ``np.median``.
+    seed : of the bootstrap.
+
+    Returns
+    -------
+    Lower and upper bound; None where all pictures have the same score, as resampling shows no spread then.
+    """
+    if np.ptp(values) == 0:
+        return None
+    method = "BCa" if reduce is np.mean else "percentile"
+    bounds = bootstrap(
+        (values,), reduce, n_resamples=N_RESAMPLES, method=method, confidence_level=CONFIDENCE, rng=seed
+    ).confidence_interval
+    return float(bounds.low), float(bounds.high)
+
+
+def share_interval(n_found: int, n_pairs: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, for pictures that were all found or all missed."""
+    bounds = binomtest(n_found, n_pairs).proportion_ci(CONFIDENCE, method="wilson")
+    return float(bounds.low), float(bounds.high)
+
+
+def hierarchical_interval(values: Sequence[np.ndarray], *, seed: int) -> tuple[float, float]:
+    """95 % percentile interval of a mean, pairs of brains resampled first, then the pictures of each.
+
+    Parameters
+    ----------
+    values : for each pair of brains the (n_pairs,) float64 scores of its pictures.
+    seed : of the bootstrap.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(values), size=(N_RESAMPLES, len(values)))
+    means = np.empty(drawn.shape)
+    for brains, own in enumerate(values):
+        slots = drawn == brains  # a pair of brains that is drawn twice has its pictures drawn twice, too
+        means[slots] = own[rng.integers(len(own), size=(slots.sum(), len(own)))].mean(axis=1)
+    edge = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means.mean(axis=1), [edge, 1 - edge])
+    return float(low), float(high)
+
+
+def sign_flip_p(differences: np.ndarray, *, n_permutations: int, seed: int) -> float:
+    """Two-sided p of a mean difference of zero, the sign of each difference flipped at random.
+
+    Parameters
+    ----------
+    differences : (n,) float64; all sign patterns are used where they are no more than ``n_permutations``.
+    n_permutations, seed : of the flips.
+    """
+    result = permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=n_permutations,
+        vectorized=True,
+        rng=seed,
+    )
+    return float(result.pvalue)
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """p-values that hold for all comparisons together (Holm, 1979).
+
+    The k-th smallest of m is multiplied by ``m - k + 1`` and is never below the one before it.
+
+    Parameters
+    ----------
+    p_values : (n_comparisons,) float64.
+
+    Returns
+    -------
+    (n_comparisons,) float64, at most 1, in the same order.
+    """
+    order = np.argsort(p_values)
+    steps = np.arange(len(p_values), 0, -1)
+    adjusted = np.minimum(1, np.maximum.accumulate(p_values[order] * steps))
+    return adjusted[np.argsort(order)]
