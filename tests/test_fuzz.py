@@ -15,7 +15,7 @@ N_MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "15"))
 TIME_LIMIT = 60  # s for one file
 SLOW = {"raw": 10, "clip": 20, "mindeye2": 3}  # so many times fewer mutations
 # LMDB trusts its pages: a flipped pointer ends the process, and nobody but this workflow writes the file.
-# The HDF5 library can turn in a circle over the heap of a damaged text attribute, which no release has, but the
+# The HDF5 library can loop for ever over the heap of a damaged text attribute, which no release has, but the
 # .h5 files of this workflow have.
 ONLY_CUT = (".lmdb", ".h5")
 ENDS = 1500  # bytes at both ends, where headers and directories stand

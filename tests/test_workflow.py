@@ -81,7 +81,7 @@ CODE_CHANGES = [
         "workflow/scripts/repack_nsd_images.py",
         Counter(repack_nsd_images=1) + EMBEDDINGS - Counter(embed_images=1),
     ),
-    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1) + LMDB),
+    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + LMDB),
     ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + MATCHES),
     (
         "src/brain2image/nsd/mindeye1.py",  # the scripts serve both releases
