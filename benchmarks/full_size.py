@@ -5,7 +5,7 @@
 The jobs are the workflow's own, started by Snakemake. What a job's log says of its one call, imports aside,
 are `call`, peak memory and the bytes of its read and write calls; `process` counts interpreter and imports.
 Each floor is the median of three runs: plain reads and writes of the same bytes, the plain product of the
-same size, the bare forward passes. All files were just written, so that reads come from the page cache. The
+same size, the bare forward passes. Where writing is the floor, both count until the disk has the bytes. All files were just written, so that reads come from the page cache. The
 embeddings of the whole picture sets are drawn, not computed; embedding is timed on a few pictures.
 
 Prints a Markdown table. ``--share 0.01`` tries it at a hundredth of the size.
@@ -30,8 +30,8 @@ import yaml
 REPOSITORY = Path(__file__).parents[1]
 SUB, SUBJ, PAIR = "sub-01", inputs.SUBJECT, f"sub-01_{inputs.SUBJECT}"
 BLOCK = 1 << 23  # bytes of a plain read or write
-CLIP = {"model": "ViT-B-32-quickgelu", "batch_size": 32}
-N_PICTURES = 256  # to embed
+CLIP = {"model": "ViT-L-14-quickgelu", "batch_size": 8}
+N_PICTURES = 24  # to embed
 DONE = re.compile(r"done in ([\d.]+) s, peak memory ([\d.]+) GB, read ([\d.]+) GB, wrote ([\d.]+) GB")
 COLUMNS = ("call, s", "process, s", "peak, GB", "read, GB", "written, GB", "floor, s", "ratio")
 
@@ -92,14 +92,16 @@ def read_stage(results: Path, job: str, *, process: float | None = None) -> Stag
     return Stage(job, *map(float, logged.groups()), process)
 
 
+def seconds(call: Callable[[], object]) -> float:
+    """Wall time of a call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
 def median_seconds(call: Callable[[], object], repetitions: int = 3) -> float:
     """Median wall time of a call."""
-    seconds = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return statistics.median(seconds(call) for _ in range(repetitions))
 
 
 def copy_floor(read: Iterable[Path], n_written: int, scratch: Path) -> float:
@@ -117,6 +119,7 @@ def copy_floor(read: Iterable[Path], n_written: int, scratch: Path) -> float:
             os.fsync(file.fileno())
         scratch.unlink()
 
+    os.sync()
     return median_seconds(copy)
 
 
@@ -211,8 +214,10 @@ def measure(folder: Path, size: inputs.Size, *, threads: int) -> Iterator[Stage]
 
     inputs.write_ubp_subject(raw / "eeg" / SUB, results / "things" / "images.parquet", size)
     eeg = results / "things" / SUB / "eeg.h5"
+    os.sync()
     run_jobs(folder, config, [f"things/{SUB}/eeg.h5"], threads=threads)
     stage = read_stage(results, f"repack_things_eeg/{SUB}")
+    stage.call += seconds(os.sync)
     stage.floor = copy_floor((raw / "eeg" / SUB).iterdir(), eeg.stat().st_size, folder / "floor.bin")
     yield stage
 
@@ -240,7 +245,9 @@ def measure(folder: Path, size: inputs.Size, *, threads: int) -> Iterator[Stage]
     yield stage
 
     inputs.write_raw_session(raw / "raw_eeg_training.npy", size)
+    os.sync()
     stage = run_directly("repack_raw_session", folder)
+    stage.call += seconds(os.sync)
     files = [raw / "raw_eeg_training.npy"]
     stage.floor = copy_floor(files, (folder / "raw_eeg.h5").stat().st_size, folder / "floor.bin")
     yield stage

@@ -28,7 +28,7 @@ from brain2image.mindeye2 import extract_ridge
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.cbramod import CBraMod
 from brain2image.nsd import fmri, mindeye1
-from brain2image.predictions import read_predictions, write_predictions
+from brain2image.predictions import Predictions, read_predictions, write_predictions
 from brain2image.projection import combine_projections, project_fmri
 from brain2image.releases import NSD, THINGS_EEG, find_release
 from brain2image.synthetic.cbramod import simulate_cbramod
@@ -250,7 +250,18 @@ def read_run(root: Path, out: Path) -> None:
 
 def write_prediction_file(root: Path) -> None:
     embeddings = np.ones((N_PAIRS, N_FEATURES), np.float32)
-    write_predictions(root / "predictions.npz", embeddings, embeddings, pairs(), target_mean=embeddings[0])
+    content = Predictions(
+        predictions=embeddings,
+        targets=embeddings,
+        things_image=pairs()["things_image"].to_numpy(),
+        nsd_image=pairs()["nsd_image"].to_numpy(),
+        target_mean=embeddings[0],
+        repetitions=embeddings,
+        repetition_pair=np.arange(len(embeddings)),
+        target_dependence=np.array(0.0),
+        by_count={1: embeddings[None]},
+    )
+    write_predictions(root / "predictions.npz", content)
 
 
 def write_clip(root: Path) -> None:

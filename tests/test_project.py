@@ -165,6 +165,7 @@ FLOORS = [
         "config_docs",
         "releases",
         "pictures",
+        "ahead",
         "sources",
         "remote",
         "checkpoints",

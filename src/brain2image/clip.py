@@ -1,12 +1,13 @@
 """Picture embeddings from open_clip models."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from brain2image.ahead import map_ahead
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
 from brain2image.sources import check_file
@@ -60,21 +61,15 @@ def embed_images(
     network.to(device)
     features = []
     with torch.inference_mode():
-        for batch in _prepared(images, preprocess, batch_size, n_threads):
+        prepared = map_ahead(
+            lambda number: preprocess(images[number]),
+            range(len(images)),
+            n_threads=n_threads,
+            n_ahead=batch_size,
+        )
+        while batch := list(islice(prepared, batch_size)):
             features.append(network.encode_image(torch.stack(batch).to(device)).float().cpu().numpy())
     return np.concatenate(features)
-
-
-def _prepared(images: Sequence["Image"], preprocess: Any, batch_size: int, n_threads: int) -> Iterator[list]:
-    """Batches of preprocessed pictures, always one batch ahead of the one that is being used."""
-    with ThreadPoolExecutor(n_threads) as threads:
-        current: list = []
-        for start in range(0, len(images) + batch_size, batch_size):
-            numbers = range(start, min(start + batch_size, len(images)))
-            upcoming = [threads.submit(lambda number: preprocess(images[number]), n) for n in numbers]
-            if current:
-                yield [future.result() for future in current]
-            current = upcoming
 
 
 def pretrained_sources(model: str, tag: str) -> list[str]:

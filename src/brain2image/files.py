@@ -21,6 +21,8 @@ _UMASK = os.umask(0)  # it can only be read by setting it
 os.umask(_UMASK)
 FILE_MODE = 0o666 & ~_UMASK
 
+# What h5py raises on a missing or damaged file, whichever part is.
+HDF5_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
 HDF5_REMEDY = "download it again; if it is a result, delete it and run again"
 
 
@@ -150,8 +152,12 @@ def get_dataset(file: h5py.File, key: str) -> h5py.Dataset:
 
 def read_rows(dataset: h5py.Dataset, rows: int | slice) -> np.ndarray:
     """A row or some rows of a dataset; what is damaged is an InputError."""
-    with _hdf5_damage(dataset.file.filename):
+    try:
         return dataset[rows]
+    except HDF5_DAMAGE as error:  # asked for its name here alone, as that takes longer than to read a row
+        raise InputError(
+            f"{dataset.file.filename}: cannot read this HDF5 file ({reason(error)}); {HDF5_REMEDY}"
+        ) from None
 
 
 @contextmanager
@@ -161,7 +167,7 @@ def _hdf5_damage(path: str | os.PathLike) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError) as error:
+    except HDF5_DAMAGE as error:
         raise InputError(f"{path}: cannot read this HDF5 file ({reason(error)}); {HDF5_REMEDY}") from None
 
 

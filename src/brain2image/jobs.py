@@ -1,7 +1,6 @@
 """What every workflow script does around its one call: a log file, and errors a person can read."""
 
 import logging
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -49,10 +48,13 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
 
 
 def _usage() -> str:
-    """What this process has used: peak memory, and the bytes of its read and write calls."""
-    per_unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    usage = f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * per_unit / 1e9:.2f} GB"
-    if not (counters := Path("/proc/self/io")).exists():
-        return usage
-    counts = dict(line.split(": ") for line in counters.read_text().splitlines())
-    return f"{usage}, read {int(counts['rchar']) / 1e9:.2f} GB, wrote {int(counts['wchar']) / 1e9:.2f} GB"
+    """What this process has used, as Linux counts it: peak memory, and bytes of its read and write calls."""
+    if not Path("/proc/self/io").exists():
+        return "memory and bytes are not counted on this system"
+    status, counters = (
+        dict(line.split(":", 1) for line in Path("/proc/self", name).read_text().splitlines())
+        for name in ("status", "io")
+    )
+    peak = int(status["VmHWM"].split()[0]) * 1024
+    used = (peak, int(counters["rchar"]), int(counters["wchar"]))
+    return "peak memory {:.2f} GB, read {:.2f} GB, wrote {:.2f} GB".format(*(n / 1e9 for n in used))

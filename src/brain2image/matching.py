@@ -77,7 +77,8 @@ def match_one_to_one(a: np.ndarray, b: np.ndarray, *, top_k: int) -> tuple[np.nd
     found: list[tuple[int, int, float]] = []
     while len(found) < top_k:
         wanted = top_k - len(found)
-        pool = _best_candidates(a[rows], b[columns], n_candidates=CANDIDATES_PER_PAIR * wanted)
+        left = (a[rows], b[columns]) if found else (a, b)
+        pool = _best_candidates(*left, n_candidates=CANDIDATES_PER_PAIR * wanted)
         new = _take_greedily(*pool, wanted)
         found += [(rows[i], columns[j], similarity) for i, j, similarity in new]
         # What is left of the matrix lies below this pool: the next pass goes on where this one ended.

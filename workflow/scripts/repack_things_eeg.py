@@ -8,5 +8,6 @@ with job(snakemake):
         snakemake.input.files,
         snakemake.input.images,
         out=snakemake.output.eeg,
+        n_threads=snakemake.threads,
         **snakemake.params.filters,
     )

@@ -3,11 +3,14 @@
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 
 import h5py
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
+from brain2image.ahead import map_ahead
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, write_trials
 from brain2image.things.epochs import (
@@ -34,6 +37,7 @@ def repack_eeg(
     images: str | os.PathLike,
     *,
     out: str | os.PathLike,
+    n_threads: int = 1,
     **filters: float,
 ) -> None:
     """Write one subject's trials: the recordings' in the order shown, epochs' by picture and repetition.
@@ -51,6 +55,7 @@ def repack_eeg(
     out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts (raw) or
         whitened (epochs), and ``trials``: image, repetition (of this image, from 0), session (from 0; -1
         where the release does not tell) and onset (sample in its raw file; -1 for epochs).
+    n_threads : threads that resample preprocessed epochs.
     filters : highpass, lowpass and notch, Hz, of raw recordings. Without them the files must be preprocessed
         epochs, which are not filtered again.
 
@@ -60,7 +65,7 @@ def repack_eeg(
         Names every file that is not what the release holds.
     """
     pictures = pd.read_parquet(images)
-    append = _append_recordings if filters else _append_epochs
+    append = _append_recordings if filters else partial(_append_epochs, n_threads=n_threads)
     with atomic_path(out) as scratch, h5py.File(scratch, "w") as file:
         shape = (len(CHANNELS), N_TIMES)
         eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
@@ -82,7 +87,7 @@ def _append(eeg: h5py.Dataset, epochs: np.ndarray) -> None:
 
 
 def _append_epochs(
-    eeg: h5py.Dataset, files: Sequence[str | os.PathLike], pictures: pd.DataFrame
+    eeg: h5py.Dataset, files: Sequence[str | os.PathLike], pictures: pd.DataFrame, *, n_threads: int
 ) -> tuple[pd.DataFrame, str]:
     """Append the trials of preprocessed files; return image, session and onset of each, and the release."""
     info = next(iter(files[2:]), None)
@@ -98,7 +103,7 @@ def _append_epochs(
         raise InputError("; ".join(problems))
     tables, first_image = [], 0
     for path, epochs in found:
-        _append_resampled(eeg, epochs, path)
+        _append_resampled(eeg, epochs, path, n_threads=n_threads)
         n_images, n_repetitions = epochs.sessions.shape
         image = np.repeat(np.arange(first_image, first_image + n_images), n_repetitions)
         tables.append(pd.DataFrame({"image": image, "session": epochs.sessions.ravel(), "onset": -1}))
@@ -107,23 +112,30 @@ def _append_epochs(
     return pd.concat(tables, ignore_index=True), epochs.release
 
 
-def _append_resampled(eeg: h5py.Dataset, epochs: Epochs, path: str | os.PathLike) -> None:
+def _append_resampled(eeg: h5py.Dataset, epochs: Epochs, path: str | os.PathLike, *, n_threads: int) -> None:
     """Append one file's trials to ``eeg``, block by block, and check their samples on the way."""
     matrix = resampling_matrix(EPOCHS_N_TIMES, SFREQ, EPOCHS_SFREQ)
     n_images, n_repetitions = epochs.sessions.shape
     n_block = max(1, BLOCK_TRIALS // n_repetitions)
     powers = []
-    for start in range(0, n_images, n_block):
+
+    def resample(start: int) -> tuple[np.ndarray, np.ndarray]:
         block = np.take(epochs.eeg[start : start + n_block], epochs.rows, axis=2).astype(np.float32)
         flat = block.reshape(len(block), -1)
         power = np.einsum("ij,ij->i", flat, flat) / flat.shape[1]
-        if not np.isfinite(power).all():
-            image = start + int(np.flatnonzero(~np.isfinite(power))[0])
-            raise InputError(
-                f"{path}: expected finite EEG, got NaN or infinity in picture {image}; download it again"
-            )
-        powers.append(power)
-        _append(eeg, (block.reshape(-1, EPOCHS_N_TIMES) @ matrix).reshape(-1, len(CHANNELS), N_TIMES))
+        return power, (block.reshape(-1, EPOCHS_N_TIMES) @ matrix).reshape(-1, len(CHANNELS), N_TIMES)
+
+    starts = range(0, n_images, n_block)
+    with threadpool_limits(1):  # the blocks run side by side, each product on one thread
+        blocks = map_ahead(resample, starts, n_threads=n_threads, n_ahead=2 * n_threads)
+        for start, (power, resampled) in zip(starts, blocks, strict=True):
+            if not np.isfinite(power).all():
+                image = start + int(np.flatnonzero(~np.isfinite(power))[0])
+                raise InputError(
+                    f"{path}: expected finite EEG, got NaN or infinity in picture {image}; download it again"
+                )
+            powers.append(power)
+            _append(eeg, resampled)
     # The median passes over single pictures with artefacts.
     check_whitened(float(np.sqrt(np.median(np.concatenate(powers)))), epochs.eeg.dtype, source=path)
 
