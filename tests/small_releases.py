@@ -23,6 +23,7 @@ from brain2image.clip import embed_images
 from brain2image.config import ModelConfig
 from brain2image.dataset import pair_means
 from brain2image.files import write_json, write_trials
+from brain2image.inference import predict_pairs
 from brain2image.lmdb_store import write_lmdb
 from brain2image.mindeye2 import extract_ridge
 from brain2image.models.alignment import AlignmentModel
@@ -33,7 +34,6 @@ from brain2image.projection import combine_projections, project_fmri
 from brain2image.releases import NSD, THINGS_EEG, find_release
 from brain2image.synthetic.cbramod import simulate_cbramod
 from brain2image.things.eeg import repack_eeg
-from brain2image.training import predict_pairs
 
 CLIP_MODEL = "ViT-S-32-alt"
 N_FEATURES, N_VOXELS, N_CHANNELS, N_PAIRS = 8, 6, 4, 6

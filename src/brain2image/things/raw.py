@@ -16,7 +16,7 @@ from brain2image.errors import InputError
 from brain2image.lazy_arrays import LazyArray
 from brain2image.things.signals import find_step
 from brain2image.units import check_rms
-from brain2image.unpickling import open_arrays
+from brain2image.unpickling import load_arrays, open_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ def read_recording(path: str | os.PathLike, *, partition: str, n_images: int) ->
     partition : ``train`` or ``test``.
     n_images : number of pictures of the partition, hence the largest event code.
     """
-    content = open_arrays(path)
+    content = load_arrays(path)
     _check_layout(content, path)
-    data, names = np.asarray(content["raw_eeg_data"]), flat_names(content["ch_names"])
+    data, names = content["raw_eeg_data"], flat_names(content["ch_names"])
     rows = channel_rows(names, source=path)
     onsets, codes = find_events(data[-1], n_images=n_images, source=path)
     n_parts = N_PARTS[partition]
