@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from brain2image.config import UNUSED_OPTIONS, Config, ModelConfig, load_config
-from brain2image.config_docs import default_yaml, markdown
+from brain2image.config.docs import default_yaml, markdown
 from brain2image.errors import InputError
 
 ROOT = Path(__file__).parents[1]

@@ -161,8 +161,6 @@ FLOORS = [
         "fingerprint",
         "devices",
         "config",
-        "config_errors",
-        "config_docs",
         "releases",
         "pictures",
         "ahead",

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from brain2image.config import ORACLES, RESERVED_RUNS
-from brain2image.config_docs import write_config_docs
+from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
 

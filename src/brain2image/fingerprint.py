@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -9,14 +10,14 @@ PACKAGE = Path(__file__).parent
 
 # Modules that cannot change what a script computes: the config's values reach it as params, which Snakemake
 # compares itself; the job frame only logs; the package itself holds its version.
-NEUTRAL = {"brain2image", "brain2image.config", "brain2image.jobs"}
+NEUTRAL = re.compile(r"brain2image(\.config(\..*)?|\.jobs)?")
 
 
 def source_fingerprint(script: str | Path) -> str:
     """Hash of a script and of every ``brain2image`` module that it imports, directly or through others.
 
     Comments, docstrings, blank lines and formatting do not count, nor does where the checkout lies. Imports
-    inside functions count like those at the top. The modules in `NEUTRAL` do not count.
+    inside functions count like those at the top. The modules of `NEUTRAL` do not count.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def _closure(path: Path) -> tuple[str, ...]:
     waiting = list(_imports(path))
     while waiting:
         name = waiting.pop()
-        if name not in found | NEUTRAL:
+        if name not in found and not NEUTRAL.fullmatch(name):
             found.add(name)
             waiting.extend(_imports(_module_file(name)))
     return tuple(sorted(found))

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from brain2image.config import Config, Section
-from brain2image.config_errors import block_type
+from brain2image.config.errors import block_type
 
 YAML_HEADER = """\
 # Every key with its default; units and meanings beside it. Unknown or ill-typed keys stop the run before any
@@ -37,7 +37,7 @@ runs:
 
 Numbers with an exponent need a point in YAML: `5.0e-4`, not `5e-4`.
 
-This page is written by `brain2image config-docs config` from `src/brain2image/config.py`.
+This page is written by `brain2image config-docs config` from `src/brain2image/config/`.
 """
 
 

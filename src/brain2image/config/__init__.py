@@ -1,0 +1,37 @@
+"""The configuration: every key with its type, default, unit and meaning, checked before any job runs."""
+
+from brain2image.config.data import SimulateConfig
+from brain2image.config.run import (
+    TEMPERATURES,
+    UNUSED_OPTIONS,
+    LossConfig,
+    ModelConfig,
+    RunConfig,
+    TrainingConfig,
+)
+from brain2image.config.types import Section
+from brain2image.config.whole import (
+    ORACLES,
+    RESERVED_RUNS,
+    SEED_SUFFIX,
+    Baseline,
+    Config,
+    load_config,
+)
+
+__all__ = [
+    "ORACLES",
+    "RESERVED_RUNS",
+    "SEED_SUFFIX",
+    "TEMPERATURES",
+    "UNUSED_OPTIONS",
+    "Baseline",
+    "Config",
+    "LossConfig",
+    "ModelConfig",
+    "RunConfig",
+    "Section",
+    "SimulateConfig",
+    "TrainingConfig",
+    "load_config",
+]

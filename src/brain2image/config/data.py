@@ -1,0 +1,131 @@
+"""The blocks of the configuration on data: where they lie, and how pairs are made of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from brain2image.config.types import Count, Fraction, PathText, Positive, Section, Seed, SourceText
+from brain2image.sources import CBRAMOD, MINDEYE2
+
+
+class DataConfig(Section):
+    """Where the raw releases lie."""
+
+    things_images: PathText = Field(
+        "data/things/images",
+        description="Folder with training_images/ (or train_images/) and test_images/ (OSF y63gw).",
+    )
+    things_eeg: PathText = Field(
+        "data/things/eeg",
+        description="Folder with sub-01/ and so on of one release: raw, UBP, NICE/ATM or NeuroBridge.",
+    )
+    nsd: PathText = Field(
+        "data/nsd",
+        description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images; or with "
+        "MindEye1's webdataset_avg_new/ (pscotti/naturalscenesdataset).",
+    )
+
+
+class WeightsConfig(Section):
+    """Pretrained weights: each a local file, https://…, or hf://[datasets/]owner/repo[@revision]/path."""
+
+    clip: SourceText = Field("openai", description="CLIP's weights: an open_clip tag or a checkpoint.")
+    cbramod: SourceText = Field(
+        CBRAMOD,
+        description="CBraMod's published weights, 20 MB, or those of braindecode/cbramod-pretrained.",
+    )
+    mindeye2: SourceText = Field(
+        MINDEYE2,
+        description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
+        "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",
+    )
+
+
+class EEGConfig(Section):
+    """Filters of raw EEG, not of preprocessed EEG. Rate (200 Hz) and window (0-1 s) are CBraMod's."""
+
+    highpass: Positive = Field(0.3, description="High-pass edge, Hz.")
+    lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
+        75.0, description="Low-pass edge, Hz; 75 at most, it is also the anti-alias filter."
+    )
+    notch: Positive = Field(50.0, description="Power line frequency, Hz.")
+
+    @model_validator(mode="after")
+    def _pass_something(self) -> "EEGConfig":
+        if self.highpass >= self.lowpass:
+            raise ValueError(
+                f"highpass must lie below lowpass, got {self.highpass:g} and {self.lowpass:g} Hz"
+            )
+        return self
+
+
+class CLIPConfig(Section):
+    """The picture embedding by which THINGS and NSD are matched."""
+
+    model: str = Field(
+        "ViT-L-14-quickgelu", description="open_clip architecture; OpenAI's weights want a -quickgelu name."
+    )
+    batch_size: Count = Field(64, description="Pictures a forward pass.")
+
+
+class MatchingConfig(Section):
+    """Which picture pairs are made."""
+
+    top_k: Count = Field(
+        1000, description="Number of pairs, best first; each picture is in one pair at most."
+    )
+    include_things_test: bool = Field(
+        False, description="Also match the 200 THINGS test pictures (80 EEG trials each instead of 4)."
+    )
+
+
+class ClusteringConfig(Section):
+    """K-means over the training pairs; its labels group the pairs in the distillation loss."""
+
+    n_clusters: Annotated[int, Field(ge=2)] = Field(5, description="Number of clusters.")
+    seed: Seed = Field(0, description="Seed of the K-means starts.")
+
+
+class SplitConfig(Section):
+    """Division of the pairs into training, validation and test."""
+
+    train: Fraction = Field(0.8, description="Share of training pairs.")
+    val: Fraction = Field(0.1, description="Share of validation pairs, on which the checkpoint is chosen.")
+    test: Fraction = Field(0.1, description="Share of test pairs, read once.")
+    seed: Seed = Field(0, description="Seed of the shuffle.")
+    group_by: Literal["image", "concept"] = Field(
+        "concept", description="What no two splits share: the THINGS concept, or only the picture."
+    )
+    test_from: Literal["any", "shared1000"] = Field(
+        "shared1000",
+        description="Test pairs show any NSD picture, or one of the shared 1,000: MindEye2's ridge was "
+        "fitted on all others, so that their embeddings are no predictions.",
+    )
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "SplitConfig":
+        if abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError(f"train, val and test must sum to 1, got {self.train + self.val + self.test:g}")
+        return self
+
+
+class SimulateConfig(Section):
+    """Synthetic raw data in the real files' formats, for the demo and the tests."""
+
+    n_concepts: Annotated[int, Field(ge=5)] = Field(60, description="THINGS training concepts (really 1654).")
+    images_per_concept: Count = Field(5, description="Pictures of each concept (really 10).")
+    n_test_concepts: Count = Field(10, description="THINGS test concepts, one picture each (really 200).")
+    n_nsd_sessions: Annotated[int, Field(ge=1, le=20)] = Field(
+        2, description="NSD sessions of 750 trials, 250 pictures seen three times each (really 40)."
+    )
+    n_voxels: Annotated[int, Field(ge=16)] = Field(400, description="Voxels (really about 15,000).")
+    n_latents: Annotated[int, Field(ge=2, le=48)] = Field(
+        12, description="Dimensions of what the pictures show."
+    )
+    n_features: Annotated[int, Field(ge=2)] = Field(
+        256, description="Width of the MindEye2-like embedding (really 4096)."
+    )
+    eeg_snr: Positive = Field(
+        0.3, description="Root mean square of the evoked response over that of the noise, one trial."
+    )
+    seed: Seed = Field(0, description="Seed of everything that is drawn.")

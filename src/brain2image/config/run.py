@@ -1,0 +1,154 @@
+"""The blocks of the configuration that make a training run: model, loss, training."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from brain2image.config.types import Count, NonNegative, Positive, Section, Seed
+
+# Width of CBraMod's tokens.
+TOKEN_WIDTH = 200
+# What a pooling head leaves aside of the `model` block; its runs neither know nor depend on these.
+UNUSED_OPTIONS = {
+    "flatten": {"n_tokens", "pooling_layers", "alignment"},
+    "attention": {"pooling_layers", "alignment"},
+    "multitoken_vit": set(),
+}
+# Range of a learned temperature; the lower end is CLIP's (logits at most 100).
+TEMPERATURES = (0.01, 1.0)
+
+
+class ModelConfig(Section):
+    """The EEG encoder: CBraMod, a pooling head, and the attention alignment."""
+
+    pooling: Literal["flatten", "attention", "multitoken_vit"] = Field(
+        "multitoken_vit", description="Pooling head."
+    )
+    pretrained: bool = Field(
+        True, description="Start from the published CBraMod weights; false: random weights."
+    )
+    n_layers: Annotated[int, Field(ge=1, le=12)] = Field(
+        12, description="CBraMod layers, 12 as published; fewer keep the first ones."
+    )
+    hidden_size: Count = Field(1024, description="Width of the heads' multilayer perceptron.")
+    n_tokens: Count = Field(8, description="Learned tokens (multitoken_vit) or queries (attention).")
+    pooling_layers: Count = Field(2, description="Transformer layers of multitoken_vit.")
+    n_heads: Count = Field(8, description="Attention heads of the pooling head and of the alignment.")
+    alignment: Literal["single_token", "multi_token"] = Field(
+        "single_token",
+        description="Keys of the alignment: the pooled EEG embedding, or multitoken_vit's tokens.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="Dropout of the heads and of the alignment."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ModelConfig":
+        if self.pooling != "flatten" and TOKEN_WIDTH % self.n_heads:
+            raise ValueError(f"n_heads must divide {TOKEN_WIDTH}, CBraMod's width, got {self.n_heads}")
+        if self.alignment == "multi_token" and self.pooling != "multitoken_vit":
+            raise ValueError(f"alignment 'multi_token' needs pooling 'multitoken_vit', got {self.pooling!r}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        unused = UNUSED_OPTIONS[self.pooling]
+        return {name: value for name, value in serialise(self).items() if name not in unused}
+
+
+class LossConfig(Section):
+    """The three loss terms on standardised targets; a scale of 0 switches a term off."""
+
+    mse: NonNegative = Field(1.0, description="Scale of the mean squared error.")
+    info_nce: NonNegative = Field(1.0, description="Scale of InfoNCE.")
+    prototype: NonNegative = Field(0.5, description="Scale of the prototypical distillation.")
+    temperature: Positive = Field(
+        0.07, description="Temperature of InfoNCE and of the prototype similarities."
+    )
+    symmetric: bool = Field(
+        True, description="InfoNCE also from fMRI to EEG; false: only from EEG to fMRI, as it is retrieved."
+    )
+    learnable_temperature: bool = Field(
+        False,
+        description=f"Learn InfoNCE's temperature, from `temperature` on, within {TEMPERATURES[0]:g} to "
+        f"{TEMPERATURES[1]:g}; the prototypes keep `temperature`.",
+    )
+    target_scale: Literal["common", "per_feature"] = Field(
+        "common",
+        description="Unit of the standardised targets: one standard deviation for all features, or each its "
+        "own; `common` keeps the angles between embeddings, by which retrieval is scored.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "LossConfig":
+        if self.mse == self.info_nce == self.prototype == 0:
+            raise ValueError("at least one of mse, info_nce and prototype must be above 0")
+        low, high = TEMPERATURES
+        if self.learnable_temperature and not (self.info_nce and low <= self.temperature <= high):
+            raise ValueError(
+                f"learnable_temperature needs info_nce above 0 and a temperature from {low:g} to {high:g}, "
+                f"got {self.info_nce:g} and {self.temperature:g}"
+            )
+        return self
+
+
+class TrainingConfig(Section):
+    """Optimisation."""
+
+    epochs: Count = Field(100, description="Passes over the training trials.")
+    batch_size: Annotated[int, Field(ge=2)] = Field(
+        64, description="EEG trials a batch, on all GPUs of a run together."
+    )
+    average_trials: Count = Field(
+        4, description="Mean of up to this many random trials of the same picture makes one training example."
+    )
+    fmri: Literal["mean", "sample", "cross"] = Field(
+        "mean",
+        description="Target: mean of the picture's fMRI repetitions, or a random one each time (sample); "
+        "cross: every EEG trial with every repetition once an epoch.",
+    )
+    memory_limit_gb: NonNegative = Field(
+        4.0,
+        description="A training split up to this size, GB, is held in memory (on a GPU, in the GPU's); "
+        "a larger one is read batch by batch.",
+    )
+    learning_rate: Positive = Field(
+        2e-4,
+        description="Highest AdamW learning rate of head and alignment; 5e-4 is unstable at 4096 features.",
+    )
+    backbone_learning_rate: Positive = Field(5e-5, description="Highest AdamW learning rate of CBraMod.")
+    weight_decay: NonNegative = Field(
+        0.05, description="AdamW weight decay of matrices; biases and norms have none."
+    )
+    gradient_clip: Positive = Field(1.0, description="Largest gradient norm.")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="Each CBraMod layer learns this much slower than the one after it; 1: all as fast.",
+    )
+    accumulate_batches: Count = Field(
+        1, description="Batches whose gradients are added up before a step; negatives stay within a batch."
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="Number format of the model's products; bf16 and fp16 are faster, fp16 needs a GPU.",
+    )
+    compile: bool = Field(
+        False, description="torch.compile: faster steps after a minute's wait; worth it on a GPU."
+    )
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Keep a moving average of the weights with this decay a step, and evaluate and save it; "
+        "0: none.",
+    )
+    patience: Annotated[int, Field(ge=0)] = Field(
+        0, description="Stop after so many epochs without a lower validation loss; 0: never."
+    )
+    seed: Seed = Field(0, description="Seed of the weights, the batches and the dropout.")
+
+
+class RunConfig(Section):
+    """One training run: what differs from the `model`, `loss` and `training` blocks."""
+
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()

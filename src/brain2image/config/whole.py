@@ -1,0 +1,199 @@
+"""The whole configuration, checked before any job runs."""
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from brain2image.config.data import (
+    CLIPConfig,
+    ClusteringConfig,
+    DataConfig,
+    EEGConfig,
+    MatchingConfig,
+    SimulateConfig,
+    SplitConfig,
+    WeightsConfig,
+)
+from brain2image.config.errors import unknown_key, validate
+from brain2image.config.run import UNUSED_OPTIONS, LossConfig, ModelConfig, RunConfig, TrainingConfig
+from brain2image.config.types import Count, Name, Pairs, PathText, Section, Seed
+from brain2image.errors import InputError
+from brain2image.releases import PAIR, members
+
+# Predictions that no run makes, but that are evaluated like a run. Oracles know the picture that was seen.
+Baseline = Literal[
+    "mean_target",
+    "nearest_image",
+    "ridge",
+    "kernel_ridge",
+    "pls",
+    "two_step",
+    "clip_oracle",
+    "mlp",
+    "cbramod_linear",
+    "cbramod_random",
+]
+ORACLES = {"clip_oracle", "ceiling"}
+RESERVED_RUNS = {*get_args(Baseline), "ceiling"}
+SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on
+
+
+class EvaluationConfig(Section):
+    """Scores on the test pairs."""
+
+    n_permutations: Annotated[int, Field(ge=100)] = Field(
+        2000, description="Shuffles of the test pictures behind each p-value."
+    )
+    seed: Seed = Field(0, description="Seed of the shuffles.")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    results: PathText = Field("results", description="Folder for all outputs.")
+    pairs: Pairs = Field(
+        ["sub-01_subj01"],
+        description="Pairs of a THINGS-EEG2 and an NSD subject; all: every pair of subjects whose data are "
+        "there. sub-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
+    )
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    eeg: EEGConfig = EEGConfig()
+    clip: CLIPConfig = CLIPConfig()
+    matching: MatchingConfig = MatchingConfig()
+    clustering: ClusteringConfig = ClusteringConfig()
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+    runs: Annotated[dict[Name, dict[str, dict[str, Any]]], Field(min_length=1)] = Field(
+        {"multitoken_vit": {}},
+        description="Runs by name; each lists what differs from the model, loss and training blocks.",
+    )
+    n_seeds: Count = Field(
+        1, description="Trainings of each run, with training.seed, training.seed + 1 and so on."
+    )
+    baselines: Annotated[list[Baseline], Field(min_length=1)] = Field(
+        list(get_args(Baseline)), description="Comparison models, fitted on the same training pairs."
+    )
+    evaluation: EvaluationConfig = EvaluationConfig()
+    simulate: SimulateConfig | None = Field(
+        None, description="Write synthetic raw data first; only for the demo and tests."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        if self.pairs != "all":
+            self._check_pairs()
+        taken = RESERVED_RUNS & set(self.runs)
+        if taken:
+            raise ValueError(
+                f"runs must not be called {', '.join(sorted(taken))}: these names are the baselines'"
+            )
+        if any(SEED_SUFFIX in name for name in self.runs):
+            raise ValueError(f"runs must not contain {SEED_SUFFIX!r}: it names the further seeds of a run")
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError("baselines lists a name twice")
+        if self.simulate is not None:
+            self._check_simulated_paths()
+            if self.pairs == "all" or "{subj}" not in self.weights.mindeye2:
+                raise ValueError(
+                    "with 'simulate', pairs must be a list and weights.mindeye2 contain {subj}: there are no "
+                    "data yet to look for, and each simulated subject has a checkpoint of its own"
+                )
+        return self
+
+    def _check_pairs(self) -> None:
+        """Each pair once, its NSD subjects in one spelling and in one embedding space."""
+        repeated = {pair for pair in self.pairs if self.pairs.count(pair) > 1}
+        if repeated:
+            raise ValueError(f"pairs lists {', '.join(sorted(repeated))} twice")
+        for pair in self.pairs:
+            subjects = members(PAIR.fullmatch(pair)[2])
+            if subjects != sorted(set(subjects)):
+                raise ValueError(f"pairs must name each NSD subject once, in ascending order, got {pair}")
+            if len(subjects) > 1 and "{subj}" in self.weights.mindeye2:
+                raise ValueError(
+                    f"pairs combines the fMRI of {' and '.join(subjects)}, but weights.mindeye2 names a "
+                    "checkpoint for each ({subj}), and each has an embedding space of its own; give the path "
+                    "of one final_multisubject checkpoint"
+                )
+
+    def _check_simulated_paths(self) -> None:
+        """Simulated files must never land in a folder of real data."""
+        folder = str(PurePath(self.results, "raw"))
+        paths = {f"data.{key}": path for key, path in self.data} | {
+            f"weights.{key}": path for key, path in self.weights
+        }
+        for key, path in paths.items():
+            if not PurePath(path).is_relative_to(folder):
+                raise ValueError(f"with 'simulate', {key} must lie inside {folder!r}, got {path!r}")
+
+    def run(self, name: str) -> RunConfig:
+        """The blocks of run ``name``: the shared ones with the run's own values over them.
+
+        Shared values that the run's pooling head does not use are left out; its own ones are an error.
+        """
+        overrides = self.runs[name]
+        unknown = set(overrides) - set(RunConfig.model_fields)
+        if unknown:
+            raise InputError(unknown_key(f"runs.{name}.{sorted(unknown)[0]}", RunConfig, root=Config))
+        blocks = {block: dict(getattr(self, block)) for block in RunConfig.model_fields}
+        own = overrides.get("model", {})
+        pooling = own.get("pooling", self.model.pooling)
+        unused = UNUSED_OPTIONS.get(str(pooling), set())
+        blocks["model"] = {key: value for key, value in blocks["model"].items() if key not in unused}
+        merged = {block: values | overrides.get(block, {}) for block, values in blocks.items()}
+        run = validate(RunConfig, merged, root=Config, prefix=f"runs.{name}.")
+        if unused & set(own):
+            used = ", ".join(key for key in ModelConfig.model_fields if key not in unused)
+            raise InputError(
+                f"config: runs.{name}.model.{min(unused & set(own))}: pooling {pooling!r} has no such "
+                f"option; its options: {used}"
+            )
+        return run
+
+    def seeded_runs(self) -> dict[str, RunConfig]:
+        """Every training by the name of its folder: the run, RUN_seed-1 and so on for further seeds."""
+        seeded = {}
+        for name in sorted(self.runs):
+            run = self.run(name)
+            for seed in range(run.training.seed, run.training.seed + self.n_seeds):
+                folder = name if seed == run.training.seed else f"{name}{SEED_SUFFIX}{seed}"
+                training = run.training.model_copy(update={"seed": seed})
+                seeded[folder] = run.model_copy(update={"training": training})
+        return seeded
+
+
+def load_config(content: Mapping[str, Any]) -> Config:
+    """Check a configuration as read from YAML and fill in the defaults.
+
+    Raises
+    ------
+    InputError
+        Naming each wrong key, what was expected, what came, and the nearest valid key. Runs are checked too.
+    """
+    config = validate(Config, _without_empty_blocks(content), root=Config)
+    for name in config.runs:
+        n_heads = config.run(name).model.n_heads
+        if config.simulate and config.simulate.n_features % n_heads:
+            raise InputError(
+                f"config: simulate.n_features: expected a multiple of {n_heads} (model.n_heads of "
+                f"run {name}), got {config.simulate.n_features}"
+            )
+    return config
+
+
+def _without_empty_blocks(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Blocks and runs that YAML reads as None, as nothing stands below their name, change nothing."""
+    filled = {key: value for key, value in content.items() if value is not None}
+    if isinstance(filled.get("runs"), Mapping):
+        filled["runs"] = {
+            run: {block: values or {} for block, values in (blocks or {}).items()}
+            if isinstance(blocks or {}, Mapping)
+            else blocks
+            for run, blocks in filled["runs"].items()
+        }
+    return filled
