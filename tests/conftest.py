@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from web_server import Server, serving
 
+collect_ignore = ["cluster"]  # needs a SLURM: make test-cluster
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
 
