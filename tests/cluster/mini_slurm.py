@@ -1,7 +1,7 @@
 """A whole SLURM in one folder of one machine: a controller, three nodes, six pretended GPUs of two models.
 
-The daemons run as the user who starts them, listen on the loopback interface alone and need no root, no database
-and no cgroups. Whoever may log in on this machine could submit jobs while they run: good for tests only.
+The daemons run as the user who starts them, listen on the loopback interface alone and need no root, no
+database and no cgroups. Whoever is on this machine could submit jobs while they run: good for tests only.
 """
 
 import os

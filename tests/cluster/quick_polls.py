@@ -1,4 +1,4 @@
-"""Snakemake that asks SLURM about its jobs every second; its plugin waits longer and longer between two looks."""
+"""Snakemake that asks SLURM about its jobs every second; its plugin would wait longer and longer."""
 
 from snakemake.cli import main
 from snakemake_executor_plugin_slurm import Executor

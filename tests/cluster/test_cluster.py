@@ -1,6 +1,6 @@
 """The whole workflow as jobs of a real SLURM: where they run, and what happens when they are killed.
 
-The tests go over one checkout in the order of this file: each shows, by the way, that the one before left it usable.
+The tests go over one checkout in the order of this file, so each shows that the one before left it usable.
 """
 
 import os
@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 from mini_slurm import GPUS, wait_for
+from test_profiles import slurm_profile
 from test_workflow import PAIR, copy_checkout, planned_jobs
 
 GPU_RULES = {"embed_images", "project_fmri", "train", "predict"}
 QUICK_POLLS = Path(__file__).with_name("quick_polls.py")
-# What this run asks for in the place of the real sizes: too little memory for the first attempt at the baseline, and
-# for the first attempt at one of two equal trainings one minute, the shortest limit that SLURM has.
+# What this run asks for in the place of the real sizes: too little memory for the first attempt at the
+# baseline, and for the first attempt at one of two equal trainings one minute, SLURM's shortest limit.
 REQUESTS = {
     "rules/evaluate.smk": ("mem_mb=growing(4000)", "mem_mb=growing(600)"),
     "rules/train.smk": (
@@ -36,10 +37,8 @@ PREDICTIONS = f"results/runs/{PAIR}/free/predictions.npz"
 
 
 def profile():
-    """The profile, with its example of partitions; accounts need a database."""
-    text = (Path(__file__).parents[2] / "profiles/slurm/profile.yaml").read_text()
-    examples = re.sub(r"^# ((?:default-resources|set-resources):| {2,}\w.*)", r"\1", text, flags=re.MULTILINE)
-    content = yaml.safe_load(examples)
+    """The profile with its example of partitions; for accounts this SLURM would need a database."""
+    content = slurm_profile()
     del content["default-resources"]["slurm_account"]
     return content | {"latency-wait": 5, "slurm-init-seconds-before-status-checks": 1, "jobs": 4}
 
@@ -49,10 +48,10 @@ class Submission:
 
     def __init__(self, slurm, folder, *arguments):
         self.log = folder / "snakemake.log"
-        command = [sys.executable, str(QUICK_POLLS), "--workflow-profile", "profiles/tested", *arguments]
+        options = ["--workflow-profile", "profiles/tested", "--configfile", "tests/tiny.yaml"]
         with self.log.open("w") as file:
             self.process = subprocess.Popen(
-                [*command, "--configfile", "tests/tiny.yaml"],
+                [sys.executable, str(QUICK_POLLS), *options, *arguments],
                 cwd=folder,
                 env=slurm.environment | {"PYTHONPATH": str(folder / "src"), "HF_HUB_OFFLINE": "1"},
                 stdout=file,
@@ -74,7 +73,7 @@ def jobs_of(slurm, comment):
 
 
 def script_of(slurm, job):
-    """The process of a running job's script, not of the two Snakemakes around it; None while there is none."""
+    """The process of a running job's script, not of the two Snakemakes around it; None before it starts."""
     for pid in slurm.processes(SLURM_JOB_ID=job["id"]):
         if ".snakemake/scripts/" in Path(f"/proc/{pid}/cmdline").read_text():
             return pid
@@ -110,7 +109,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(slurm, checkout):
-    """The checkout after all its jobs, of which two did not succeed at once; and the jobs that were planned."""
+    """The checkout after all its jobs, of which two failed at first; and the jobs that were planned."""
     planned = planned_jobs(checkout)
     submission = Submission(slurm, checkout)
     state = checkout / f"results/state/{PAIR}/limited/state.ckpt"
