@@ -140,10 +140,11 @@ class MiniSlurm:
     def call(self, *command: str) -> str:
         """Output of one of SLURM's commands."""
         return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=True
+            command, env=self.environment, stdout=subprocess.PIPE, text=True, check=True
         ).stdout
 
     def live_nodes(self) -> set[str]:
+        """Nodes that take or run jobs; none while the controller starts."""
         lines = subprocess.run(
             ["sinfo", "--Node", "--noheader", "--format=%N %T"],
             env=self.environment,
@@ -182,19 +183,21 @@ class MiniSlurm:
 
     def kill_node(self, name: str) -> None:
         """What a power cut does: the node's daemon and all that it started are gone at once."""
-        daemon = self.daemons.pop(name)
-        for pid in [daemon.pid, *self.processes(SLURMD_NODENAME=name)]:
-            os.kill(pid, signal.SIGKILL)
-        daemon.wait()
+        _kill(self.processes(SLURMD_NODENAME=name))
+        self.daemons.pop(name).wait()
 
     def stop(self) -> None:
         """End the daemons and all that they have started."""
         while pids := self.processes():
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _kill(pids)
         for daemon in self.daemons.values():
             daemon.wait()
+
+
+def _kill(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _free_ports(n_ports: int) -> list[int]:
