@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from mini_slurm import GPUS, wait_for
 from test_profiles import slurm_profile
 from test_workflow import PAIR, copy_checkout, planned_jobs
 
-GPU_RULES = {"embed_images", "project_fmri", "train", "predict"}
 QUICK_POLLS = Path(__file__).with_name("quick_polls.py")
 # What this run asks for in the place of the real sizes: too little memory for the first attempt at the
 # baseline, and for the first attempt at one of two equal trainings one minute, SLURM's shortest limit.
@@ -47,7 +47,7 @@ class Submission:
     """A Snakemake that submits the workflow of a checkout; what it says goes to a file there."""
 
     def __init__(self, slurm, folder, *arguments):
-        self.log = folder / "snakemake.log"
+        self.slurm, self.log = slurm, folder / "snakemake.log"
         options = ["--workflow-profile", "profiles/tested", "--configfile", "tests/tiny.yaml"]
         with self.log.open("w") as file:
             self.process = subprocess.Popen(
@@ -62,6 +62,20 @@ class Submission:
         """Exit status and all that was said."""
         return self.process.wait(seconds), self.log.read_text()
 
+    def hold(self, comment, ready=lambda: True):
+        """Stop the running job of a rule in the midst of its script, as if its disk no longer answered."""
+
+        def running():
+            assert self.process.poll() is None, self.log.read_text()[-5000:]
+            for job in jobs_of(self.slurm, comment):
+                if job["state"] == "RUNNING" and ready() and (pid := script_of(self.slurm, job)):
+                    return job, pid
+            return None
+
+        job, pid = wait_for(running, f"no job of {comment} runs its script", seconds=600)
+        os.kill(pid, signal.SIGSTOP)
+        return job
+
 
 def rule_of(job):
     return re.fullmatch(r"rule_(\w+?)(?:_wildcards_.*)?", job["comment"])[1]
@@ -75,17 +89,10 @@ def jobs_of(slurm, comment):
 def script_of(slurm, job):
     """The process of a running job's script, not of the two Snakemakes around it; None before it starts."""
     for pid in slurm.processes(SLURM_JOB_ID=job["id"]):
-        if ".snakemake/scripts/" in Path(f"/proc/{pid}/cmdline").read_text():
-            return pid
+        with suppress(OSError):  # it has just ended
+            if ".snakemake/scripts/" in Path(f"/proc/{pid}/cmdline").read_text():
+                return pid
     return None
-
-
-def hold(slurm, comment, ready=lambda: True):
-    """Stop the newest job of a rule in the midst of its script, as if its disk no longer answered."""
-    job = wait_for(lambda: [job for job in jobs_of(slurm, comment) if job["state"] == "RUNNING"], comment)[-1]
-    pid = wait_for(lambda: ready() and script_of(slurm, job), f"{comment} runs no script", seconds=120)
-    os.kill(pid, signal.SIGSTOP)
-    return job
 
 
 def state_of(slurm, job):
@@ -113,8 +120,7 @@ def finished(slurm, checkout):
     planned = planned_jobs(checkout)
     submission = Submission(slurm, checkout)
     state = checkout / f"results/state/{PAIR}/limited/state.ckpt"
-    wait_for(lambda: jobs_of(slurm, "train_.*limited.*"), "no training was submitted", seconds=400)
-    hold(slurm, "train_.*limited.*", ready=state.exists)
+    submission.hold("train_.*limited.*", ready=state.exists)
     status, said = submission.end()
     assert status == 0, said[-5000:]
     return checkout, planned
@@ -126,11 +132,12 @@ def test_every_job_ran_in_slurm(slurm, finished):
 
 
 def test_gpu_jobs_have_their_own_gpu_and_other_jobs_none(slurm, finished):
+    gpu_rules = set(profile()["set-resources"])
     for job in slurm.jobs():
         tasks = (slurm.folder / "seen" / job["id"]).read_text().splitlines()
         (node, devices), *_ = set(map(tuple, map(str.split, tasks)))
         assert node == job["node"]
-        if rule_of(job) in GPU_RULES:
+        if rule_of(job) in gpu_rules:
             assert (job["partition"], node in GPUS) == ("gpu", True)
             assert devices in {"0", "1", "2", "3"}
             assert rule_of(job) != "train" or node == "gpu1"  # it asks for an h200
@@ -173,9 +180,7 @@ def test_a_second_submission_submits_nothing(slurm, finished):
 def predict_again(slurm, folder, *options):
     """Submit one job anew, and stop it in the midst of its script."""
     submission = Submission(slurm, folder, "--forcerun", "predict", *options, "--", PREDICTIONS)
-    n_before = len(jobs_of(slurm, "predict.*"))
-    wait_for(lambda: len(jobs_of(slurm, "predict.*")) > n_before, "nothing was submitted", seconds=60)
-    return submission, hold(slurm, "predict.*")
+    return submission, submission.hold("predict.*")
 
 
 def test_a_job_that_somebody_cancelled_is_noticed(slurm, finished):
