@@ -95,7 +95,7 @@ def code(rule):
 
 
 def growing(first):
-    """A resource that doubles with every attempt: of `first`, or what it says of the wildcards (needs `--retries`)."""
+    """A resource that doubles with each attempt (`--retries`); `first` may be a function of wildcards."""
     return lambda wildcards, attempt: (first(wildcards) if callable(first) else first) * 2 ** (attempt - 1)
 
 

@@ -186,7 +186,7 @@ def predict_again(slurm, folder, *options):
 def test_a_job_that_somebody_cancelled_is_noticed(slurm, finished):
     submission, job = predict_again(slurm, finished[0], "--retries", "0")
     slurm.call("scancel", job["id"])
-    status, said = submission.end(60)
+    status, said = submission.end(120)
     assert status == 1
     assert f"SLURM-job '{job['id']}' failed, SLURM status is: 'CANCELLED'" in said
 
@@ -194,7 +194,7 @@ def test_a_job_that_somebody_cancelled_is_noticed(slurm, finished):
 def test_interrupting_snakemake_cancels_its_jobs(slurm, finished):
     submission, job = predict_again(slurm, finished[0])
     submission.process.send_signal(signal.SIGINT)
-    status, _ = submission.end(60)
+    status, _ = submission.end(120)
     assert status != 0
     wait_for(lambda: state_of(slurm, job) == "CANCELLED", f"{job} was not cancelled")
     assert not slurm.processes(SLURM_JOB_ID=job["id"])
