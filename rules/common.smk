@@ -95,7 +95,7 @@ def code(rule):
 
 
 def growing(first):
-    """A resource that doubles with each attempt (`--retries`); `first` may be a function of wildcards."""
+    """A resource that doubles with each attempt (`--retries`); `first` may depend on the wildcards."""
     return lambda wildcards, attempt: (first(wildcards) if callable(first) else first) * 2 ** (attempt - 1)
 
 
