@@ -1,5 +1,6 @@
 """The SLURM that these tests submit to, and Snakemake on it."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def slurm(tmp_path_factory):
     root = ROOT / ".slurm"
     if not (root / "installed").exists():
         pytest.exit(f"{root}: expected SLURM's programs, found none; run make test-cluster", returncode=1)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C it must not leave daemons behind
     cluster = MiniSlurm(root, tmp_path_factory.mktemp("slurm"))
     try:
         cluster.start_nodes()
