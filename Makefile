@@ -7,7 +7,7 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 
-.PHONY: demo test setup clean
+.PHONY: demo test docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -27,6 +27,10 @@ test: setup
 	$(SNAKEMAKE) --lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# The reference of the Python package, docs/html/index.html, from its docstrings.
+docs: setup
+	$(BIN)/pdoc --docformat numpy --no-show-source --output-directory docs/html brain2image
 
 setup: .venv/installed
 
