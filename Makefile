@@ -7,7 +7,7 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 
-.PHONY: demo test test-cluster setup clean
+.PHONY: demo test test-cluster docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -48,6 +48,10 @@ SLURM := slurmctld slurmd slurm-client slurm-wlm-basic-plugins
 	for package in $(@D)/packages/*.deb; do dpkg --extract $$package $(@D) || exit 1; done
 	for name in slurmctld slurmd slurmstepd; do ln -s $$name-wlm $(@D)/usr/sbin/$$name || exit 1; done
 	@touch $@
+
+# The reference of the Python package, docs/html/index.html, from its docstrings.
+docs: setup
+	$(BIN)/pdoc --docformat numpy --no-show-source --output-directory docs/html brain2image
 
 setup: .venv/installed
 

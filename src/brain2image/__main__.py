@@ -88,8 +88,8 @@ def print_summary(options: argparse.Namespace) -> None:
         console.print(summary_table(content, pair))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
+def command_line() -> argparse.ArgumentParser:
+    """The parser of all commands; `run` of what it parses does the work."""
     parser = argparse.ArgumentParser(prog="brain2image", description=__doc__)
     commands = parser.add_subparsers(required=True)
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")
@@ -98,7 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
     docs.set_defaults(run=lambda options: write_config_docs(options.folder))
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = command_line().parse_args(arguments)
     try:
         options.run(options)
     except InputError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.plugins.io import AsyncCheckpointIO, CheckpointIO
 
 from brain2image.config import RunConfig
 from brain2image.files import atomic_path, sha256
@@ -31,6 +31,17 @@ class StateFile(CheckpointIO):
 
     def remove_checkpoint(self, path: Path) -> None:
         Path(path).unlink(missing_ok=True)
+
+
+class InBackground(AsyncCheckpointIO):
+    """Write states beside the training, which goes on at once with a copy in memory.
+
+    One at a time, so that memory holds one copy; Lightning waits for the last one when it ends or is stopped.
+    """
+
+    def save_checkpoint(self, *arguments: Any, **options: Any) -> None:
+        self.teardown()
+        super().save_checkpoint(*arguments, **options)
 
 
 def run_identity(lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str) -> dict[str, Any]:
