@@ -1,0 +1,83 @@
+"""Dry runs in forks of one process that has imported Snakemake: each takes a third of a new process's time.
+
+The process must not import brain2image: every fork takes it from the checkout of its own dry run.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.pool import Pool
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+# imported here once, as Snakemake and the rules import them late
+import jsonschema  # noqa: F401
+import nbformat  # noqa: F401
+import pandas  # noqa: F401
+import pydantic  # noqa: F401
+import pytest  # noqa: F401
+import smart_open  # noqa: F401
+from checkouts import changed_config, clone
+from snakemake import cli, storage  # noqa: F401
+
+cli.get_argument_parser()  # loads the plugins
+
+
+def dry_run(folder: Path, *arguments: str) -> set[str]:
+    """What `snakemake --dry-run` would run in a checkout: ``train/sub-01_subj01/flatten`` and so on."""
+    assert "brain2image" not in sys.modules
+    sys.path.insert(0, f"{folder}/src")
+    os.environ["PYTHONPATH"] = f"{folder}/src"
+    os.chdir(folder)
+    import brain2image
+    from brain2image.status import planned_jobs
+
+    assert brain2image.__file__ == f"{folder}/src/brain2image/__init__.py"
+    return {job.name for job in planned_jobs(*arguments)}
+
+
+def plan_change(
+    source: Path,
+    target: Path,
+    *,
+    config: Mapping[str, Any],
+    appended: Mapping[str, str],
+    arguments: Sequence[str] = (),
+) -> set[str]:
+    """What a change of a finished checkout makes stale.
+
+    Parameters
+    ----------
+    source : the finished checkout, which stays as it is.
+    target : its changed copy, which is removed.
+    config : keys with a new value.
+    appended : files, and what is added at their ends.
+    arguments : further ones of Snakemake.
+    """
+    clone(source, target)
+    for file, text in appended.items():
+        path = target / file
+        content = path.read_bytes()
+        path.unlink()  # it may be a hard link
+        path.write_bytes(content + text.encode())
+    try:
+        return dry_run(target, "--configfile", changed_config(target, config), *arguments)
+    finally:
+        shutil.rmtree(target)
+
+
+@contextlib.contextmanager
+def warm_processes(n_processes: int = 2) -> Iterator[Pool]:
+    """A pool that runs every task in a fork of its own of a process that has imported this module."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    # the server looks for this module along its own path
+    with (
+        mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)),
+        context.Pool(n_processes, maxtasksperchild=1) as pool,
+    ):
+        yield pool
