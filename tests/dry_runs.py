@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.pool import Pool
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 # imported here once, as Snakemake and the rules import them late
@@ -23,21 +23,59 @@ import pytest  # noqa: F401
 import smart_open  # noqa: F401
 from checkouts import changed_config, clone
 from snakemake import cli, storage  # noqa: F401
+from snakemake.api import SnakemakeApi
+from snakemake.settings import types
+from snakemake.settings.enums import Quietness
 
 cli.get_argument_parser()  # loads the plugins
 
 
-def dry_run(folder: Path, *arguments: str) -> set[str]:
-    """What `snakemake --dry-run` would run in a checkout: ``train/sub-01_subj01/flatten`` and so on."""
+class JobParams(NamedTuple):
+    """What a job gets as params, and the texts of it that Snakemake keeps and compares."""
+
+    rule: str
+    wildcards: dict[str, str]
+    params: dict[str, Any]
+    recorded: list[str]
+
+
+def enter(folder: Path) -> None:
+    """Make a checkout the one that this process works in."""
     assert "brain2image" not in sys.modules
     sys.path.insert(0, f"{folder}/src")
     os.environ["PYTHONPATH"] = f"{folder}/src"
     os.chdir(folder)
     import brain2image
-    from brain2image.status import planned_jobs
 
     assert brain2image.__file__ == f"{folder}/src/brain2image/__init__.py"
+
+
+def dry_run(folder: Path, *arguments: str) -> set[str]:
+    """What `snakemake --dry-run` would run in a checkout: ``train/sub-01_subj01/flatten`` and so on."""
+    enter(folder)
+    from brain2image.status import planned_jobs
+
     return {job.name for job in planned_jobs(*arguments)}
+
+
+def job_params(folder: Path, config: str, *targets: str) -> list[JobParams]:
+    """The params of all jobs of a checkout, from Snakemake's own objects."""
+    enter(folder)
+    with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
+        workflow = api.workflow(
+            types.ResourceSettings(cores=1), types.ConfigSettings(configfiles=[folder / config])
+        )
+        workflow.dag(types.DAGSettings(targets=set(targets), forceall=True)).execute_workflow("dryrun")
+        inner = workflow._workflow  # there is no public way to the jobs
+        return [
+            JobParams(
+                job.rule.name,
+                dict(job.wildcards_dict),
+                dict(job.params.items()),
+                inner.persistence._params(job),
+            )
+            for job in inner.dag.jobs
+        ]
 
 
 def plan_change(

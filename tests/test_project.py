@@ -159,6 +159,7 @@ FLOORS = [
         "unpickling",
         "jobs",
         "fingerprint",
+        "status",
         "devices",
         "config",
         "releases",

@@ -200,8 +200,8 @@ def other_folder(checkout):
     return ["--directory", str(checkout), "--configfile", str(other / TINY)], other
 
 
-# What each harmless change does to a finished checkout. It returns the arguments of Snakemake and the folder where
-# it starts, if they are others.
+# What each harmless change does to a finished checkout. Where Snakemake must start in another way, it returns
+# the arguments, and the folder if that is another one.
 HARMLESS = {
     "comments": functools.partial(rewrite, change=lambda text: text + "\n# a comment\n"),
     "docstrings": functools.partial(rewrite, change=lambda text: text.replace('"""', '"""Other words. ', 1)),
