@@ -85,6 +85,7 @@ def plan_change(
     config: Mapping[str, Any],
     appended: Mapping[str, str],
     arguments: Sequence[str] = (),
+    search_path: str | None = None,
 ) -> set[str]:
     """What a change of a finished checkout makes stale.
 
@@ -95,7 +96,9 @@ def plan_change(
     config : keys with a new value.
     appended : files, and what is added at their ends.
     arguments : further ones of Snakemake.
+    search_path : where programs are looked for, if not along this process's own.
     """
+    os.environ["PATH"] = search_path or os.environ["PATH"]
     clone(source, target)
     for file, text in appended.items():
         path = target / file

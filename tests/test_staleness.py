@@ -98,11 +98,9 @@ def conda_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pool(conda_path):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", conda_path)
-        with warm_processes() as processes:
-            yield processes
+def pool():
+    with warm_processes() as processes:
+        yield processes
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +116,15 @@ def conda_run(tiny_run, conda_path, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def plans(tiny_run, conda_run, pool, tmp_path_factory):
+def plans(tiny_run, conda_run, conda_path, pool, tmp_path_factory):
     """What each row makes stale, planned side by side."""
     folder = tmp_path_factory.mktemp("rows")
+    in_conda = {"arguments": ["--sdm", "conda"], "search_path": conda_path}
     planned = {}
     for number, (name, (change, _)) in enumerate(ROWS.items()):
-        in_conda = name.startswith("environments")
-        options = change | {"arguments": ["--sdm", "conda"] if in_conda else []}
-        source = conda_run if in_conda else tiny_run
+        source, options = (
+            (conda_run, change | in_conda) if name.startswith("environments") else (tiny_run, change)
+        )
         planned[name] = pool.apply_async(plan_change, (source, folder / str(number)), options)
     return planned
 
