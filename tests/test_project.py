@@ -186,6 +186,7 @@ FLOORS = [
         "unpickling",
         "jobs",
         "fingerprint",
+        "status",
         "devices",
         "config",
         "releases",

@@ -182,6 +182,20 @@ def test_other_data_and_other_weights_make_another_training(lmdb, tmp_path):
         path.write_text(path.name)
 
 
+def test_more_memory_is_no_other_training(tmp_path):
+    (tmp_path / "data").write_text("data")
+    identities = [
+        run_identity(
+            tmp_path / "data",
+            run=planted_run(training={"memory_limit_gb": limit}),
+            cbramod=None,
+            code="0",
+        )
+        for limit in (0.0, 4.0)
+    ]
+    assert identities[0] == identities[1]
+
+
 def test_a_damaged_state_is_not_used(lmdb, finished, caplog):
     file = finished / "state" / "state.ckpt"
     expected = (finished / "run" / OUTPUTS["history"]).read_text()

@@ -14,6 +14,7 @@ from brain2image.config import ORACLES, RESERVED_RUNS
 from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
+from brain2image.status import status_table, take_status
 
 # Column heading, factor and number format of each metric.
 METRICS = {
@@ -88,6 +89,13 @@ def print_summary(options: argparse.Namespace) -> None:
         console.print(summary_table(content, pair))
 
 
+def print_status(options: argparse.Namespace) -> None:
+    """Print what the results in this folder were made with, and what the next run would make again."""
+    configfile = ["--configfile", options.configfile] if options.configfile else []
+    stages = take_status(*configfile)
+    Console(width=None if sys.stdout.isatty() else 200).print(status_table(stages))
+
+
 def command_line() -> argparse.ArgumentParser:
     """The parser of all commands; `run` of what it parses does the work."""
     parser = argparse.ArgumentParser(prog="brain2image", description=__doc__)
@@ -95,6 +103,9 @@ def command_line() -> argparse.ArgumentParser:
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")
     summary.add_argument("file", help="results/summary.csv or results/demo/summary.csv")
     summary.set_defaults(run=print_summary)
+    status = commands.add_parser("status", help="print which results are stale, why, and how long they took")
+    status.add_argument("--configfile", help="the config of the results; config/config.yaml by default")
+    status.set_defaults(run=print_status)
     docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
     docs.set_defaults(run=lambda options: write_config_docs(options.folder))

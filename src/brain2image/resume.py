@@ -56,7 +56,7 @@ def run_identity(lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str)
     settings = {
         f"{block}.{key}": value for block, values in run.model_dump().items() for key, value in values.items()
     }
-    del settings["training.epochs"]
+    del settings["training.epochs"], settings["training.memory_limit_gb"]
     return {"lmdb": sha256(lmdb), "cbramod": sha256(cbramod) if cbramod else None, "code": code, **settings}
 
 
