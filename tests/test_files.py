@@ -1,6 +1,9 @@
 """Atomic outputs, trial tables, units, and the frame around every script."""
 
 import logging
+import subprocess
+import sys
+import time
 import types
 
 import h5py
@@ -128,6 +131,43 @@ def test_an_interrupt_is_one_line(script, interrupt):
     assert end.value.code == 130
     with open(script.log[0]) as log:
         assert "interrupted after" in log.read().splitlines()[-1]
+
+
+def test_a_job_stops_when_its_snakemake_is_killed(tmp_path):
+    """The parent starts a job that sleeps, and is killed."""
+    log, job_code = (
+        tmp_path / "rule.log",
+        (
+            "import sys, time, types\n"
+            "from brain2image.jobs import job\n"
+            "with job(types.SimpleNamespace(log=[sys.argv[1]], rule='train', threads=1)):\n"
+            "    time.sleep(60)\n"
+        ),
+    )
+    parent_code = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    parent = subprocess.Popen([sys.executable, "-c", parent_code, job_code, str(log)])
+    wait_for(lambda: log.exists() and "rule train" in log.read_text())
+    parent.kill()
+    parent.wait()
+    wait_for(
+        lambda: log.read_text().endswith(
+            "Snakemake was killed: stopping; the same command goes on from here\n"
+        )
+    )
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_full_disk_cuts_the_log_short(script, capsys, monkeypatch):
+    with job(script) as log:
+        monkeypatch.setattr(logging.getLogger().handlers[0], "stream", open("/dev/full", "w"))
+        log.info("lost")
+    assert not capsys.readouterr().err
 
 
 def test_the_log_ends_with_the_time(script):
