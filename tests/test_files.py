@@ -1,5 +1,6 @@
 """Atomic outputs, trial tables, units, and the frame around every script."""
 
+import errno
 import logging
 import subprocess
 import sys
@@ -133,27 +134,22 @@ def test_an_interrupt_is_one_line(script, interrupt):
         assert "interrupted after" in log.read().splitlines()[-1]
 
 
+SLEEPER = """
+import sys, time, types
+from brain2image.jobs import job
+with job(types.SimpleNamespace(log=[sys.argv[1]], rule="train", threads=1)):
+    time.sleep(60)
+"""
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+
+
 def test_a_job_stops_when_its_snakemake_is_killed(tmp_path):
-    """The parent starts a job that sleeps, and is killed."""
-    log, job_code = (
-        tmp_path / "rule.log",
-        (
-            "import sys, time, types\n"
-            "from brain2image.jobs import job\n"
-            "with job(types.SimpleNamespace(log=[sys.argv[1]], rule='train', threads=1)):\n"
-            "    time.sleep(60)\n"
-        ),
-    )
-    parent_code = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
-    parent = subprocess.Popen([sys.executable, "-c", parent_code, job_code, str(log)])
+    log = tmp_path / "rule.log"
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, SLEEPER, str(log)])
     wait_for(lambda: log.exists() and "rule train" in log.read_text())
     parent.kill()
     parent.wait()
-    wait_for(
-        lambda: log.read_text().endswith(
-            "Snakemake was killed: stopping; the same command goes on from here\n"
-        )
-    )
+    wait_for(lambda: "Snakemake was killed: stopping; the same command goes on" in log.read_text())
 
 
 def wait_for(condition, seconds=20):
@@ -164,8 +160,11 @@ def wait_for(condition, seconds=20):
 
 
 def test_a_full_disk_cuts_the_log_short(script, capsys, monkeypatch):
+    def refuse():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with job(script) as log:
-        monkeypatch.setattr(logging.getLogger().handlers[0], "stream", open("/dev/full", "w"))
+        monkeypatch.setattr(logging.getLogger().handlers[0], "flush", refuse)
         log.info("lost")
     assert not capsys.readouterr().err
 

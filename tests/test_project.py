@@ -155,6 +155,7 @@ FLOORS = [
         "errors",
         "units",
         "files",
+        "disk",
         "lazy_arrays",
         "unpickling",
         "jobs",

@@ -43,6 +43,7 @@ RUNS = Counter(train=2, predict=2, plot_training=1, plot_gallery=2, evaluate=2, 
 FIGURES = Counter(plot_pairs=1, plot_clusters=1, plot_training=1, plot_retrieval=1, plot_gallery=3)
 
 CONFIG_CHANGES = [
+    ("allow_cpu", False, Counter()),
     ("simulate.eeg_snr", 2.0, Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + LMDB),
     (
         "simulate.n_features",
