@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from web_server import Server, serving
 
+collect_ignore = ["faults"]  # minutes of killing; make test-faults
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ def _remove_abandoned(folder: Path) -> None:
 @contextmanager
 def atomic_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that becomes ``path`` as with `atomic_path` when the block ends well."""
-    with atomic_path(path) as scratch, h5py.File(scratch, "w") as file:
+    with atomic_path(path) as scratch:
+        file = h5py.File(scratch, "w")
         try:
             yield file
             file.flush()
@@ -85,7 +86,10 @@ def atomic_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
             nowhere = os.open(os.devnull, os.O_RDWR)
             os.dup2(nowhere, file.id.get_vfd_handle())
             os.close(nowhere)
+            with suppress(OSError, RuntimeError):
+                file.close()
             raise
+        file.close()
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:
