@@ -44,22 +44,28 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     with explained_disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{path.name}.partial-"
-        for left in path.parent.glob(f"{glob.escape(prefix)}*"):
-            _remove_abandoned(left)
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-        scratch = folder / path.name
-        try:
-            with lock(folder / LOCK):
-                yield scratch
+        folder = _scratch_folder(path)
+    scratch = folder / path.name
+    try:
+        # inside, as there is room again once the scratch folder is removed
+        with explained_disk_errors(path), lock(folder / LOCK):
+            yield scratch
             if scratch.is_dir() and path.exists():
                 path.rename(folder / "replaced")  # a folder cannot be renamed over another
             if scratch.is_file():
                 scratch.chmod(FILE_MODE)  # safetensors writes files that only their owner may read
             os.replace(scratch, path)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch_folder(path: Path) -> Path:
+    """A new folder beside ``path``; those that killed processes left there are removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{path.name}.partial-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        _remove_abandoned(left)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
 
 
 def _remove_abandoned(folder: Path) -> None:

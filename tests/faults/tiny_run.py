@@ -35,11 +35,11 @@ def start(folder, *arguments, config=CONFIG, log="run.log"):
         )
 
 
-def run(folder, *arguments, status=0, **options):
+def run(folder, *arguments, status=0, config=CONFIG):
     """Run Snakemake to its end, which must have this status; what it printed."""
-    log = folder / "run.log"
+    log = folder / "last.log"
     log.unlink(missing_ok=True)
-    process = start(folder, *arguments, **options)
+    process = start(folder, *arguments, config=config, log=log.name)
     assert process.wait() == status, log.read_text()[-5000:]
     return log.read_text()
 
