@@ -17,7 +17,7 @@ from full_disk import KINDS
 from planted import OUTPUTS, planted_lmdb, planted_run
 
 from brain2image import resume
-from brain2image.disk import PROBE_BYTES, explained_disk_errors, lock
+from brain2image.disk import PROBE_BYTES, check_writable, explained_disk_errors, lock
 from brain2image.errors import InputError
 from brain2image.files import atomic_path
 from brain2image.training import train
@@ -55,6 +55,13 @@ def test_a_disk_that_takes_no_more(tmp_path, kind):
 def test_an_error_that_is_not_the_disks_is_handed_on(tmp_path):
     with pytest.raises(OSError, match="damaged"), explained_disk_errors(tmp_path / "out"):
         raise OSError("damaged")
+
+
+def test_a_folder_that_does_not_exist_yet(tmp_path):
+    check_writable(tmp_path / "results" / "demo")
+    with small_files(), pytest.raises(InputError, match=f"^{tmp_path}/results{REMEDY}"):
+        check_writable(tmp_path / "results")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_living_writer_keeps_its_scratch_folder(tmp_path):

@@ -130,14 +130,14 @@ def test_the_lock_holds_every_dependency_and_no_host():
 
 def test_parsing_the_workflow_imports_nothing_heavy():
     code = (
-        "import sys, brain2image.config, brain2image.fingerprint, brain2image.releases, brain2image.sources\n"
+        "import sys, brain2image.config, brain2image.disk, brain2image.fingerprint, brain2image.releases, brain2image.sources\n"
         "print(sorted({name.split('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "mne", "open_clip", "pandas", "sklearn", "h5py"} & set(ast.literal_eval(loaded))
     common = (ROOT / "rules" / "common.smk").read_text()
     imports = set(re.findall(r"^(?:from|import) (brain2image[\w.]*)", common, re.MULTILINE))
-    light = ("config", "errors", "fingerprint", "releases", "sources")
+    light = ("config", "disk", "errors", "fingerprint", "releases", "sources")
     assert imports == {"brain2image", *(f"brain2image.{name}" for name in light)}
 
 

@@ -18,6 +18,10 @@ UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 # What a folder on a usable disk takes. A library that ran out of space has left less than that.
 PROBE_BYTES = 2**20
+CANNOT_WRITE = (
+    "{}: cannot write this ({}); make room there, or change `results` in the config, and give the same "
+    "command again"
+)
 
 
 @contextmanager
@@ -36,10 +40,7 @@ def explained_disk_errors(path: str | os.PathLike) -> Iterator[None]:
         problem = _disk_problem(error, Path(path))
         if problem is None:
             raise
-        raise InputError(
-            f"{path}: cannot write this ({problem}); make room there, or change `results` in the config, and "
-            "give the same command again"
-        ) from None
+        raise InputError(CANNOT_WRITE.format(path, problem)) from None
 
 
 def _disk_problem(error: Exception, path: Path) -> str | None:
@@ -50,7 +51,19 @@ def _disk_problem(error: Exception, path: Path) -> str | None:
     if number in UNWRITABLE:
         return os.strerror(number)
     # NumPy, LMDB and PyTorch do not hand it on at all
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    return _refusal(next(parent for parent in path.absolute().parents if parent.is_dir()))
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Raise an InputError when a folder, or the one that it will be made in, takes no file."""
+    path = Path(folder).absolute()
+    problem = _refusal(next(place for place in (path, *path.parents) if place.is_dir()))
+    if problem:
+        raise InputError(CANNOT_WRITE.format(folder, problem))
+
+
+def _refusal(folder: Path) -> str | None:
+    """What the system says about a new file in a folder; None where there is room for one."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
             probe.write(bytes(PROBE_BYTES - 1))

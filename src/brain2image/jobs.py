@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from brain2image.disk import explained_disk_errors
 from brain2image.errors import InputError
 
 logger = logging.getLogger("brain2image")
@@ -41,7 +42,11 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     ----------
     snakemake : the object that Snakemake gives to a script.
     """
-    log_into(snakemake.log[0], mode="w")
+    try:
+        with explained_disk_errors(snakemake.log[0]):
+            log_into(snakemake.log[0], mode="w")
+    except InputError as error:
+        sys.exit(f"{snakemake.rule}: {error}")
     logging.captureWarnings(True)
     threading.excepthook = _log_thread_error
     _stop_with_parent()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from test_workflow import copy_checkout
-from tiny_run import run
+from tiny_run import left_processes, run
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,13 @@ def undisturbed(tmp_path_factory):
     folder = copy_checkout(tmp_path_factory.mktemp("undisturbed") / "checkout")
     run(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running():
+    yield
+    for process in left_processes():
+        process.kill()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Real disks: full ones, a read-only one, and results on another file system below odd names."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,11 +71,16 @@ def test_a_run_in_an_odd_place_that_is_too_small_at_first(undisturbed, odd_check
 
 
 def test_results_that_may_only_be_read(undisturbed, finished, mount):
+    """Snakemake names the first file that it would replace; where all are new, the folder is looked at."""
     results = finished / "results"
-    (results / "comparisons.csv").unlink()
+    for name in ("summary.csv", "comparisons.csv"):
+        (results / name).unlink()
     mount("--bind", "-o", "ro", results, folder=results)
     text = run(finished, status=1)
-    assert "Read-only file system" in text
+    assert re.search(r"Write-protected output files .*\n.*\n.*\n    affected files:\n +results/figures", text)
+    text = run(finished, "results/summary.csv", status=1)
+    assert "results: cannot write this (Read-only file system); make room there, or change `results`" in text
+    assert "Traceback" not in text
     mount("-o", "remount,rw,bind", folder=results)
     run(finished)
     assert_same(results, undisturbed / "results")

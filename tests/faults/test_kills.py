@@ -6,9 +6,8 @@ import re
 import signal
 import time
 
-import psutil
 from test_workflow import ROOT, copy_checkout
-from tiny_run import assert_same, is_same, outputs, recorded_seconds, run, running_jobs, start
+from tiny_run import assert_same, is_same, left_processes, outputs, recorded_seconds, run, running_jobs, start
 
 # FAULT_SEED=1 tries other moments.
 SEED = int(os.environ.get("FAULT_SEED", "0"))
@@ -80,10 +79,9 @@ def test_killed_20_times_in_a_row(undisturbed, tmp_path):
     print(f"FAULT_SEED={SEED}")
     schedule = draw_schedule(recorded_seconds(undisturbed / "results"), random.Random(SEED))
     folder, expected = copy_checkout(tmp_path / "checkout"), undisturbed / "results"
-    struck, checked, groups = [], {}, []
+    struck, checked = [], {}
     while True:
         process = start(folder, "--keep-going")
-        groups.append(process.pid)
         found = disturb(process, schedule)
         struck += found
         if process.returncode >= 0:
@@ -95,11 +93,4 @@ def test_killed_20_times_in_a_row(undisturbed, tmp_path):
     assert len(struck) == N_KILLS, f"ended before they were struck: {sorted(schedule)}"
     assert_same(folder / "results", expected)
     assert "Nothing to be done" in run(folder, "--dry-run")
-    assert not [job for job in psutil.process_iter() if _group(job) in groups]
-
-
-def _group(job):
-    try:
-        return os.getpgid(job.pid)
-    except ProcessLookupError:
-        return None
+    assert not left_processes()

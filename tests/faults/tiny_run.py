@@ -22,6 +22,8 @@ CONFIG = "tests/tiny.yaml"
 OF_THE_RUNNING = ("logs", "benchmarks", "state")
 # Where the checkpoint lies enters these, and its bytes: torch.save names its records after the file.
 OF_THE_PLACE = {"checkpoint", "sha256", "size"}
+# Every Snakemake that was started; its process group has the same number.
+started = []
 SCRIPT = re.compile(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py$")
 
 
@@ -30,9 +32,11 @@ def start(folder, *arguments, config=CONFIG, log="run.log"):
     command = [sys.executable, "-m", "snakemake", "--configfile", str(config), "--cores", "2", *arguments]
     environment = os.environ | {"PYTHONPATH": str(folder / "src"), "HF_HUB_OFFLINE": "1"}
     with (folder / log).open("a") as file:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=file, stderr=file, start_new_session=True
         )
+    started.append(process)
+    return process
 
 
 def run(folder, *arguments, status=0, config=CONFIG):
@@ -52,6 +56,19 @@ def running_jobs(process):
     except psutil.NoSuchProcess:  # ended while we looked
         return {}
     return {child: found[1] for child, command in commands.items() if (found := SCRIPT.search(command))}
+
+
+def left_processes():
+    """Processes of all that was started which still run."""
+    groups = {process.pid for process in started}
+    return [process for process in psutil.process_iter() if _group(process) in groups]
+
+
+def _group(process):
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 def recorded_seconds(results):
