@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up all that they need; nothing else has to be installed or activated.
+# `make demo`, `make test` and `make test-faults` set up all that they need; nothing else has to be installed.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 
-.PHONY: demo test setup clean
+.PHONY: demo test test-faults setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -27,6 +27,10 @@ test: setup
 	$(SNAKEMAKE) --lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Kills, full disks and the like, minutes each; docs/reliability.md says what they prove.
+test-faults: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -s tests/faults
 
 setup: .venv/installed
 

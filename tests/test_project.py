@@ -32,6 +32,11 @@ WITHOUT_OUTPUT = {"check_data"}
 NOT_IN_JOBS = {"snakemake"}
 
 
+def test_the_profile_makes_incomplete_outputs_again():
+    profile = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text())
+    assert profile["rerun-incomplete"] is True
+
+
 def directives(rule):
     return re.findall(r"^    (\w+):", RULES[rule], re.MULTILINE)
 
