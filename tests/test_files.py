@@ -4,6 +4,7 @@ import errno
 import logging
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -103,7 +104,9 @@ def test_scales_for_cbramod(rng):
 
 @pytest.fixture
 def script(tmp_path):
+    before = threading.excepthook
     yield types.SimpleNamespace(log=[str(tmp_path / "rule.log")], rule="repack", threads=1)
+    threading.excepthook = before
     logging.getLogger().handlers.clear()
 
 

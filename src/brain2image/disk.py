@@ -19,8 +19,8 @@ WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 # What a folder on a usable disk takes. A library that ran out of space has left less than that.
 PROBE_BYTES = 2**20
 CANNOT_WRITE = (
-    "{}: cannot write this ({}); make room there, or change `results` in the config, and give the same "
-    "command again"
+    "{}: cannot write this ({}); make room there or allow writing, or change `results` in the config, and "
+    "give the same command again"
 )
 
 

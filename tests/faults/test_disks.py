@@ -13,8 +13,8 @@ from test_workflow import copy_checkout
 from tiny_run import CONFIG, assert_same, run
 
 FULL = (
-    "cannot write this (No space left on device); make room there, or change `results` in the config, and "
-    "give the same command again"
+    "cannot write this (No space left on device); make room there or allow writing, or change `results` in "
+    "the config, and give the same command again"
 )
 WRITE = """
 import json, sys
