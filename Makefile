@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up all that they need; nothing else has to be installed or activated.
+# `make demo`, `make test` and `make test-faults` set up all that they need; nothing else has to be installed.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 
-.PHONY: demo test test-cluster docs setup clean
+.PHONY: demo test test-faults test-cluster docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -28,6 +28,9 @@ test: setup
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
 
+# Kills, full disks and the like, minutes each; docs/reliability.md says what they prove.
+test-faults: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -s tests/faults
 # A real SLURM on this machine, and the workflow on it. Its files stay in .slurm; its daemons end with the tests.
 test-cluster: setup .slurm/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/cluster

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 import brain2image
 from brain2image.config import SEED_SUFFIX, load_config
+from brain2image.disk import check_writable
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
 from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
@@ -24,9 +25,19 @@ except InputError as error:
 SOURCE = str(Path(brain2image.__file__).parents[1])
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
 
+# A variable and no param, as the device changes no result: nothing reruns when it changes.
+os.environ["BRAIN2IMAGE_ALLOW_CPU"] = str(cfg.allow_cpu)
+
 # OpenMP's threads spin while they wait, which halves the speed of jobs side by side; a short spin costs nothing
 # (one training alone 9.1 -> 9.3 s, two on the same two cores 36 -> 17 s).
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+onstart:
+    try:
+        check_writable(cfg.results)
+    except InputError as error:
+        raise WorkflowError(str(error))
 
 
 pathvars:

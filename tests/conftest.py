@@ -8,7 +8,7 @@ import pytest
 from checkouts import build_tiny_run
 from web_server import Server, serving
 
-collect_ignore = ["cluster"]  # needs a SLURM: make test-cluster
+collect_ignore = ["cluster", "faults"]  # make test-cluster, make test-faults
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 

@@ -112,6 +112,19 @@ def test_too_few_devices():
         devices.compute_devices(3)
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_config_says_whether_the_cpu_will_do(monkeypatch, caplog, allowed):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setenv(devices.ALLOW_CPU, str(allowed))
+    with caplog.at_level(logging.INFO):
+        if allowed:
+            assert devices.compute_device() == "cpu"
+            assert "no CUDA device found: computing on the CPU" in caplog.text
+        else:
+            with pytest.raises(InputError, match="expected a GPU, as allow_cpu is false in the config, but"):
+                devices.compute_device()
+
+
 def test_without_cuda_the_cpu_is_used(monkeypatch, caplog):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with caplog.at_level(logging.INFO):

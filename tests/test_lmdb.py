@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 
 import h5py
 import lmdb
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from small_lmdb import ATTRIBUTES, N_CHANNELS, N_FEATURES, N_PAIRS, N_TIMES, write_from, write_sources
 
+from brain2image import lmdb_store
 from brain2image.dataset import pair_means
 from brain2image.errors import InputError
 from brain2image.lmdb_store import LMDBReader
@@ -97,6 +99,33 @@ def test_readers_share_a_file_and_see_a_new_one(sources):
     np.testing.assert_array_equal(readers[0].eeg(5), LMDBReader(link).eeg(5))
     write_from(sources, sources[3][:10])
     assert len(LMDBReader(out).pairs) == 10
+
+
+def test_a_rebuild_changes_nothing_for_who_reads(sources):
+    out = write_from(sources)
+    reader = LMDBReader(out)
+    before = reader.read("eeg", range(5))
+    with h5py.File(sources[0] / "eeg.h5", "r+") as file:
+        file["eeg"][:] = 1
+    write_from(sources)
+    np.testing.assert_array_equal(reader.read("eeg", range(5)), before)
+    assert (LMDBReader(out).read("eeg", range(5)) == 1).all()
+
+
+def test_another_process_notices_that_the_file_was_replaced(sources):
+    """One that is spawned opens the file by its path; it must not mix old trial numbers with new trials."""
+    out = write_from(sources)
+    reader = pickle.loads(pickle.dumps(LMDBReader(out)))
+    write_from(sources)
+    lmdb_store._environments.clear()
+    with pytest.raises(InputError, match="expected the file that was opened, but another one"):
+        reader.eeg(0)
+
+
+def test_a_full_map_grows(sources, monkeypatch):
+    expected = LMDBReader(write_from(sources)).read("eeg", range(40))
+    monkeypatch.setattr(lmdb_store, "_map_size", lambda *_: 8 * lmdb_store.PAGE)
+    np.testing.assert_array_equal(LMDBReader(write_from(sources)).read("eeg", range(40)), expected)
 
 
 def test_damaged_files(sources):

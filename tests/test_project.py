@@ -32,6 +32,11 @@ WITHOUT_OUTPUT = {"check_data"}
 NOT_IN_JOBS = {"snakemake"}
 
 
+def test_the_profile_makes_incomplete_outputs_again():
+    profile = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text())
+    assert profile["rerun-incomplete"] is True
+
+
 def directives(rule):
     return re.findall(r"^    (\w+):", RULES[rule], re.MULTILINE)
 
@@ -164,7 +169,7 @@ def test_parsing_the_workflow_imports_nothing_heavy(tmp_path):
     assert not heavy & loaded
     common = (ROOT / "rules" / "common.smk").read_text()
     imports = set(re.findall(r"^(?:from|import) (brain2image[\w.]*)", common, re.MULTILINE))
-    light = ("config", "errors", "fingerprint", "releases", "sources")
+    light = ("config", "disk", "errors", "fingerprint", "releases", "sources")
     assert imports == {"brain2image", *(f"brain2image.{name}" for name in light)}
 
 
@@ -182,6 +187,7 @@ FLOORS = [
         "errors",
         "units",
         "files",
+        "disk",
         "lazy_arrays",
         "unpickling",
         "jobs",

@@ -1,6 +1,5 @@
 """The devices that heavy computations run on: each GPU for one job at a time."""
 
-import fcntl
 import logging
 import os
 import tempfile
@@ -8,6 +7,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+from brain2image.disk import lock
 from brain2image.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0  # between two looks at devices that are all taken
 # Schedulers give every job its own devices, often all numbered from 0: a lock counts within one such job.
 SCHEDULER_JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
+
+# Environment variable with the config's `allow_cpu`. It is no param of a rule: the results stay as they are.
+ALLOW_CPU = "BRAIN2IMAGE_ALLOW_CPU"
 
 # Open lock files of this process, by device. The lock goes with the process, however it ends.
 _held: dict[int, IO] = {}
@@ -35,11 +38,16 @@ def compute_devices(n_devices: int) -> list[str]:
     Raises
     ------
     InputError
-        When there are GPUs, but fewer than asked for.
+        When there are fewer GPUs than asked for, or none and the config does not allow the CPU.
     """
     import torch
 
     n_visible = torch.cuda.device_count()
+    if n_visible == 0 and os.environ.get(ALLOW_CPU) == "False":
+        raise InputError(
+            "expected a GPU, as allow_cpu is false in the config, but PyTorch finds no CUDA device; run this "
+            "on a machine with a GPU and its driver, or set allow_cpu: true"
+        )
     if n_visible == 0:
         logger.info("no CUDA device found: computing on the CPU with %d threads", torch.get_num_threads())
         return ["cpu"]
@@ -83,10 +91,4 @@ def _lock(name: str) -> IO | None:
     """The locked file of a device, None where another process holds it."""
     folder = Path(tempfile.gettempdir(), f"brain2image-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
-    file = (folder / f"gpu-{name.replace('/', '_')}.lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    return lock(folder / f"gpu-{name.replace('/', '_')}.lock")

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from brain2image.disk import explained_disk_errors, lock
 from brain2image.errors import InputError, reason
 
 _UMASK = os.umask(0)  # it can only be read by setting it
 os.umask(_UMASK)
 FILE_MODE = 0o666 & ~_UMASK
+LOCK = ".lock"  # of a scratch folder whose writer lives
 
 # What h5py raises on a missing or damaged file, whichever part is.
 HDF5_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
@@ -32,24 +34,68 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     The scratch path does not exist yet; the block makes a file or a folder there. After an error it is
     removed and an older ``path`` stays as it was. What a killed process left behind is removed by the next
-    one that writes ``path``; Snakemake sees to it that there are never two at a time.
+    one that writes ``path``. What another process is still writing there stays: a job of a cluster goes on
+    when its Snakemake was killed, and may meet the one that a second Snakemake submits; the last one counts.
+
+    Raises
+    ------
+    InputError
+        When the disk is full or may not be written.
     """
     path = Path(path)
+    with explained_disk_errors(path):
+        folder = _scratch_folder(path)
+    scratch = folder / path.name
+    try:
+        # inside, as there is room again once the scratch folder is removed
+        with explained_disk_errors(path), lock(folder / LOCK):
+            yield scratch
+            if scratch.is_dir() and path.exists():
+                path.rename(folder / "replaced")  # a folder cannot be renamed over another
+            if scratch.is_file():
+                scratch.chmod(FILE_MODE)  # safetensors writes files that only their owner may read
+            os.replace(scratch, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch_folder(path: Path) -> Path:
+    """A new folder beside ``path``; those that killed processes left there are removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.partial-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-    scratch = folder / path.name
+        _remove_abandoned(left)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the scratch folder of a process that is no more."""
     try:
-        yield scratch
-        if scratch.is_dir() and path.exists():
-            path.rename(folder / "replaced")  # a folder cannot be renamed over another
-        if scratch.is_file():
-            scratch.chmod(FILE_MODE)  # safetensors writes files that only their owner may read
-        os.replace(scratch, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        file = lock(folder / LOCK)
+    except FileNotFoundError:  # its writer has just ended
+        return
+    if file:
+        with file:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def atomic_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Yield a new HDF5 file that becomes ``path`` as with `atomic_path` when the block ends well."""
+    with atomic_path(path) as scratch:
+        file = h5py.File(scratch, "w")
+        try:
+            yield file
+            file.flush()
+        except BaseException:
+            # The library would try again to write what a full disk did not take, and crash at the end.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, file.id.get_vfd_handle())
+            os.close(nowhere)
+            with suppress(OSError, RuntimeError):
+                file.close()
+            raise
+        file.close()
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:

@@ -53,12 +53,11 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
         # no other process sees the file before it is whole, so it is enough to sync it once
         options = {"subdir": False, "lock": False, "sync": False, "map_size": _map_size(arrays, tables)}
         with atomic_path(out) as scratch, lmdb.open(str(scratch), **options) as environment:
-            with environment.begin(write=True) as transaction:
-                transaction.put(b"meta", json.dumps(meta).encode())
-                for name, table in tables.items():
-                    transaction.put(
-                        f"index/{name}".encode(), _to_arrow(table.drop(columns="row", errors="ignore"))
-                    )
+            indexes = {
+                f"index/{name}".encode(): _to_arrow(table.drop(columns="row", errors="ignore"))
+                for name, table in tables.items()
+            }
+            _put(environment, {b"meta": json.dumps(meta).encode(), **indexes})
             for name, (data, index) in arrays.items():
                 _put_rows(environment, name, data, np.unique(index["row"]))
             environment.sync(True)
@@ -112,10 +111,21 @@ def _map_size(arrays: dict[str, tuple[h5py.Dataset, pd.DataFrame]], tables: dict
 
 def _put_rows(environment: lmdb.Environment, name: str, data: h5py.Dataset, rows: np.ndarray) -> None:
     for start in range(0, len(rows), TRANSACTION_ROWS):
+        block = rows[start : start + TRANSACTION_ROWS]
+        # row by row: h5py takes thirty times as long for a list of rows
+        values = (read_rows(data, int(row)).astype(DTYPE).tobytes() for row in block)
+        _put(environment, {_key(name, trial): value for trial, value in enumerate(values, start)})
+
+
+def _put(environment: lmdb.Environment, content: dict[bytes, bytes]) -> None:
+    """Write in one transaction; where the map is full, once more in one twice as large."""
+    try:
         with environment.begin(write=True) as transaction:
-            for trial, row in enumerate(rows[start : start + TRANSACTION_ROWS], start):
-                # row by row: h5py takes thirty times as long for a list of rows
-                transaction.put(_key(name, trial), read_rows(data, int(row)).astype(DTYPE).tobytes())
+            for key, value in content.items():
+                transaction.put(key, value)
+    except lmdb.MapFullError:
+        environment.set_mapsize(2 * environment.info()["map_size"])
+        _put(environment, content)
 
 
 def _key(name: str, trial: int) -> bytes:
@@ -135,30 +145,38 @@ def _to_arrow(table: pd.DataFrame) -> bytes:
 _environments: dict[tuple[int, int], lmdb.Environment] = {}
 
 
-def _open(path: Path) -> lmdb.Environment:
+def _identify(path: Path) -> tuple[int, int]:
+    """Device and number of a file, which a file that replaces it does not share."""
     if not path.is_file():
         raise InputError(f"{path}: no such LMDB file; build it first")
     status = path.stat()
-    key = (status.st_dev, status.st_ino)
+    return status.st_dev, status.st_ino
+
+
+def _open(path: Path, key: tuple[int, int]) -> lmdb.Environment:
     if key not in _environments:
+        if _identify(path) != key:  # in another process than the one that opened it first
+            raise InputError(
+                f"{path}: expected the file that was opened, but another one has replaced it; run again"
+            )
         try:
             environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
         except lmdb.Error as error:
             raise InputError(f"{path}: expected an LMDB file, but {error}; build it again") from None
         # A page behind the end of the file would end the process with a bus error.
         expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-        if status.st_size < expected:
+        size = path.stat().st_size
+        if size < expected:
             environment.close()
             raise InputError(
-                f"{path}: expected {expected} bytes, got {status.st_size}: the file was cut short; "
-                "build it again"
+                f"{path}: expected {expected} bytes, got {size}: the file was cut short; build it again"
             )
         _environments[key] = environment
     return _environments[key]
 
 
 class LMDBReader:
-    """What `write_lmdb` stored.
+    """What `write_lmdb` stored. A file that replaces it changes nothing for who has begun to read.
 
     Attributes
     ----------
@@ -174,7 +192,7 @@ class LMDBReader:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        _open(self.path)
+        self._file = _identify(self.path)
         self.meta: dict[str, Any] = json.loads(self._get(b"meta"))
         self.pairs, self.eeg_index, self.fmri_index = (
             pa.ipc.open_file(self._get(f"index/{name}".encode())).read_pandas()
@@ -206,7 +224,7 @@ class LMDBReader:
             When a trial is missing or holds NaN or infinity.
         """
         rows = np.empty((len(trials), *self.shape(name)), DTYPE)
-        with _open(self.path).begin(buffers=True) as transaction:
+        with _open(self.path, self._file).begin(buffers=True) as transaction:
             for row, trial in zip(rows, trials, strict=True):
                 row[...] = np.frombuffer(self._value(transaction, _key(name, trial)), DTYPE).reshape(
                     row.shape
@@ -235,7 +253,7 @@ class LMDBReader:
         return rows
 
     def _get(self, key: bytes) -> bytes:
-        with _open(self.path).begin() as transaction:
+        with _open(self.path, self._file).begin() as transaction:
             return self._value(transaction, key)
 
     def _value(self, transaction: lmdb.Transaction, key: bytes) -> bytes | memoryview:

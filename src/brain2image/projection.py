@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
-from brain2image.files import atomic_path, open_trials, read_attributes, read_rows, write_trials
+from brain2image.files import atomic_hdf5, open_trials, read_attributes, read_rows, write_trials
 
 # 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
 BLOCK_TRIALS = 1024
@@ -85,7 +85,7 @@ def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> No
                 f"{betas}: expected betas of {weight.shape[1]} voxels, the width of {ridge}, got "
                 f"{dataset.shape[1]}; betas and checkpoint must be of the same NSD subject"
             )
-        with atomic_path(out) as path, h5py.File(path, "w") as target:
+        with atomic_hdf5(out) as target:
             embedding = target.create_dataset("embedding", (len(dataset), len(bias)), np.float32)
             start = 0
             for block in project(_checked_blocks(dataset), weight, bias):
@@ -164,7 +164,7 @@ def combine_projections(
     InputError
         When the projections come from several checkpoints: their spaces are unrelated.
     """
-    with ExitStack() as stack, atomic_path(out) as path, h5py.File(path, "w") as target:
+    with ExitStack() as stack, atomic_hdf5(out) as target:
         opened = [
             stack.enter_context(open_trials(projection, "embedding", ("n_trials", "n_features")))
             for projection in projections

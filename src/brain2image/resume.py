@@ -4,6 +4,9 @@ import logging
 import pickle
 import signal
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,31 @@ import torch
 from lightning.pytorch.plugins.io import AsyncCheckpointIO, CheckpointIO
 
 from brain2image.config import RunConfig
+from brain2image.disk import lock
 from brain2image.files import atomic_path, sha256
 
 logger = logging.getLogger(__name__)
 
+WAIT_SECONDS = 1.0  # between two looks whether another process still trains
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # SLURM sends one of them before the time is up
+
+
+@contextmanager
+def only_one(state: Path) -> Iterator[None]:
+    """Wait until no other process trains into the folder ``state``.
+
+    On a cluster, the job of a Snakemake that was killed goes on and meets the job that the next one submits.
+    """
+    state.parent.mkdir(parents=True, exist_ok=True)
+    path = state.with_name(f".{state.name}.lock")
+    file = lock(path)
+    if file is None:
+        logger.info("%s: another process trains this run: waiting for its end", state)
+    while file is None:
+        time.sleep(WAIT_SECONDS)
+        file = lock(path)
+    with file:
+        yield
 
 
 class StateFile(CheckpointIO):

@@ -26,12 +26,13 @@ from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
 from brain2image.dataset import AlignmentDataset, Batches, pair_means, target_means
 from brain2image.devices import compute_devices
+from brain2image.disk import explained_disk_errors
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, write_json
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask, is_finished
-from brain2image.resume import InBackground, Resumption, StateFile, read_state, run_identity
+from brain2image.resume import InBackground, Resumption, StateFile, only_one, read_state, run_identity
 from brain2image.units import cbramod_scale
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,12 @@ def train(
     reader, state = LMDBReader(lmdb), Path(state)
     file, events = state / "state.ckpt", state / "tensorboard"
     identity = run_identity(reader.path, run=run, cbramod=cbramod, code=code)
-    with _quiet_lightning(), _explained_errors(run.training):
+    with (
+        _quiet_lightning(),
+        _explained_errors(run.training),
+        explained_disk_errors(state),
+        only_one(state),
+    ):
         devices = compute_devices(n_devices)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, cbramod=cbramod)

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from brain2image.disk import explained_disk_errors
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, sha256, write_json
 from brain2image.remote import NO_NETWORK, NotFound, RemoteFile, http_error
@@ -184,7 +185,8 @@ def _from_url(source: str) -> tuple[Path, None, str | None]:
         if not path.exists():
             partial = folder / f"{path.name}.incomplete"
             announce(source, remote.size, folder)
-            _download(remote, partial)
+            with explained_disk_errors(partial):
+                _download(remote, partial)
             partial.rename(path)
     return path, None, remote.sha256
 

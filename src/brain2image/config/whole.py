@@ -58,6 +58,9 @@ class Config(Section):
         description="Pairs of a THINGS-EEG2 and an NSD subject; all: every pair of subjects whose data are "
         "there. sub-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
     )
+    allow_cpu: bool = Field(
+        True, description="Jobs that ask for a GPU compute on the CPU where there is none; false: they stop."
+    )
     data: DataConfig = DataConfig()
     weights: WeightsConfig = WeightsConfig()
     eeg: EEGConfig = EEGConfig()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
-from brain2image.files import atomic_path, link_dataset, open_dataset, write_trials
+from brain2image.files import atomic_hdf5, link_dataset, open_dataset, write_trials
 from brain2image.nsd.release import (
     N_IMAGES,
     N_TRIALS,
@@ -66,7 +66,7 @@ def repack_fmri(
     behaviour = np.concatenate([training, test])
     trials = trial_table(behaviour, read_indices(indices, subject), n_trials=n_trials, source=tars)
     check_shared(training, test, read_shared1000(shared1000), source=tars)
-    with atomic_path(out) as scratch, h5py.File(scratch, "w") as file:
+    with atomic_hdf5(out) as file:
         link_dataset(file, "betas", betas, out=out)
         write_trials(file, trials)
     logger.info("%s: %d trials, %d voxels", betas, n_trials, n_voxels)

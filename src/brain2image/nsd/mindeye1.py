@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
-from brain2image.files import atomic_path, read_json, write_parquet, write_trials
+from brain2image.files import atomic_hdf5, read_json, write_parquet, write_trials
 from brain2image.nsd.release import FIRST_SHARED, N_IMAGES, N_TRIALS, N_VOXELS
 from brain2image.nsd.tars import Member, find_samples, read_array
 
@@ -69,7 +69,7 @@ def repack_fmri(*tars: str | os.PathLike, subject: str, out: str | os.PathLike) 
     samples = read_samples(tars)
     if set(samples["subject"]) != {subject}:
         raise InputError(f"{tars[0]}: expected tars of {subject}, got {', '.join(set(samples['subject']))}")
-    with atomic_path(out) as scratch, h5py.File(scratch, "w") as file:
+    with atomic_hdf5(out) as file:
         n_voxels = _write_betas(file, samples, subject)
         write_trials(file, trial_table(samples))
     logger.warning(

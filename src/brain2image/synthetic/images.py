@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from PIL import Image
 
-from brain2image.files import atomic_path
+from brain2image.files import atomic_hdf5, atomic_path
 from brain2image.synthetic.concepts import concept_names, image_metadata
 from brain2image.synthetic.latents import (
     N_NSD_IMAGES,
@@ -95,7 +94,7 @@ def _write_pixels(
     path: str | Path, images: np.ndarray, latents: np.ndarray, painter: Painter, *, rng: np.random.Generator
 ) -> None:
     shape = (3, NSD_SIZE, NSD_SIZE)
-    with atomic_path(path) as scratch, h5py.File(scratch, "w") as file:
+    with atomic_hdf5(path) as file:
         # A chunk a picture, so that pictures nobody sees are never allocated.
         dataset = file.create_dataset("images", (N_NSD_IMAGES, *shape), np.float16, chunks=(1, *shape))
         for image, shown in zip(images, latents, strict=True):
@@ -103,7 +102,7 @@ def _write_pixels(
 
 
 def _write_design(design: NSDDesign, indices: str | Path, shared1000: str | Path) -> None:
-    with atomic_path(indices) as scratch, h5py.File(scratch, "w") as file:
+    with atomic_hdf5(indices) as file:
         for subject, images in design.trials.items():
             file[subject] = images
     flags = np.zeros(N_NSD_IMAGES, dtype=bool)

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import torch
 
-from brain2image.files import atomic_path
+from brain2image.files import atomic_hdf5, atomic_path
 from brain2image.synthetic.fmri import Scaling, Voxels, draw_betas, draw_ridge, draw_voxels, fit_scaling
 from brain2image.synthetic.latents import N_NSD_IMAGES, TRIALS_PER_SESSION, generator
 
@@ -58,7 +58,7 @@ def simulate_fmri(
     zscored = ((raw - scaling.mean[sessions]) / scaling.std[sessions]).astype(np.float32)
     weight, bias = draw_ridge(voxels, simulate["n_features"], seed=seed, subject=subject)
 
-    with atomic_path(betas) as scratch, h5py.File(scratch, "w") as file:
+    with atomic_hdf5(betas) as file:
         file["betas"] = zscored
     behaviour = behaviour_table(images, shared, int(subject[-2:]), rng=generator(seed, "behaviour", subject))
     write_wds(wds, behaviour, sessions, shared)

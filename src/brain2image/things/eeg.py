@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from brain2image.ahead import map_ahead
 from brain2image.errors import InputError
-from brain2image.files import atomic_path, write_trials
+from brain2image.files import atomic_hdf5, write_trials
 from brain2image.things.epochs import (
     EPOCHS_N_TIMES,
     EPOCHS_SFREQ,
@@ -66,7 +66,7 @@ def repack_eeg(
     """
     pictures = pd.read_parquet(images)
     append = _append_recordings if filters else partial(_append_epochs, n_threads=n_threads)
-    with atomic_path(out) as scratch, h5py.File(scratch, "w") as file:
+    with atomic_hdf5(out) as file:
         shape = (len(CHANNELS), N_TIMES)
         eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
         trials, release = append(eeg, files, pictures, **filters)
