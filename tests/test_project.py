@@ -186,7 +186,17 @@ FLOORS = [
     },
     {"models", "losses", "dataset", "queries"},
     {"training", "optimisation", "resume", "inference"},
-    {"evaluation", "baselines", "figures", "metrics", "statistics", "comparisons", "ceilings"},
+    {
+        "evaluation",
+        "baselines",
+        "figures",
+        "figures_quality",
+        "metrics",
+        "statistics",
+        "comparisons",
+        "ceilings",
+        "quality",
+    },
     {"__main__"},
 ]
 
