@@ -1,10 +1,10 @@
 """Figures of the measured data: what `brain2image.quality` found, drawn.
 
-A function takes the dict that `inspect_eeg` or `inspect_fmri` returned, so a figure shows what the JSON file
-holds.
+A function takes the dict that `inspect_eeg` or `inspect_fmri` returned, and nothing else: a figure shows what
+the JSON file holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,10 +16,7 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import LogLocator, NullLocator
 
 from brain2image.figures import PALETTE
-from brain2image.quality.eeg import REGIONS
-from brain2image.quality.fmri import BINS
 
-REGION_COLOURS = dict(zip(REGIONS, PALETTE, strict=False))
 WRONG = PALETTE[5]
 AMPLITUDES = {"uV": "µV", "whitened": "whitened, no unit"}
 POWERS = {"uV": "dB re 1 µV²/Hz", "whitened": "dB re 1/Hz, whitened"}
@@ -33,6 +30,10 @@ CEILINGS = (
     ("shared1000", "mean", "mean of trials, shared pictures"),
 )
 PARTITIONS = {"train": "training pictures", "test": "test pictures"}
+
+
+def _colours(regions: Iterable[str]) -> dict[str, str]:
+    return dict(zip(regions, PALETTE, strict=False))
 
 
 def plot_channels(quality: Mapping[str, Any]) -> Figure:
@@ -53,16 +54,18 @@ def plot_channels(quality: Mapping[str, Any]) -> Figure:
 
 def _plot_amplitudes(panel: Axes, quality: Mapping[str, Any]) -> None:
     channels, (least, most) = quality["channels"], quality["expected"]
+    colours = _colours(quality["spectra"]["regions"])
     edges = least / 2, most * 2  # a dead channel would stretch the axis without end
     panel.axhspan(least, most, color="0.94", zorder=0, label="expected")
     for x, channel in enumerate(channels):
-        colour = WRONG if channel["flags"] else REGION_COLOURS[channel["region"]]
+        colour = WRONG if channel["flags"] else colours[channel["region"]]
         low, rms, high = np.clip([channel[key] for key in ("low", "rms", "high")], *edges)
         panel.plot([x, x], [low, high], color=colour, linewidth=3, alpha=0.35)
         panel.plot(x, rms, "X" if channel["flags"] else "o", color=colour, markersize=5)
-        style = {"fontsize": 7, "color": colour, "rotation": 90, "ha": "center", "va": "center"}
-        panel.text(x, np.sqrt(least * most), ", ".join(channel["flags"]), **style)
-    for region, colour in REGION_COLOURS.items():
+        end, side = (edges[1], "top") if rms < np.sqrt(least * most) else (edges[0], "bottom")
+        style = {"fontsize": 7, "color": colour, "rotation": 90, "ha": "center", "va": side}
+        panel.text(x, end, ", ".join(channel["flags"]), **style)
+    for region, colour in colours.items():
         panel.plot([], [], "o", color=colour, markersize=5, label=region)
     if quality["flagged"]:
         panel.plot([], [], "X", color=WRONG, markersize=5, label="flagged")
@@ -110,8 +113,9 @@ def plot_spectra(quality: Mapping[str, Any]) -> Figure:
     panel.fill_between(
         frequency, spectra["low"], spectra["high"], color="0.88", linewidth=0, label="90 % of channels"
     )
+    colours = _colours(spectra["regions"])
     for region, level in spectra["regions"].items():
-        panel.plot(frequency, level, color=REGION_COLOURS[region], linewidth=1.3, label=region)
+        panel.plot(frequency, level, color=colours[region], linewidth=1.3, label=region)
     panel.axvline(LINE, color="0.4", linestyle=":", linewidth=1, label=f"mains, {LINE} Hz")
     panel.set(xscale="log", xlim=(frequency[0], frequency[-1]), xlabel="frequency (Hz)")
     panel.set_ylabel(f"power density ({POWERS[quality['unit']]})")
@@ -132,7 +136,12 @@ def plot_responses(quality: Mapping[str, Any]) -> Figure:
     _plot_courses(panel, milliseconds, responses["regions"])
     panel.set(ylabel=f"mean response ({unit})", title=f"mean of {responses['n_images']:,} pictures")
     panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    _plot_topographies(figure, grid[1], responses["topographies"], unit=unit)
+    sound = [channel["name"] for channel in quality["channels"] if not channel["flags"]]
+    sound = sound or [channel["name"] for channel in quality["channels"]]
+    maps = {
+        time: np.array([values[name] for name in sound]) for time, values in responses["topographies"].items()
+    }
+    _plot_topographies(figure, grid[1], maps, names=sound, unit=unit)
     panels = grid[2].subgridspec(1, 2).subplots(sharey=True)
     for panel, (name, label) in zip(panels, PARTITIONS.items(), strict=True):
         _plot_reliability(panel, quality["reliability"][name], label=label)
@@ -144,33 +153,32 @@ def _plot_courses(panel: Axes, milliseconds: np.ndarray, courses: Mapping[str, M
     for onset in np.arange(SOA, milliseconds[-1], SOA):
         panel.axvline(onset, color="0.85", linewidth=0.8, zorder=0)
     panel.axhline(0, color="0.5", linewidth=0.6, zorder=0)
-    for region, curve in courses.items():
-        colour = REGION_COLOURS[region]
+    for (region, curve), colour in zip(courses.items(), _colours(courses).values(), strict=True):
         panel.fill_between(milliseconds, curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
         panel.plot(milliseconds, curve["mean"], color=colour, linewidth=1.3, label=region)
     panel.set(xlim=(milliseconds[0], milliseconds[-1]), xlabel="time after onset (ms)")
 
 
 def _plot_topographies(
-    figure: Figure, place: SubplotSpec, maps: Mapping[str, Mapping[str, float]], *, unit: str
+    figure: Figure, place: SubplotSpec, maps: Mapping[str, np.ndarray], *, names: list[str], unit: str
 ) -> None:
     import mne
 
     panels = place.subgridspec(1, len(maps)).subplots()
-    info = mne.create_info(list(next(iter(maps.values()))), 1.0, "eeg")
+    info = mne.create_info(names, 1.0, "eeg")
     # MNE 1.13 renames the template; 1.14 drops the old name.
     template = {"colin27_1005", "standard_1005"}.intersection(mne.channels.get_builtin_montages())
     info.set_montage(min(template))
-    limit = max(abs(value) for values in maps.values() for value in values.values())
+    limit = max(np.abs(values).max() for values in maps.values())
     for panel, (time, values) in zip(panels, maps.items(), strict=True):
         image, _ = mne.viz.plot_topomap(
-            np.array(list(values.values())),
+            values,
             info,
             axes=panel,
             show=False,
             cmap="RdBu_r",
             vlim=(-limit, limit),
-            contours=4,
+            contours=0,
             sensors=panel is panels[0],  # once, as they are most of the file
         )
         panel.set_title(f"{1000 * float(time):.0f} ms", fontsize=8)
@@ -191,18 +199,18 @@ def plot_noise_ceilings(quality: Mapping[str, Any]) -> Figure:
     figure, panels = plt.subplots(1, 3, figsize=(10, 3.6), width_ratios=(1, 2, 2))
     trials = quality["trials"]
     _plot_repetitions(panels[0], trials["repetitions"], colour=PALETTE[0])
-    sessions = "" if trials["n_sessions"] is None else f"\nin {trials['n_sessions']} sessions"
+    sessions = "" if trials["n_sessions"] is None else f"\nsessions: {trials['n_sessions']}"
     panels[0].set_title(
         f"{trials['n_trials']:,} trials of {trials['n_images']:,} pictures{sessions}", fontsize=8
     )
     columns = {"voxels": "voxels, before the projection", "embedding": "features, after the projection"}
     for panel, (name, label) in zip(panels[1:], columns.items(), strict=True):
-        _plot_ceilings(panel, quality[name])
+        _plot_ceilings(panel, quality[name], bins=quality["bins"])
         panel.set(title=f"{quality[name]['n_columns']:,} {label}", ylabel="share (%)")
     return figure
 
 
-def _plot_ceilings(panel: Axes, columns: Mapping[str, Any]) -> None:
+def _plot_ceilings(panel: Axes, columns: Mapping[str, Any], *, bins: Sequence[float]) -> None:
     """Histograms over columns, their medians with intervals, and what columns without signal reach."""
     if columns["all"] is None:
         panel.set_axis_off()
@@ -215,7 +223,7 @@ def _plot_ceilings(panel: Axes, columns: Mapping[str, Any]) -> None:
         median, (low, high) = found["quantiles"]["q50"], found["interval"]
         panel.stairs(
             100 * np.array(found["histogram"]) / sum(found["histogram"]),
-            BINS,
+            bins,
             color=colour,
             linewidth=1.3,
             label=f"{label}: {median:.1f} ({low:.1f} to {high:.1f})",

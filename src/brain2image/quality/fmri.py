@@ -57,7 +57,8 @@ def inspect_fmri(
 
     Returns
     -------
-    A dict for JSON: ``trials`` (counts), and ``voxels`` and ``embedding`` by `describe_columns`.
+    A dict for JSON: ``trials`` (counts), ``bins`` (edges of the histograms, %), and ``voxels`` and
+    ``embedding`` by `describe_columns`.
     """
     shared = pd.read_parquet(images).set_index("image")["shared1000"].astype(bool)
     with (
@@ -66,6 +67,7 @@ def inspect_fmri(
     ):
         return {
             "trials": count_trials(trials, shared),
+            "bins": rounded(BINS),
             "voxels": describe_columns(voxels, trials["image"].to_numpy(), shared),
             "embedding": describe_columns(embedding, projected["image"].to_numpy(), shared),
         }
@@ -170,7 +172,7 @@ def noise_ceilings(moments: Moments) -> dict[str, Any] | None:
     -------
     n_images, and for ``single`` and ``mean``: ``quantiles`` over the columns, %; ``interval``, 95 % of their
     median by a jackknife over the folds; ``chance``, %, what a column without signal passes with a
-    probability of 5 %; ``above_chance``, share of the columns; ``histogram``, columns in bins of 2.5 %.
+    probability of 5 %; ``above_chance``, share of the columns; ``histogram``, columns in ``BINS``.
     None unless each fold has a picture that was shown twice.
     """
     fold = np.arange(len(moments.n_images)) % N_FOLDS
