@@ -190,6 +190,7 @@ FLOORS = [
         "evaluation",
         "baselines",
         "figures",
+        "figures_gallery",
         "figures_quality",
         "metrics",
         "statistics",

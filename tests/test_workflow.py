@@ -40,16 +40,19 @@ MATCHES = Counter(match_images=1) + SPLITS
 EMBEDDINGS = Counter(embed_images=2) + MATCHES
 RUN = Counter(train=1, predict=1, plot_training=1, plot_gallery=1, evaluate=1, summarise=1, plot_retrieval=1)
 RUNS = Counter(train=2, predict=2, plot_training=1, plot_gallery=2, evaluate=2, summarise=1, plot_retrieval=1)
-FIGURES = Counter(plot_pairs=1, plot_clusters=1, plot_training=1, plot_retrieval=1, plot_gallery=3)
+EEG, FMRI = Counter(inspect_eeg=1), Counter(inspect_fmri=1)
+FIGURES = (
+    Counter(plot_pairs=1, plot_clusters=1, plot_training=1, plot_retrieval=1, plot_gallery=3) + EEG + FMRI
+)
 
 CONFIG_CHANGES = [
-    ("simulate.eeg_snr", 2.0, Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + LMDB),
+    ("simulate.eeg_snr", 2.0, Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + EEG + LMDB),
     (
         "simulate.n_features",
         48,
-        Counter(simulate_fmri=1, repack_nsd_fmri=1, extract_ridge=1, project_fmri=1) + MATCHES,
+        Counter(simulate_fmri=1, repack_nsd_fmri=1, extract_ridge=1, project_fmri=1) + FMRI + MATCHES,
     ),
-    ("eeg.highpass", 0.5, Counter(repack_things_eeg=1, audit_split=1) + LMDB),
+    ("eeg.highpass", 0.5, Counter(repack_things_eeg=1, audit_split=1) + EEG + LMDB),
     ("clip.batch_size", 32, EMBEDDINGS),
     ("matching.top_k", 39, MATCHES),
     ("matching.include_things_test", True, MATCHES),
@@ -75,33 +78,37 @@ CONFIG_CHANGES = [
 CODE_CHANGES = [
     (
         "workflow/scripts/simulate_fmri.py",
-        Counter(simulate_fmri=1, repack_nsd_fmri=1, extract_ridge=1, project_fmri=1) + MATCHES,
+        Counter(simulate_fmri=1, repack_nsd_fmri=1, extract_ridge=1, project_fmri=1) + FMRI + MATCHES,
     ),
     ("workflow/scripts/simulate_clip.py", Counter(simulate_clip=1) + EMBEDDINGS),
     (
         "workflow/scripts/predict_ceiling.py",
         Counter(predict_ceiling=1, evaluate=1, summarise=1, plot_retrieval=1),
     ),
-    ("src/brain2image/synthetic/eeg.py", Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + LMDB),
+    (
+        "src/brain2image/synthetic/eeg.py",
+        Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + EEG + LMDB,
+    ),
     ("workflow/scripts/simulate_cbramod.py", Counter(simulate_cbramod=1) + RUNS),
     (
         "workflow/scripts/repack_things_images.py",
-        Counter(repack_things_images=1, repack_things_eeg=1) + EMBEDDINGS - Counter(embed_images=1),
+        Counter(repack_things_images=1, repack_things_eeg=1) + EEG + EMBEDDINGS - Counter(embed_images=1),
     ),
     (
         "workflow/scripts/repack_nsd_images.py",
-        Counter(repack_nsd_images=1) + EMBEDDINGS - Counter(embed_images=1),
+        Counter(repack_nsd_images=1) + FMRI + EMBEDDINGS - Counter(embed_images=1),
     ),
-    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + LMDB),
-    ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + MATCHES),
+    ("src/brain2image/checkpoints.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + FMRI + LMDB),
+    ("src/brain2image/nsd/fmri.py", Counter(repack_nsd_fmri=1, project_fmri=1) + FMRI + MATCHES),
     (
         "src/brain2image/nsd/mindeye1.py",  # the scripts serve both releases
         Counter(repack_nsd_images=1, repack_nsd_fmri=1, project_fmri=1)
+        + FMRI
         + EMBEDDINGS
         - Counter(embed_images=1),
     ),
-    ("src/brain2image/projection.py", Counter(project_fmri=1, audit_split=1) + LMDB),
-    ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1, audit_split=1) + LMDB),
+    ("src/brain2image/projection.py", Counter(project_fmri=1, audit_split=1) + FMRI + LMDB),
+    ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1, audit_split=1) + EEG + LMDB),
     ("src/brain2image/clip.py", EMBEDDINGS),
     ("src/brain2image/splits.py", SPLITS),
     ("src/brain2image/audit.py", Counter(audit_split=1) + SCORES),
@@ -119,16 +126,26 @@ CODE_CHANGES = [
     ("src/brain2image/statistics.py", SCORES),
     ("src/brain2image/ceilings.py", Counter(measure_ceilings=1)),
     ("src/brain2image/comparisons.py", Counter(summarise=1, plot_retrieval=1)),
+    ("src/brain2image/quality/eeg.py", EEG),
+    ("src/brain2image/quality/fmri.py", FMRI),
+    ("src/brain2image/quality/rounding.py", EEG + FMRI),
+    ("src/brain2image/figures_quality.py", EEG + FMRI),
+    ("src/brain2image/figures_gallery.py", Counter(plot_gallery=3)),
     ("src/brain2image/figures.py", FIGURES),
     ("workflow/scripts/match_images.py", MATCHES),
     ("workflow/scripts/split_pairs.py", SPLITS),
-    ("workflow/scripts/extract_ridge.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + LMDB),
-    ("workflow/scripts/project_fmri.py", Counter(project_fmri=1, audit_split=1) + LMDB),
+    (
+        "workflow/scripts/extract_ridge.py",
+        Counter(extract_ridge=1, project_fmri=1, audit_split=1) + FMRI + LMDB,
+    ),
+    ("workflow/scripts/project_fmri.py", Counter(project_fmri=1, audit_split=1) + FMRI + LMDB),
     ("workflow/scripts/train.py", RUNS),
     ("workflow/scripts/predict.py", RUNS - Counter(train=2, plot_training=1)),
     ("workflow/scripts/evaluate.py", SCORES),
     ("workflow/scripts/summarise.py", Counter(summarise=1, plot_retrieval=1)),
     ("workflow/scripts/plot_gallery.py", Counter(plot_gallery=3)),
+    ("workflow/scripts/inspect_eeg.py", EEG),
+    ("workflow/scripts/inspect_fmri.py", FMRI),
 ]
 
 
@@ -302,7 +319,7 @@ def test_a_code_change_reruns_exactly_the_stages_that_run_it(finished, file, exp
 def test_another_subject_reruns_nothing_of_the_first(finished):
     """Only the new pair's jobs run, and those that show all pairs."""
     own = Counter(match_images=1) + SPLITS
-    expected = Counter(simulate_eeg=1, repack_things_eeg=1, plot_retrieval=1) + own
+    expected = Counter(simulate_eeg=1, repack_things_eeg=1, plot_retrieval=1) + EEG + own
     assert (
         planned_jobs(finished, config=changed_config(finished, "pairs", [PAIR, "sub-02_subj01"])) == expected
     )
