@@ -51,7 +51,7 @@ class Sums(NamedTuple):
 def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, Any]:
     """Everything that the report says about the EEG of one subject.
 
-    The trials are read once, in blocks; the peak of memory at full size is about 0.3 GB.
+    The trials are read once, in blocks; the peak of memory at full size is 0.55 GB.
 
     Parameters
     ----------
