@@ -113,9 +113,8 @@ def plot_spectra(quality: Mapping[str, Any]) -> Figure:
     panel.fill_between(
         frequency, spectra["low"], spectra["high"], color="0.88", linewidth=0, label="90 % of channels"
     )
-    colours = _colours(spectra["regions"])
-    for region, level in spectra["regions"].items():
-        panel.plot(frequency, level, color=colours[region], linewidth=1.3, label=region)
+    for region, colour in _colours(spectra["regions"]).items():
+        panel.plot(frequency, spectra["regions"][region], color=colour, linewidth=1.3, label=region)
     panel.axvline(LINE, color="0.4", linestyle=":", linewidth=1, label=f"mains, {LINE} Hz")
     panel.set(xscale="log", xlim=(frequency[0], frequency[-1]), xlabel="frequency (Hz)")
     panel.set_ylabel(f"power density ({POWERS[quality['unit']]})")
@@ -153,7 +152,8 @@ def _plot_courses(panel: Axes, milliseconds: np.ndarray, courses: Mapping[str, M
     for onset in np.arange(SOA, milliseconds[-1], SOA):
         panel.axvline(onset, color="0.85", linewidth=0.8, zorder=0)
     panel.axhline(0, color="0.5", linewidth=0.6, zorder=0)
-    for (region, curve), colour in zip(courses.items(), _colours(courses).values(), strict=True):
+    for region, colour in _colours(courses).items():
+        curve = courses[region]
         panel.fill_between(milliseconds, curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
         panel.plot(milliseconds, curve["mean"], color=colour, linewidth=1.3, label=region)
     panel.set(xlim=(milliseconds[0], milliseconds[-1]), xlabel="time after onset (ms)")

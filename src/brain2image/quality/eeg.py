@@ -160,6 +160,7 @@ def sum_trials(
     share = (1 / np.bincount(picture))[picture].astype(np.float32)
     kept, kept_share = _places_in_halves(trials, chosen)
     averaging = np.stack([np.bincount(rows, minlength=n_channels) / len(rows) for rows in regions.values()])
+    averaging = averaging.astype(np.float32)
     sums = Sums(
         rms=np.empty((n_trials, n_channels), np.float32),
         flat=np.empty((n_trials, n_channels), bool),
@@ -177,7 +178,7 @@ def sum_trials(
         sums.power[:] += power_densities(block, sfreq) / n_trials
         part = block * share[rows, None, None]
         sums.mean[:] += part.sum(axis=0, dtype=np.float64) / len(pictures)
-        for row, response in zip(picture[rows], averaging.astype(np.float32) @ part, strict=True):
+        for row, response in zip(picture[rows], averaging @ part, strict=True):
             sums.regional[row] += response
         for trial in start + np.flatnonzero(kept_share[rows]):
             windows = block[trial - start].reshape(n_channels, -1, WINDOW).mean(axis=2)
@@ -322,7 +323,7 @@ def split_half_course(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     influence = (a * b - r * (a**2 + b**2) / 2).mean(axis=1)
     r = r.mean(axis=0)
     margin = Z95 * influence.std(axis=0, ddof=1) / np.sqrt(len(a))
-    limits = np.clip([r - margin, r, r + margin], -0.99, 1)
+    limits = np.clip([r - margin, r, r + margin], -1 / 3, 1)  # a reliability of -1 to 1
     return 2 * limits / (1 + limits)
 
 
