@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
-from sklearn.decomposition import PCA
 
 from brain2image.matching import unit_rows
 
@@ -74,6 +73,8 @@ def plot_clusters(pairs: pd.DataFrame, things: np.ndarray, nsd: np.ndarray) -> F
     pairs : ``cluster`` and ``split`` of each pair.
     things, nsd : (n_pairs, n_features) float32 embeddings of the pairs' pictures.
     """
+    from sklearn.decomposition import PCA  # a second of every job that draws, and used here alone
+
     both = np.concatenate([unit_rows(things), unit_rows(nsd)])
     axes = PCA(n_components=2, random_state=0).fit(both)
     things_points, nsd_points = np.split(axes.transform(both), 2)
