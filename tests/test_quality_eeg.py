@@ -10,6 +10,7 @@ from scipy.signal import welch
 
 from brain2image.files import write_parquet, write_trials
 from brain2image.quality import eeg as quality
+from brain2image.quality.eeg_sums import power_densities, sum_trials
 from brain2image.things.raw import CHANNELS
 
 N_IMAGES, N_TEST = 12, 4
@@ -43,7 +44,7 @@ def write_eeg(path, eeg, trials, *, unit="uV"):
 
 
 def summed(eeg, trials, **options):
-    return quality.sum_trials(eeg, trials, sfreq=200, regions=REGIONS, chosen=np.arange(2, 9), **options)
+    return sum_trials(eeg, trials, sfreq=200, regions=REGIONS, chosen=np.arange(2, 9), **options)
 
 
 def test_every_channel_has_a_region():
@@ -89,7 +90,7 @@ def test_the_spectrum_is_welchs(rng):
     frequencies, expected = welch(
         eeg.transpose(1, 0, 2).reshape(63, -1).astype(float), 200, nperseg=200, noverlap=0
     )
-    np.testing.assert_allclose(quality.power_densities(eeg, 200) / 5, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(power_densities(eeg, 200) / 5, expected, rtol=1e-4, atol=1e-4)
     described = quality.describe_spectra(expected, list(CHANNELS), sfreq=200)
     np.testing.assert_allclose(described["frequency"], frequencies[1:])
     own = 10 * np.log10(expected[REGIONS["parietal"], 1:])

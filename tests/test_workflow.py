@@ -127,6 +127,7 @@ CODE_CHANGES = [
     ("src/brain2image/ceilings.py", Counter(measure_ceilings=1)),
     ("src/brain2image/comparisons.py", Counter(summarise=1, plot_retrieval=1)),
     ("src/brain2image/quality/eeg.py", EEG),
+    ("src/brain2image/quality/eeg_sums.py", EEG),
     ("src/brain2image/quality/fmri.py", FMRI),
     ("src/brain2image/quality/rounding.py", EEG + FMRI),
     ("src/brain2image/figures_quality.py", EEG + FMRI),
