@@ -22,6 +22,7 @@ include: "rules/project.smk"
 include: "rules/dataset.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/quality.smk"
 include: "rules/figures.smk"
 
 

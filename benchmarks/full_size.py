@@ -250,6 +250,10 @@ def measure(folder: Path, size: inputs.Size, *, threads: int) -> Iterator[Stage]
     stage.floor = copy_floor([], lmdb.stat().st_size, folder / "floor.bin")
     yield stage
 
+    run_jobs(folder, config, [f"quality/{subject}.json" for subject in (SUB, SUBJ)], threads=threads)
+    yield read_stage(results, f"inspect_eeg/{SUB}")
+    yield read_stage(results, f"inspect_fmri/{SUBJ}")
+
     inputs.write_raw_session(raw / "raw_eeg_training.npy", size)
     os.sync()
     stage = run_directly("repack_raw_session", folder)

@@ -53,6 +53,7 @@ wildcard_constraints:
     dataset="things|nsd",
 
 
+THINGS_SUBJECTS = sorted({PAIR.fullmatch(pair)[1] for pair in PAIRS})
 NSD_SUBJECTS = sorted({subj for pair in PAIRS for subj in members(PAIR.fullmatch(pair)[2])})
 RUNS = cfg.seeded_runs()
 
@@ -245,4 +246,12 @@ def all_figures():
         "retrieval",
         *(f"gallery_{run}" for run in [*RUNS, *({"ridge"} & set(cfg.baselines))]),
     ]
-    return expand("<results>/figures/{pair}/{name}.svg", pair=PAIRS, name=names)
+    return [
+        *expand("<results>/figures/{pair}/{name}.svg", pair=PAIRS, name=names),
+        *expand(
+            "<results>/figures/{sub}/{name}.svg",
+            sub=THINGS_SUBJECTS,
+            name=["channels", "spectra", "responses"],
+        ),
+        *expand("<results>/figures/{subj}/noise_ceilings.svg", subj=NSD_SUBJECTS),
+    ]

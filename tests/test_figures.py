@@ -1,9 +1,14 @@
 """Figures show what they are given; examples are chosen evenly."""
 
+import base64
+import io
+import re
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from brain2image import figures
 
@@ -82,22 +87,15 @@ def test_retrieval_has_chance_and_intervals():
     assert "chance" in [text.get_text() for text in panel.get_legend().get_texts()]
 
 
-def test_queries_run_from_the_best_rank_to_the_worst(rng):
-    similarity = rng.standard_normal((20, 20)).astype(np.float32)
-    own = rng.permutation(20) + 1
-    queries = figures.choose_queries(similarity, own, 5)
-    assert [query["rank"] for query in queries] == [1, 6, 11, 15, 20]
-    for query in queries:
-        np.testing.assert_array_equal(query["retrieved"], np.argsort(-similarity[query["pair"]])[:5])
-
-
-@pytest.mark.parametrize("n", [3, 12])
-def test_the_gallery_frames_the_answer(n):
-    similarity = np.eye(n, dtype=np.float32)
-    queries = figures.choose_queries(similarity, np.ones(n, int), 2)
-    figure = figures.plot_gallery(queries, pictures(n), pictures(n))
-    first, last = np.array(figure.axes).reshape(2, 7)
-    assert shown(first[0]) == shown(first[1]) == shown(first[2]) == 0
-    assert shown(last[2]) == 8 * (n - 1)
-    framed = [panel.spines["top"].get_visible() for panel in last[2:]]
-    assert framed == [True, False, False, False, False]
+def test_photographs_are_saved_as_jpeg_and_smooth_maps_as_they_are(rng, tmp_path):
+    photograph = rng.integers(0, 255, (16, 16, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    photograph = np.asarray(Image.fromarray(photograph).filter(ImageFilter.GaussianBlur(3)))
+    for name, picture in {"jpeg": photograph, "png": np.full((64, 64, 3), 200, np.uint8)}.items():
+        figure, panel = plt.subplots()
+        panel.imshow(picture, interpolation="none")
+        figures.save(figure, tmp_path / name)
+        text = (tmp_path / name).read_text()
+        assert re.findall(r"data:image/(\w+);base64", text) == [name]
+    embedded = base64.b64decode(re.search(r"base64,([^\"]+)", (tmp_path / "jpeg").read_text())[1])
+    image = Image.open(io.BytesIO(embedded)).convert("RGB")
+    assert np.abs(np.asarray(image).astype(float) - photograph).mean() < 5

@@ -220,7 +220,18 @@ FLOORS = [
     },
     {"models", "losses", "dataset", "queries"},
     {"training", "optimisation", "resume", "inference"},
-    {"evaluation", "baselines", "figures", "metrics", "statistics", "comparisons", "ceilings"},
+    {
+        "evaluation",
+        "baselines",
+        "figures",
+        "figures_gallery",
+        "figures_quality",
+        "metrics",
+        "statistics",
+        "comparisons",
+        "ceilings",
+        "quality",
+    },
     {"__main__"},
 ]
 

@@ -20,7 +20,9 @@ MULTISUBJECT = "weights/mindeyev2/train_logs/final_multisubject_subj01/last.pth"
 
 # What two THINGS and two NSD subjects need once, once a subject, and once a pair.
 SHARED_STAGES = Counter(repack_things_images=1, repack_nsd_images=1, embed_images=2, summarise=1)
-SUBJECT_STAGES = Counter(repack_things_eeg=2, repack_nsd_fmri=2, extract_ridge=2, project_fmri=2)
+SUBJECT_STAGES = Counter(
+    repack_things_eeg=2, repack_nsd_fmri=2, extract_ridge=2, project_fmri=2, inspect_eeg=2, inspect_fmri=2
+)
 
 
 @pytest.fixture(scope="module", params=NSD)
@@ -57,7 +59,7 @@ def test_shared_stages_run_once(checkout):
 def test_the_fmri_of_several_subjects_becomes_one_training_set(checkout):
     jobs = plan(checkout, pairs=["sub-01_subj02-subj05"], weights={"mindeye2": MULTISUBJECT})
     expected = SHARED_STAGES + SUBJECT_STAGES + Counter(combine_projections=1)
-    expected["repack_things_eeg"] = 1
+    expected["repack_things_eeg"] = expected["inspect_eeg"] = 1
     for rule, count in expected.items():
         assert jobs[rule] == count, rule
     for rule in ("match_images", "split_pairs", "cluster_pairs", "build_lmdb", "train"):

@@ -1,8 +1,12 @@
 """Figures of the report: one function a figure, tables and arrays in, a matplotlib figure out."""
 
+import base64
+import io
+import os
+import re
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import matplotlib
 
@@ -12,15 +16,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.decomposition import PCA
+from PIL import Image
 
 from brain2image.matching import unit_rows
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 # Okabe & Ito's palette, which people with colour-blindness can tell apart (jfly.uni-koeln.de/color).
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+JPEG_QUALITY = 80
 CHANCE = {"color": "black", "linestyles": "--", "linewidth": 1.2}
 plt.rcParams.update(
     {
@@ -35,7 +37,7 @@ plt.rcParams.update(
 )
 
 
-def plot_pairs(pairs: pd.DataFrame, things: Sequence["Image"], nsd: Sequence["Image"]) -> Figure:
+def plot_pairs(pairs: pd.DataFrame, things: Sequence[Image.Image], nsd: Sequence[Image.Image]) -> Figure:
     """Picture pairs, THINGS above NSD, with their cosine similarity.
 
     Parameters
@@ -71,6 +73,8 @@ def plot_clusters(pairs: pd.DataFrame, things: np.ndarray, nsd: np.ndarray) -> F
     pairs : ``cluster`` and ``split`` of each pair.
     things, nsd : (n_pairs, n_features) float32 embeddings of the pairs' pictures.
     """
+    from sklearn.decomposition import PCA  # a second of every job that draws, and used here alone
+
     both = np.concatenate([unit_rows(things), unit_rows(nsd)])
     axes = PCA(n_components=2, random_state=0).fit(both)
     things_points, nsd_points = np.split(axes.transform(both), 2)
@@ -144,61 +148,19 @@ def plot_retrieval(summary: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_gallery(
-    queries: Sequence[Mapping[str, Any]], seen: Sequence["Image"], gallery: Sequence["Image"]
-) -> Figure:
-    """Test queries with the five pictures that were retrieved for them, the right one framed.
-
-    Parameters
-    ----------
-    queries : what `choose_queries` returned.
-    seen : THINGS picture of each test pair.
-    gallery : NSD picture of each test pair.
-    """
-    figure, panels = plt.subplots(len(queries), 7, figsize=(7.5, 1.25 * len(queries)), squeeze=False)
-    for panel in panels.flat:
-        panel.set(xticks=[], yticks=[])
-        panel.spines[:].set_visible(False)
-    for row, query in zip(panels, queries, strict=True):
-        answer = query["pair"]
-        shown = (seen[answer], gallery[answer], *(gallery[item] for item in query["retrieved"]))
-        for panel, image in zip(row, shown, strict=False):
-            panel.imshow(image)
-        row[0].set_ylabel(f"rank {query['rank']}", fontsize=8)
-        for panel in row[2 : 2 + len(query["retrieved"])][query["retrieved"] == answer]:
-            panel.spines[:].set(visible=True, color=PALETTE[2], linewidth=3)
-    titles = ("seen\n(THINGS)", "answer\n(NSD)", *(f"retrieved\n{place}" for place in range(1, 6)))
-    for panel, title in zip(panels[0], titles, strict=True):
-        panel.set_title(title, fontsize=8)
-    return figure
-
-
-def save(figure: Figure, path: str) -> None:
-    """Write a figure as SVG without a date, so that the same figure is the same file."""
-    figure.savefig(path, format="svg", metadata={"Date": None})
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as SVG, photographs in it as JPEG, without a date: the same figure is the same file."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
+    Path(path).write_text(re.sub(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)", _smaller, text.getvalue()))
 
 
-def choose_queries(similarity: np.ndarray, own_ranks: np.ndarray, n: int) -> list[dict[str, Any]]:
-    """Test queries spread evenly from the best to the worst rank, with their five nearest gallery items.
-
-    Parameters
-    ----------
-    similarity : (n_pairs, n_pairs) float32, queries by gallery.
-    own_ranks : (n_pairs,) int64, rank of each query's answer.
-    n : number of queries.
-
-    Returns
-    -------
-    For each query ``pair`` (its row), ``rank`` and ``retrieved`` (five rows, best first).
-    """
-    order = np.argsort(own_ranks, kind="stable")
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int))]
-    return [
-        {
-            "pair": row,
-            "rank": int(own_ranks[row]),
-            "retrieved": np.argsort(-similarity[row], kind="stable")[:5],
-        }
-        for row in chosen
-    ]
+def _smaller(embedded: re.Match[str]) -> str:
+    """An embedded PNG, as JPEG where that takes less than half, which is so for photographs alone."""
+    png = base64.b64decode(embedded[1])
+    jpeg = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    if 2 * jpeg.tell() > len(png):
+        return embedded[0]
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.getvalue()).decode()}"

@@ -196,8 +196,8 @@ def get_dataset(file: h5py.File, key: str) -> h5py.Dataset:
     )
 
 
-def read_rows(dataset: h5py.Dataset, rows: int | slice) -> np.ndarray:
-    """A row or some rows of a dataset; what is damaged is an InputError."""
+def read_rows(dataset: h5py.Dataset, rows: int | slice | tuple[slice, ...]) -> np.ndarray:
+    """A row, some rows or a part of them; what is damaged is an InputError."""
     try:
         return dataset[rows]
     except HDF5_DAMAGE as error:  # asked for its name here alone, as that takes longer than to read a row

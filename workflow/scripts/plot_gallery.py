@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from brain2image import nsd, things
-from brain2image.figures import choose_queries, plot_gallery, save
+from brain2image.figures import save
+from brain2image.figures_gallery import choose_queries, plot_gallery
 from brain2image.files import atomic_path
 from brain2image.jobs import job
 from brain2image.metrics import ranks, similarity_matrix
@@ -20,5 +21,5 @@ with job(snakemake), atomic_path(snakemake.output.figure) as path:
     roots = snakemake.params.roots
     seen = list(things.read_images(things_table.loc[content.things_image], roots["things"]))
     gallery = list(nsd.read_images(nsd_table.loc[content.nsd_image], roots["nsd"]))
-    queries = choose_queries(similarity, np.diag(ranks(similarity)), 8)
+    queries = choose_queries(similarity, np.diag(ranks(similarity)), 3)
     save(plot_gallery(queries, seen, gallery), path)
