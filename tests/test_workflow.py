@@ -119,7 +119,7 @@ CODE_CHANGES = [
     ("src/brain2image/statistics.py", SCORES),
     ("src/brain2image/ceilings.py", Counter(measure_ceilings=1)),
     ("src/brain2image/comparisons.py", Counter(summarise=1, plot_retrieval=1)),
-    ("src/brain2image/figures.py", FIGURES),
+    ("src/brain2image/figures/style.py", FIGURES),
     ("workflow/scripts/match_images.py", MATCHES),
     ("workflow/scripts/split_pairs.py", SPLITS),
     ("workflow/scripts/extract_ridge.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + LMDB),

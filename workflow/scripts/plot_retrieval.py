@@ -3,7 +3,8 @@
 import pandas as pd
 
 from brain2image.evaluation import headline
-from brain2image.figures import plot_retrieval, save
+from brain2image.figures.scores import plot_retrieval
+from brain2image.figures.style import save
 from brain2image.files import atomic_path
 from brain2image.jobs import job
 
