@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from brain2image.figures.training import plot_training
 from brain2image.figures.style import save
+from brain2image.figures.training import plot_training
 from brain2image.files import atomic_path
 from brain2image.jobs import job
 
