@@ -186,7 +186,17 @@ FLOORS = [
     },
     {"models", "losses", "dataset", "queries"},
     {"training", "optimisation", "resume", "inference"},
-    {"evaluation", "baselines", "figures", "metrics", "statistics", "comparisons", "ceilings"},
+    {
+        "evaluation",
+        "baselines",
+        "figures",
+        "pages",
+        "metrics",
+        "statistics",
+        "comparisons",
+        "ceilings",
+        "summary",
+    },
     {"__main__"},
 ]
 
