@@ -83,13 +83,13 @@ rule summarise:
             "<results>/summary.csv",
             caption="../workflow/report/summary.rst",
             category="5 Scores",
-            labels={"figure": "5 all rows (CSV)", "pair": "all"},
+            labels={"figure": "5 all rows (CSV)"},
         ),
         comparisons=report(
             "<results>/comparisons.csv",
             caption="../workflow/report/comparisons.rst",
             category="6 Run comparison",
-            labels={"figure": "all rows (CSV)", "pair": "all"},
+            labels={"figure": "all rows (CSV)"},
         ),
     log:
         "<logs>/summarise.log",

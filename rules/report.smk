@@ -12,7 +12,7 @@ rule write_overview:
             "<results>/figures/overview.html",
             caption="../workflow/report/overview.rst",
             category="1 Overview",
-            labels={"figure": "overview", "pair": "all"},
+            labels={"figure": "overview"},
         ),
     log:
         "<logs>/write_overview.log",
@@ -83,19 +83,19 @@ rule write_provenance:
             "<results>/figures/configuration.html",
             caption="../workflow/report/configuration.rst",
             category="9 How it was made",
-            labels={"figure": "1 configuration", "pair": "all"},
+            labels={"figure": "1 configuration"},
         ),
         versions=report(
             "<results>/figures/versions.html",
             caption="../workflow/report/versions.rst",
             category="9 How it was made",
-            labels={"figure": "2 versions", "pair": "all"},
+            labels={"figure": "2 versions"},
         ),
         resources=report(
             "<results>/figures/resources.html",
             caption="../workflow/report/resources.rst",
             category="9 How it was made",
-            labels={"figure": "3 time and memory", "pair": "all"},
+            labels={"figure": "3 time and memory"},
         ),
     log:
         "<logs>/write_provenance.log",

@@ -16,6 +16,7 @@ STYLE = f"""
 .page table {{ border-collapse: collapse; margin: 0.6rem 0; font-size: 0.87rem; }}
 .page th, .page td {{ text-align: left; vertical-align: top; padding: 0.25rem 0.9rem 0.25rem 0;
   border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
+.page td:first-child {{ white-space: nowrap; }}
 .page th {{ border-bottom: 1.5px solid #555; }}
 .page svg {{ max-width: 100%; height: auto; }}
 .page .good {{ color: {GREEN}; font-weight: 600; }}

@@ -33,7 +33,7 @@ def overview_page(
     figure : the headline figure, as SVG.
     """
     return page(
-        "How well does EEG find the fMRI of the same picture?",
+        "How well does EEG find the fMRI of a picture like the one seen?",
         what_was_run(summary, is_simulated=is_simulated),
         box(*findings(summary, comparisons), leak_sentence(audits)),
         Markup(figure[figure.index("<svg") :]),

@@ -110,8 +110,8 @@ def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
     rows = [
         (
             name,
-            f"{100 * ceilings[key]['top1']:.1f} %",
-            f"{100 * ceilings[key]['two_way']:.1f} %",
+            f"{100 * ceilings[key]['top1']:.1f}",
+            f"{100 * ceilings[key]['two_way']:.1f}",
             f"{ceilings[key]['reliability']:.2f}" if "reliability" in ceilings[key] else "",
             meaning,
         )
@@ -119,21 +119,21 @@ def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
         if ceilings[key]
     ]
     quantiles = {
-        f"{q:02d} %": f"{ceilings['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)
+        f"{q} %": f"{ceilings['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)
     }
     rsa = "unknown" if ceilings["rsa"] is None else f"{ceilings['rsa']:.2f}"
     return page(
         f"Ceilings of {pair}",
         f"What the data allow, whatever the model. Chance is {100 / n_images:.1f} % for top-1 among "
         f"{n_images} test pictures and 50 % for 2-way identification.",
-        table(("of", "top-1", "2-way", "reliability", "how to read it"), rows),
+        table(("of", "top-1 %", "2-way %", "reliability", "how to read it"), rows),
         note(
             "Reliability is that of the mean over all measurements (Spearman and Brown), 0 to 1. A trained "
             "model may pass the EEG's line: it compares EEG with clean fMRI and has learned which EEG "
             "matters, while halves are compared as they are."
         ),
         heading("Likeness of the two pictures of a test pair"),
-        table(("quantile of the CLIP cosine", *quantiles), [("", *quantiles.values())]),
+        table(("quantile", *quantiles), [("CLIP cosine", *quantiles.values())]),
         heading("Agreement of representational dissimilarity matrices"),
         f"Noise-free predictions would reach a Spearman correlation of {rsa} with the measured fMRI, the "
         "square root of its reliability over repetitions.",
