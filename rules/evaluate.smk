@@ -89,7 +89,7 @@ rule summarise:
             "<results>/comparisons.csv",
             caption="../workflow/report/comparisons.rst",
             category="6 Run comparison",
-            labels={"figure": "all rows (CSV)"},
+            labels={"figure": "2 all rows (CSV)"},
         ),
     log:
         "<logs>/summarise.log",

@@ -101,13 +101,13 @@ rule plot_scores:
             "<results>/figures/{sub}_{subj}/curves.svg",
             caption="../workflow/report/curves.rst",
             category="5 Scores",
-            labels={"figure": "2 curves over trials and galleries", "pair": "{sub} × {subj}"},
+            labels={"figure": "2 curves", "pair": "{sub} × {subj}"},
         ),
         comparisons=report(
             "<results>/figures/{sub}_{subj}/comparisons.svg",
             caption="../workflow/report/differences.rst",
             category="6 Run comparison",
-            labels={"figure": "differences", "pair": "{sub} × {subj}"},
+            labels={"figure": "1 differences", "pair": "{sub} × {subj}"},
         ),
     log:
         "<logs>/plot_scores/{sub}_{subj}.log",

@@ -26,9 +26,12 @@ ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"]
 PAIR = "sub-01_subj01"
 
+# The page on how the results were made follows every change, as it shows all settings, code and times.
+ALWAYS = Counter(write_provenance=1)
 # Jobs downstream of a stage, by what is computed again.
-SCORES = Counter(evaluate=5, summarise=1, plot_retrieval=1)
-BASELINES = Counter(fit_baseline=2, evaluate=2, summarise=1, plot_retrieval=1, plot_gallery=1)
+TABLES = Counter(summarise=1, plot_scores=1, write_overview=1, write_tables=1)
+SCORES = Counter(evaluate=5) + TABLES
+BASELINES = Counter(fit_baseline=2, evaluate=2, plot_gallery=1) + TABLES
 LMDB = (
     Counter(build_lmdb=1, train=2, predict=2, fit_baseline=2, predict_ceiling=1, plot_training=1)
     + Counter(plot_gallery=3, measure_ceilings=1)
@@ -38,9 +41,10 @@ CLUSTERS = Counter(cluster_pairs=1, audit_split=1, plot_pairs=1, plot_clusters=1
 SPLITS = Counter(split_pairs=1) + CLUSTERS
 MATCHES = Counter(match_images=1) + SPLITS
 EMBEDDINGS = Counter(embed_images=2) + MATCHES
-RUN = Counter(train=1, predict=1, plot_training=1, plot_gallery=1, evaluate=1, summarise=1, plot_retrieval=1)
-RUNS = Counter(train=2, predict=2, plot_training=1, plot_gallery=2, evaluate=2, summarise=1, plot_retrieval=1)
-FIGURES = Counter(plot_pairs=1, plot_clusters=1, plot_training=1, plot_retrieval=1, plot_gallery=3)
+RUN = Counter(train=1, predict=1, plot_training=1, plot_gallery=1, evaluate=1) + TABLES
+RUNS = Counter(train=2, predict=2, plot_training=1, plot_gallery=2, evaluate=2) + TABLES
+PAGES = Counter(write_overview=1, write_tables=1)
+FIGURES = Counter(plot_pairs=1, plot_clusters=1, plot_training=1, plot_scores=1, plot_gallery=3) + PAGES
 
 CONFIG_CHANGES = [
     ("simulate.eeg_snr", 2.0, Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + LMDB),
@@ -62,11 +66,11 @@ CONFIG_CHANGES = [
     ("loss.temperature", 0.1, RUNS),
     ("training.epochs", 3, RUNS),
     ("training.precision", "bf16", RUNS),
-    ("baselines", ["ridge"], Counter(summarise=1, plot_retrieval=1)),
+    ("baselines", ["ridge"], TABLES),
     (
         "baselines",
         ["ridge", "two_step", "pls"],
-        Counter(fit_baseline=1, evaluate=1, summarise=1, plot_retrieval=1),
+        Counter(fit_baseline=1, evaluate=1) + TABLES,
     ),
     ("n_seeds", 2, RUNS),
     ("evaluation.n_permutations", 200, SCORES),
@@ -80,7 +84,7 @@ CODE_CHANGES = [
     ("workflow/scripts/simulate_clip.py", Counter(simulate_clip=1) + EMBEDDINGS),
     (
         "workflow/scripts/predict_ceiling.py",
-        Counter(predict_ceiling=1, evaluate=1, summarise=1, plot_retrieval=1),
+        Counter(predict_ceiling=1, evaluate=1) + TABLES,
     ),
     ("src/brain2image/synthetic/eeg.py", Counter(simulate_eeg=1, repack_things_eeg=1, audit_split=1) + LMDB),
     ("workflow/scripts/simulate_cbramod.py", Counter(simulate_cbramod=1) + RUNS),
@@ -104,22 +108,31 @@ CODE_CHANGES = [
     ("src/brain2image/things/signals.py", Counter(repack_things_eeg=1, audit_split=1) + LMDB),
     ("src/brain2image/clip.py", EMBEDDINGS),
     ("src/brain2image/splits.py", SPLITS),
-    ("src/brain2image/audit.py", Counter(audit_split=1) + SCORES),
+    ("src/brain2image/audit.py", Counter(audit_split=1, plot_training=1) + SCORES),
     ("src/brain2image/clustering.py", CLUSTERS),
     ("src/brain2image/lmdb_store.py", LMDB),
     ("src/brain2image/resume.py", RUNS),
     (
         "src/brain2image/losses.py",
-        RUNS + BASELINES + Counter(predict_ceiling=1, evaluate=1) - Counter(summarise=1, plot_retrieval=1),
+        RUNS + BASELINES + Counter(predict_ceiling=1, evaluate=1) - TABLES,
     ),
     ("src/brain2image/models/pooling.py", RUNS),
     ("src/brain2image/queries.py", LMDB - Counter(build_lmdb=1, train=2, plot_training=1)),
     ("src/brain2image/baselines.py", BASELINES + Counter(predict_ceiling=1, evaluate=1)),
     ("src/brain2image/metrics.py", SCORES + Counter(plot_gallery=3, measure_ceilings=1)),
     ("src/brain2image/statistics.py", SCORES),
-    ("src/brain2image/ceilings.py", Counter(measure_ceilings=1)),
-    ("src/brain2image/comparisons.py", Counter(summarise=1, plot_retrieval=1)),
+    ("src/brain2image/ceilings.py", Counter(measure_ceilings=1) + TABLES - Counter(summarise=1)),
+    ("src/brain2image/comparisons.py", TABLES),
+    ("src/brain2image/summary.py", TABLES - Counter(summarise=1)),
     ("src/brain2image/figures/style.py", FIGURES),
+    ("src/brain2image/figures/pairs.py", Counter(plot_pairs=1, plot_clusters=1)),
+    ("src/brain2image/figures/training.py", Counter(plot_training=1)),
+    ("src/brain2image/figures/scores.py", Counter(plot_scores=1, write_overview=1)),
+    ("src/brain2image/figures/gallery.py", Counter(plot_gallery=3)),
+    ("src/brain2image/pages/html.py", PAGES),
+    ("src/brain2image/pages/overview.py", Counter(write_overview=1)),
+    ("src/brain2image/pages/audit.py", Counter(write_tables=1)),
+    ("src/brain2image/pages/provenance.py", Counter()),
     ("workflow/scripts/match_images.py", MATCHES),
     ("workflow/scripts/split_pairs.py", SPLITS),
     ("workflow/scripts/extract_ridge.py", Counter(extract_ridge=1, project_fmri=1, audit_split=1) + LMDB),
@@ -127,7 +140,7 @@ CODE_CHANGES = [
     ("workflow/scripts/train.py", RUNS),
     ("workflow/scripts/predict.py", RUNS - Counter(train=2, plot_training=1)),
     ("workflow/scripts/evaluate.py", SCORES),
-    ("workflow/scripts/summarise.py", Counter(summarise=1, plot_retrieval=1)),
+    ("workflow/scripts/summarise.py", TABLES),
     ("workflow/scripts/plot_gallery.py", Counter(plot_gallery=3)),
 ]
 
@@ -285,7 +298,7 @@ def test_a_config_change_reruns_exactly_the_stages_that_use_it(finished):
         for (key, _, expected), planned in zip(
             CONFIG_CHANGES, threads.map(plan, CONFIG_CHANGES), strict=True
         ):
-            assert planned == expected, key
+            assert planned == expected + ALWAYS, key
 
 
 @pytest.mark.parametrize(("file", "expected"), CODE_CHANGES, ids=[file for file, _ in CODE_CHANGES])
@@ -294,7 +307,7 @@ def test_a_code_change_reruns_exactly_the_stages_that_run_it(finished, file, exp
     original = path.read_text()
     try:
         path.write_text(original + "\nCHANGED = True\n")
-        assert planned_jobs(finished) == expected
+        assert planned_jobs(finished) == expected + ALWAYS
     finally:
         path.write_text(original)
 
@@ -302,7 +315,7 @@ def test_a_code_change_reruns_exactly_the_stages_that_run_it(finished, file, exp
 def test_another_subject_reruns_nothing_of_the_first(finished):
     """Only the new pair's jobs run, and those that show all pairs."""
     own = Counter(match_images=1) + SPLITS
-    expected = Counter(simulate_eeg=1, repack_things_eeg=1, plot_retrieval=1) + own
+    expected = Counter(simulate_eeg=1, repack_things_eeg=1, plot_scores=1, write_tables=1) + own + ALWAYS
     assert (
         planned_jobs(finished, config=changed_config(finished, "pairs", [PAIR, "sub-02_subj01"])) == expected
     )

@@ -69,6 +69,13 @@ RUN_CHECKS = {
         "must be validation; baselines have none",
     ),
 }
+QUERY_EFFECT = (
+    "Query effect: the alignment layer asks with an fMRI embedding. Training may ask with a trial's own "
+    "target; predictions always ask with the mean training embedding. The effect is how far the output of "
+    "validation pairs moves between the two, relative to its size: rms(own - mean) / rms(mean). At 0 the "
+    "query does not matter, as with a single EEG token; the larger it is, the more training leaned on what "
+    "predictions do not have. It is no leak, as predictions do not use it."
+)
 # Findings that are the same line as another one, with another verdict.
 ALIASES = {"raw EEG samples unknown": "raw EEG samples shared with training"}
 
@@ -97,22 +104,19 @@ def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects
         ),
         heading("The runs"),
         table(
-            ("question", "run", "found", "verdict", "how to read it"),
+            ("run", *(check.question for check in RUN_CHECKS.values()), "query effect", "verdict"),
             [
-                (check.question, run, check.found(audit), _verdict(name in leaks[run]), check.meaning)
-                for name, check in RUN_CHECKS.items()
+                (
+                    run,
+                    *(check.found(audit) for check in RUN_CHECKS.values()),
+                    f"{query_effects[run]:.3g}" if run in query_effects else "no query",
+                    _verdict(not leaks[run].isdisjoint(RUN_CHECKS)),
+                )
                 for run, audit in audits.items()
             ],
         ),
-        heading("Does the output depend on the query?"),
-        table(("network", "query effect"), [(run, f"{effect:.3g}") for run, effect in query_effects.items()]),
-        note(
-            "The alignment layer asks with an fMRI embedding. Training may ask with a trial's own target; "
-            "predictions always ask with the mean training embedding. The query effect is how far the output "
-            "of validation pairs moves between the two, relative to its size: rms(own - mean) / rms(mean). "
-            "At 0 the query does not matter, as with a single EEG token; the larger it is, the more "
-            "training leaned on what predictions do not have."
-        ),
+        *(note(f"{check.question.capitalize()}: {check.meaning}.") for check in RUN_CHECKS.values()),
+        note(QUERY_EFFECT),
     )
 
 

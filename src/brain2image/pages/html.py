@@ -14,9 +14,11 @@ STYLE = f"""
 .page p {{ margin: 0.4rem 0; max-width: 46rem; }}
 .page .box {{ border-left: 4px solid {BLUE}; background: #f2f6fa; padding: 0.5rem 1rem; margin: 0.8rem 0; }}
 .page table {{ border-collapse: collapse; margin: 0.6rem 0; font-size: 0.87rem; }}
-.page th, .page td {{ text-align: left; vertical-align: top; padding: 0.25rem 0.9rem 0.25rem 0;
+.page th, .page td {{ text-align: left; vertical-align: top; padding: 0.25rem 0.8rem 0.25rem 0;
   border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
+.page td {{ overflow-wrap: anywhere; }}
 .page td:first-child {{ white-space: nowrap; }}
+.page td small {{ white-space: nowrap; color: #555; font-size: 0.78em; }}
 .page th {{ border-bottom: 1.5px solid #555; }}
 .page svg {{ max-width: 100%; height: auto; }}
 .page .good {{ color: {GREEN}; font-weight: 600; }}

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from brain2image.evaluation import TRIAL_LEVEL_NOTE, headline
-from brain2image.pages.html import heading, note, page, table
+from brain2image.pages.html import Markup, heading, note, page, table
 from brain2image.summary import over_seeds
 
 # Heading, factor and number format of each metric.
@@ -16,8 +16,8 @@ METRICS = {
     "top10": ("top-10 %", 100, "{:.1f}"),
     "two_way": ("2-way %", 100, "{:.1f}"),
     "median_rank": ("median rank", 1, "{:.1f}"),
-    "mrr": ("reciprocal rank", 1, "{:.2f}"),
-    "percentile_rank": ("percentile rank %", 100, "{:.1f}"),
+    "mrr": ("MRR", 1, "{:.2f}"),
+    "percentile_rank": ("percentile %", 100, "{:.1f}"),
     "rsa": ("RSA ρ", 1, "{:.2f}"),
     "cosine": ("cosine", 1, "{:.3f}"),
     "mse": ("MSE", 1, "{:.3f}"),
@@ -59,8 +59,8 @@ def scores_page(pair: str, summary: pd.DataFrame) -> str:
     tables = [part for title, rows in parts.items() for part in (heading(title), score_table(rows))]
     return page(
         f"Scores of {pair}: {summary['n_test'].iloc[0]} test pictures",
-        "Each cell: score, ± SD over seeds where there are several, 95 % interval over pictures in square "
-        "brackets, chance in round ones. Chance of the cosine is that of wrong pairs, of MSE that of always "
+        "Each cell: score, ± SD over seeds where there are several, 95 % interval over pictures, and "
+        "chance in brackets. Chance of the cosine is that of wrong pairs, of MSE that of always "
         "predicting the training mean. The first table is the claim.",
         *tables,
         note(TRIAL_LEVEL_NOTE),
@@ -85,17 +85,17 @@ def score_table(rows: pd.DataFrame) -> str:
     )
 
 
-def _cell(score: pd.Series, factor: float, style: str) -> str:
+def _cell(score: pd.Series, factor: float, style: str) -> Markup:
     value, deviation, low, high, chance = (
         style.format(factor * score[name]) for name in ("value", "deviation", "low", "high", "chance")
     )
-    parts = {
-        value: True,
+    details = {
         f"± {deviation}": pd.notna(score["deviation"]),
-        f"[{low}, {high}]": pd.notna(score["low"]),
+        f"{low} – {high}": pd.notna(score["low"]),
         f"({chance})": pd.notna(score["chance"]),
     }
-    return " ".join(part for part, is_known in parts.items() if is_known)
+    small = [f"<br><small>{text}</small>" for text, is_known in details.items() if is_known]
+    return Markup(f"<b>{value}</b>{''.join(small)}")
 
 
 def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
@@ -118,9 +118,7 @@ def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
         for key, (name, meaning) in CEILINGS.items()
         if ceilings[key]
     ]
-    quantiles = {
-        f"{q} %": f"{ceilings['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)
-    }
+    quantiles = {f"{q} %": f"{ceilings['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)}
     rsa = "unknown" if ceilings["rsa"] is None else f"{ceilings['rsa']:.2f}"
     return page(
         f"Ceilings of {pair}",
