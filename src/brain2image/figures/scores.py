@@ -115,7 +115,7 @@ def plot_curves(summary: pd.DataFrame) -> Figure:
     whole, all_trials = rows["n_gallery"] == rows["n_test"], rows["n_trials"] == "all"
     axes = {"n_trials": ("EEG trials averaged into a query", rows[whole])}
     if rows["n_gallery"].nunique() > 1:
-        axes["n_gallery"] = ("pictures in the gallery", rows[all_trials])
+        axes["n_gallery"] = ("pictures in the gallery", rows[all_trials].sort_values("n_gallery"))
     style = looks(rows["run"])
     figure, panels = plt.subplots(len(axes), 2, figsize=(9.5, 3.4 * len(axes)), squeeze=False, sharey="row")
     for row, (column, (label, shown)) in zip(panels, axes.items(), strict=True):
