@@ -62,14 +62,11 @@ def test_training_marks_the_epoch_that_is_kept():
         {"epoch": [0, 1, 2], "train_loss": [3, 2, 1.0], "val_loss": [3, 2, 4.0], "val_top1": [0, 0.5, 0.2]}
     )
     figure = training.plot_training(dict.fromkeys(("flatten", "flatten_seed-1"), history), n_val=4)
-    losses, retrieval = figure.axes
-    assert [line.get_xydata().tolist() for line in losses.lines if line.get_marker() == "o"] == [
-        *([[1, 2]] * 2),
-        [],  # of the legend
-    ]
-    assert [line.get_xydata().tolist() for line in retrieval.lines if line.get_marker() == "o"] == [
-        [[1, 50]]
-    ] * 2
+    for panel, dot in zip(figure.axes, ([1, 2], [1, 50]), strict=True):
+        dots = [line.get_xydata().tolist() for line in panel.lines if line.get_marker() == "o"]
+        assert [points for points in dots if points] == [[dot]] * 2  # the legend's has no point
+    assert [text.get_text() for text in figure.legends[0].get_texts()].count("flatten") == 1
+    assert 25 in [line.get_ydata()[0] for line in figure.axes[1].lines if line.get_label() == "chance"]
 
 
 def summary(runs=RUNS, seeds=(0,), galleries=(60,)):
