@@ -49,8 +49,8 @@ def overview_page(
         ),
         note(
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
-            "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; None "
-            "where a picture was measured once."
+            "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
+            "unknown where a picture was measured once."
         ),
     )
 
@@ -138,11 +138,13 @@ def _count(n: int, noun: str) -> str:
 
 def _pair_row(pair: str, runs: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any]) -> list[str]:
     n_leaks = len({leak for run in runs for leak in run["leaks"]})
-    reliability = [ceilings[kind] and f"{ceilings[kind]['reliability']:.2f}" for kind in ("eeg", "fmri")]
+    reliability = [
+        f"{ceilings[part]['reliability']:.2f}" if ceilings[part] else "unknown" for part in ("eeg", "fmri")
+    ]
     return [
         pair,
         " / ".join(str(n) for n in runs[0]["split"]["n_pairs"].values()),
         f"{ceilings['pairing']['similarity_q50']:.2f}",
-        *map(str, reliability),
+        *reliability,
         verdict(str(n_leaks), is_good=n_leaks == 0),
     ]
