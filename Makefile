@@ -17,7 +17,7 @@ demo: setup
 	@echo "Report: $(DEMO)/report.html"
 
 # The report is made again only after a table, a figure or a caption changed.
-$(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*/*.svg workflow/report/*.rst rules/*.smk)
+$(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*.html $(DEMO)/figures/*/* workflow/report/* rules/*.smk)
 	@$(DEMO_RUN) --quiet all --report $@
 
 test: setup

@@ -24,6 +24,7 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/quality.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 if cfg.simulate:
@@ -41,6 +42,8 @@ rule all:
         "<results>/summary.csv",
         expand("<results>/pairs/{pair}.{kind}.json", pair=PAIRS, kind=["audit", "ceilings"]),
         all_figures(),
+        all_tables(),
+        rules.write_provenance.output,
 
 
 rule fetch_weights:

@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import brain2image
-from brain2image.config import SEED_SUFFIX, load_config
+from brain2image.config import SEED_SUFFIX, list_runs, list_settings, load_config
 from brain2image.disk import check_writable
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
@@ -244,6 +244,8 @@ def all_figures():
         "clusters",
         "training",
         "retrieval",
+        "curves",
+        "comparisons",
         *(f"gallery_{run}" for run in [*RUNS, *({"ridge"} & set(cfg.baselines))]),
     ]
     return [
@@ -255,3 +257,22 @@ def all_figures():
         ),
         *expand("<results>/figures/{subj}/noise_ceilings.svg", subj=NSD_SUBJECTS),
     ]
+
+
+def all_tables():
+    """Every page of the report but those on how it was made, which come last."""
+    return [
+        "<results>/figures/overview.html",
+        *expand("<results>/figures/{pair}/{name}.html", pair=PAIRS, name=["scores", "ceilings", "audit"]),
+    ]
+
+
+def benchmark_names():
+    """Names of subjects, pairs, runs and datasets that stand in the benchmark files of this config."""
+    subjects = {subject for pair in PAIRS for subject in pair.split("_")}
+    return sorted({*PAIRS, *subjects, *NSD_SUBJECTS, *PREDICTORS, "things", "nsd"})
+
+
+def all_fingerprints():
+    """The fingerprint of every rule that runs a script; complete once the whole workflow has been read."""
+    return {rule.name: code(rule.name) for rule in workflow.rules if rule.script}

@@ -82,14 +82,14 @@ rule summarise:
         summary=report(
             "<results>/summary.csv",
             caption="../workflow/report/summary.rst",
-            category="1 Scores",
-            labels={"figure": "table of all runs", "pair": "all"},
+            category="5 Scores",
+            labels={"figure": "5 all rows (CSV)"},
         ),
         comparisons=report(
             "<results>/comparisons.csv",
             caption="../workflow/report/comparisons.rst",
-            category="1 Scores",
-            labels={"figure": "networks against baselines", "pair": "all"},
+            category="6 Run comparison",
+            labels={"figure": "2 all rows (CSV)"},
         ),
     log:
         "<logs>/summarise.log",

@@ -61,11 +61,12 @@ rule plot_clusters:
 rule plot_training:
     input:
         histories=lambda wildcards: expand(rules.train.output.history, run=RUNS, **wildcards),
+        audit="<results>/pairs/{sub}_{subj}.audit.json",
     output:
         figure=report(
             "<results>/figures/{sub}_{subj}/training.svg",
             caption="../workflow/report/training.rst",
-            category="3 Training",
+            category="4 Training",
             labels={"figure": "training curves", "pair": "{sub} × {subj}"},
         ),
     log:
@@ -84,30 +85,44 @@ rule plot_training:
         "../workflow/scripts/plot_training.py"
 
 
-rule plot_retrieval:
+rule plot_scores:
     input:
         summary=rules.summarise.output.summary,
+        comparisons=rules.summarise.output.comparisons,
+        ceilings="<results>/pairs/{sub}_{subj}.ceilings.json",
     output:
-        figure=report(
+        retrieval=report(
             "<results>/figures/{sub}_{subj}/retrieval.svg",
             caption="../workflow/report/retrieval.rst",
-            category="1 Scores",
-            labels={"figure": "retrieval", "pair": "{sub} × {subj}"},
+            category="5 Scores",
+            labels={"figure": "1 retrieval and RSA", "pair": "{sub} × {subj}"},
+        ),
+        curves=report(
+            "<results>/figures/{sub}_{subj}/curves.svg",
+            caption="../workflow/report/curves.rst",
+            category="5 Scores",
+            labels={"figure": "2 curves", "pair": "{sub} × {subj}"},
+        ),
+        comparisons=report(
+            "<results>/figures/{sub}_{subj}/comparisons.svg",
+            caption="../workflow/report/differences.rst",
+            category="6 Run comparison",
+            labels={"figure": "1 differences", "pair": "{sub} × {subj}"},
         ),
     log:
-        "<logs>/plot_retrieval/{sub}_{subj}.log",
+        "<logs>/plot_scores/{sub}_{subj}.log",
     benchmark:
-        "<benchmarks>/plot_retrieval/{sub}_{subj}.tsv"
+        "<benchmarks>/plot_scores/{sub}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("plot_retrieval"),
+        code=code("plot_scores"),
         pair="{sub}_{subj}",
     script:
-        "../workflow/scripts/plot_retrieval.py"
+        "../workflow/scripts/plot_scores.py"
 
 
 rule plot_gallery:
@@ -120,7 +135,7 @@ rule plot_gallery:
         figure=report(
             "<results>/figures/{sub}_{subj}/gallery_{run}.svg",
             caption="../workflow/report/gallery.rst",
-            category="4 Gallery",
+            category="7 Gallery",
             labels={"figure": "retrieved pictures", "pair": "{sub} × {subj}", "run": "{run}"},
         ),
     log:

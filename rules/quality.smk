@@ -32,8 +32,8 @@ rule inspect_eeg:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=code("inspect_eeg"),
     script:
@@ -63,8 +63,8 @@ rule inspect_fmri:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=code("inspect_fmri"),
     script:

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from safetensors.torch import save_file
 
 from brain2image.disk import explained_disk_errors
-from brain2image.figures import save
+from brain2image.figures.style import save
 from brain2image.files import atomic_hdf5, atomic_path, write_json, write_parquet
 from brain2image.lmdb_store import _put
 from brain2image.resume import StateFile

@@ -8,9 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image, ImageFilter
 
-from brain2image import figures
+from brain2image.figures import pairs as pair_figures
+from brain2image.figures import scores, style, training
 
 RUNS = ("multitoken_vit", "ridge")
 
@@ -36,25 +38,25 @@ def shown(panel):
 
 
 def test_examples_are_the_best_the_middle_and_the_last(pairs):
-    assert list(figures.choose_examples(pairs, 2)["rank"]) == [1, 2, 15, 16, 29, 30]
-    assert list(figures.choose_examples(pairs[:3], 2)["rank"]) == [1, 2, 3]
+    assert list(pair_figures.choose_examples(pairs, 2)["rank"]) == [1, 2, 15, 16, 29, 30]
+    assert list(pair_figures.choose_examples(pairs[:3], 2)["rank"]) == [1, 2, 3]
 
 
 def test_pairs_are_drawn_with_things_above_nsd(pairs, tmp_path):
-    chosen = figures.choose_examples(pairs, 2)
-    figure = figures.plot_pairs(chosen, pictures(6), pictures(12)[6:])
+    chosen = pair_figures.choose_examples(pairs, 2)
+    figure = pair_figures.plot_pairs(chosen, pictures(6), pictures(12)[6:])
     panels = [panel for panel in figure.axes if panel.images]
     assert [shown(panel) for panel in panels] == [
         8 * i for pair in zip(range(6), range(6, 12), strict=True) for i in pair
     ]
     assert "pair 1\ncosine" in panels[0].get_title()
-    figures.save(figure, tmp_path / "pairs.svg")
+    style.save(figure, tmp_path / "pairs.svg")
     assert (tmp_path / "pairs.svg").read_text().startswith("<?xml")
 
 
 def test_clusters_share_one_basis(pairs, rng):
     embeddings = rng.standard_normal((30, 10)).astype(np.float32)
-    figure = figures.plot_clusters(pairs, embeddings, embeddings)  # equal pictures lie on each other
+    figure = pair_figures.plot_clusters(pairs, embeddings, embeddings)  # equal pictures lie on each other
     points = [dots.get_offsets() for dots in figure.axes[0].collections[:6]]
     for things, nsd in zip(points[::2], points[1::2], strict=True):
         np.testing.assert_allclose(things, nsd)
@@ -64,27 +66,126 @@ def test_training_marks_the_epoch_that_is_kept():
     history = pd.DataFrame(
         {"epoch": [0, 1, 2], "train_loss": [3, 2, 1.0], "val_loss": [3, 2, 4.0], "val_top1": [0, 0.5, 0.2]}
     )
-    figure = figures.plot_training(dict.fromkeys(RUNS, history))
-    losses, retrieval = figure.axes
-    assert [line.get_xydata().tolist() for line in losses.lines if line.get_marker() == "o"] == [[[1, 2]]] * 2
-    assert [line.get_xydata().tolist() for line in retrieval.lines if line.get_marker() == "o"] == [
-        [[1, 50]]
-    ] * 2
+    figure = training.plot_training(dict.fromkeys(("flatten", "flatten_seed-1"), history), n_val=4)
+    for panel, dot in zip(figure.axes, ([1, 2], [1, 50]), strict=True):
+        dots = [line.get_xydata().tolist() for line in panel.lines if line.get_marker() == "o"]
+        assert [points for points in dots if points] == [[dot]] * 2  # the legend's has no point
+    assert [text.get_text() for text in figure.legends[0].get_texts()].count("flatten") == 1
+    assert 25 in [line.get_ydata()[0] for line in figure.axes[1].lines if line.get_label() == "chance"]
 
 
-def test_retrieval_has_chance_and_intervals():
+def summary(runs=RUNS, seeds=(0,), galleries=(60,)):
+    """Rows of one pair of brains: top-k of 0.1 k, RSA of 0.3, each ± 0.05."""
     rows = [
-        {"run": run, "metric": f"top{k}", "value": 0.1 * k, "chance": 0.05, "low": 0.0, "high": 1.0}
-        for run in RUNS
-        for k in (1, 5, 10)
+        {
+            "pair": "sub-01_subj01",
+            "run": run,
+            "seed": None if run == "ridge" else seed,
+            "n_test": 60,
+            "n_trials": n_trials,
+            "level": "image",
+            "direction": direction,
+            "n_gallery": n_gallery,
+            "metric": metric,
+            "value": value + 0.02 * seed,
+            "chance": 0.0 if metric == "rsa" else 1 / n_gallery,
+            "p": 0.001,
+            "low": value - 0.05,
+            "high": value + 0.05,
+            "share_of_ceiling": None,
+        }
+        for run in runs
+        for seed in seeds
+        for n_trials in ("1", "2", "all")
+        for n_gallery in galleries
+        for metric, value in {"top1": 0.1, "top5": 0.5, "top10": 1.0, "rsa": 0.3}.items()
+        for direction in (("both",) if metric == "rsa" else ("forward", "backward"))
     ]
-    panel = figures.plot_retrieval(pd.DataFrame(rows)).axes[0]
-    heights = [
-        bar.get_height() for bars in panel.containers if hasattr(bars, "patches") for bar in bars.patches
+    return pd.DataFrame(rows)
+
+
+def ticks(panel):
+    return [label.get_text() for label in panel.get_yticklabels()]
+
+
+def intervals(panel):
+    """Ends of the horizontal lines from a low to a high bound."""
+    lines = [line.get_xdata() for line in panel.lines if len(set(line.get_ydata())) == 1]
+    return [tuple(np.round(line, 6)) for line in lines if np.isfinite(line).all() and line[0] < line[1]]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_retrieval_has_chance_intervals_and_a_ceiling():
+    figure = scores.plot_retrieval(summary(), rsa_ceiling=0.9)
+    retrieval, rsa = figure.axes
+    assert ticks(retrieval) == list(RUNS)
+    assert [points.get_offsets()[:, 0].tolist() for points in retrieval.collections] == [
+        pytest.approx([100 * value] * 2) for value in (0.1, 0.5, 1.0)
     ]
-    np.testing.assert_allclose(heights, [10, 10, 50, 50, 100, 100])
-    assert [label.get_text() for label in panel.get_xticklabels()] == list(RUNS)
-    assert "chance" in [text.get_text() for text in panel.get_legend().get_texts()]
+    assert intervals(retrieval) == [(5, 15)] * 2 + [(45, 55)] * 2 + [(95, 105)] * 2
+    assert intervals(rsa) == [(0.25, 0.35)] * 2
+    assert legend(figure) == ["top-1", "top-5", "top-10", "chance", "ceiling by the noise of fMRI"]
+    assert "ceiling by the noise of fMRI" not in legend(scores.plot_retrieval(summary(), rsa_ceiling=None))
+
+
+def test_seeds_are_a_band_of_one_deviation():
+    rows = summary(("flatten",), seeds=(0, 1))
+    _, rsa = scores.plot_retrieval(rows, rsa_ceiling=None).axes
+    deviation = np.std([0.3, 0.32], ddof=1)
+    assert (round(0.31 - deviation, 6), round(0.31 + deviation, 6)) in intervals(rsa)
+
+
+@pytest.mark.parametrize(("galleries", "n_panels"), [((60,), 2), ((60, 50), 4)])
+def test_curves_over_trials_and_over_galleries_where_there_are_several(galleries, n_panels):
+    figure = scores.plot_curves(summary(galleries=galleries))
+    assert len(figure.axes) == n_panels
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "all"]
+    assert [panel.get_title() for panel in figure.axes[:2]] == ["EEG finds fMRI", "fMRI finds EEG"]
+    chance = next(line for line in figure.axes[-1].lines if line.get_label() == "chance").get_ydata()
+    assert list(chance) == pytest.approx([100 / 60] * 3 if n_panels == 2 else [2, 100 / 60])
+    assert {*RUNS, "chance"} == set(legend(figure))
+
+
+def test_the_headline_orders_networks_baselines_and_oracles():
+    rows = summary(("ceiling", "ridge", "flatten"))
+    both = pd.concat([rows, rows.assign(pair="sub-02_subj01")])
+    figure = scores.plot_headline(both)
+    assert [panel.get_title() for panel in figure.axes] == ["sub-01_subj01", "sub-02_subj01"]
+    assert ticks(figure.axes[0]) == ["flatten", "ridge", "ceiling"]
+    assert intervals(figure.axes[1]) == [(5, 15)] * 3
+
+
+def test_comparisons_are_coloured_by_what_is_certain():
+    names = {"pair": "sub-01_subj01", "run": "flatten"}
+    rows = pd.DataFrame(
+        {
+            "baseline": baseline,
+            "metric": metric,
+            "difference": d,
+            "low": d - 0.1,
+            "high": d + 0.1,
+            "p_holm": p,
+        }
+        for metric in ("top1", "mrr")
+        for baseline, d, p in (("ridge", 0.2, 0.01), ("pls", -0.2, 0.01), ("mlp", 0.2, 0.2))
+    ).assign(**names)
+    top1, mrr = scores.plot_comparisons(rows).axes
+    assert ticks(top1) == ["flatten − ridge", "flatten − pls", "flatten − mlp"]
+    colours = [to_hex(line.get_color()) for line in top1.lines if len(set(line.get_xdata())) == 2]
+    assert list(dict.fromkeys(colours)) == [to_hex(colour) for colour in (style.GREEN, style.RED, "0.45")]
+    assert intervals(top1) == [(10, 30), (-30, -10), (10, 30)]
+    assert intervals(mrr) == [(0.1, 0.3), (-0.3, -0.1), (0.1, 0.3)]
+    assert [text.get_text() for text in top1.texts] == ["p = 0.010", "p = 0.010", "p = 0.200"]
+    everywhere = pd.concat([rows, rows.assign(pair="all")])
+    assert ticks(scores.plot_comparisons(everywhere).axes[0])[3] == "flatten − ridge (all)"
+
+
+def test_more_names_than_colours_differ_by_marker():
+    found = style.looks(f"run {number}" for number in range(20))
+    assert len({tuple(look.items()) for look in found.values()}) == 20
 
 
 def test_photographs_are_saved_as_jpeg_and_smooth_maps_as_they_are(rng, tmp_path):
@@ -93,7 +194,7 @@ def test_photographs_are_saved_as_jpeg_and_smooth_maps_as_they_are(rng, tmp_path
     for name, picture in {"jpeg": photograph, "png": np.full((64, 64, 3), 200, np.uint8)}.items():
         figure, panel = plt.subplots()
         panel.imshow(picture, interpolation="none")
-        figures.save(figure, tmp_path / name)
+        style.save(figure, tmp_path / name)
         text = (tmp_path / name).read_text()
         assert re.findall(r"data:image/(\w+);base64", text) == [name]
     embedded = base64.b64decode(re.search(r"base64,([^\"]+)", (tmp_path / "jpeg").read_text())[1])

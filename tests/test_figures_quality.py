@@ -5,8 +5,8 @@ import pytest
 from test_quality_eeg import epochs, trial_table, write_eeg
 from test_quality_fmri import described, simulate
 
-from brain2image import figures_quality as figures
-from brain2image.figures import save
+from brain2image.figures import quality as figures
+from brain2image.figures.style import save
 from brain2image.quality.eeg import REGIONS, inspect_eeg
 from brain2image.quality.fmri import BINS
 

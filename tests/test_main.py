@@ -24,6 +24,9 @@ def summary(path, **runs):
             "value": value,
             "chance": CHANCE[metric],
             "p": 0.001,
+            "low": value,
+            "high": value,
+            "share_of_ceiling": None,
         }
         for run, seeds in runs.items()
         for seed, scores in enumerate(seeds if isinstance(seeds, list) else [seeds])

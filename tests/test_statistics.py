@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, kstest
 
+from brain2image import statistics
+from brain2image.metrics import dissimilarities, rsa
 from brain2image.statistics import (
     hierarchical_interval,
     holm,
     interval,
     permutation_p,
+    rsa_interval,
     share_interval,
     sign_flip_p,
 )
@@ -61,6 +64,36 @@ def test_hierarchical_intervals_cover_where_pictures_alone_do_not(rng):
         flat.append(low <= 0 <= high)
     assert np.mean(hierarchical) > 0.88
     assert np.mean(flat) < 0.6
+
+
+def rdms(rng, n, noise):
+    """RDMs of pictures and of noisy copies of them."""
+    pictures = rng.standard_normal((n, 8)).astype(np.float32)
+    noisy = pictures + noise * rng.standard_normal(pictures.shape).astype(np.float32)
+    return dissimilarities(noisy), dissimilarities(pictures)
+
+
+def test_rsa_intervals_cover_the_correlation_of_all_pictures(rng):
+    n, noise = 100, 1.0
+    truth = rsa(*rdms(rng, 1500, noise), np.arange(1500)[None])[0]
+    bounds = []
+    for seed in range(n):
+        noisy, pictures = rdms(rng, 40, noise)
+        bounds.append(rsa_interval([noisy], pictures, seed=seed))
+    assert np.mean([low <= truth <= high for low, high in bounds]) >= 0.92
+    assert np.mean([low <= 0 for low, _ in bounds]) < 0.1
+
+
+def test_rsa_resampling_equals_pictures_that_are_really_repeated(rng, monkeypatch):
+    """The slow way: repeat the rows of the RDMs and leave out the cells of a picture with itself."""
+    monkeypatch.setattr(statistics, "N_RESAMPLES", 1)
+    noisy, pictures = rdms(rng, 12, 0.5)
+    counts = np.random.default_rng(3).multinomial(12, np.full(12, 1 / 12), 1)[0]
+    drawn = np.repeat(np.arange(12), counts)
+    others = drawn[:, None] != drawn
+    cells = [matrix[np.ix_(drawn, drawn)][others] for matrix in (noisy, pictures)]
+    assert rsa_interval([noisy], pictures, seed=3) == pytest.approx([np.corrcoef(*cells)[0, 1]] * 2)
+    assert rsa_interval([np.zeros((12, 12))], pictures, seed=0) is None
 
 
 def test_sign_flips_are_uniform_under_the_null_and_find_a_shift(rng):

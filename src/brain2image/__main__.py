@@ -10,11 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from brain2image.config import ORACLES, RESERVED_RUNS
 from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
 from brain2image.status import status_table, take_status
+from brain2image.summary import best, over_seeds
 
 # Column heading, factor and number format of each metric.
 METRICS = {
@@ -36,14 +36,8 @@ def summary_table(summary: pd.DataFrame, pair: str) -> Table:
     pair : pair of brains, for example ``sub-01_subj01``.
     """
     rows = headline(summary[summary["pair"] == pair])
-    rows = rows.groupby(["run", "metric"], sort=False).agg(
-        n_test=("n_test", "first"),
-        value=("value", "mean"),
-        deviation=("value", "std"),
-        chance=("chance", "first"),
-        p=("p", "max"),  # a star is earned by every seed
-    )
-    verdict = _verdict(rows["value"].xs("top1", level="metric"))
+    rows = over_seeds(rows, ["run", "metric"])
+    verdict = _verdict(rows["value"].xs("top1", level="metric"), best(summary[summary["pair"] == pair]))
     table = Table(
         title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance)",
         caption=f"* better than chance, p < 0.01 by permutation\n{verdict}",
@@ -57,10 +51,9 @@ def summary_table(summary: pd.DataFrame, pair: str) -> Table:
     return table
 
 
-def _verdict(top1: pd.Series) -> str:
+def _verdict(top1: pd.Series, best: dict[str, str]) -> str:
     """Which of the networks and the baselines finds more pictures."""
-    network = top1.drop(list(RESERVED_RUNS), errors="ignore").idxmax()
-    baseline = top1.drop(list(ORACLES), errors="ignore").filter(list(RESERVED_RUNS)).idxmax()
+    network, baseline = best["network"], best["baseline"]
     if top1[network] > top1[baseline]:
         return f"{network} has a higher top-1 than every baseline (best: {baseline})"
     return f"no network has a higher top-1 than the best baseline, {baseline} (best network: {network})"
@@ -82,7 +75,7 @@ def print_summary(options: argparse.Namespace) -> None:
         raise InputError(f"{options.file}: no such file; run the workflow first") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{options.file}: expected a summary.csv, but {error}") from None
-    if not {"pair", "run", "level", "metric", "value", "chance", "p"} <= set(content):
+    if not {"pair", "run", "level", "metric", "value", "chance", "p", "low", "high"} <= set(content):
         raise InputError(f"{options.file}: expected a summary.csv, got columns {', '.join(content)}")
     console = Console(width=None if sys.stdout.isatty() else 200)
     for pair in dict.fromkeys(content["pair"]):

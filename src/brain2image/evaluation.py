@@ -21,7 +21,7 @@ from brain2image.metrics import (
     trial_level_scores,
 )
 from brain2image.predictions import Predictions
-from brain2image.statistics import interval, permutation_p, share_interval
+from brain2image.statistics import interval, permutation_p, rsa_interval, share_interval
 
 SMALLER_IS_BETTER = {"median_rank", "mse"}
 # Image level is the claim. CSLS sees all test queries at once, trial level repeats its targets: rows apart.
@@ -108,7 +108,7 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
             scores.append({"n_trials": n_trials, **names, **_score(row, orders, seed=seed)})
             if row[:3] == ("image", "forward", n_pairs) and row.metric in PER_IMAGE:
                 per_image[row.metric] = np.diag(row.table).tolist()  # the last queries are of all trials
-        scores.append({"n_trials": n_trials, **_rsa(predictions, targets, orders)})
+        scores.append({"n_trials": n_trials, **_rsa(predictions, targets, orders, seed=seed)})
     return {
         "n_test": n_pairs,
         "n_permutations": n_permutations,
@@ -171,15 +171,16 @@ def _reduce(metric: str) -> Any:
     return np.median if metric == "median_rank" else np.mean
 
 
-def _rsa(predictions: np.ndarray, targets: np.ndarray, orders: np.ndarray) -> dict[str, Any]:
-    """Spearman correlation of the RDMs; an interval over pictures would count pairs of the same picture."""
-    # the correlation is linear in the predicted RDM, so its mean over draws is that with the mean RDM
-    predicted = np.mean([dissimilarities(drawn) for drawn in predictions], axis=0)
+def _rsa(predictions: np.ndarray, targets: np.ndarray, orders: np.ndarray, *, seed: int) -> dict[str, Any]:
+    """Spearman correlation of the RDMs, the mean over draws."""
+    predicted, target = [dissimilarities(drawn) for drawn in predictions], dissimilarities(targets)
     straight = np.arange(len(targets))
-    rho = rsa(predicted, dissimilarities(targets), np.vstack([straight, orders]))
+    # the correlation is linear in the predicted RDM, so its mean over draws is that with the mean RDM
+    rho = rsa(np.mean(predicted, axis=0), target, np.vstack([straight, orders]))
+    low, high = rsa_interval(predicted, target, seed=seed) or (None, None)
     names = {"level": "image", "direction": "both", "n_gallery": len(targets), "metric": "rsa"}
     p = permutation_p(rho[0], rho[1:], larger_is_better=True)
-    return {**names, "value": float(rho[0]), "chance": 0.0, "p": p, "low": None, "high": None}
+    return {**names, "value": float(rho[0]), "chance": 0.0, "p": p, "low": low, "high": high}
 
 
 def _trial_level(content: Predictions) -> list[dict[str, Any]]:

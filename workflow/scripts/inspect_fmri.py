@@ -1,7 +1,7 @@
 """Measure and draw the quality of one subject's fMRI."""
 
-from brain2image.figures import save
-from brain2image.figures_quality import plot_noise_ceilings
+from brain2image.figures.quality import plot_noise_ceilings
+from brain2image.figures.style import save
 from brain2image.files import atomic_path, write_json
 from brain2image.jobs import job
 from brain2image.quality.fmri import inspect_fmri

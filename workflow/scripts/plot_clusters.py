@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from brain2image.figures import plot_clusters, save
+from brain2image.figures.pairs import plot_clusters
+from brain2image.figures.style import save
 from brain2image.files import atomic_path
 from brain2image.jobs import job
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from brain2image import nsd, things
-from brain2image.figures import save
-from brain2image.figures_gallery import choose_queries, plot_gallery
+from brain2image.figures.gallery import choose_queries, plot_gallery
+from brain2image.figures.style import save
 from brain2image.files import atomic_path
 from brain2image.jobs import job
 from brain2image.metrics import ranks, similarity_matrix

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from brain2image import nsd, things
-from brain2image.figures import choose_examples, plot_pairs, save
+from brain2image.figures.pairs import choose_examples, plot_pairs
+from brain2image.figures.style import save
 from brain2image.files import atomic_path
 from brain2image.jobs import job
 

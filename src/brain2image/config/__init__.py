@@ -1,6 +1,7 @@
 """The configuration: every key with its type, default, unit and meaning, checked before any job runs."""
 
 from brain2image.config.data import SimulateConfig
+from brain2image.config.listing import list_runs, list_settings
 from brain2image.config.run import (
     TEMPERATURES,
     UNUSED_OPTIONS,
@@ -33,5 +34,7 @@ __all__ = [
     "Section",
     "SimulateConfig",
     "TrainingConfig",
+    "list_runs",
+    "list_settings",
     "load_config",
 ]

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import LogLocator, NullLocator
 
-from brain2image.figures import PALETTE
+from brain2image.figures.style import PALETTE, RED
 
-WRONG = PALETTE[5]
+WRONG = RED
 AMPLITUDES = {"uV": "µV", "whitened": "whitened, no unit"}
 POWERS = {"uV": "dB re 1 µV²/Hz", "whitened": "dB re 1/Hz, whitened"}
 BAND = 75  # Hz, where the filter of raw recordings begins to fall by default; the figure ends soon below

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from brain2image.figures import PALETTE
+from brain2image.figures.style import GREEN
 
 N_RETRIEVED = 5
 THUMBNAIL = 112  # pixels, sharp at the size at which the report shows it
-RIGHT = PALETTE[2]
+RIGHT = GREEN
 
 
 def choose_queries(similarity: np.ndarray, own_ranks: np.ndarray, n: int) -> list[dict[str, Any]]:

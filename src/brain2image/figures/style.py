@@ -1,0 +1,59 @@
+"""What all figures share: colours, fonts, and how they are written."""
+
+import base64
+import io
+import os
+import re
+from collections.abc import Iterable
+from itertools import cycle
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+
+# Okabe & Ito's palette, which people with colour-blindness can tell apart (jfly.uni-koeln.de/color).
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW, BLACK = PALETTE
+JPEG_QUALITY = 80
+MARKERS = "os^D"  # for more runs than colours
+CHANCE = {"color": "black", "linestyle": "--", "linewidth": 1.2}
+plt.rcParams.update(
+    {
+        "figure.constrained_layout.use": True,
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "brain2image",  # the same figure is the same file
+    }
+)
+
+
+def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Colour and marker of each different name, as keywords of ``plot``."""
+    styles = cycle([{"color": colour, "marker": marker} for marker in MARKERS for colour in PALETTE])
+    return dict(zip(dict.fromkeys(names), styles, strict=False))
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as SVG, photographs in it as JPEG, without a date: the same figure is the same file."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    Path(path).write_text(re.sub(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)", _smaller, text.getvalue()))
+
+
+def _smaller(embedded: re.Match[str]) -> str:
+    """An embedded PNG, as JPEG where that takes less than half, which is so for photographs alone."""
+    png = base64.b64decode(embedded[1])
+    jpeg = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    if 2 * jpeg.tell() > len(png):
+        return embedded[0]
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.getvalue()).decode()}"

@@ -1,0 +1,191 @@
+"""Pages of the report say what the numbers say."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from brain2image.audit import audit_run
+from brain2image.config import list_runs, list_settings, load_config
+from brain2image.pages import audit, html, overview, provenance, scores
+
+PAIRS = ("sub-01_subj01", "sub-02_subj01")
+CLEAN = {
+    "n_pairs": {"train": 80, "val": 10, "test": 10},
+    "ridge_fitted_targets": {"train": 0.9, "val": 0.9, "test": 0.0},
+    "overlapping_test_trials": 0.0,
+    "shared_with_training": {"test": {"things_images": 0, "nsd_images": 0, "concepts": 0}},
+    "near_duplicates": {"val": 0, "test": 0},
+}
+LEAKY = CLEAN | {
+    "ridge_fitted_targets": {"test": 0.86},
+    "overlapping_test_trials": None,
+    "shared_with_training": {"test": {"things_images": 1, "nsd_images": 2, "concepts": 3}},
+    "near_duplicates": {"test": 4},
+}
+CEILINGS = {
+    "eeg": {"n_images": 10, "top1": 0.2, "two_way": 0.8, "cosine": 0.1, "reliability": 0.24},
+    "fmri": None,
+    "rsa": None,
+    "pairing": {"top1": 0.9, "two_way": 0.99} | {f"similarity_q{q:02d}": 0.8 for q in (5, 25, 50, 75, 95)},
+}
+
+
+def text_of(page):
+    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
+
+
+def summary(pairs=PAIRS[:1], p=0.0005, **top1):
+    rows = [
+        {
+            "pair": pair,
+            "run": run,
+            "seed": None if run in ("ridge", "ceiling") else 0,
+            "n_test": 10,
+            "n_trials": "all",
+            "level": "image",
+            "direction": "forward",
+            "n_gallery": 10,
+            "metric": metric,
+            "value": value,
+            "chance": 0.1,
+            "p": p,
+            "low": value - 0.1,
+            "high": value + 0.1,
+            "share_of_ceiling": 0.5 if "ceiling" in top1 else None,
+        }
+        for pair in pairs
+        for run, value in top1.items()
+        for metric in ("top1", "mrr")
+    ]
+    return pd.DataFrame(rows)
+
+
+def comparisons(difference, p_holm, pairs=PAIRS[:1]):
+    row = {"run": "flatten", "baseline": "ridge", "metric": "top1", "difference": difference}
+    bounds = {"low": difference - 0.05, "high": difference + 0.05, "p": p_holm, "p_holm": p_holm}
+    return pd.DataFrame([{"pair": pair, **row, **bounds} for pair in pairs])
+
+
+@pytest.mark.parametrize(
+    ("difference", "p_holm", "relation"),
+    [(0.2, 0.01, "is above"), (-0.2, 0.01, "is below"), (0.2, 0.3, "cannot be told apart from")],
+)
+def test_the_verdict_names_the_best_network_and_the_best_baseline(difference, p_holm, relation):
+    table = summary(flatten=0.4, attention=0.3, ridge=0.2, ceiling=0.8)
+    chance, baseline, ceiling = overview.findings(table, comparisons(difference, p_holm))
+    assert "flatten, the best network, finds 40.0 % of 10 test pictures" in chance
+    assert "(95 % interval 30.0 to 50.0 %); chance is 10.0 %, p < 0.001" in chance
+    assert f"It {relation} the best baseline, ridge: {100 * difference:+.1f} percentage points" in baseline
+    assert "50 % of the way" in ceiling
+
+
+def test_with_several_pairs_the_verdict_generalises_over_them():
+    rows = comparisons(0.5, 0.001, PAIRS[:1])
+    rows = pd.concat([rows, comparisons(0.1, 0.2, ["all"])])
+    table = pd.concat(
+        [summary(PAIRS[:1], flatten=0.4, ridge=0.2), summary(PAIRS[1:], 0.4, flatten=0.2, ridge=0.2)]
+    )
+    chance, baseline = overview.findings(table, rows)
+    assert "finds 30.0 %" in chance
+    assert "in 1 of 2" in chance
+    assert "cannot be told apart from" in baseline
+
+
+def test_the_overview_holds_figure_data_and_leaks():
+    runs = [{"split": CLEAN, "leaks": leaks} for leaks in ([], ["a leak"])]
+    text = overview.overview_page(
+        summary(flatten=0.4, ridge=0.2),
+        comparisons(0.2, 0.01),
+        audits={PAIRS[0]: runs},
+        ceilings={PAIRS[0]: CEILINGS},
+        is_simulated=True,
+        figure='<?xml version="1.0"?><svg><text>the figure</text></svg>',
+    )
+    assert text.startswith("<!doctype html>")
+    assert "<?xml" not in text
+    for part in ("the figure", "1 network (flatten)", "simulated data", "80 / 10 / 10", "found: a leak"):
+        assert part in text_of(text)
+    assert "found nothing" in overview.leak_sentence({PAIRS[0]: runs[:1]})
+
+
+def test_every_finding_of_the_audit_has_a_line(rng):
+    targets = rng.standard_normal((20, 4)).astype("f4")
+    history = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 2.0]})
+    options = {"training_targets": targets, "history": history}
+    clean = audit_run(CLEAN, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
+    leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **options)
+    names = {audit.ALIASES.get(leak, leak) for leak in leaky["leaks"]}
+    assert names == set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
+    page = audit.audit_page(PAIRS[0], {"flatten": clean, "ridge": clean}, {"flatten": 0.25})
+    assert page.count(">clean<") == len(audit.SPLIT_CHECKS) + 2
+    assert "can raise the score" not in page
+    assert "0.25" in page
+    page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
+    assert page.count(">can raise the score<") == len(audit.SPLIT_CHECKS) + 1
+    assert "unknown" in page
+
+
+def test_scores_stand_with_interval_chance_and_deviation():
+    table = summary(flatten=0.4, ridge=0.2)
+    seeds = pd.concat([table, table[table["run"] == "flatten"].assign(seed=1, value=0.6)])
+    text = text_of(scores.scores_page(PAIRS[0], seeds))
+    assert "50.0 ± 14.1 30.0 – 50.0 (10.0)" in text
+    assert "20.0 10.0 – 30.0 (10.0)" in text
+
+
+def test_ceilings_that_are_unknown_are_left_out():
+    text = text_of(scores.ceilings_page(PAIRS[0], CEILINGS))
+    assert "20.0" in text
+    assert "first repetition" not in text
+    assert "correlation of unknown" in text
+
+
+def test_the_configuration_lists_every_key_and_marks_changes():
+    config = load_config({"matching": {"top_k": 77}, "runs": {"a": {}, "b": {"training": {"epochs": 3}}}})
+    page = provenance.configuration_page(list_settings(config), list_runs(config))
+    assert "<td>matching.top_k</td><td><b>77</b></td><td>1000</td>" in page
+    assert re.search(r"<td>training.epochs</td><td><b>\d+</b></td><td><b>3</b></td>", page)
+    assert re.search(r"<td>loss.mse</td><td>[\d.]+</td>", page)
+    assert not {"model", "loss", "training", "runs"} & {
+        key.split(".")[0] for key, _, _ in list_settings(config)
+    }
+
+
+def test_time_and_memory_come_from_this_workflows_benchmarks(tmp_path):
+    for name, seconds, memory in (
+        ("train/pair/a", 4000, "2000.0"),
+        ("train/pair/gone", 5, "1"),
+        ("removed_rule", 7, "1"),
+        ("summarise", 2, "-"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        header = "s\th:m:s\tmax_rss\tcpu_time\n"
+        (tmp_path / f"{name}.tsv").write_text(f"{header}{seconds}\t0:00:00\t{memory}\t1.5\n")
+    jobs = provenance.read_benchmarks(tmp_path, rules=["summarise", "train"], names=["pair", "a"])
+    assert list(zip(jobs["rule"], jobs["s"], strict=True)) == [("summarise", 2), ("train", 4000)]
+    text = text_of(provenance.resources_page(jobs))
+    assert "train 1 1 h 06 min" in text
+    assert "2.00 GB" in text
+    assert "too short to see" in text
+
+
+def test_versions_show_what_changed_since_the_training():
+    trainings = [{"numpy": "1.0"}, {"numpy": "2.0"}]
+    text = text_of(provenance.versions_page(trainings, {"train": "0123456789abcdef"}))
+    assert "1.0, 2.0" in text
+    assert "train 0123456789abcdef" in text
+    assert provenance.installed("no-such-package") == "not in this environment"
+
+
+def test_text_is_escaped():
+    assert "&lt;b&gt;" in html.page("<b>", "<i>", html.table(["<u>"], [["<s>"]]))
+    assert not re.search("<[bisu]>", html.page("<b>", "<i>", html.table(["<u>"], [["<s>"]])))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.25, "4.2 s"), (200, "3 min 20 s"), (59.99, "60.0 s"), (3599.9, "1 h 00 min"), (18120, "5 h 02 min")],
+)
+def test_durations_are_read_at_a_glance(seconds, text):
+    assert provenance.duration(seconds) == text

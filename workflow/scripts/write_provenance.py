@@ -1,0 +1,26 @@
+"""Write how the results were made: configuration, versions, time and memory."""
+
+from pathlib import Path
+
+from brain2image.files import atomic_path, read_json
+from brain2image.jobs import job
+from brain2image.pages.provenance import (
+    configuration_page,
+    read_benchmarks,
+    resources_page,
+    versions_page,
+)
+
+with job(snakemake):
+    params = snakemake.params
+    benchmarks = read_benchmarks(Path(params.benchmarks), rules=params.fingerprints, names=params.names)
+    pages = {
+        "configuration": configuration_page(params.settings, params.runs),
+        "versions": versions_page(
+            [read_json(file)["versions"] for file in snakemake.input.configs], params.fingerprints
+        ),
+        "resources": resources_page(benchmarks),
+    }
+    for name, text in pages.items():
+        with atomic_path(snakemake.output[name]) as path:
+            path.write_text(text, encoding="utf-8")
