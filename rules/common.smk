@@ -274,5 +274,5 @@ def benchmark_names():
 
 
 def all_fingerprints():
-    """The fingerprint of every rule that runs a script; complete once the whole workflow has been read."""
-    return {rule.name: code(rule.name) for rule in workflow.rules if rule.script}
+    """The fingerprint of every rule that makes a result; complete once the whole workflow has been read."""
+    return {rule.name: code(rule.name) for rule in workflow.rules if rule.script and rule.output}
