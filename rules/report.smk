@@ -108,11 +108,13 @@ rule write_provenance:
         runtime=growing(10),
     params:
         code=code("write_provenance"),
-        settings=list_settings(cfg),
-        runs=list_runs(cfg),
-        # a folder and not files: a job's benchmark is written after its outputs, and would make them look old
-        benchmarks=f"{cfg.results}/benchmarks",
-        names=benchmark_names(),
-        fingerprints=lambda wildcards: all_fingerprints(),
+        facts=lambda wildcards: {
+            "settings": list_settings(cfg),
+            "runs": list_runs(cfg),
+            # a folder and not files: a job's benchmark is written after its outputs, and would make them look old
+            "benchmarks": f"{cfg.results}/benchmarks",
+            "names": benchmark_names(),
+            "fingerprints": all_fingerprints(),
+        },
     script:
         "../workflow/scripts/write_provenance.py"

@@ -12,12 +12,13 @@ from brain2image.pages.provenance import (
 )
 
 with job(snakemake):
-    params = snakemake.params
-    benchmarks = read_benchmarks(Path(params.benchmarks), rules=params.fingerprints, names=params.names)
+    facts = snakemake.params.facts
+    fingerprints = facts["fingerprints"]
+    benchmarks = read_benchmarks(Path(facts["benchmarks"]), rules=fingerprints, names=facts["names"])
     pages = {
-        "configuration": configuration_page(params.settings, params.runs),
+        "configuration": configuration_page(facts["settings"], facts["runs"]),
         "versions": versions_page(
-            [read_json(file)["versions"] for file in snakemake.input.configs], params.fingerprints
+            [read_json(file)["versions"] for file in snakemake.input.configs], fingerprints
         ),
         "resources": resources_page(benchmarks),
     }

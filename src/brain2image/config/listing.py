@@ -8,12 +8,12 @@ from brain2image.config.run import RunConfig
 from brain2image.config.whole import Config
 
 
-def list_settings(config: Config) -> list[tuple[str, str, str]]:
+def list_settings(config: Config) -> list[list[str]]:
     """Key, value and default of every key that is not a run's; the runs' own are in `list_runs`."""
     shared = {*RunConfig.model_fields, "runs"}
     defaults = dict(_flat(Config().model_dump()))
     values = _flat(config.model_dump(exclude=shared))
-    return [(key, value, defaults.get(key, "")) for key, value in values]
+    return [[key, value, defaults.get(key, "")] for key, value in values]
 
 
 def list_runs(config: Config) -> dict[str, dict[str, str]]:

@@ -28,9 +28,7 @@ PACKAGES = (
 )
 
 
-def configuration_page(
-    settings: Sequence[tuple[str, str, str]], runs: Mapping[str, Mapping[str, str]]
-) -> str:
+def configuration_page(settings: Sequence[Sequence[str]], runs: Mapping[str, Mapping[str, str]]) -> str:
     """Every key with its value, and what the runs made of the shared blocks.
 
     Parameters
