@@ -1,6 +1,7 @@
 """The command ``brain2image``."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from brain2image.config import ORACLES, RESERVED_RUNS
 from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
+from brain2image.units import RMS_RANGES
 
 # Column heading, factor and number format of each metric.
 METRICS = {
@@ -88,19 +90,49 @@ def print_summary(options: argparse.Namespace) -> None:
         console.print(summary_table(content, pair))
 
 
+def translate_file(options: argparse.Namespace) -> None:
+    """Write the embeddings of an EEG file."""
+    from brain2image.translation import write_translation
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = {name: value for name, value in vars(options).items() if name not in ("eeg", "call")}
+    write_translation(eeg=options.eeg, **settings)
+    print(f"Embeddings: {options.out}")
+
+
+def _add_translate(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser("translate", help="predict the fMRI embeddings of new EEG")
+    add = command.add_argument
+    add("--run", required=True, help="folder of a trained run: results/runs/PAIR/RUN")
+    add(
+        "--eeg", required=True, help="what MNE reads (BrainVision, EDF, FIF, …epo.fif, BIDS), .npy, or eeg.h5"
+    )
+    add("--out", required=True, help="file to write: .h5 or .parquet")
+    add("--unit", choices=list(RMS_RANGES), help="of the samples; what MNE reads is V")
+    add("--channels", nargs="+", metavar="NAME", help="of all channels, in the file's order")
+    add("--sfreq", type=float, metavar="HZ", help="rate of a .npy file")
+    add("--events", nargs="+", metavar="EVENT", help="take these alone, as they stand in the file")
+    add("--interpolate", action="store_true", help="make up for missing and bad channels")
+    add("--average", action="store_true", help="one embedding an event, from the mean EEG of its trials")
+    add("--gallery", metavar="FILE", help="look up the nearest pictures of results/projection/SUBJ.h5")
+    add("--top-k", type=int, default=5, metavar="N", help="number of nearest pictures (5)")
+    command.set_defaults(call=translate_file)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="brain2image", description=__doc__)
     commands = parser.add_subparsers(required=True)
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")
     summary.add_argument("file", help="results/summary.csv or results/demo/summary.csv")
-    summary.set_defaults(run=print_summary)
+    summary.set_defaults(call=print_summary)
+    _add_translate(commands)
     docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
-    docs.set_defaults(run=lambda options: write_config_docs(options.folder))
+    docs.set_defaults(call=lambda options: write_config_docs(options.folder))
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        options.call(options)
     except InputError as error:
         sys.exit(f"brain2image: {error}")
 

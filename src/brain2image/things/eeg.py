@@ -77,6 +77,7 @@ def repack_eeg(
             "t0": 0.0,
             "channels": list(CHANNELS),
             "release": release,
+            **filters,
         }
         write_trials(file, trials[["image", "repetition", "session", "onset"]].astype(np.int64), attributes)
 
