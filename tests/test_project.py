@@ -185,7 +185,7 @@ FLOORS = [
         "synthetic",
     },
     {"models", "losses", "dataset", "queries"},
-    {"training", "optimisation", "resume", "inference"},
+    {"training", "optimisation", "resume", "inference", "translation"},
     {"evaluation", "baselines", "figures", "metrics", "statistics", "comparisons", "ceilings"},
     {"__main__"},
 ]

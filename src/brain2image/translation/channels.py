@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import mne
 import numpy as np
 
 from brain2image.errors import InputError
@@ -12,7 +13,8 @@ from brain2image.translation.sources import Source
 
 logger = logging.getLogger(__name__)
 
-MONTAGE = "standard_1005"  # positions of the names of the 10-05 system on a template head
+# Positions of the names of the 10-05 system on a template head, as MNE calls it from 1.13 on and before.
+MONTAGES = {"colin27_1005", "standard_1005"}
 OLD_NAMES = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8"}  # of the 10-20 system before 1991
 DECORATION = re.compile(r"^eeg[ _-]*|[ _-]*(ref|le|ar|a1|a2|m1|m2|avg)$|[. ]+$")
 
@@ -49,7 +51,7 @@ def arrange_channels(source: Source, channels: Sequence[str], *, interpolate: bo
     if not missing:
         return Mixing([source.channels.index(name) for name in channels], None)
     _check_names(source, channels, missing, interpolate=interpolate)
-    template = _template()
+    template = montage().ch_names
     used = [name for name in good if name in template]
     without = [name for name in missing if name not in template]
     if without or len(used) < 2:
@@ -70,6 +72,11 @@ def likely_name(wanted: str, found: Sequence[str]) -> str | None:
     return next(
         (name for name in found if OLD_NAMES.get(plain[name], plain[name]) == wanted.casefold()), None
     )
+
+
+def montage() -> mne.channels.DigMontage:
+    """Positions of all names of the 10-05 system."""
+    return mne.channels.make_standard_montage(min(MONTAGES.intersection(mne.channels.get_builtin_montages())))
 
 
 def _check_names(
@@ -93,18 +100,10 @@ def _check_names(
     )
 
 
-def _template() -> set[str]:
-    import mne
-
-    return set(mne.channels.make_standard_montage(MONTAGE).ch_names)
-
-
 def _spline_matrix(used: Sequence[str], channels: Sequence[str], missing: Sequence[str]) -> np.ndarray:
     """(n_channels, n_used) float32: as interpolation is linear, the columns are interpolated impulses."""
-    import mne
-
     info = mne.create_info([*used, *missing], 200, "eeg")
-    info.set_montage(MONTAGE)
+    info.set_montage(montage())
     info["bads"] = list(missing)
     impulses = np.concatenate([np.eye(len(used)), np.zeros((len(missing), len(used)))])
     with mne.use_log_level("error"):

@@ -148,10 +148,10 @@ def _unit_factor(source: Source, unit: str) -> float:
     """Factor from a file's unit to that of the training."""
     if (source.unit, unit) not in FACTORS:
         why = (
-            "whitened EEG has no unit, so that volts are no input for this model; whiten yours as the release "
-            "of the training does and say so, or use a run that was trained on raw EEG"
+            "whitened EEG has no unit, so that volts are no input for this model; whiten yours as the "
+            "training's release does and say so, or use a run that was trained on raw EEG"
             if unit == "whitened"
-            else "whitening cannot be undone; use the EEG before it, or a run that was trained on whitened EEG"
+            else "whitening cannot be undone; use the EEG before it, or a run trained on whitened EEG"
         )
         raise InputError(f"{source.name}: expected EEG in {unit}, as in training, got {source.unit}: {why}")
     return FACTORS[source.unit, unit]

@@ -95,8 +95,8 @@ def open_array(
     """
     if len(eeg.shape) != 3 or 0 in eeg.shape or np.dtype(eeg.dtype).kind != "f":
         raise InputError(
-            f"{name}: expected floats (n_trials, n_channels, n_times), got {eeg.dtype} {eeg.shape}; put the axes "
-            "in this order"
+            f"{name}: expected floats (n_trials, n_channels, n_times), got {eeg.dtype} {eeg.shape}; put "
+            "the axes in this order"
         )
     rate = whole_rate(sfreq, source=name)
     _check_window(0, eeg.shape[2], rate, source=name)

@@ -57,6 +57,11 @@ def open_eeg(
         return _open_array(eeg, name=name, events=events, **given)
     if sfreq is not None:
         raise InputError(f"{name}: expected sfreq for arrays alone; leave it out, the file knows its rate")
+    if opener is open_recording and not filters:
+        raise InputError(
+            f"{name}: expected a run whose config.json names the filters of its training (highpass, lowpass, "
+            "notch), got none; train it again, or hand over epochs that were filtered like its EEG"
+        )
     return opener(eeg, name=name, unit=unit or "V", channels=channels, events=events, filters=filters)
 
 
@@ -72,8 +77,8 @@ def _load(path: Path) -> Any:
         return mne.io.read_raw(path, preload=False, verbose="error")
     except Exception as error:  # the readers raise many types, by format and by where the damage is
         raise InputError(
-            f"{path}: expected EEG in a format that MNE reads (FIF, BrainVision, EDF, BDF, EEGLAB, ...) or an "
-            f"array (.npy), but cannot read it ({reason(error)}); export it again"
+            f"{path}: expected EEG in a format that MNE reads (FIF, BrainVision, EDF, BDF, EEGLAB, ...) or "
+            f"an array (.npy), but cannot read it ({reason(error)}); export it again"
         ) from None
 
 

@@ -66,8 +66,8 @@ def named_channels(
     """
     if given is not None and len(given) != len(names):
         raise InputError(
-            f"{source}: expected as many names as channels, {len(names)}, got {len(given)}; name every channel, "
-            "in the file's order"
+            f"{source}: expected as many names as channels, {len(names)}, got {len(given)}; name every "
+            "channel, in the file's order"
         )
     chosen = list(names if given is None else given)
     twice = sorted({name for name in chosen if chosen.count(name) > 1})
