@@ -212,7 +212,7 @@ def test_trials_at_the_end_and_in_bad_segments_are_left_out(data, caplog):
     late = (events + 1000 > 30_301) | ((events < 25_100) & (events + 1000 > 25_100))
     assert samples.tolist() == events[~bad & ~late].tolist()
     assert f"left out {(late & ~bad).sum()} trials that run past the end of a part" in caplog.text
-    assert f"left out {(bad & ~late).sum()} trials that lie in BAD segments" in caplog.text
+    assert f"left out {(bad & ~late).sum()} trials that run in BAD segments" in caplog.text
 
 
 def test_samples_count_as_in_mne_where_a_recording_was_cropped(data):
@@ -227,7 +227,7 @@ def test_samples_count_as_in_mne_where_a_recording_was_cropped(data):
 
 
 def test_events_are_selected(data):
-    translation = translate(data.raw, data.run, events=["2", "1"])
+    translation = translate(data.raw, data.run, events=["2", 1])
     assert set(translation.trials["event"]) == {"1", "2"}
     assert_same(translation, data.test[data.test["image"] < N_TRAIN + 2], first_image=N_TRAIN)
 
@@ -367,6 +367,13 @@ def test_a_likely_name_is_another_spelling():
 def test_names_given_replace_those_of_the_file(data):
     raw = data.raw.copy().rename_channels({"Fp1": "X"})
     assert_same(translate(raw, data.run, channels=[*DISK_CHANNELS, "stim"]), data.test, first_image=N_TRAIN)
+
+
+def test_bad_channels_are_known_by_their_new_names(data):
+    raw = data.raw.copy().rename_channels({"Fp1": "X"})
+    raw.info["bads"] = ["X"]
+    with pytest.raises(InputError, match=r"without Fp1 \(marked as bad\)"):
+        translate(raw, data.run, channels=[*DISK_CHANNELS, "stim"])
 
 
 def test_missing_and_bad_channels_are_interpolated_when_asked(data, epochs, caplog):
@@ -558,7 +565,7 @@ def no_filters(data, folder):
 
 REFUSED = {
     no_events: "RawArray: expected events, got none",
-    slow_recording: "expected a whole number of Hz, 200 or more, as its rate, got 160 Hz",
+    slow_recording: "expected a whole number of Hz from 200 to 100000 as its rate, got 160;",
     short_epochs: "expected trials from 0 to 0.995 s after the event, got -0.2 to 0.8 s",
     late_epochs: "expected trials from 0 to 0.995 s after the event, got 0.1 to 1.2 s",
     microvolts_as_volts: r"expected EEG in uV with a root mean square of 0.5 to 500, got .*e\+0",
@@ -572,7 +579,7 @@ REFUSED = {
     small_gallery: r"subj01\.h5: expected top_k from 1 to 2, its pictures, got 5",
     no_filters: r"expected a run whose config\.json names the filters",
     lambda data, folder: {"eeg": "no.vhdr"}: r"no\.vhdr: no such file",
-    lambda data, folder: {"eeg": [1, 2]}: "list: expected a path, Raw, Epochs or array, got none",
+    lambda data, folder: {"eeg": [1, 2]}: "list: expected a path, Raw, Epochs or an array, got something",
     lambda data, folder: {"eeg": data.raw, "sfreq": 3}: "expected sfreq for arrays alone",
     lambda data, folder: {"eeg": data.raw, "unit": "mV"}: "unit: expected one of V, uV, whitened, got 'mV'",
     lambda data, folder: {
@@ -583,7 +590,7 @@ REFUSED = {
         "eeg": data.raw,
         "channels": ["Cz"],
     }: "expected as many names as channels, 64, got 1",
-    lambda data, folder: {"eeg": data.eeg}: "expected an array's unit, channels, sfreq, got none",
+    lambda data, folder: {"eeg": data.eeg}: "expected unit, channels, sfreq of this array, got none",
     lambda data, folder: {"eeg": data.folder / "eeg.h5", "unit": "uV"}: r"eeg\.h5: expected no unit, which",
     lambda data, folder: array(
         data.eeg[0]

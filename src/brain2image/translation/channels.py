@@ -89,11 +89,8 @@ def _check_names(
         return
     notes |= {name: f"is it {alias!r}?" for name, alias in aliases.items()}
     listed = ", ".join(f"{name} ({notes[name]})" if name in notes else name for name in missing)
-    remedy = (
-        "rename the channels in the file, or name all in its order with channels"
-        if aliases
-        else ("record them, or have them interpolated with interpolate")
-    )
+    rename = "rename the channels in the file, or name all in its order (--channels)"
+    remedy = rename if aliases else "record them, or ask for their interpolation (--interpolate)"
     raise InputError(
         f"{source.name}: expected the {len(channels)} channels of the training, got {len(source.channels)} "
         f"without {listed}; {remedy}"

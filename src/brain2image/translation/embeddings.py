@@ -130,10 +130,12 @@ def _start(
     source = open_eeg(eeg, **layout, events=events, filters=filters)
     factor = _unit_factor(source, training["unit"])
     mixing = arrange_channels(source, training["channels"], interpolate=interpolate)
-    centre = model.target_mean.numpy()
-    pictures = gallery and read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
-    prepared = _prepare(source, mixing, factor, unit=training["unit"])
-    trials, prepared = (_average if average else _each)(source.trials, prepared)
+    pictures, centre = None, model.target_mean.numpy()
+    if gallery is not None:
+        pictures = read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
+    trials, prepared = source.trials, _prepare(source, mixing, factor, unit=training["unit"])
+    if average:
+        trials, prepared = _average(trials, prepared)
     attributes = {"eeg": source.name, "run": str(run), **{name: str(value) for name, value in fmri.items()}}
     return trials, _predict(model, prepared, pictures, top_k=top_k), attributes
 
@@ -175,10 +177,6 @@ def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Ite
             check_rms(float(np.sqrt(np.median(powers))), unit, source=source.name)
             yield eeg
             progress.advance(task, len(eeg))
-
-
-def _each(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.DataFrame, Iterator[np.ndarray]]:
-    return trials, blocks
 
 
 def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.DataFrame, Iterator[np.ndarray]]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from brain2image.errors import InputError
 from brain2image.translation.rates import N_TIMES, SFREQ, at_model_rate, whole_rate
-from brain2image.translation.sources import Source, named_channels, select_events
+from brain2image.translation.sources import Source, named_channels, readable, select_events
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,8 @@ def open_epochs(
     InputError
         When the second after the event is not whole, there are no such events, or the rate is too low.
     """
-    epochs.drop_bad(verbose="error")
+    with readable(name):
+        epochs.drop_bad(verbose="error")
     sfreq = whole_rate(epochs.info["sfreq"], source=name)
     onset = round(-epochs.tmin * sfreq)
     _check_window(onset, len(epochs.times), sfreq, source=name)
@@ -54,16 +55,15 @@ def open_epochs(
     samples, _, codes = epochs.events.T
     trials = pd.DataFrame({"event": [text[code] for code in codes], "sample": samples.astype(np.int64)})
     trials = select_events(trials, events, source=name)
-    read = partial(epochs.get_data, verbose="error")
-    lowpass = epochs.info["lowpass"]
-    blocks = partial(
-        _blocks,
-        lambda numbers, rows: read(picks=rows, item=numbers),
-        trials.index.to_numpy(),
-        partial(at_model_rate, onset=onset, sfreq=sfreq, lowpass=lowpass),
-    )
-    names = named_channels(epochs.ch_names, channels, source=name)
-    return Source(str(name), names, epochs.info["bads"], unit, trials.reset_index(drop=True), blocks)
+    names, bads = named_channels(epochs.ch_names, channels, bads=epochs.info["bads"], source=name)
+
+    def read(numbers: np.ndarray, rows: list[int]) -> np.ndarray:
+        with readable(name):
+            return epochs.get_data(picks=rows, item=numbers, verbose="error")
+
+    resample = partial(at_model_rate, onset=onset, sfreq=sfreq, lowpass=epochs.info["lowpass"])
+    blocks = partial(_blocks, read, trials.index.to_numpy(), resample)
+    return Source(str(name), names, bads, unit, trials.reset_index(drop=True), blocks)
 
 
 def open_array(
@@ -100,15 +100,11 @@ def open_array(
         )
     rate = whole_rate(sfreq, source=name)
     _check_window(0, eeg.shape[2], rate, source=name)
-    channels = named_channels([""] * eeg.shape[1], channels, source=name)
+    channels, _ = named_channels([""] * eeg.shape[1], channels, bads=(), source=name)
     trials = pd.DataFrame({"event": [str(event) for event in (range(len(eeg)) if names is None else names)]})
     trials = select_events(trials.assign(sample=-1), events, source=name)
-    blocks = partial(
-        _blocks,
-        lambda numbers, rows: eeg[numbers][:, rows],
-        trials.index.to_numpy(),
-        partial(at_model_rate, onset=0, sfreq=rate, lowpass=math.inf),
-    )
+    resample = partial(at_model_rate, onset=0, sfreq=rate, lowpass=math.inf)
+    blocks = partial(_blocks, lambda numbers, rows: eeg[numbers][:, rows], trials.index.to_numpy(), resample)
     return Source(str(name), channels, (), unit, trials.reset_index(drop=True), blocks)
 
 

@@ -10,12 +10,12 @@ import h5py
 import mne
 import numpy as np
 
-from brain2image.errors import InputError, reason
+from brain2image.errors import InputError
 from brain2image.files import open_trials, read_attributes
 from brain2image.lmdb_store import EEG_ATTRIBUTES
 from brain2image.translation.epochs import open_array, open_epochs
 from brain2image.translation.recordings import open_recording
-from brain2image.translation.sources import Source
+from brain2image.translation.sources import Source, readable
 from brain2image.units import RMS_RANGES
 
 EPOCHS_FILE = re.compile(r"epo\.fif(\.gz)?$")  # MNE's naming convention
@@ -69,26 +69,20 @@ def _load(path: Path) -> Any:
     """What a file holds: MNE's epochs or recording, whose samples stay in the file, or an array."""
     if not path.exists():
         raise InputError(f"{path}: no such file; check its name")
-    try:
+    with readable(path):
         if path.suffix == ".npy":
             return np.load(path, mmap_mode="r", allow_pickle=False)
         if EPOCHS_FILE.search(path.name):
             return mne.read_epochs(path, preload=False, verbose="error")
         return mne.io.read_raw(path, preload=False, verbose="error")
-    except Exception as error:  # the readers raise many types, by format and by where the damage is
-        raise InputError(
-            f"{path}: expected EEG in a format that MNE reads (FIF, BrainVision, EDF, BDF, EEGLAB, ...) or "
-            f"an array (.npy), but cannot read it ({reason(error)}); export it again"
-        ) from None
 
 
 def _open_array(eeg: Any, *, name: str, events: Sequence[str] | None, **given: Any) -> Source:
+    if not hasattr(eeg, "shape"):
+        raise InputError(f"{name}: expected a path, Raw, Epochs or an array, got something else; convert it")
     missing = [key for key, value in given.items() if value is None]
-    if not hasattr(eeg, "shape") or missing:
-        expected = (
-            f"an array's {', '.join(missing)}" if hasattr(eeg, "shape") else "a path, Raw, Epochs or array"
-        )
-        raise InputError(f"{name}: expected {expected}, got none; say it")
+    if missing:
+        raise InputError(f"{name}: expected {', '.join(missing)} of this array, got none; name them")
     return open_array(eeg, name=name, events=events, **given)
 
 

@@ -11,6 +11,7 @@ from brain2image.errors import InputError
 SFREQ = 200  # Hz, the rate that CBraMod takes
 N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s after the event
 MARGIN = 0.1  # s, how far the anti-alias filter may look beyond a window
+MAX_RATE = 100_000  # Hz
 RATE_TOLERANCE = 1e-4  # relative; a window of a second is off by 0.1 ms at most
 # MNE's low-pass filters stop a quarter above their edge.
 BAND_LIMIT = SFREQ / 2 / 1.25
@@ -22,12 +23,12 @@ def whole_rate(sfreq: float, *, source: str | os.PathLike) -> int:
     Raises
     ------
     InputError
-        When it is none, or too low to hold what the model was trained on.
+        When it is none, too low to hold what the model was trained on, or no rate of EEG.
     """
     rate = round(sfreq)
-    if rate < SFREQ or abs(rate - sfreq) > RATE_TOLERANCE * rate:
+    if not SFREQ <= rate <= MAX_RATE or abs(rate - sfreq) > RATE_TOLERANCE * rate:
         raise InputError(
-            f"{source}: expected a whole number of Hz, {SFREQ} or more, as its rate, got {sfreq:g} Hz; "
+            f"{source}: expected a whole number of Hz from {SFREQ} to {MAX_RATE} as its rate, got {sfreq:g}; "
             f"record faster, or resample the continuous recording to {SFREQ} Hz or a multiple of it"
         )
     return rate

@@ -16,16 +16,14 @@ import pandas as pd
 from brain2image.errors import InputError, reason
 from brain2image.things.signals import filter_eeg
 from brain2image.translation.rates import at_model_rate, margin, whole_rate
-from brain2image.translation.sources import Source, named_channels, select_events
+from brain2image.translation.sources import Source, named_channels, readable, select_events
 
 logger = logging.getLogger(__name__)
 
 BLOCK_SECONDS = 100  # of trials filtered at once; 63 channels at 1000 Hz take 60 MB
 # Where a recording was interrupted or glued together, as MNE, BrainVision and EEGLAB say.
-INTERRUPTION = re.compile(r"edge boundary|bad boundary|bad_acq_skip|new segment|boundary", re.IGNORECASE)
-SKIP = (
-    "BAD_ACQ_SKIP"  # the one that has a length in the recording: what was not recorded is filled with zeros
-)
+INTERRUPTION = re.compile(r"(edge |bad )?boundary|bad_acq_skip|new segment", re.IGNORECASE)
+SKIP = "BAD_ACQ_SKIP"  # where zeros stand for what was not recorded: the one interruption with a length
 BAD = re.compile("bad", re.IGNORECASE)  # MNE's word for what is to be left out
 # MNE's FIR filters take 3.3 / (width of the transition) seconds and look half as far to either side.
 HALF_LENGTH = 1.65
@@ -63,15 +61,15 @@ def open_recording(
         When there are no such events, or the rate is too low.
     """
     sfreq = whole_rate(raw.info["sfreq"], source=name)
-    names = named_channels(raw.ch_names, channels, source=name)
+    names, bads = named_channels(raw.ch_names, channels, bads=raw.info["bads"], source=name)
     spans = _spans(raw)
     parts = _parts(raw, spans)
     trials = select_events(_find_events(raw, spans, name), events, source=name)
     trials = _whole_trials(trials, parts, spans, first=raw.first_samp, length=sfreq, source=name)
     onsets = trials["sample"].to_numpy() - raw.first_samp
     by_part = [(start, stop, onsets[(onsets >= start) & (onsets < stop)]) for start, stop in parts]
-    blocks = partial(_blocks, raw, sfreq, [part for part in by_part if len(part[2])], filters)
-    return Source(str(name), names, raw.info["bads"], unit, trials, blocks)
+    blocks = partial(_blocks, raw, sfreq, [part for part in by_part if len(part[2])], filters, name)
+    return Source(str(name), names, bads, unit, trials, blocks)
 
 
 def _spans(raw: mne.io.BaseRaw) -> list[tuple[str, int, int]]:
@@ -96,12 +94,13 @@ def _find_events(
     raw: mne.io.BaseRaw, spans: Sequence[tuple[str, int, int]], name: str | os.PathLike
 ) -> pd.DataFrame:
     """Event (str) and sample (int64, as MNE counts) of everything that happened, in time's order."""
-    bids = Path(re.sub(r"_i?eeg\.\w+$", "_events.tsv", str(name)))
+    bids = Path(re.sub(r"_eeg\.\w+$", "_events.tsv", str(name)))
     marks = [(text, start) for text, start, _ in spans if not (INTERRUPTION.match(text) or BAD.match(text))]
     if bids != Path(name) and bids.is_file():
         marks = _read_bids_events(bids, raw)
     elif not marks and len(mne.pick_types(raw.info, meg=False, stim=True)):
-        found = mne.find_events(raw, shortest_event=1, verbose="error")
+        with readable(name):
+            found = mne.find_events(raw, shortest_event=1, verbose="error")
         marks = [(str(code), sample - raw.first_samp) for sample, _, code in found.tolist()]
     trials = pd.DataFrame(marks, columns=["event", "sample"]).astype({"event": str, "sample": np.int64})
     trials["sample"] += raw.first_samp
@@ -139,15 +138,16 @@ def _whole_trials(
     length: int,
     source: str | os.PathLike,
 ) -> pd.DataFrame:
-    """The trials that lie in one part and in nothing bad, without the others."""
+    """The trials whose second lies in one part and in nothing bad."""
     start = trials["sample"].to_numpy() - first
     stops = np.array([stop for _, stop in parts])
-    is_whole = start + length <= stops[np.searchsorted(stops[:-1], start, side="right")]
+    stop = stops[np.searchsorted(stops[:-1], start, side="right")]
+    is_whole = (start >= 0) & (start + length <= stop)
     bad = [(begin, end) for text, begin, end in spans if BAD.match(text) and end > begin]
     is_bad = np.any([(start < end) & (start + length > begin) for begin, end in bad], axis=0) & is_whole
-    for reason_, left_out in (("run past the end of a part", ~is_whole), ("lie in BAD segments", is_bad)):
-        if n_left := int(np.sum(left_out)):
-            logger.warning("%s: left out %d trials that %s", source, n_left, reason_)
+    for where, left_out in (("past the end of a part", ~is_whole), ("in BAD segments", is_bad)):
+        if n_left_out := int(np.sum(left_out)):
+            logger.warning("%s: left out %d trials that run %s", source, n_left_out, where)
     kept = trials[is_whole & ~is_bad].reset_index(drop=True)
     if kept.empty:
         raise InputError(
@@ -169,6 +169,7 @@ def _blocks(
     sfreq: int,
     parts: Sequence[tuple[int, int, np.ndarray]],
     filters: Mapping[str, float],
+    name: str | os.PathLike,
     rows: Sequence[int],
 ) -> Iterator[np.ndarray]:
     """Trials cut from filtered EEG, some 100 s at a time.
@@ -183,15 +184,14 @@ def _blocks(
     around, beyond = math.ceil(_reach(filters) * sfreq), margin(sfreq)
     for start, stop, onsets in parts:
         if stop - start < 2 * around:
-            text = (
-                "sample %d to %d are fewer than the %.0f s that the filters look around: expect edge effects"
-            )
-            logger.warning(text, start, stop, 2 * around / sfreq)
+            text = "%s: samples %d to %d are fewer than the filters' %.0f s, expect edge effects"
+            logger.warning(text, name, start, stop, 2 * around / sfreq)
         for _, group in itertools.groupby(onsets.tolist(), lambda onset: onset // (BLOCK_SECONDS * sfreq)):
             group = list(group)
             begin, end = max(start, group[0] - around), min(stop, group[-1] + sfreq + around)
-            eeg = filter_eeg(raw.get_data(rows, begin, end), sfreq, **filters)
-            eeg = np.pad(eeg, ((0, 0), (beyond, beyond)), mode="edge")
+            with readable(name):
+                eeg = raw.get_data(rows, begin, end)
+            eeg = np.pad(filter_eeg(eeg, sfreq, **filters), ((0, 0), (beyond, beyond)), mode="edge")
             windows = (eeg[:, onset - begin : onset - begin + sfreq + 2 * beyond] for onset in group)
             yield np.stack(
                 [at_model_rate(window, beyond, sfreq, lowpass=filters["lowpass"]) for window in windows]
