@@ -197,6 +197,20 @@ def test_only_some_seconds_of_a_recording_are_read_at_once(data, monkeypatch):
     assert max(spans) < 10 + 1 + 2 * (1.65 + 0.1 + 3.3)
 
 
+@pytest.mark.parametrize("sfreq", [250, 512])
+def test_recordings_at_another_rate_are_resampled_from_each_event_on(data, sfreq):
+    events = mne.find_events(data.raw, shortest_event=1, verbose="error")
+    raw = data.raw.copy().drop_channels(["stim"])
+    # events at samples of both rates
+    kept = events[:, 0] * sfreq % 1000 == 0
+    marks = mne.Annotations(events[kept, 0] / 1000, 0, [str(code) for code in events[kept, 2]])
+    translation = translate(raw.resample(sfreq, verbose="error").set_annotations(marks), data.run)
+    translation.trials["sample"] = translation.trials["sample"] * 1000 // sfreq
+    expected = data.test[data.test["onset"].isin(events[kept, 0])]
+    assert len(expected) > 5
+    assert_same(translation, expected, first_image=N_TRAIN, atol=0.01)
+
+
 # ---- which trials of a recording
 
 

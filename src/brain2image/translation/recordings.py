@@ -123,7 +123,7 @@ def _read_bids_events(path: Path, raw: mne.io.BaseRaw) -> list[tuple[str, int]]:
     if len(onsets) and not (onsets.min() >= 0 and onsets.max() < duration):
         raise InputError(
             f"{path}: expected onsets in seconds, 0 to {duration:g} as the recording lasts, got "
-            f"{onsets.min():g} to {onsets.max():g}; are they milliseconds, or of another recording?"
+            f"{onsets.min():g} to {onsets.max():g}; are they milliseconds, or is the recording another one or cut?"
         )
     samples = np.round(onsets * raw.info["sfreq"]).astype(int).tolist()
     return [mark for mark in zip(table[column], samples, strict=True) if not INTERRUPTION.match(mark[0])]
