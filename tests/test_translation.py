@@ -24,7 +24,7 @@ from brain2image.things.raw import CHANNELS
 from brain2image.translation import recordings, translate, write_translation
 from brain2image.translation.channels import likely_name, montage
 from brain2image.translation.epochs import BLOCK_TRIALS
-from brain2image.translation.rates import at_model_rate, margin
+from brain2image.translation.rates import at_model_rate
 
 N_FEATURES = 16
 SHA256 = "ab" * 32
@@ -327,14 +327,14 @@ def test_whitened_eeg_is_for_a_run_trained_on_such(data, tmp_path):
 
 @pytest.mark.parametrize("sfreq", [200, 250, 256, 300, 500, 512, 1000, 1024, 2048])
 def test_windows_of_sines_are_the_sines_at_200_hz(sfreq):
-    around = margin(sfreq)
-    times = np.arange(-around, sfreq + around) / sfreq
+    before, after = sfreq // 5 + 3, sfreq // 5
+    times = np.arange(-before, sfreq + after) / sfreq
     expected = np.arange(200) / 200
     eeg, expected = (
         sum(np.sin(2 * np.pi * frequency * t + frequency) for frequency in (3, 11, 40))
         for t in (times, expected)
     )
-    got = at_model_rate(np.stack([eeg, -eeg]), around, sfreq, lowpass=75)
+    got = at_model_rate(np.stack([eeg, -eeg]), before, sfreq, lowpass=75)
     assert got.shape == (2, 200)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, [expected, -expected], atol=0.02)
@@ -449,7 +449,8 @@ def test_nearest_pictures(data, gallery):
         np.testing.assert_allclose(similarities, [cosine[image] for image in images], atol=1e-5)
 
 
-def test_both_files_hold_the_translation(data, gallery, tmp_path):
+def test_both_files_hold_the_translation(data, gallery, tmp_path, monkeypatch):
+    monkeypatch.setattr(recordings, "BLOCK_SECONDS", 15)
     options = {"gallery": gallery.path, "top_k": 2, "events": ["1", TARGET]}
     expected = translate(data.raw, data.run, **options)
     for name in ("a.h5", "a.parquet"):

@@ -10,7 +10,6 @@ from brain2image.errors import InputError
 
 SFREQ = 200  # Hz, the rate that CBraMod takes
 N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s after the event
-MARGIN = 0.1  # s, how far the anti-alias filter may look beyond a window
 MAX_RATE = 100_000  # Hz
 RATE_TOLERANCE = 1e-4  # relative; a window of a second is off by 0.1 ms at most
 # MNE's low-pass filters stop a quarter above their edge.
@@ -34,17 +33,12 @@ def whole_rate(sfreq: float, *, source: str | os.PathLike) -> int:
     return rate
 
 
-def margin(sfreq: int) -> int:
-    """Samples to keep around a window, so that resampling it has no edges; 0 where every n-th sample does."""
-    up, down = _ratio(sfreq)
-    return 0 if up == 1 else down * math.ceil(MARGIN * sfreq / down)
-
-
 def at_model_rate(eeg: np.ndarray, onset: int, sfreq: int, *, lowpass: float) -> np.ndarray:
     """The second after the event, 200 samples from the very sample of the event on.
 
     Every n-th sample where ``eeg`` holds nothing above the new Nyquist frequency and n is whole, as in
-    `brain2image.things.signals.cut_epochs`; else polyphase resampling, on straight lines beyond both ends.
+    `brain2image.things.signals.cut_epochs`; else polyphase resampling with straight lines beyond both ends,
+    see `resampling_matrix` there for its error.
 
     Parameters
     ----------

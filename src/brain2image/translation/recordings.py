@@ -15,7 +15,7 @@ import pandas as pd
 
 from brain2image.errors import InputError, reason
 from brain2image.things.signals import filter_eeg
-from brain2image.translation.rates import at_model_rate, margin, whole_rate
+from brain2image.translation.rates import at_model_rate, whole_rate
 from brain2image.translation.sources import Source, named_channels, readable, select_events
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def _read_bids_events(path: Path, raw: mne.io.BaseRaw) -> list[tuple[str, int]]:
     if len(onsets) and not (onsets.min() >= 0 and onsets.max() < duration):
         raise InputError(
             f"{path}: expected onsets in seconds, 0 to {duration:g} as the recording lasts, got "
-            f"{onsets.min():g} to {onsets.max():g}; are they milliseconds, or is the recording another one or cut?"
+            f"{onsets.min():g} to {onsets.max():g}; are they milliseconds, or is the recording cut?"
         )
     samples = np.round(onsets * raw.info["sfreq"]).astype(int).tolist()
     return [mark for mark in zip(table[column], samples, strict=True) if not INTERRUPTION.match(mark[0])]
@@ -181,7 +181,7 @@ def _blocks(
     ----------
     parts : first sample, sample after the last, and onsets (n_trials,) of each.
     """
-    around, beyond = math.ceil(_reach(filters) * sfreq), margin(sfreq)
+    around = math.ceil(_reach(filters) * sfreq)
     for start, stop, onsets in parts:
         if stop - start < 2 * around:
             text = "%s: samples %d to %d are fewer than the filters' %.0f s, expect edge effects"
@@ -191,8 +191,8 @@ def _blocks(
             begin, end = max(start, group[0] - around), min(stop, group[-1] + sfreq + around)
             with readable(name):
                 eeg = raw.get_data(rows, begin, end)
-            eeg = np.pad(filter_eeg(eeg, sfreq, **filters), ((0, 0), (beyond, beyond)), mode="edge")
-            windows = (eeg[:, onset - begin : onset - begin + sfreq + 2 * beyond] for onset in group)
+            eeg = filter_eeg(eeg, sfreq, **filters)
+            windows = (eeg[:, onset - begin : onset - begin + sfreq] for onset in group)
             yield np.stack(
-                [at_model_rate(window, beyond, sfreq, lowpass=filters["lowpass"]) for window in windows]
+                [at_model_rate(window, 0, sfreq, lowpass=filters["lowpass"]) for window in windows]
             )
