@@ -94,7 +94,7 @@ def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, 
     Parameters
     ----------
     out : ``.h5`` or ``.parquet``, see `brain2image.translation.outputs`.
-    eeg, run, options : those of `translate`.
+    eeg, run, options : those of `translate`, with its defaults.
 
     Raises
     ------
