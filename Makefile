@@ -7,7 +7,7 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 
-.PHONY: demo test setup clean
+.PHONY: demo test test-cluster docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -27,6 +27,31 @@ test: setup
 	$(SNAKEMAKE) --lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# A real SLURM on this machine, and the workflow on it. Its files stay in .slurm; its daemons end with the tests.
+test-cluster: setup .slurm/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/cluster
+
+SLURM := slurmctld slurmd slurm-client slurm-wlm-basic-plugins
+
+# The packages and what they need beyond this system, unpacked and not installed: no root, no service. The links are
+# what Debian's alternatives would be; SLURM's programs look at the name by which they are called.
+.slurm/installed:
+	@command -v apt-get > /dev/null && command -v dpkg > /dev/null || \
+		{ echo "make test-cluster takes SLURM from Debian's packages: apt-get and dpkg were not found"; exit 1; }
+	@apt-cache show slurmctld > /dev/null 2>&1 || apt-get --quiet update || \
+		{ echo "no list of Debian's packages: run apt-get update as root"; exit 1; }
+	rm -rf $(@D)
+	mkdir -p $(@D)/packages
+	cd $(@D)/packages && apt-get --quiet download $(SLURM) $$(apt-get install --simulate --no-install-recommends \
+		$(SLURM) | sed -n 's/^Inst \([^ ]*\).*/\1/p')
+	for package in $(@D)/packages/*.deb; do dpkg --extract $$package $(@D) || exit 1; done
+	for name in slurmctld slurmd slurmstepd; do ln -s $$name-wlm $(@D)/usr/sbin/$$name || exit 1; done
+	@touch $@
+
+# The reference of the Python package, docs/html/index.html, from its docstrings.
+docs: setup
+	$(BIN)/pdoc --docformat numpy --no-show-source --output-directory docs/html brain2image
 
 setup: .venv/installed
 

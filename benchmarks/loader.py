@@ -55,8 +55,8 @@ class PickledDataset(Dataset):
         }
 
 
-def write_set(folder: Path, n_pairs: int) -> Path:
-    """Our LMDB of random numbers."""
+def write_set(folder: Path, n_pairs: int, *, n_val: int = 0) -> Path:
+    """Our LMDB of random numbers; the last ``n_val`` pairs are for validation."""
     rng = np.random.default_rng(0)
     for name, n, shape in (
         ("eeg", N_TRIALS, (N_CHANNELS, N_TIMES)),
@@ -78,10 +78,9 @@ def write_set(folder: Path, n_pairs: int) -> Path:
     pairs = pd.DataFrame(
         {"things_image": images, "nsd_image": images, "similarity": 1.0, "cluster": images % 5}
     )
+    pairs["split"] = np.where(images < n_pairs - n_val, "train", "val")
     out = folder / "ours.lmdb"
-    write_lmdb(
-        out, eeg=folder / "eeg.h5", projection=folder / "embedding.h5", pairs=pairs.assign(split="train")
-    )
+    write_lmdb(out, eeg=folder / "eeg.h5", projection=folder / "embedding.h5", pairs=pairs)
     return out
 
 

@@ -11,8 +11,8 @@ rule check_data:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("check_data"),
         inventory={

@@ -94,6 +94,11 @@ def code(rule):
     return source_fingerprint(Path(workflow.basedir) / "workflow" / "scripts" / f"{rule}.py")
 
 
+def growing(first):
+    """A resource that doubles with each attempt (`--retries`); `first` may depend on the wildcards."""
+    return lambda wildcards, attempt: (first(wildcards) if callable(first) else first) * 2 ** (attempt - 1)
+
+
 def raw(folder, *names):
     """Input function for files of the raw releases; says what to download where one is missing."""
     patterns = [f"{getattr(cfg.data, folder)}/{name}" for name in names]

@@ -15,8 +15,8 @@ rule build_lmdb:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("build_lmdb"),
     script:

@@ -17,8 +17,8 @@ rule simulate_images:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("simulate_images"),
         simulate=cfg.simulate.model_dump(
@@ -53,8 +53,8 @@ rule simulate_eeg:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("simulate_eeg"),
         simulate=cfg.simulate.model_dump(
@@ -82,8 +82,8 @@ rule simulate_fmri:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("simulate_fmri"),
         simulate=cfg.simulate.model_dump(include={"n_voxels", "n_latents", "n_features", "seed"}),
@@ -102,8 +102,8 @@ rule simulate_cbramod:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("simulate_cbramod"),
         seed=cfg.simulate.seed,
@@ -122,8 +122,8 @@ rule simulate_clip:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     params:
         code=code("simulate_clip"),
         simulate=cfg.simulate.model_dump(include={"n_latents", "seed"}),
@@ -145,8 +145,8 @@ rule predict_ceiling:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("predict_ceiling"),
     script:

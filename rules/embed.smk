@@ -16,8 +16,8 @@ rule embed_images:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
         gpu=1,
     params:
         code=code("embed_images"),

@@ -19,8 +19,8 @@ rule fit_baseline:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         code=code("fit_baseline"),
     script:
@@ -42,8 +42,8 @@ rule evaluate:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("evaluate"),
         evaluation=cfg.evaluation.model_dump(),
@@ -67,8 +67,8 @@ rule measure_ceilings:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("measure_ceilings"),
     script:
@@ -98,8 +98,8 @@ rule summarise:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("summarise"),
         predictors=[{"pair": pair, **PREDICTORS[run]} for pair in PAIRS for run in PREDICTORS],

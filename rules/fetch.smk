@@ -14,8 +14,8 @@ rule fetch_cbramod:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         code=code("fetch_cbramod"),
         source=cfg.weights.cbramod,
@@ -38,8 +38,8 @@ rule fetch_clip:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         code=code("fetch_clip"),
         clip={"model": cfg.clip.model, "weights": cfg.weights.clip},

@@ -21,8 +21,8 @@ rule plot_pairs:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("plot_pairs"),
         roots=PIXEL_ROOTS,
@@ -50,8 +50,8 @@ rule plot_clusters:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("plot_clusters"),
     script:
@@ -75,8 +75,8 @@ rule plot_training:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("plot_training"),
         runs=list(RUNS),
@@ -101,8 +101,8 @@ rule plot_retrieval:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("plot_retrieval"),
         pair="{sub}_{subj}",
@@ -130,8 +130,8 @@ rule plot_gallery:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("plot_gallery"),
         roots=PIXEL_ROOTS,

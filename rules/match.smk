@@ -18,8 +18,8 @@ rule match_images:
         "../envs/data.yaml"
     threads: 4
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("match_images"),
         matching=cfg.matching.model_dump(),
@@ -41,8 +41,8 @@ rule split_pairs:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("split_pairs"),
         split=cfg.split.model_dump(),
@@ -65,8 +65,8 @@ rule cluster_pairs:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("cluster_pairs"),
         clustering=cfg.clustering.model_dump(),
@@ -92,8 +92,8 @@ rule audit_split:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("audit_split"),
     script:

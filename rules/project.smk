@@ -15,8 +15,8 @@ rule extract_ridge:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("extract_ridge"),
         checkpoint=cfg.weights.mindeye2,
@@ -44,8 +44,8 @@ rule project_fmri:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
         gpu=1,
     params:
         code=code("project_fmri"),
@@ -69,8 +69,8 @@ rule combine_projections:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=code("combine_projections"),
         subjects=lambda wildcards: members(wildcards.subj),

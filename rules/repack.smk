@@ -15,8 +15,8 @@ rule repack_things_images:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=code("repack_things_images"),
     script:
@@ -37,8 +37,8 @@ rule repack_things_eeg:
         "../envs/data.yaml"
     threads: lambda wildcards: 1 if is_raw(wildcards) else 4
     resources:
-        mem_mb=lambda wildcards: 8000 if is_raw(wildcards) else 2000,
-        runtime=120,
+        mem_mb=growing(lambda wildcards: 8000 if is_raw(wildcards) else 2000),
+        runtime=growing(120),
     params:
         code=code("repack_things_eeg"),
         filters=lambda wildcards: cfg.eeg.model_dump() if is_raw(wildcards) else {},
@@ -58,8 +58,8 @@ rule repack_nsd_images:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=code("repack_nsd_images"),
         release=lambda wildcards: nsd_release(),
@@ -79,8 +79,8 @@ rule repack_nsd_fmri:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         code=code("repack_nsd_fmri"),
         release=lambda wildcards: nsd_release(),

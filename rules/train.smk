@@ -20,14 +20,17 @@ rule train:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=growing(8000),
+        runtime=growing(720),
         gpu=1,
     params:
         code=code("train"),
         model=lambda wildcards: RUNS[wildcards.run].model.model_dump(),
         loss=lambda wildcards: RUNS[wildcards.run].loss.model_dump(),
-        training=lambda wildcards: RUNS[wildcards.run].training.model_dump(),
+        training=lambda wildcards: RUNS[wildcards.run].training.model_dump(exclude={"memory_limit_gb"}),
+        # What is held in memory changes no number and must make nothing stale: Snakemake does not record the
+        # value of a function that also takes the resources.
+        memory_limit_gb=lambda wildcards, resources: RUNS[wildcards.run].training.memory_limit_gb,
         # no output, for Snakemake deletes the outputs of a job that failed
         state=f"{cfg.results}/state/{{sub}}_{{subj}}/{{run}}",
     script:
@@ -51,8 +54,8 @@ rule predict:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
         gpu=1,
     params:
         code=code("predict"),

@@ -5,7 +5,10 @@ import os
 
 import numpy as np
 import pytest
+from checkouts import build_tiny_run
 from web_server import Server, serving
+
+collect_ignore = ["cluster"]  # needs a SLURM: make test-cluster
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
@@ -14,6 +17,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the networ
 def rng():
     """A seeded random generator."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """A checkout after the run of tests/tiny.yaml, for all test processes: copy it before you change it."""
+    folder = tmp_path_factory.getbasetemp()
+    is_shared = "PYTEST_XDIST_WORKER" in os.environ  # then each process has a folder inside a common one
+    return build_tiny_run((folder.parent if is_shared else folder) / "tiny_run")
 
 
 @pytest.fixture

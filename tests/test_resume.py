@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from brain2image.errors import InputError
 from brain2image.optimisation import AlignmentTask
-from brain2image.resume import run_identity
+from brain2image.resume import InBackground, StateFile, run_identity
 from brain2image.training import train
 
 # Children are forked from a process that has imported everything but trained nothing.
@@ -182,6 +182,20 @@ def test_other_data_and_other_weights_make_another_training(lmdb, tmp_path):
         path.write_text(path.name)
 
 
+def test_more_memory_is_no_other_training(tmp_path):
+    (tmp_path / "data").write_text("data")
+    identities = [
+        run_identity(
+            tmp_path / "data",
+            run=planted_run(training={"memory_limit_gb": limit}),
+            cbramod=None,
+            code="0",
+        )
+        for limit in (0.0, 4.0)
+    ]
+    assert identities[0] == identities[1]
+
+
 def test_a_damaged_state_is_not_used(lmdb, finished, caplog):
     file = finished / "state" / "state.ckpt"
     expected = (finished / "run" / OUTPUTS["history"]).read_text()
@@ -212,3 +226,23 @@ def test_finished_epochs_of_a_diverged_training_can_be_kept(lmdb, tmp_path, monk
     )
     assert len(pd.read_csv(outputs["history"])) == 2
     assert all(value.isfinite().all() for value in load_file(outputs["model"]).values())
+
+
+def test_the_state_is_that_of_the_moment_although_the_training_goes_on(tmp_path):
+    weights, writer = torch.zeros(5_000_000), InBackground(StateFile())
+    for step in (1, 2):
+        writer.save_checkpoint({"weights": weights, "step": step}, tmp_path / "state.ckpt")
+        weights += 1
+    writer.teardown()
+    state = StateFile().load_checkpoint(tmp_path / "state.ckpt")
+    assert state["step"] == 2
+    assert torch.all(state["weights"] == 1)
+
+
+def test_a_state_that_cannot_be_written_is_not_passed_over(lmdb, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(StateFile, "save_checkpoint", full)
+    with pytest.raises(OSError, match="No space left"):
+        train_in(lmdb, tmp_path, TWO_EPOCHS)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from checkouts import copy_checkout, planned_jobs, snakemake
 from test_projection import write_projection
 from test_releases import touch
-from test_workflow import copy_checkout, planned_jobs, snakemake
 
 from brain2image.files import read_trials
 from brain2image.releases import NSD, THINGS_EEG

@@ -86,6 +86,18 @@ def test_image_table(image_set):
     ]
 
 
+def test_a_cut_picture_is_found_before_hours_of_clip(image_set):
+    picture = next((image_set / "test_images").glob("*/*.jpg"))
+    whole = picture.read_bytes()
+    picture.write_bytes(whole + b"\0")  # bytes after the end are no damage
+    repack_image_set(image_set)
+    (image_set / "images.parquet").unlink()
+    picture.write_bytes(whole[:-20])
+    with pytest.raises(InputError, match=rf"{picture.name}: cannot read this picture .*unpack"):
+        repack_image_set(image_set)
+    assert not (image_set / "images.parquet").exists()
+
+
 def test_hidden_twins_of_macos_archives_are_no_pictures(image_set):
     expected = repack_image_set(image_set)
     (image_set / "training_images" / "00002_bat1" / "._bat1_01b.jpg").write_bytes(b"")

@@ -15,6 +15,7 @@ from brain2image.config import ORACLES, RESERVED_RUNS
 from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
+from brain2image.status import status_table, take_status
 from brain2image.units import RMS_RANGES
 
 # Column heading, factor and number format of each metric.
@@ -90,13 +91,19 @@ def print_summary(options: argparse.Namespace) -> None:
         console.print(summary_table(content, pair))
 
 
+def print_status(options: argparse.Namespace) -> None:
+    """Print what the results in this folder were made with, and what the next run would make again."""
+    configfile = ["--configfile", options.configfile] if options.configfile else []
+    stages = take_status(*configfile)
+    Console(width=None if sys.stdout.isatty() else 200).print(status_table(stages))
+
+
 def translate_file(options: argparse.Namespace) -> None:
     """Write the embeddings of an EEG file."""
     from brain2image.translation import write_translation
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    settings = {name: value for name, value in vars(options).items() if name not in ("eeg", "call")}
-    write_translation(eeg=options.eeg, **settings)
+    write_translation(**{name: value for name, value in vars(options).items() if name != "call"})
     print(f"Embeddings: {options.out}")
 
 
@@ -119,18 +126,26 @@ def _add_translate(commands: argparse._SubParsersAction) -> None:
     command.set_defaults(call=translate_file)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
+def command_line() -> argparse.ArgumentParser:
+    """The parser of all commands; `call` of what it parses does the work."""
     parser = argparse.ArgumentParser(prog="brain2image", description=__doc__)
     commands = parser.add_subparsers(required=True)
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")
     summary.add_argument("file", help="results/summary.csv or results/demo/summary.csv")
     summary.set_defaults(call=print_summary)
+    status = commands.add_parser("status", help="print which results are stale, why, and how long they took")
+    status.add_argument("--configfile", help="the config of the results; config/config.yaml by default")
+    status.set_defaults(call=print_status)
     _add_translate(commands)
     docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
     docs.set_defaults(call=lambda options: write_config_docs(options.folder))
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = command_line().parse_args(arguments)
     try:
         options.call(options)
     except InputError as error:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 # Modules that cannot change what a script computes: the config's values reach it as params, which Snakemake
 # compares itself; the job frame only logs; the package itself holds its version.
@@ -29,7 +30,7 @@ def source_fingerprint(script: str | Path) -> str:
     """
     script = Path(script).resolve()
     names = _closure(script)
-    parts = [_normalised(script), *(f"{name}\n{_normalised(_module_file(name))}" for name in names)]
+    parts = [_source(script)[1], *(f"{name}\n{_source(_module_file(name))[1]}" for name in names)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -50,18 +51,9 @@ def _closure(path: Path) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-@cache
 def _imports(path: Path) -> frozenset[str]:
     """The package's own modules that one file imports, with the packages that hold them."""
-    names: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            origin = _origin(node, path)
-            names.add(origin)
-            names.update(f"{origin}.{alias.name}" for alias in node.names)
-    own = {name for name in names if name.split(".")[0] == PACKAGE.name}
+    own = {name for name in _source(path)[0] if name.split(".")[0] == PACKAGE.name}
     parents = {name.rsplit(".", depth)[0] for name in own for depth in range(name.count(".") + 1)}
     return frozenset(name for name in parents if _module_file(name) is not None)
 
@@ -83,20 +75,19 @@ def _module_file(name: str) -> Path | None:
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-
-
-@cache
-def _normalised(path: Path) -> str:
-    """Source without docstrings and comments, in one canonical layout.
+def _source(path: Path) -> tuple[frozenset[str], str]:
+    """Names that a file imports; its source without docstrings and comments, in one canonical layout.
 
     `ast.unparse` is used rather than `ast.dump`, whose text changes with the version of Python.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    names: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(
-            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        ) and ast.get_docstring(node, clean=False):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = _origin(node, path)
+            names.update((origin, *(f"{origin}.{alias.name}" for alias in node.names)))
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return frozenset(names), ast.unparse(tree)

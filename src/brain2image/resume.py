@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.plugins.io import AsyncCheckpointIO, CheckpointIO
 
 from brain2image.config import RunConfig
 from brain2image.files import atomic_path, sha256
@@ -33,6 +33,17 @@ class StateFile(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+class InBackground(AsyncCheckpointIO):
+    """Write states beside the training, which goes on at once with a copy in memory.
+
+    One at a time, so that memory holds one copy; Lightning waits for the last one when it ends or is stopped.
+    """
+
+    def save_checkpoint(self, *arguments: Any, **options: Any) -> None:
+        self.teardown()
+        super().save_checkpoint(*arguments, **options)
+
+
 def run_identity(lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str) -> dict[str, Any]:
     """All that a training's weights depend on but the number of epochs, by name.
 
@@ -45,7 +56,7 @@ def run_identity(lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str)
     settings = {
         f"{block}.{key}": value for block, values in run.model_dump().items() for key, value in values.items()
     }
-    del settings["training.epochs"]
+    del settings["training.epochs"], settings["training.memory_limit_gb"]
     return {"lmdb": sha256(lmdb), "cbramod": sha256(cbramod) if cbramod else None, "code": code, **settings}
 
 

@@ -31,7 +31,7 @@ from brain2image.files import atomic_path, write_json
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask, is_finished
-from brain2image.resume import Resumption, StateFile, read_state, run_identity
+from brain2image.resume import InBackground, Resumption, StateFile, read_state, run_identity
 from brain2image.units import cbramod_scale
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def _trainer(
         devices=[torch.device(name).index for name in devices] if on_gpu else len(devices),
         strategy="ddp_spawn" if len(devices) > 1 else "auto",
         # Lightning starts the processes, also under SLURM, where it would else wait for srun to do so.
-        plugins=[LightningEnvironment(), StateFile()],
+        plugins=[LightningEnvironment(), InBackground(StateFile())],
         precision=PRECISIONS[options.precision],
         accumulate_grad_batches=options.accumulate_batches,
         gradient_clip_val=options.gradient_clip,

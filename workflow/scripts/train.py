@@ -8,7 +8,9 @@ with job(snakemake):
     train(
         snakemake.input.lmdb,
         run=RunConfig(
-            model=snakemake.params.model, loss=snakemake.params.loss, training=snakemake.params.training
+            model=snakemake.params.model,
+            loss=snakemake.params.loss,
+            training=snakemake.params.training | {"memory_limit_gb": snakemake.params.memory_limit_gb},
         ),
         cbramod=snakemake.input.get("cbramod"),
         code=snakemake.params.code,

@@ -110,7 +110,7 @@ class TrainingConfig(Section):
     memory_limit_gb: NonNegative = Field(
         4.0,
         description="A training split up to this size, GB, is held in memory (on a GPU, in the GPU's); "
-        "a larger one is read batch by batch.",
+        "a larger one is read batch by batch. Changes no result.",
     )
     learning_rate: Positive = Field(
         2e-4,

@@ -25,8 +25,16 @@ def repack_images(
     *,
     out: str | os.PathLike,
 ) -> None:
-    """Write the table of all pictures, see `image_table`, as Parquet."""
-    write_parquet(out, image_table(training_images, test_images, metadata))
+    """Write the table of all pictures, see `image_table`, as Parquet.
+
+    A picture that was cut short is found here, not after hours of CLIP: one without a JPEG's two ends is
+    decoded, which is an InputError where it fails.
+    """
+    table, root = image_table(training_images, test_images, metadata), Path(training_images).parent
+    for path in table["path"]:
+        if not _has_both_ends(root / path):
+            read_image(root / path)
+    write_parquet(out, table)
 
 
 def image_table(
@@ -82,6 +90,14 @@ def read_image(path: str | os.PathLike) -> Image.Image:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such picture; check the image folder in the config")
     return decode(path, source=path, remedy="unpack the image archive again")
+
+
+def _has_both_ends(path: Path) -> bool:
+    """Whether a file begins and ends as a JPEG does; a whole one may have something after its end."""
+    with open(path, "rb") as file:
+        start, size = file.read(2), file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2))
+        return (start, file.read()) == (b"\xff\xd8", b"\xff\xd9")
 
 
 def listed_files(lists: object, partition: str, metadata: str | os.PathLike) -> list[str]:

@@ -1,0 +1,9 @@
+"""Snakemake that asks SLURM about its jobs every second; its plugin would wait longer and longer."""
+
+from snakemake.cli import main
+from snakemake_executor_plugin_slurm import Executor
+
+Executor.next_seconds_between_status_checks = property(lambda executor: 1, lambda executor, seconds: None)
+
+if __name__ == "__main__":
+    main()
