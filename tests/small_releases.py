@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
+import mne
 import numpy as np
 import pandas as pd
 import torch
@@ -34,7 +35,9 @@ from brain2image.projection import combine_projections, project_fmri
 from brain2image.releases import NSD, THINGS_EEG, find_release
 from brain2image.synthetic.cbramod import simulate_cbramod
 from brain2image.things.eeg import repack_eeg
+from brain2image.translation import translate
 
+SHORT_FILTERS = {"highpass": 10.0, "lowpass": 70.0, "notch": 50.0}
 CLIP_MODEL = "ViT-S-32-alt"
 N_FEATURES, N_VOXELS, N_CHANNELS, N_PAIRS = 8, 6, 4, 6
 
@@ -239,13 +242,35 @@ def write_run(root: Path) -> None:
     block = {"n_layers": 1, "hidden_size": 8, "n_tokens": 2, "pooling": "attention"}
     model = AlignmentModel(ModelConfig(**block), N_CHANNELS, N_FEATURES)
     channels = [f"E{number}" for number in range(N_CHANNELS)]
-    content = {"model": block, "eeg": {"channels": channels}, "n_features": N_FEATURES}
+    eeg = {"channels": channels, "unit": "uV", **SHORT_FILTERS}
+    content = {"model": block, "eeg": eeg, "n_features": N_FEATURES, "fmri": {"sha256": "ab" * 32}}
     write_json(root / "config.json", content)
     save_file(model.state_dict(), root / "model.safetensors")
 
 
 def read_run(root: Path, out: Path) -> None:
     predict_pairs(root / "model.safetensors", root / "pairs.lmdb", out=out)
+
+
+def write_new_eeg(root: Path) -> None:
+    """Twelve seconds of four channels in every format, and the pictures to choose from."""
+    write_run(root)
+    write_projection(root / "gallery.h5")
+    rng = np.random.default_rng(4)
+    info = mne.create_info([f"E{number}" for number in range(N_CHANNELS)], 200, "eeg")
+    raw = mne.io.RawArray(2e-5 * rng.standard_normal((N_CHANNELS, 2400)), info, verbose="error")
+    raw.set_annotations(mne.Annotations(np.arange(2, 10, 0.4) + 1e-5, 0, "picture"))
+    raw.save(root / "a_raw.fif", verbose="error")
+    for name in ("a.edf", "b_eeg.vhdr"):
+        mne.export.export_raw(root / name, raw, verbose="error")
+    (root / "b_events.tsv").write_text("onset\tduration\ttrial_type\n2.0\t0.1\tcat\n3.1\t0.1\tdog\n")
+    epochs = mne.Epochs(raw, baseline=None, tmin=0, tmax=1, preload=True, verbose="error")
+    epochs.save(root / "a-epo.fif", verbose="error")
+    np.save(root / "a.npy", (1e6 * epochs.get_data()).astype(np.float32))
+
+
+def read_new_eeg(name: str, **options: Any) -> Callable[[Path, Path], Any]:
+    return lambda root, out: translate(root / name, root, gallery=root / "gallery.h5", top_k=2, **options)
 
 
 def write_prediction_file(root: Path) -> None:
@@ -293,6 +318,7 @@ EPOCHS = {
 }
 TARS = ("train/train_subj01_3", "val/val_subj01_0", "test/test_subj01_1")
 TARS = tuple(f"webdataset_avg_new/{name}.tar" for name in TARS)
+ARRAY = {"unit": "uV", "sfreq": 200, "channels": [f"E{number}" for number in range(N_CHANNELS)]}
 READERS = {
     "things images": Reader(write_things_images, read_things_images, ("image_metadata.npy",)),
     "things picture": Reader(
@@ -320,6 +346,13 @@ READERS = {
     "write lmdb": Reader(write_lmdb_sources, read_lmdb_sources, ("eeg.h5", "projection.h5")),
     "lmdb": Reader(write_training_set, read_training_set, ("pairs.lmdb",)),
     "run": Reader(write_run, read_run, ("config.json", "model.safetensors")),
+    "new fif": Reader(write_new_eeg, read_new_eeg("a_raw.fif"), ("a_raw.fif",)),
+    "new edf": Reader(write_new_eeg, read_new_eeg("a.edf"), ("a.edf",)),
+    # what else belongs to it may be missing or cut: markers, samples and events.tsv do not know each other
+    "new bids": Reader(write_new_eeg, read_new_eeg("b_eeg.vhdr"), ("b_eeg.vhdr",)),
+    "new epochs": Reader(write_new_eeg, read_new_eeg("a-epo.fif"), ("a-epo.fif",)),
+    "new array": Reader(write_new_eeg, read_new_eeg("a.npy", **ARRAY), ("a.npy",)),
+    "gallery": Reader(write_new_eeg, read_new_eeg("a.npy", **ARRAY), ("gallery.h5",)),
     "predictions": Reader(
         write_prediction_file,
         lambda root, out: read_predictions(root / "predictions.npz"),

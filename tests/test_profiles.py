@@ -72,7 +72,7 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
     per_things_subject = ["simulate_eeg", "repack_things_eeg"]
     per_nsd_subject = ["simulate_fmri", "repack_nsd_fmri", "extract_ridge", "project_fmri"]
     per_pair = ["match_images", "split_pairs", "cluster_pairs", "audit_split", "build_lmdb"]
-    figures = ["plot_pairs", "plot_clusters", "plot_training", "plot_retrieval"]
+    figures = ["plot_pairs", "plot_clusters", "plot_training", "plot_scores"]
     assert planned == (
         Counter(once)
         + Counter(2 * [*per_things_subject, *per_nsd_subject, "embed_images"])  # two sets of pictures

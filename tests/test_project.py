@@ -219,7 +219,7 @@ FLOORS = [
         "synthetic",
     },
     {"models", "losses", "dataset", "queries"},
-    {"training", "optimisation", "resume", "inference"},
+    {"training", "optimisation", "resume", "inference", "translation"},
     {
         "evaluation",
         "baselines",

@@ -36,7 +36,8 @@ esac
 def jobs_of(names):
     """The jobs that a list of jobs and groups stands for."""
     groups = TABLE["groups"]
-    return set().union(*(jobs_of(groups[name]) if name in groups else {name} for name in names))
+    found = set().union(*(jobs_of(groups[name]) if name in groups else {name} for name in names))
+    return found | {"write_provenance"} if found else found
 
 
 def short(names):
@@ -250,4 +251,4 @@ def test_what_is_stale_runs_and_is_then_fresh(tiny_run, pool, tmp_path, name):
     assert pool.apply(dry_run, (checkout, "--configfile", config)) == set()
     if name == "config pairs":  # and one subject fewer
         removed = pool.apply(dry_run, (checkout, "--configfile", TINY))
-        assert removed == {"summarise", "plot_retrieval/sub-01_subj01"}
+        assert removed == {"summarise", "plot_scores/sub-01_subj01"}

@@ -1,6 +1,7 @@
 """The command ``brain2image``."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
 from brain2image.status import status_table, take_status
 from brain2image.summary import best, over_seeds
+from brain2image.units import RMS_RANGES
 
 # Column heading, factor and number format of each metric.
 METRICS = {
@@ -89,19 +91,48 @@ def print_status(options: argparse.Namespace) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(status_table(stages))
 
 
+def translate_file(options: argparse.Namespace) -> None:
+    """Write the embeddings of an EEG file."""
+    from brain2image.translation import write_translation
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    write_translation(**{name: value for name, value in vars(options).items() if name != "call"})
+    print(f"Embeddings: {options.out}")
+
+
+def _add_translate(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser("translate", help="predict the fMRI embeddings of new EEG")
+    add = command.add_argument
+    add("--run", required=True, help="folder of a trained run: results/runs/PAIR/RUN")
+    add(
+        "--eeg", required=True, help="what MNE reads (BrainVision, EDF, FIF, …epo.fif, BIDS), .npy, or eeg.h5"
+    )
+    add("--out", required=True, help="file to write: .h5 or .parquet")
+    add("--unit", choices=list(RMS_RANGES), help="of the samples; what MNE reads is V")
+    add("--channels", nargs="+", metavar="NAME", help="of all channels, in the file's order")
+    add("--sfreq", type=float, metavar="HZ", help="rate of a .npy file")
+    add("--events", nargs="+", metavar="EVENT", help="take these alone, as they stand in the file")
+    add("--interpolate", action="store_true", help="make up for missing and bad channels")
+    add("--average", action="store_true", help="one embedding an event, from the mean EEG of its trials")
+    add("--gallery", metavar="FILE", help="look up the nearest pictures of results/projection/SUBJ.h5")
+    add("--top-k", type=int, default=5, metavar="N", help="number of nearest pictures (5)")
+    command.set_defaults(call=translate_file)
+
+
 def command_line() -> argparse.ArgumentParser:
-    """The parser of all commands; `run` of what it parses does the work."""
+    """The parser of all commands; `call` of what it parses does the work."""
     parser = argparse.ArgumentParser(prog="brain2image", description=__doc__)
     commands = parser.add_subparsers(required=True)
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")
     summary.add_argument("file", help="results/summary.csv or results/demo/summary.csv")
-    summary.set_defaults(run=print_summary)
+    summary.set_defaults(call=print_summary)
     status = commands.add_parser("status", help="print which results are stale, why, and how long they took")
     status.add_argument("--configfile", help="the config of the results; config/config.yaml by default")
-    status.set_defaults(run=print_status)
+    status.set_defaults(call=print_status)
+    _add_translate(commands)
     docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
-    docs.set_defaults(run=lambda options: write_config_docs(options.folder))
+    docs.set_defaults(call=lambda options: write_config_docs(options.folder))
     return parser
 
 
@@ -109,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = command_line().parse_args(arguments)
     try:
-        options.run(options)
+        options.call(options)
     except InputError as error:
         sys.exit(f"brain2image: {error}")
 

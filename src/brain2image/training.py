@@ -207,6 +207,7 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
         **run.model_dump(),
         "eeg": {
             **{name: meta[name] for name in ("unit", "sfreq", "t0", "channels")},
+            **meta["eeg_attributes"],
             "scale": aligner.eeg_scale.item(),
         },
         "n_features": meta["n_features"],

@@ -54,7 +54,8 @@ def repack_eeg(
     images : the table that `brain2image.things.repack_images` wrote.
     out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts (raw) or
         whitened (epochs), and ``trials``: image, repetition (of this image, from 0), session (from 0; -1
-        where the release does not tell) and onset (sample in its raw file; -1 for epochs).
+        where the release does not tell) and onset (sample in its raw file; -1 for epochs). Attributes: unit,
+        sfreq, t0, channels, release, and the filters of raw recordings.
     n_threads : threads that resample preprocessed epochs.
     filters : highpass, lowpass and notch, Hz, of raw recordings. Without them the files must be preprocessed
         epochs, which are not filtered again.
@@ -77,6 +78,7 @@ def repack_eeg(
             "t0": 0.0,
             "channels": list(CHANNELS),
             "release": release,
+            **filters,
         }
         write_trials(file, trials[["image", "repetition", "session", "onset"]].astype(np.int64), attributes)
 

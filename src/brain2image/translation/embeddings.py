@@ -1,0 +1,209 @@
+"""Translation: the trained model on new EEG, some trials at a time."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import Progress
+
+from brain2image.devices import compute_device
+from brain2image.errors import InputError
+from brain2image.files import read_json
+from brain2image.models.alignment import AlignmentModel
+from brain2image.translation.channels import Mixing, arrange_channels
+from brain2image.translation.gallery import Gallery, read_gallery
+from brain2image.translation.opening import open_eeg
+from brain2image.translation.outputs import check_suffix, write_blocks
+from brain2image.translation.sources import Source
+from brain2image.units import MICROVOLTS_PER_VOLT, check_rms
+
+FILTERS = ("highpass", "lowpass", "notch")
+# From the unit of the EEG to that of the training.
+FACTORS = {("V", "uV"): MICROVOLTS_PER_VOLT, ("uV", "uV"): 1.0, ("whitened", "whitened"): 1.0}
+BLOCK_MEANS = 128  # events whose mean is predicted at once
+
+
+class Translation(NamedTuple):
+    """Predicted embeddings and what they belong to."""
+
+    trials: pd.DataFrame  # event and sample; of averages event and n_trials
+    embedding: np.ndarray  # (n_trials, n_features) float32, in the units of the measured embeddings
+    nsd_image: np.ndarray | None = None  # (n_trials, top_k) int64, nearest picture first
+    similarity: np.ndarray | None = None  # (n_trials, top_k) float32
+
+
+def translate(
+    eeg: Any,
+    run: str | os.PathLike,
+    *,
+    unit: str | None = None,
+    channels: Sequence[str] | None = None,
+    sfreq: float | None = None,
+    events: Sequence[str] | None = None,
+    interpolate: bool = False,
+    average: bool = False,
+    gallery: str | os.PathLike | None = None,
+    top_k: int = 5,
+) -> Translation:
+    """Predict the fMRI embeddings of new EEG.
+
+    The EEG is prepared as in training: channels in its order, microvolts, 200 Hz, 0 to 1 s after the event.
+    Recordings are filtered as a whole; epochs and arrays are taken as they are.
+
+    Parameters
+    ----------
+    eeg : MNE Epochs or Raw, or a file that MNE reads (BrainVision, EDF, FIF, BIDS, ...; of epochs,
+        ``*epo.fif``); an array or ``.npy`` file (n_trials, n_channels, n_times) that begins at the event; or
+        an ``eeg.h5`` of this workflow.
+    run : folder of the trained run.
+    unit : ``V``, ``uV`` or ``whitened``; without it what MNE reads is in volts.
+    channels : names of all channels, in their order; an array needs them, a file's own are replaced.
+    sfreq : Hz, of an array.
+    events : take the trials of these alone.
+    interpolate : make up for missing and bad channels by spherical splines.
+    average : one embedding an event, from the mean EEG of its trials.
+    gallery : ``results/projection/{subj}.h5`` of the run's NSD subject, to look up the nearest pictures.
+    top_k : how many.
+
+    Raises
+    ------
+    InputError
+        Says in one line what does not fit the run.
+    """
+    trials, blocks, _ = _start(
+        eeg,
+        run,
+        layout={"unit": unit, "channels": channels, "sfreq": sfreq},
+        events=events,
+        interpolate=interpolate,
+        average=average,
+        gallery=gallery,
+        top_k=top_k,
+    )
+    rows = list(blocks)
+    return Translation(trials, **{name: np.concatenate([block[name] for block in rows]) for name in rows[0]})
+
+
+def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, **options: Any) -> None:
+    """Write what `translate` returns, block by block: the memory does not grow with the number of trials.
+
+    Parameters
+    ----------
+    out : ``.h5`` or ``.parquet``, see `brain2image.translation.outputs`.
+    eeg, run, options : those of `translate`, with its defaults.
+
+    Raises
+    ------
+    InputError
+        As `translate` does, and when ``out`` ends in something else.
+    """
+    check_suffix(out)
+    options = translate.__kwdefaults__ | options
+    layout = {name: options.pop(name) for name in ("unit", "channels", "sfreq")}
+    trials, blocks, attributes = _start(eeg, run, layout=layout, **options)
+    write_blocks(out, trials, blocks, attributes)
+
+
+Blocks = Iterator[dict[str, np.ndarray]]
+
+
+def _start(
+    eeg: Any,
+    run: str | os.PathLike,
+    *,
+    layout: Mapping[str, Any],
+    events: Sequence[str] | None,
+    interpolate: bool,
+    average: bool,
+    gallery: str | os.PathLike | None,
+    top_k: int,
+) -> tuple[pd.DataFrame, Blocks, dict[str, str]]:
+    """The table of the trials, the blocks of their embeddings, and what a file says of both."""
+    model = AlignmentModel.load(run)
+    config = read_json(Path(run, "config.json"))
+    training, fmri = _training_eeg(config["eeg"], run), config.get("fmri", {})
+    filters = {name: training[name] for name in FILTERS if name in training}
+    source = open_eeg(eeg, **layout, events=events, filters=filters)
+    factor = _unit_factor(source, training["unit"])
+    mixing = arrange_channels(source, training["channels"], interpolate=interpolate)
+    pictures, centre = None, model.target_mean.numpy()
+    if gallery is not None:
+        pictures = read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
+    trials, prepared = source.trials, _prepare(source, mixing, factor, unit=training["unit"])
+    if average:
+        trials, prepared = _average(trials, prepared)
+    attributes = {"eeg": source.name, "run": str(run), **{name: str(value) for name, value in fmri.items()}}
+    return trials, _predict(model, prepared, pictures, top_k=top_k), attributes
+
+
+def _training_eeg(eeg: Any, run: str | os.PathLike) -> Mapping[str, Any]:
+    if not isinstance(eeg, dict) or not {"unit", "channels"} <= set(eeg):
+        raise InputError(f"{run}: expected unit and channels of the EEG in config.json; train the run again")
+    return eeg
+
+
+def _unit_factor(source: Source, unit: str) -> float:
+    """Factor from a file's unit to that of the training."""
+    if (source.unit, unit) not in FACTORS:
+        why = (
+            "whitened EEG has no unit, so that volts are no input for this model; whiten yours as the "
+            "training's release does and say so, or use a run that was trained on raw EEG"
+            if unit == "whitened"
+            else "whitening cannot be undone; use the EEG before it, or a run trained on whitened EEG"
+        )
+        raise InputError(f"{source.name}: expected EEG in {unit}, as in training, got {source.unit}: {why}")
+    return FACTORS[source.unit, unit]
+
+
+def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Iterator[np.ndarray]:
+    """Blocks (n_trials, n_channels, 200) float32 as the model takes them, checked."""
+    console = Console(stderr=True)
+    powers = []
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("translating", total=len(source.trials))
+        for block in source.blocks(mixing.rows):
+            eeg = mixing(block) * np.float32(factor)
+            powers.extend(np.mean(np.square(eeg, dtype=np.float64), axis=(1, 2)))
+            if not np.isfinite(powers).all():
+                number = int(np.flatnonzero(~np.isfinite(powers))[0])
+                raise InputError(
+                    f"{source.name}: expected finite EEG, got NaN or infinity in trial {number}; leave it out"
+                )
+            # The median passes over trials with artefacts.
+            check_rms(float(np.sqrt(np.median(powers))), unit, source=source.name)
+            yield eeg
+            progress.advance(task, len(eeg))
+
+
+def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.DataFrame, Iterator[np.ndarray]]:
+    """One row an event, in the order in which they came first, and the mean EEG of its trials."""
+    numbers, events = pd.factorize(trials["event"])
+    counts = np.bincount(numbers)
+
+    def means() -> Iterator[np.ndarray]:
+        sums, start = None, 0
+        for block in blocks:
+            sums = np.zeros((len(events), *block.shape[1:]), np.float64) if sums is None else sums
+            np.add.at(sums, numbers[start : start + len(block)], block)
+            start += len(block)
+        for first in range(0, len(events), BLOCK_MEANS):
+            rows = slice(first, first + BLOCK_MEANS)
+            yield (sums[rows] / counts[rows, None, None]).astype(np.float32)
+
+    return pd.DataFrame({"event": events, "n_trials": counts}), means()
+
+
+def _predict(
+    model: AlignmentModel, blocks: Iterator[np.ndarray], pictures: Gallery | None, *, top_k: int
+) -> Blocks:
+    model.to(compute_device())
+    for eeg in blocks:
+        embedding = model.predict(eeg).numpy()
+        block = {"embedding": embedding}
+        if pictures is not None:
+            block["nsd_image"], block["similarity"] = pictures.nearest(embedding, top_k=top_k)
+        yield block
