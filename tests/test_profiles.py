@@ -68,11 +68,12 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
     pairs = [f"{sub}_{subj}" for sub in ("sub-01", "sub-02") for subj in ("subj01", "subj02")]
     planned = planned_jobs(checkout, config=changed_config(checkout, {"pairs": pairs}))
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
+    once += ["write_overview", "write_provenance"]
     once += ["repack_things_images", "repack_nsd_images"]
-    per_things_subject = ["simulate_eeg", "repack_things_eeg"]
-    per_nsd_subject = ["simulate_fmri", "repack_nsd_fmri", "extract_ridge", "project_fmri"]
+    per_things_subject = ["simulate_eeg", "repack_things_eeg", "inspect_eeg"]
+    per_nsd_subject = ["simulate_fmri", "repack_nsd_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
     per_pair = ["match_images", "split_pairs", "cluster_pairs", "audit_split", "build_lmdb"]
-    figures = ["plot_pairs", "plot_clusters", "plot_training", "plot_scores"]
+    figures = ["plot_pairs", "plot_clusters", "plot_training", "plot_scores", "write_tables"]
     assert planned == (
         Counter(once)
         + Counter(2 * [*per_things_subject, *per_nsd_subject, "embed_images"])  # two sets of pictures

@@ -8,7 +8,8 @@ from brain2image.pages.audit import audit_page
 from brain2image.pages.scores import ceilings_page, scores_page
 
 with job(snakemake):
-    pair, names = snakemake.params.pair, snakemake.params.names
+    pair = snakemake.params.pair
+    names = snakemake.params.names
     summary = pd.read_csv(snakemake.input.summary)
     metrics = zip(names["predictors"], snakemake.input.metrics, strict=True)
     configs = zip(names["trainings"], snakemake.input.configs, strict=True)
