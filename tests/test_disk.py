@@ -24,7 +24,10 @@ from brain2image.training import train
 
 FORK = multiprocessing.get_context("fork")
 LIMIT = 2**17  # bytes
-REMEDY = r": cannot write this \((File too large|No space left on device)\); make room there or allow writing"
+REMEDY = (
+    r": cannot write this \((File too large|No space left on device)\); make room there or allow writing, "
+    r"or change `results`"
+)
 
 
 @contextmanager
