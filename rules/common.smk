@@ -26,7 +26,7 @@ SOURCE = str(Path(brain2image.__file__).parents[1])
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
 
 # A variable and no param, as the device changes no result: nothing reruns when it changes.
-os.environ["BRAIN2IMAGE_ALLOW_CPU"] = str(cfg.allow_cpu)
+os.environ.update(BRAIN2IMAGE_ALLOW_CPU=str(cfg.allow_cpu))
 
 # OpenMP's threads spin while they wait, which halves the speed of jobs side by side; a short spin costs nothing
 # (one training alone 9.1 -> 9.3 s, two on the same two cores 36 -> 17 s).

@@ -34,7 +34,7 @@ def test_a_gpu_job_without_a_gpu(undisturbed, finished):
         in text
     )
     assert "Traceback" not in text
-    run(finished)
+    run(finished, PREDICTIONS)  # named, as what was made of them is there already
     log = (finished / "results/logs/predict/sub-01_subj01/flatten.log").read_text()
     assert "no CUDA device found: computing on the CPU" in log
     assert_same(finished / "results", undisturbed / "results")
