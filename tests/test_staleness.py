@@ -23,6 +23,8 @@ FILES = {
     "environments": ("envs/{}", "  - changed\n"),
     "raw": ("results/raw/{}", "\0"),
 }
+# Snakemake's note of an environment holds its folder, which must not move with the checkout.
+IN_CONDA = ["--sdm", "conda", "--conda-prefix", "/nowhere/environments"]
 # What Snakemake asks of conda before it plans.
 CONDA = """#!/bin/sh
 case "$*" in
@@ -110,7 +112,7 @@ def conda_run(tiny_run, conda_path, tmp_path_factory):
     shutil.copytree(tiny_run, folder)  # no links, as Snakemake touches the files
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", conda_path)
-        result = snakemake(folder, "--touch", "--sdm", "conda")
+        result = snakemake(folder, "--touch", *IN_CONDA)
     assert result.returncode == 0, result.stderr
     return folder
 
@@ -119,7 +121,7 @@ def conda_run(tiny_run, conda_path, tmp_path_factory):
 def plans(tiny_run, conda_run, conda_path, pool, tmp_path_factory):
     """What each row makes stale, planned side by side."""
     folder = tmp_path_factory.mktemp("rows")
-    in_conda = {"arguments": ["--sdm", "conda"], "search_path": conda_path}
+    in_conda = {"arguments": IN_CONDA, "search_path": conda_path}
     planned = {}
     for number, (name, (change, _)) in enumerate(ROWS.items()):
         source, options = (
