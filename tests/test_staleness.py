@@ -99,32 +99,38 @@ def conda_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def in_conda(tmp_path_factory):
+    """Snakemake's note of an environment holds its folder, which must not move with the checkout."""
+    return ["--sdm", "conda", "--conda-prefix", str(tmp_path_factory.mktemp("environments"))]
+
+
+@pytest.fixture(scope="module")
 def pool():
     with warm_processes() as processes:
         yield processes
 
 
 @pytest.fixture(scope="module")
-def conda_run(tiny_run, conda_path, tmp_path_factory):
+def conda_run(tiny_run, conda_path, in_conda, tmp_path_factory):
     """The finished run as if its jobs had run in conda environments."""
     folder = tmp_path_factory.mktemp("conda") / "checkout"
     shutil.copytree(tiny_run, folder)  # no links, as Snakemake touches the files
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", conda_path)
-        result = snakemake(folder, "--touch", "--sdm", "conda")
+        result = snakemake(folder, "--touch", *in_conda)
     assert result.returncode == 0, result.stderr
     return folder
 
 
 @pytest.fixture(scope="module")
-def plans(tiny_run, conda_run, conda_path, pool, tmp_path_factory):
+def plans(tiny_run, conda_run, conda_path, in_conda, pool, tmp_path_factory):
     """What each row makes stale, planned side by side."""
     folder = tmp_path_factory.mktemp("rows")
-    in_conda = {"arguments": ["--sdm", "conda"], "search_path": conda_path}
+    conda = {"arguments": in_conda, "search_path": conda_path}
     planned = {}
     for number, (name, (change, _)) in enumerate(ROWS.items()):
         source, options = (
-            (conda_run, change | in_conda) if name.startswith("environments") else (tiny_run, change)
+            (conda_run, change | conda) if name.startswith("environments") else (tiny_run, change)
         )
         planned[name] = pool.apply_async(plan_change, (source, folder / str(number)), options)
     return planned
