@@ -1,4 +1,4 @@
-# `make demo`, `make test` and `make test-faults` set up all that they need; nothing else has to be installed.
+# Every target sets up all that it needs; nothing else has to be installed or activated.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,7 @@ test: setup
 # Kills, full disks and the like, minutes each; docs/reliability.md says what they prove.
 test-faults: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -s tests/faults
+
 # A real SLURM on this machine, and the workflow on it. Its files stay in .slurm; its daemons end with the tests.
 test-cluster: setup .slurm/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/cluster

@@ -42,11 +42,16 @@ def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure as SVG, photographs in it as JPEG, without a date: the same figure is the same file."""
+    """Write a figure as SVG, see `to_svg`."""
+    Path(path).write_text(to_svg(figure), encoding="utf-8")
+
+
+def to_svg(figure: Figure) -> str:
+    """A figure as SVG, photographs in it as JPEG, without a date: the same figure is the same text."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
-    Path(path).write_text(re.sub(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)", _smaller, text.getvalue()))
+    return re.sub(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)", _smaller, text.getvalue())
 
 
 def _smaller(embedded: re.Match[str]) -> str:
