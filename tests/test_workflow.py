@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from checkouts import clone, copy_checkout, planned_jobs, snakemake
+from checkouts import changed_config, clone, copy_checkout, planned_jobs, snakemake
 from PIL import Image
 
 from brain2image.evaluation import headline
@@ -109,6 +109,20 @@ def unit(rows):
 def test_the_ceiling_knows_the_answer(finished):
     summary = headline(pd.read_csv(finished / "results/summary.csv")).set_index(["run", "metric"])
     assert summary.loc[("ceiling", "cosine"), "p"] < 0.05
+
+
+def test_raised_epochs_go_on_where_the_training_ended(finished, tmp_path):
+    checkout = clone(finished, tmp_path / "checkout")
+    history = f"results/runs/{PAIR}/flatten/history.csv"
+    result = snakemake(checkout, history, config=changed_config(checkout, {"training.epochs": 3}))
+    assert result.returncode == 0, result.stderr
+    assert (
+        "going on after 2 finished epochs"
+        in (checkout / f"results/logs/train/{PAIR}/flatten.log").read_text()
+    )
+    before, after = (pd.read_csv(folder / history) for folder in (finished, checkout))
+    pd.testing.assert_frame_equal(after[:2], before)
+    assert after["epoch"].tolist() == [1, 2, 3]
 
 
 def test_a_second_run_does_nothing(finished):
