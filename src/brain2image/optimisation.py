@@ -290,4 +290,4 @@ class AlignmentTask(L.LightningModule):
 
 
 # What the state holds besides Lightning's own.
-STATE = ("start", "history", "best_loss", "best_epoch", "best_weights", "_sums", "_n_rows")
+STATE = ("history", "best_loss", "best_epoch", "best_weights", "_sums", "_n_rows")
