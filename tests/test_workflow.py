@@ -58,6 +58,7 @@ CONFIG_CHANGES = [
     ("clustering.n_clusters", 3, CLUSTERS),
     ("model.hidden_size", 24, RUNS),
     ("model.n_tokens", 3, RUN),  # the run called flatten has no such option
+    ("model.linear_axes", 8, RUNS),
     ("runs.flatten.model.hidden_size", 24, RUN),
     ("loss.temperature", 0.1, RUNS),
     ("training.epochs", 3, RUNS),
@@ -112,6 +113,7 @@ CODE_CHANGES = [
         "src/brain2image/losses.py",
         RUNS + BASELINES + Counter(predict_ceiling=1, evaluate=1) - Counter(summarise=1, plot_retrieval=1),
     ),
+    ("src/brain2image/regression.py", RUNS),
     ("src/brain2image/models/pooling.py", RUNS),
     ("src/brain2image/queries.py", LMDB - Counter(build_lmdb=1, train=2, plot_training=1)),
     ("src/brain2image/baselines.py", BASELINES + Counter(predict_ceiling=1, evaluate=1)),
