@@ -2,13 +2,15 @@
 
     python benchmarks/recovery.py FOLDER [--seeds 0 1 2] [--methods network ridge ...]
 
-Three signal-to-noise ratios x two numbers of training pairs x three seeds, once with a linear relation of EEG and
-fMRI embedding, once with a part that is not linear (`recovery_data.fmri_latents`). Each result is a file in
-FOLDER/rows, and what stands there is not computed again: a killed run goes on where it was, and several with
-different seeds may run side by side. FOLDER/recovery.csv gets a row a test picture; Markdown tables are printed.
+Three signal-to-noise ratios x two numbers of training pairs x three seeds, once with a linear relation of EEG
+and fMRI embedding, once with a part that is not linear (`recovery_data.fmri_latents`). Each result is a file
+in FOLDER/rows, and what stands there is not computed again: a killed run goes on where it was, and several
+with different seeds may run side by side. FOLDER/recovery.csv gets a row a test picture; Markdown tables are
+printed, of whatever is there.
 
-The network is the default run at a size that a CPU trains in a minute: one CBraMod layer with random weights, 17
-electrodes, 256 features, a hidden size of 256, one pooling layer of two tokens, and four epochs at higher rates.
+The network is the default run at a size that a CPU trains in a minute: one CBraMod layer with random
+weights, 17 electrodes, 256 features, a hidden size of 256, one pooling layer of two tokens, and four epochs
+at higher rates.
 """
 
 import argparse
@@ -37,7 +39,14 @@ from brain2image.training import train
 SNRS, PAIR_COUNTS, RELATIONS = (0.2, 0.4, 0.8), (400, 1200), (False, True)
 MODEL = {"pretrained": False, "n_layers": 1, "hidden_size": 256, "n_tokens": 2, "pooling_layers": 1}
 TRAINING = {"epochs": 4, "learning_rate": 1e-3, "backbone_learning_rate": 1e-4}
+OUTPUTS = {
+    "model": "model.safetensors",
+    "config": "config.json",
+    "history": "history.csv",
+    "tensorboard": "tensorboard",
+}
 LINEAR = ("ridge", "pls")  # of the EEG and the embeddings alone; two_step sees CLIP features, too
+OTHERS = ("kernel_ridge", "two_step")
 METRICS = {"top1": ("top-1, %", 100), "mrr": ("reciprocal rank", 1), "cosine": ("cosine", 1)}
 KEYS = ["nonlinear", "n_pairs", "snr"]
 
@@ -47,8 +56,7 @@ def fit_network(setting: Setting, folder: Path, model: dict[str, Any]) -> Predic
     run = RunConfig(model=MODEL | model, training=TRAINING | {"seed": setting.seed})
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch)
-        names = {"model": "model.safetensors", "config": "config.json"}
-        outputs = {name: out / names.get(name, name) for name in ("model", "config", "history", "tensorboard")}
+        outputs = {name: out / file for name, file in OUTPUTS.items()}
         train(folder / "data.lmdb", run=run, cbramod=None, code="", state=out / "state", **outputs)
         trained = AlignmentModel.load(out)
     return lambda pairs: trained.predict(pairs.eeg).numpy()
@@ -127,8 +135,8 @@ def differences_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         scores = group.pivot(index=["seed", "things_image"], columns="method", values=metric) * factor
         best = max(LINEAR, key=lambda name: scores[name].mean())
         row = dict(zip(KEYS, key, strict=True)) | {"best linear": best}
-        for name, other in {"best linear": best, "kernel_ridge": "kernel_ridge", "two_step": "two_step"}.items():
-            gain = scores["network"] - scores[other]
+        for name in ("best linear", *OTHERS):
+            gain = scores["network"] - scores[best if name == "best linear" else name]
             low, high = hierarchical_interval([part.to_numpy() for _, part in gain.groupby("seed")], seed=0)
             digits = 1 if factor == 100 else 3
             row[f"− {name}"] = f"{gain.mean():+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
@@ -160,7 +168,7 @@ def main() -> None:
     table.to_csv(arguments.folder / "recovery.csv", index=False)
     for metric in METRICS:
         print(f"\n{METRICS[metric][0]}\n\n{markdown(scores_table(table, metric))}")
-        if set(LINEAR) | {"network", "kernel_ridge", "two_step"} <= set(table["method"]):
+        if {*LINEAR, *OTHERS, "network"} <= set(table["method"]):
             print(f"\nNetwork less others\n\n{markdown(differences_table(table, metric))}")
 
 

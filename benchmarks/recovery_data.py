@@ -24,7 +24,8 @@ VAL_SHARE = 1 / 8  # of the training pairs, as 80/10/10 splits have it
 N_CLUSTERS = 5
 CLIP_NOISE = 0.27  # the latents are read back from CLIP features with an R2 of 0.93
 # The occipital and parietal electrodes that UBP and NeuroBridge take.
-POSTERIOR = "P7 P5 P3 P1 Pz P2 P4 P6 P8 PO7 PO3 POz PO4 PO8 O1 Oz O2".split()
+_POSTERIOR = "P7 P5 P3 P1 Pz P2 P4 P6 P8 PO7 PO3 POz PO4 PO8 O1 Oz O2"
+POSTERIOR = _POSTERIOR.split()
 RATE = 200  # Hz of the epochs
 SEQUENCE, SEQUENCES_PER_PART = 20, 40  # pictures, and sequences of one uninterrupted recording
 
@@ -123,7 +124,7 @@ def _write_eeg(path: Path, latents: np.ndarray, setting: Setting) -> None:
 
 
 def _write_fmri(path: Path, things: np.ndarray, nsd: np.ndarray, setting: Setting) -> np.ndarray:
-    """Embeddings of three repetitions of every partner; returns the noise-free ones of the THINGS pictures."""
+    """Embeddings of three repetitions of every partner; returns the THINGS pictures' own, without noise."""
     shown, seen = (fmri_latents(latents, nonlinear=setting.nonlinear) for latents in (nsd, things))
     voxels = draw_voxels(shown.shape[1], N_VOXELS, seed=setting.seed, subject=NSD_SUBJECT)
     weight, bias = draw_ridge(voxels, N_FEATURES, seed=setting.seed, subject=NSD_SUBJECT)

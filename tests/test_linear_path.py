@@ -1,4 +1,4 @@
-"""The linear path: the network starts as the regression, trains on unseen codes, and is mixed on validation."""
+"""The linear path: the model starts as the regression, learns from unseen codes, is mixed on validation."""
 
 import json
 

