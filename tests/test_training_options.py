@@ -108,6 +108,7 @@ def test_rates_fall_from_layer_to_layer():
         "backbone.encoder.layers.2.": 8e-5,
         "head.": run.training.learning_rate,
         "alignment.": run.training.learning_rate,
+        "linear_path.": run.training.learning_rate,
     }
     for name, rate in rates.items():
         (start,) = (start for start in expected if name.startswith(start))

@@ -227,7 +227,7 @@ class AlignmentTask(L.LightningModule):
     def _mixtures(
         self, predictions: Tensor, path: Tensor, targets: Tensor, *labels: Tensor
     ) -> Iterator[dict[str, float]]:
-        """Losses and top-1 of the linear path with each share of the network; alone where there is no path."""
+        """Losses and top-1 of the linear path with each share of the network; or of the whole."""
         for share in SHARES if self.model.linear_path else (1.0,):
             mixed = path + share * (predictions - path)
             terms = {name: term.item() for name, term in self.loss(mixed, targets, *labels).items()}

@@ -87,7 +87,7 @@ def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str
 
 
 def epochs_done(state: dict[str, Any]) -> int:
-    """How many epochs a state of `AlignmentTask` has behind it; its history begins with epoch 0, the start."""
+    """How many epochs a state of `AlignmentTask` has behind it; epoch 0 in its history is the start."""
     return state["history"][-1]["epoch"]
 
 
