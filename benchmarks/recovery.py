@@ -48,7 +48,7 @@ OUTPUTS = {
 LINEAR = ("ridge", "pls")  # of the EEG and the embeddings alone; two_step sees CLIP features, too
 OTHERS = ("kernel_ridge", "two_step")
 METRICS = {"top1": ("top-1, %", 100), "mrr": ("reciprocal rank", 1), "cosine": ("cosine", 1)}
-KEYS = ["nonlinear", "n_pairs", "snr"]
+KEYS = ["relation", "n_pairs", "snr"]
 
 
 def fit_network(setting: Setting, folder: Path, model: dict[str, Any]) -> Predictor:
@@ -165,6 +165,7 @@ def main() -> None:
     grid = product(arguments.snrs, arguments.pairs, RELATIONS, arguments.seeds)
     run_all(arguments.folder, [Setting(*values) for values in grid], arguments.methods)
     table = pd.concat(map(pd.read_csv, sorted((arguments.folder / "rows").glob("*.csv"))))
+    table.insert(0, "relation", np.where(table.pop("nonlinear"), "not linear", "linear"))
     table.to_csv(arguments.folder / "recovery.csv", index=False)
     for metric in METRICS:
         print(f"\n{METRICS[metric][0]}\n\n{markdown(scores_table(table, metric))}")

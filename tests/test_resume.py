@@ -132,10 +132,10 @@ def test_more_epochs_go_on_from_the_last(lmdb, finished, caplog):
     assert "going on after 2 finished epochs" in caplog.text
     assert "was 2 and is 4: the learning rates go on along the cosine of 4 epochs" in caplog.text
     history = pd.read_csv(outputs["history"])
-    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert history["epoch"].tolist() == [0, 1, 2, 3, 4]
     # the rate stands at zero after two of two epochs, then at cosine's 3/4
     assert history["lr_head"].tolist() == pytest.approx(
-        [1e-4, 0, 2e-4 * (1 + math.cos(0.75 * math.pi)) / 2, 0]
+        [2e-4, 1e-4, 0, 2e-4 * (1 + math.cos(0.75 * math.pi)) / 2, 0]
     )
 
 

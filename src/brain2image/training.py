@@ -213,7 +213,8 @@ def _trainer(
         accumulate_grad_batches=options.accumulate_batches,
         gradient_clip_val=options.gradient_clip,
         deterministic="warn" if on_gpu else None,
-        num_sanity_val_steps=-1,  # all of validation, for the start competes with the epochs
+        # all of validation ahead of the first step, for the start competes with the epochs
+        num_sanity_val_steps=0 if kept else -1,
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_model_summary=False,
