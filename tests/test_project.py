@@ -217,6 +217,7 @@ FLOORS = [
         "lmdb_store",
         "predictions",
         "synthetic",
+        "regression",
     },
     {"models", "losses", "dataset", "queries"},
     {"training", "optimisation", "resume", "inference", "translation"},

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from brain2image.errors import InputError
 from brain2image.optimisation import AlignmentTask
-from brain2image.resume import InBackground, StateFile, run_identity
+from brain2image.resume import InBackground, StateFile, epochs_done, run_identity
 from brain2image.training import train
 
 # Children are forked from a process that has imported everything but trained nothing.
@@ -97,7 +97,7 @@ def test_told_to_stop_in_the_middle_of_an_epoch(lmdb, tmp_path, undisturbed, num
     assert f"{signal.Signals(number).name} in epoch 3" in caplog.text
     assert signal.getsignal(number) == before
     state = torch.load(tmp_path / "state" / "state.ckpt", weights_only=True)
-    assert len(state["training"]["history"]) == 2
+    assert epochs_done(state["training"]) == 2
     assert state["loops"]["fit_loop"]["state_dict"]["combined_loader"] == [{"position": 6}]
     steps = []
     with monkeypatch.context() as patch:
@@ -132,10 +132,10 @@ def test_more_epochs_go_on_from_the_last(lmdb, finished, caplog):
     assert "going on after 2 finished epochs" in caplog.text
     assert "was 2 and is 4: the learning rates go on along the cosine of 4 epochs" in caplog.text
     history = pd.read_csv(outputs["history"])
-    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert history["epoch"].tolist() == [0, 1, 2, 3, 4]
     # the rate stands at zero after two of two epochs, then at cosine's 3/4
     assert history["lr_head"].tolist() == pytest.approx(
-        [1e-4, 0, 2e-4 * (1 + math.cos(0.75 * math.pi)) / 2, 0]
+        [2e-4, 1e-4, 0, 2e-4 * (1 + math.cos(0.75 * math.pi)) / 2, 0]
     )
 
 
@@ -146,7 +146,7 @@ def test_a_finished_training_is_not_repeated(lmdb, finished, monkeypatch):
     outputs = train_in(lmdb, finished, TWO_EPOCHS)
     weights = load_file(outputs["model"])
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
-    assert pd.read_csv(outputs["history"])["epoch"].tolist() == [1, 2]
+    assert pd.read_csv(outputs["history"])["epoch"].tolist() == [0, 1, 2]
     assert list(outputs["tensorboard"].glob("events.out.tfevents.*"))
 
 
@@ -224,7 +224,7 @@ def test_finished_epochs_of_a_diverged_training_can_be_kept(lmdb, tmp_path, monk
         tmp_path,
         TWO_EPOCHS.model_copy(update={"training": run.training.model_copy(update={"epochs": 2})}),
     )
-    assert len(pd.read_csv(outputs["history"])) == 2
+    assert len(pd.read_csv(outputs["history"])) == 3
     assert all(value.isfinite().all() for value in load_file(outputs["model"]).values())
 
 

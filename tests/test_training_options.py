@@ -108,6 +108,7 @@ def test_rates_fall_from_layer_to_layer():
         "backbone.encoder.layers.2.": 8e-5,
         "head.": run.training.learning_rate,
         "alignment.": run.training.learning_rate,
+        "linear_path.": run.training.learning_rate,
     }
     for name, rate in rates.items():
         (start,) = (start for start in expected if name.startswith(start))
@@ -142,7 +143,7 @@ def test_the_average_is_what_a_plain_loop_says_and_is_saved(train_run, monkeypat
 
 
 def test_training_stops_when_nothing_gets_better(train_run, monkeypatch):
-    losses = iter([5.0, 4.0, 4.5, 4.2, 4.1, 3.0])
+    losses = iter([6.0, 5.0, 4.0, 4.5, 4.2, 4.1, 3.0])
     forward = AlignmentLoss.forward
 
     def scripted(loss, *rows):
@@ -150,9 +151,9 @@ def test_training_stops_when_nothing_gets_better(train_run, monkeypatch):
         return result if loss.training else result | {"loss": torch.tensor(next(losses))}
 
     monkeypatch.setattr(AlignmentLoss, "forward", scripted)
-    run = planted_run(training={"epochs": 9, "patience": 3})
+    run = planted_run(model={"linear_axes": 0}, training={"epochs": 9, "patience": 3})
     _, history = train_run(run)
-    assert history["val_loss"].tolist() == pytest.approx([5.0, 4.0, 4.5, 4.2, 4.1])
+    assert history["val_loss"].tolist() == pytest.approx([6.0, 5.0, 4.0, 4.5, 4.2, 4.1])
     assert train_run(run)[1].equals(history)  # a stopped training stays stopped
 
 

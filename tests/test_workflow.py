@@ -121,8 +121,8 @@ def test_raised_epochs_go_on_where_the_training_ended(finished, tmp_path):
         in (checkout / f"results/logs/train/{PAIR}/flatten.log").read_text()
     )
     before, after = (pd.read_csv(folder / history) for folder in (finished, checkout))
-    pd.testing.assert_frame_equal(after[:2], before)
-    assert after["epoch"].tolist() == [1, 2, 3]
+    pd.testing.assert_frame_equal(after[:3], before)
+    assert after["epoch"].tolist() == [0, 1, 2, 3]  # 0: the linear start
 
 
 def test_a_second_run_does_nothing(finished):

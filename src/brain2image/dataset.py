@@ -67,6 +67,8 @@ class AlignmentDataset(Dataset):
     seed : seed of the draws.
     memory_limit_gb : a split of at most this size is held in memory, a larger one is read batch by batch.
     device : where it is held.
+    codes : (n_trials, linear_axes) float32, the linear path's code of each EEG trial of the split in the
+        order of their numbers; examples then hold its mean over their trials as ``code``.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class AlignmentDataset(Dataset):
         seed: int = 0,
         memory_limit_gb: float = 0.0,
         device: str = "cpu",
+        codes: np.ndarray | None = None,
     ):
         if average_trials < 1:
             raise InputError(f"average_trials: expected 1 or more, got {average_trials}")
@@ -101,6 +104,8 @@ class AlignmentDataset(Dataset):
         self.in_memory = size <= memory_limit_gb * GIGABYTE
         self.device = torch.device(device if self.in_memory else "cpu")
         self._tables = {name: self._load(name) for name in self._trials if self.in_memory}
+        if codes is not None:
+            self._tables["code"] = torch.from_numpy(codes).to(self.device)
         self._numbers = {
             name: torch.from_numpy(pairs[name].to_numpy(np.int64)[self._examples.pair]).to(self.device)
             for name in ("pair", "cluster")
@@ -116,6 +121,7 @@ class AlignmentDataset(Dataset):
         }
         # on the device once an epoch: a transfer in every step would wait for the step before
         self._draws = {name: _weighted(table, self.device) for name, table in rows.items()}
+        self._draws["code"] = self._draws["eeg"]  # codes are linear in the EEG, so their mean is the mean's
 
     def __len__(self) -> int:
         return len(self._examples.pair)
@@ -126,11 +132,12 @@ class AlignmentDataset(Dataset):
             return {name: value[0] if value.ndim > 1 else value.item() for name, value in batch.items()}
         examples = torch.as_tensor(examples, device=self.device)
         eeg, target = (self._means(name, examples) for name in ("eeg", "fmri"))
-        return {
+        batch = {
             "eeg": eeg.unflatten(1, self.reader.meta["eeg_shape"]).unsqueeze(2),
             "target": target,
             **{name: values[examples] for name, values in self._numbers.items()},
         }
+        return batch | ({"code": self._means("code", examples)} if "code" in self._tables else {})
 
     def _load(self, name: str) -> Tensor:
         """All trials as (n_trials, n_values) float32 on the device."""
@@ -144,7 +151,7 @@ class AlignmentDataset(Dataset):
     def _means(self, name: str, examples: Tensor) -> Tensor:
         """Mean of the trials that each example draws, (n_examples, n_values) float32."""
         rows, weights = (table[examples] for table in self._draws[name])
-        if self.in_memory:
+        if name in self._tables:
             table = self._tables[name]
         else:
             used, rows = rows.unique(return_inverse=True)

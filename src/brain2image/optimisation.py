@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
@@ -31,6 +32,10 @@ MEAN_QUERY_SHARE = 0.5
 # Share of the steps over which the learning rates rise from zero. AdamW's first steps are as long as the rate
 # whatever the gradient is; across 4096 inputs they add up and would push the loss above that of zeros.
 WARMUP_SHARE = 0.05
+
+# Weights of the network beside the linear path that are tried on validation; it begins to learn the training
+# pairs by heart long before the path does.
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 STEPS = 2  # stream of random numbers, beside those of dataset.py
 BACKBONE_LAYER = re.compile(r"backbone\.encoder\.layers\.(\d+)\.")
@@ -119,9 +124,10 @@ class AlignmentTask(L.LightningModule):
     Attributes
     ----------
     average : moving average of the model's weights; None when ``ema_decay`` is 0.
-    history : a dict an epoch: mean training losses, validation losses, val_top1 and the learning rates.
-    best_weights, best_epoch : state dict on the CPU and number (from 1) of the epoch with the lowest
-        validation loss.
+    history : a dict an epoch, the start as number 0: mean training losses, validation losses, val_top1, the
+        share of the network with which it is lowest, and the learning rates.
+    best_weights, best_epoch : state dict on the CPU and number of the epoch with the lowest validation loss,
+        0 where no epoch was better than the start.
     """
 
     def __init__(self, model: AlignmentModel, *, run: RunConfig, batches: Batches, identity: dict[str, Any]):
@@ -169,15 +175,18 @@ class AlignmentTask(L.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        predictions = self.model(batch["eeg"], query=targets * keep).float()
-        terms = self.loss(
-            *(gathered(rows) for rows in (predictions, targets, batch["pair"], batch["cluster"]))
-        )
+        path = self.model.linear_path.decode(batch["code"]) if "code" in batch else None
+        predictions = self.model(batch["eeg"], targets * keep, None if path is None else path.detach())
+        truth = [gathered(rows) for rows in (targets, batch["pair"], batch["cluster"])]
+        terms = self.loss(gathered(predictions.float()), *truth)
+        loss = terms["loss"]
+        if path is not None:  # it learns as if it were alone, and the network what it lacks
+            loss = loss + self.loss(gathered(path.float()), *truth)["loss"]
         # nothing is read back from the device before the epoch ends, so that it never waits for Python
         self._n_rows += len(targets)
         for name, term in terms.items():
             self._sums[name] = self._sums.get(name, 0) + term.detach() * len(targets)
-        return terms["loss"]
+        return loss
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """One step, then average = decay * average + (1 - decay) * weights.
@@ -193,21 +202,36 @@ class AlignmentTask(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, ...], _: int) -> None:
         """Predict one batch of pictures from EEG alone."""
         eeg, targets, pairs, clusters = batch
-        predictions = self._judged(eeg).float()
-        self._validation.append((predictions, self.model.standardise(targets), pairs, clusters))
+        model = self._judged
+        predictions = model(eeg).float()
+        path = model.linear_path(eeg).float() if model.linear_path else torch.zeros_like(predictions)
+        self._validation.append((predictions, path, model.standardise(targets), pairs, clusters))
 
     def on_validation_epoch_end(self) -> None:
         """Losses over all validation pictures at once, so that no batch weighs more than its rows."""
-        predictions, targets, pairs, clusters = (
-            torch.cat(parts) for parts in zip(*self._validation, strict=True)
-        )
+        predictions, path, *truth = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
         self._validation.clear()
-        terms = self.loss(predictions, targets, pairs, clusters)
-        scores = {name: term.item() for name, term in terms.items()} | {"top1": top1(predictions, targets)}
+        scores = min(self._mixtures(predictions, path, *truth), key=lambda mixture: mixture["loss"])
+        if self.trainer.sanity_checking:  # before the first step
+            self._check_finite(scores["loss"])
+            self._close_epoch(0, {}, scores)
+            return
         means = {name: total.item() / self._n_rows for name, total in self._sums.items()}
         self._sums, self._n_rows = {}, 0
         self._check_finite(means["loss"], scores["loss"])
-        self._close_epoch(means, scores)
+        epoch = self.current_epoch + 1
+        self._close_epoch(epoch, means, scores)
+        self.log_dict({"train_loss": means["loss"], "val_loss": scores["loss"]}, prog_bar=True, logger=False)
+        self.trainer.should_stop = is_finished(epoch, self.best_epoch, self.run.training)
+
+    def _mixtures(
+        self, predictions: Tensor, path: Tensor, targets: Tensor, *labels: Tensor
+    ) -> Iterator[dict[str, float]]:
+        """Losses and top-1 of the linear path with each share of the network; or of the whole."""
+        for share in SHARES if self.model.linear_path else (1.0,):
+            mixed = path + share * (predictions - path)
+            terms = {name: term.item() for name, term in self.loss(mixed, targets, *labels).items()}
+            yield terms | {"top1": top1(mixed, targets), "share": share}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store what Lightning does not know of."""
@@ -225,13 +249,13 @@ class AlignmentTask(L.LightningModule):
     def _judged(self) -> AlignmentModel:
         return self.model if self.average is None else self.average
 
-    def _close_epoch(self, means: dict[str, float], scores: dict[str, float]) -> None:
-        training, epoch = self.run.training, self.current_epoch + 1
+    def _close_epoch(self, epoch: int, means: dict[str, float], scores: dict[str, float]) -> None:
+        training = self.run.training
         if scores["loss"] < self.best_loss:
             self.best_loss, self.best_epoch = scores["loss"], epoch
             self.best_weights = {
                 name: value.detach().cpu().clone() for name, value in self._judged.state_dict().items()
-            }
+            } | {"network_share": torch.tensor(scores["share"])}
         row = {
             **{f"train_{name}": value for name, value in means.items()},
             **{f"val_{name}": value for name, value in scores.items()},
@@ -240,12 +264,10 @@ class AlignmentTask(L.LightningModule):
         self.history.append({"epoch": epoch, **row})
         self.logger.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
         self.logger.experiment.flush()  # a killed process would lose it
-        self.log_dict({name: row[name] for name in ("train_loss", "val_loss")}, prog_bar=True, logger=False)
         logger.info(
             "epoch %d of %d: train loss %.3f, val loss %.3f, val top-1 %.3f",
-            *(epoch, training.epochs, means["loss"], scores["loss"], scores["top1"]),
+            *(epoch, training.epochs, means.get("loss", math.nan), scores["loss"], scores["top1"]),
         )
-        self.trainer.should_stop = is_finished(epoch, self.best_epoch, training)
 
     def _rate_factor(self, step: int) -> float:
         training = self.run.training
@@ -259,7 +281,7 @@ class AlignmentTask(L.LightningModule):
     def _check_finite(self, *losses: float) -> None:
         for loss in losses:
             if not math.isfinite(loss):
-                n_done = len(self.history)
+                n_done = self.history[-1]["epoch"] if self.history else 0
                 raise InputError(
                     f"training: expected a finite loss, got {loss} in epoch {n_done + 1}; lower "
                     "training.learning_rate and training.backbone_learning_rate"

@@ -105,7 +105,7 @@ def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str
         for key in sorted(old | identity)
         if old.get(key) != identity.get(key)
     ]
-    n_done = len(state["history"])
+    n_done = epochs_done(state)
     if n_done > epochs:
         changes.append(f"it has {n_done} epochs and training.epochs is {epochs}")
     if changes:
@@ -118,6 +118,11 @@ def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str
             *(state["epochs"], epochs, epochs),
         )
     return state
+
+
+def epochs_done(state: dict[str, Any]) -> int:
+    """How many epochs a state of `AlignmentTask` has behind it; epoch 0 in its history is the start."""
+    return state["history"][-1]["epoch"]
 
 
 class Resumption(L.Callback):

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
-from brain2image.dataset import AlignmentDataset, Batches, pair_means, target_means
+from brain2image.dataset import AlignmentDataset, Batches, eeg_means, pair_means, target_means
 from brain2image.devices import compute_devices
 from brain2image.disk import explained_disk_errors
 from brain2image.errors import InputError
@@ -32,13 +32,23 @@ from brain2image.files import atomic_path, write_json
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask, is_finished
-from brain2image.resume import InBackground, Resumption, StateFile, only_one, read_state, run_identity
+from brain2image.regression import blocks, fit_axis_ridge
+from brain2image.resume import (
+    InBackground,
+    Resumption,
+    StateFile,
+    epochs_done,
+    only_one,
+    read_state,
+    run_identity,
+)
 from brain2image.units import cbramod_scale
 
 logger = logging.getLogger(__name__)
 
 # EEG trials from which the scale is fitted: plenty for one number, and none where the unit gives it.
 SCALE_TRIALS = {"whitened": 2000}
+N_FOLDS = 5  # of the linear path
 PACKAGES = ("torch", "lightning", "numpy")
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # Lightning's names
 
@@ -91,13 +101,13 @@ def train(
         devices = compute_devices(n_devices)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, cbramod=cbramod)
-        task = AlignmentTask(
-            aligner, run=run, batches=_training_batches(lmdb, run, devices, n_workers), identity=identity
-        )
+        codes = start_linearly(aligner, reader) if run.model.linear_axes else None
+        batches = _training_batches(lmdb, run, devices, n_workers, codes)
+        task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
         kept = read_state(file, identity, epochs=run.training.epochs)
         if kept is None:
             shutil.rmtree(state, ignore_errors=True)
-        if kept is None or not is_finished(len(kept["history"]), kept["best_epoch"], run.training):
+        if kept is None or not is_finished(epochs_done(kept), kept["best_epoch"], run.training):
             trainer = _trainer(run.training, devices, file=file, events=events, kept=kept)
             trainer.fit(task, val_dataloaders=_validation_batches(lmdb, run), ckpt_path=kept and file)
     # read from the file, as processes that trained together have ended with what they knew
@@ -132,6 +142,31 @@ def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | Non
     return aligner
 
 
+def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
+    """Fit the model's linear path to the training pairs, by the means over their trials and repetitions.
+
+    Returns
+    -------
+    (n_trials, linear_axes) float32, the code of each training trial in the order of their numbers, by the
+    regression that was fitted without its picture: from those of the whole fit, which knows the pictures'
+    targets, the network would learn to trust the path too much.
+    """
+    pairs = reader.pairs_of("train")
+    eeg = eeg_means(reader, pairs).reshape(len(pairs), -1)
+    targets = aligner.standardise(torch.from_numpy(target_means(reader, pairs))).numpy()
+    folds = blocks(pairs["things_image"].to_numpy(), N_FOLDS)
+    regression = fit_axis_ridge(eeg, targets, folds, n_axes=len(aligner.linear_path.axes))
+    aligner.fit_linear_path(regression)
+    fold_of = dict(zip(pairs["pair"], folds, strict=True))
+    index = reader.eeg_index[reader.eeg_index["pair"].isin(pairs["pair"])].drop_duplicates("trial")
+    codes = np.zeros((len(index), len(aligner.linear_path.axes)), np.float32)
+    for row, (trial, pair) in enumerate(sorted(zip(index["trial"], index["pair"], strict=True))):
+        fold = fold_of[pair]
+        code = reader.eeg(trial).ravel() @ regression.fold_weights[fold] + regression.fold_offsets[fold]
+        codes[row, : len(code)] = code
+    return codes
+
+
 def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
     """Evenly spread training trials, as many as the EEG's unit needs."""
     trials = reader.eeg_index.loc[reader.eeg_index["pair"].isin(pairs["pair"]), "trial"].unique()
@@ -139,7 +174,9 @@ def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
     return reader.read("eeg", trials[:: math.ceil(len(trials) / n_trials)] if n_trials else [])
 
 
-def _training_batches(lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int) -> Batches:
+def _training_batches(
+    lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int, codes: np.ndarray | None
+) -> Batches:
     options = run.training
     dataset = AlignmentDataset(
         lmdb,
@@ -149,6 +186,7 @@ def _training_batches(lmdb: str | Path, run: RunConfig, devices: list[str], n_wo
         seed=options.seed,
         memory_limit_gb=options.memory_limit_gb,
         device=devices[0] if len(devices) == 1 else "cpu",  # several processes share what is in memory
+        codes=codes,
     )
     needed = max(2, len(devices))
     if min(len(dataset), options.batch_size) < needed:
@@ -177,7 +215,7 @@ def _trainer(
     if options.precision == "fp16" and not on_gpu:
         raise InputError("training.precision: fp16 needs a GPU and none was found; use bf16 or fp32")
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    n_done = len(kept["history"]) if kept else 0
+    n_done = epochs_done(kept) if kept else 0
     return L.Trainer(
         max_epochs=options.epochs,
         accelerator="gpu" if on_gpu else "cpu",
@@ -189,7 +227,8 @@ def _trainer(
         accumulate_grad_batches=options.accumulate_batches,
         gradient_clip_val=options.gradient_clip,
         deterministic="warn" if on_gpu else None,
-        num_sanity_val_steps=0,
+        # all of validation ahead of the first step, for the start competes with the epochs
+        num_sanity_val_steps=0 if kept else -1,
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_model_summary=False,

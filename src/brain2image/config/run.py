@@ -41,6 +41,11 @@ class ModelConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Dropout of the heads and of the alignment."
     )
+    linear_axes: Annotated[int, Field(ge=0)] = Field(
+        64,
+        description="Principal axes of the fMRI embedding that a ridge regression predicts from the EEG; the "
+        "network starts from its prediction and learns what it lacks. 0: no such path.",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "ModelConfig":
@@ -63,7 +68,7 @@ class LossConfig(Section):
     info_nce: NonNegative = Field(1.0, description="Scale of InfoNCE.")
     prototype: NonNegative = Field(0.5, description="Scale of the prototypical distillation.")
     temperature: Positive = Field(
-        0.07, description="Temperature of InfoNCE and of the prototype similarities."
+        0.2, description="Temperature of InfoNCE and of the prototype similarities."
     )
     symmetric: bool = Field(
         True, description="InfoNCE also from fMRI to EEG; false: only from EEG to fMRI, as it is retrieved."

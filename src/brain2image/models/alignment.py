@@ -15,7 +15,9 @@ from brain2image.errors import InputError
 from brain2image.files import read_json
 from brain2image.models.cbramod import N_PATCH_TIMES, CBraMod
 from brain2image.models.dropout import drop_heads
+from brain2image.models.linear_path import LinearPath
 from brain2image.models.pooling import POOLING_HEADS, linear
+from brain2image.regression import AxisRidge
 
 OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
 PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict
@@ -89,6 +91,7 @@ class AlignmentModel(nn.Module):
     Attributes
     ----------
     eeg_scale : () float32, factor from the EEG's stored unit to CBraMod's range.
+    network_share : () float32, weight of the network beside the linear path; 1 while they learn.
     target_mean : (n_features,) float32, mean training embedding, in embedding units.
     target_scale : (n_features,) float32, standard deviation over the training pairs, in embedding units.
     """
@@ -103,6 +106,8 @@ class AlignmentModel(nn.Module):
         self.alignment = AlignmentModule(
             n_features, n_heads=model.n_heads, n_tokens=n_tokens, dropout=model.dropout
         )
+        self.linear_path = LinearPath(model, n_channels, n_features) if model.linear_axes else None
+        self.register_buffer("network_share", torch.tensor(1.0))
         self.register_buffer("eeg_scale", torch.tensor(1.0))
         self.register_buffer("target_mean", torch.zeros(n_features))
         self.register_buffer("target_scale", torch.ones(n_features))
@@ -139,7 +144,12 @@ class AlignmentModel(nn.Module):
         """Embeddings (..., n_features) from their own units into the model's space."""
         return (embeddings - self.target_mean) / self.target_scale
 
-    def forward(self, eeg: Tensor, query: Tensor | None = None) -> Tensor:
+    def fit_linear_path(self, regression: AxisRidge) -> None:
+        """Start from a regression of the standardised training embeddings on the EEG."""
+        self.linear_path.fit(regression)
+        nn.init.zeros_(self.alignment.output.weight)
+
+    def forward(self, eeg: Tensor, query: Tensor | None = None, path: Tensor | None = None) -> Tensor:
         """Encode EEG.
 
         Parameters
@@ -147,6 +157,8 @@ class AlignmentModel(nn.Module):
         eeg : (n_trials, n_channels, 200) or (n_trials, n_channels, 1, 200) float32 in its stored unit.
         query : (n_trials, n_features) float32 standardised fMRI embeddings; None for the mean training
             embedding. Without effect where the alignment has a single token.
+        path : (n_trials, n_features) float32, what to take for the linear path's output, as training does;
+            None for that of ``eeg`` itself.
 
         Returns
         -------
@@ -157,7 +169,10 @@ class AlignmentModel(nn.Module):
         patches = eeg.reshape(len(eeg), self.n_channels, 1, N_PATCH_TIMES)
         tokens = self.head(self.backbone(patches * self.eeg_scale))
         tokens = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
-        return self.alignment(query.unsqueeze(1), tokens).squeeze(1)
+        embedding = self.alignment(query.unsqueeze(1), tokens).squeeze(1)
+        if self.linear_path is None:
+            return embedding
+        return self.network_share * embedding + (self.linear_path(eeg) if path is None else path)
 
     @torch.no_grad()
     def query_effect(self, eeg: Tensor, targets: Tensor) -> float:
