@@ -257,4 +257,10 @@ def test_what_is_stale_runs_and_is_then_fresh(tiny_run, pool, tmp_path, name):
     assert pool.apply(dry_run, (checkout, "--configfile", config)) == set()
     if name == "config pairs":  # and one subject fewer
         removed = pool.apply(dry_run, (checkout, "--configfile", TINY))
-        assert removed == {"summarise", "plot_scores/sub-01_subj01"}
+        assert removed == {
+            "summarise",
+            "plot_scores/sub-01_subj01",
+            "write_overview",
+            "write_tables/sub-01_subj01",
+            "write_provenance",
+        }
