@@ -4,7 +4,6 @@ The process must not import brain2image: every fork takes it from the checkout o
 """
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import sys
@@ -22,6 +21,7 @@ import pydantic  # noqa: F401
 import pytest  # noqa: F401
 import smart_open  # noqa: F401
 from checkouts import changed_config, clone
+from fork_server import fork_server
 from snakemake import cli, storage  # noqa: F401
 from snakemake.api import SnakemakeApi
 from snakemake.settings import types
@@ -114,11 +114,10 @@ def plan_change(
 @contextlib.contextmanager
 def warm_processes(n_processes: int = 2) -> Iterator[Pool]:
     """A pool that runs every task in a fork of its own of a process that has imported this module."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     # the server looks for this module along its own path
     with (
         mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)),
+        fork_server(__name__) as context,
         context.Pool(n_processes, maxtasksperchild=1) as pool,
     ):
         yield pool

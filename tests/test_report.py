@@ -145,7 +145,7 @@ def test_the_gallerys_pictures_load(page):
     assert len(sources) >= 2
     for source in sources:
         svg = base64.b64decode(source.partition(",")[2]).decode()
-        pictures = re.findall(r'xlink:href="(data:image/png;base64,[^"]+)"', svg)
+        pictures = re.findall(r'xlink:href="(data:image/jpeg;base64,[^"]+)"', svg)
         assert len(pictures) > 20
         for picture in pictures:
             width = page.evaluate(

@@ -12,6 +12,7 @@ import time
 import pandas as pd
 import pytest
 import torch
+from fork_server import fork_server
 from planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -23,7 +24,13 @@ from brain2image.training import train
 
 # Children are forked from a process that has imported everything but trained nothing.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["brain2image.training"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    with fork_server("brain2image.training"):
+        yield
+
 
 RUN = planted_run(
     model={"pooling": "multitoken_vit", "pooling_layers": 1},
@@ -244,5 +251,5 @@ def test_a_state_that_cannot_be_written_is_not_passed_over(lmdb, tmp_path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(StateFile, "save_checkpoint", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         train_in(lmdb, tmp_path, TWO_EPOCHS)

@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import runpy
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -239,6 +238,7 @@ def test_scripts(lmdb, tmp_path):
     level, handlers = logging.root.level, logging.root.handlers[:]
     data, run = lmdb.parent, tmp_path / "run"
     params = json.loads(planted_run(training={"epochs": 1}).model_dump_json())
+    limit = params["training"].pop("memory_limit_gb")
     steps = {
         "build_lmdb": {
             "input": _Input(
@@ -248,7 +248,7 @@ def test_scripts(lmdb, tmp_path):
         },
         "train": {
             "input": _Input(lmdb=tmp_path / "data.lmdb"),
-            "params": SimpleNamespace(code="0", state=tmp_path / "state", **params),
+            "params": SimpleNamespace(code="0", state=tmp_path / "state", memory_limit_gb=limit, **params),
             "resources": SimpleNamespace(gpu=1),
             "output": _Input({name: run / file for name, file in OUTPUTS.items()}),
         },
@@ -268,4 +268,3 @@ def test_scripts(lmdb, tmp_path):
         logging.basicConfig(level=level, handlers=handlers, force=True)
     assert np.load(run / "predictions.npz")["predictions"].shape == (SPLITS["test"], N_FEATURES)
     assert "lightning" not in (tmp_path / "log.txt").read_text().lower()
-    assert sys.modules.get("snakemake.script") is None
