@@ -10,11 +10,12 @@ from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
 from brain2image.dataset import AlignmentDataset, pair_means
+from brain2image.initialisation import N_FOLDS, build_model, start_linearly
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import SHARES
 from brain2image.regression import blocks, fit_axis_ridge
-from brain2image.training import N_FOLDS, build_model, start_linearly, train
+from brain2image.training import train
 
 RUN = planted_run(model={"linear_axes": 6})
 

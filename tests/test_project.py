@@ -219,8 +219,8 @@ FLOORS = [
         "synthetic",
         "regression",
     },
-    {"models", "losses", "dataset", "queries"},
-    {"training", "optimisation", "resume", "inference", "translation"},
+    {"models", "losses", "dataset", "examples", "queries"},
+    {"training", "initialisation", "optimisation", "resume", "inference", "translation"},
     {
         "evaluation",
         "baselines",
@@ -235,6 +235,16 @@ FLOORS = [
     },
     {"__main__"},
 ]
+
+
+def test_modules_and_functions_are_short():
+    for file in (ROOT / "src").rglob("*.py"):
+        text = file.read_text()
+        assert len(text.splitlines()) <= 300, file
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                assert body[-1].end_lineno - body[0].lineno < 40, f"{file}: {node.name}"
 
 
 def test_no_module_imports_from_a_floor_above():

@@ -18,12 +18,13 @@ from brain2image.config import RunConfig
 from brain2image.dataset import AlignmentDataset, pair_means
 from brain2image.errors import InputError
 from brain2image.inference import predict_pairs
+from brain2image.initialisation import build_model
 from brain2image.lmdb_store import LMDBReader
 from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.cbramod import CBraMod
 from brain2image.optimisation import parameter_groups, rate_factor, top1
-from brain2image.training import build_model, train
+from brain2image.training import train
 from brain2image.units import CBRAMOD_RMS
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"

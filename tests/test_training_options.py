@@ -8,7 +8,7 @@ from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from torch.multiprocessing import ProcessRaisedException
 
-from brain2image import training
+from brain2image import initialisation, training
 from brain2image.errors import InputError
 from brain2image.lmdb_store import LMDBReader
 from brain2image.losses import AlignmentLoss
@@ -197,7 +197,7 @@ def test_microvolts_need_no_trials_for_their_scale(lmdb, monkeypatch):
         "read",
         lambda reader, name, trials: (names.extend([name] * len(trials)), read(reader, name, trials))[1],
     )
-    training.build_model(LMDBReader(lmdb), run=planted_run(), cbramod=None)
+    initialisation.build_model(LMDBReader(lmdb), run=planted_run(), cbramod=None)
     assert set(names) == {"fmri"}
 
 

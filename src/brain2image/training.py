@@ -1,7 +1,6 @@
 """Training: from the LMDB to a model whose EEG embeddings lie where the fMRI embeddings do."""
 
 import logging
-import math
 import shutil
 import sys
 import warnings
@@ -24,15 +23,15 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
-from brain2image.dataset import AlignmentDataset, Batches, eeg_means, pair_means, target_means
+from brain2image.dataset import AlignmentDataset, Batches, pair_means
 from brain2image.devices import compute_devices
 from brain2image.disk import explained_disk_errors
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, write_json
+from brain2image.initialisation import build_model, start_linearly
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask, is_finished
-from brain2image.regression import blocks, fit_axis_ridge
 from brain2image.resume import (
     InBackground,
     Resumption,
@@ -42,13 +41,9 @@ from brain2image.resume import (
     read_state,
     run_identity,
 )
-from brain2image.units import cbramod_scale
 
 logger = logging.getLogger(__name__)
 
-# EEG trials from which the scale is fitted: plenty for one number, and none where the unit gives it.
-SCALE_TRIALS = {"whitened": 2000}
-N_FOLDS = 5  # of the linear path
 PACKAGES = ("torch", "lightning", "numpy")
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # Lightning's names
 
@@ -110,68 +105,8 @@ def train(
         if kept is None or not is_finished(epochs_done(kept), kept["best_epoch"], run.training):
             trainer = _trainer(run.training, devices, file=file, events=events, kept=kept)
             trainer.fit(task, val_dataloaders=_validation_batches(lmdb, run), ckpt_path=kept and file)
-    # read from the file, as processes that trained together have ended with what they knew
-    result = StateFile().load_checkpoint(file)["training"]
-    with atomic_path(model) as scratch:
-        save_file(result["best_weights"], scratch)
-    aligner.load_state_dict(result["best_weights"])
-    eeg, targets, _ = pair_means(lmdb, "val")
-    outcome = {
-        "best_epoch": result["best_epoch"],
-        "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets)),
-    }
-    write_json(config, _resolved(reader, aligner, run) | outcome)
-    with atomic_path(history) as scratch:
-        pd.DataFrame(result["history"]).to_csv(scratch, index=False)
-    with atomic_path(tensorboard) as scratch:
-        shutil.copytree(events, scratch)
-
-
-def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | None) -> AlignmentModel:
-    """The untrained model, with the scales of the training pairs' EEG and targets in it."""
-    if run.model.pretrained and cbramod is None:
-        raise InputError(
-            "model.pretrained is true: expected CBraMod's weights, got none; set weights.cbramod"
-        )
-    aligner = AlignmentModel(run.model, len(reader.meta["channels"]), reader.meta["n_features"])
-    if run.model.pretrained:
-        aligner.backbone.load_pretrained(cbramod)
-    pairs = reader.pairs_of("train")
-    aligner.eeg_scale.fill_(cbramod_scale(_scale_sample(reader, pairs), reader.meta["unit"]))
-    aligner.fit_targets(target_means(reader, pairs), scale=run.loss.target_scale)
-    return aligner
-
-
-def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
-    """Fit the model's linear path to the training pairs, by the means over their trials and repetitions.
-
-    Returns
-    -------
-    (n_trials, linear_axes) float32, the code of each training trial in the order of their numbers, by the
-    regression that was fitted without its picture: from those of the whole fit, which knows the pictures'
-    targets, the network would learn to trust the path too much.
-    """
-    pairs = reader.pairs_of("train")
-    eeg = eeg_means(reader, pairs).reshape(len(pairs), -1)
-    targets = aligner.standardise(torch.from_numpy(target_means(reader, pairs))).numpy()
-    folds = blocks(pairs["things_image"].to_numpy(), N_FOLDS)
-    regression = fit_axis_ridge(eeg, targets, folds, n_axes=len(aligner.linear_path.axes))
-    aligner.fit_linear_path(regression)
-    fold_of = dict(zip(pairs["pair"], folds, strict=True))
-    index = reader.eeg_index[reader.eeg_index["pair"].isin(pairs["pair"])].drop_duplicates("trial")
-    codes = np.zeros((len(index), len(aligner.linear_path.axes)), np.float32)
-    for row, (trial, pair) in enumerate(sorted(zip(index["trial"], index["pair"], strict=True))):
-        fold = fold_of[pair]
-        code = reader.eeg(trial).ravel() @ regression.fold_weights[fold] + regression.fold_offsets[fold]
-        codes[row, : len(code)] = code
-    return codes
-
-
-def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
-    """Evenly spread training trials, as many as the EEG's unit needs."""
-    trials = reader.eeg_index.loc[reader.eeg_index["pair"].isin(pairs["pair"]), "trial"].unique()
-    n_trials = SCALE_TRIALS.get(reader.meta["unit"], 0)
-    return reader.read("eeg", trials[:: math.ceil(len(trials) / n_trials)] if n_trials else [])
+    outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
+    _write_best(aligner, reader, run=run, file=file, events=events, outputs=outputs)
 
 
 def _training_batches(
@@ -238,6 +173,33 @@ def _trainer(
         logger=TensorBoardLogger(events.parent, name="", version=events.name, purge_step=n_done + 1),
         default_root_dir=file.parent,
     )
+
+
+def _write_best(
+    aligner: AlignmentModel,
+    reader: LMDBReader,
+    *,
+    run: RunConfig,
+    file: Path,
+    events: Path,
+    outputs: dict[str, str | Path],
+) -> None:
+    """The best epoch's weights and how they came about, from a finished training's state."""
+    # read from the file, as processes that trained together have ended with what they knew
+    result = StateFile().load_checkpoint(file)["training"]
+    with atomic_path(outputs["model"]) as scratch:
+        save_file(result["best_weights"], scratch)
+    aligner.load_state_dict(result["best_weights"])
+    eeg, targets, _ = pair_means(reader.path, "val")
+    outcome = {
+        "best_epoch": result["best_epoch"],
+        "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets)),
+    }
+    write_json(outputs["config"], _resolved(reader, aligner, run) | outcome)
+    with atomic_path(outputs["history"]) as scratch:
+        pd.DataFrame(result["history"]).to_csv(scratch, index=False)
+    with atomic_path(outputs["tensorboard"]) as scratch:
+        shutil.copytree(events, scratch)
 
 
 def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> dict[str, Any]:

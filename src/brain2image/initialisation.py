@@ -1,0 +1,67 @@
+"""The model before its first step: published weights, scales, and the linear path."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from brain2image.config import RunConfig
+from brain2image.dataset import eeg_means, target_means
+from brain2image.errors import InputError
+from brain2image.lmdb_store import LMDBReader
+from brain2image.models.alignment import AlignmentModel
+from brain2image.regression import blocks, fit_axis_ridge
+from brain2image.units import cbramod_scale
+
+# EEG trials from which the scale is fitted: plenty for one number, and none where the unit gives it.
+SCALE_TRIALS = {"whitened": 2000}
+N_FOLDS = 5  # of the linear path
+
+
+def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | None) -> AlignmentModel:
+    """The untrained model, with the scales of the training pairs' EEG and targets in it."""
+    if run.model.pretrained and cbramod is None:
+        raise InputError(
+            "model.pretrained is true: expected CBraMod's weights, got none; set weights.cbramod"
+        )
+    aligner = AlignmentModel(run.model, len(reader.meta["channels"]), reader.meta["n_features"])
+    if run.model.pretrained:
+        aligner.backbone.load_pretrained(cbramod)
+    pairs = reader.pairs_of("train")
+    aligner.eeg_scale.fill_(cbramod_scale(_scale_sample(reader, pairs), reader.meta["unit"]))
+    aligner.fit_targets(target_means(reader, pairs), scale=run.loss.target_scale)
+    return aligner
+
+
+def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
+    """Fit the model's linear path to the training pairs, by the means over their trials and repetitions.
+
+    Returns
+    -------
+    (n_trials, linear_axes) float32, the code of each training trial in the order of their numbers, by the
+    regression that was fitted without its picture: from those of the whole fit, which knows the pictures'
+    targets, the network would learn to trust the path too much.
+    """
+    pairs = reader.pairs_of("train")
+    eeg = eeg_means(reader, pairs).reshape(len(pairs), -1)
+    targets = aligner.standardise(torch.from_numpy(target_means(reader, pairs))).numpy()
+    folds = blocks(pairs["things_image"].to_numpy(), N_FOLDS)
+    regression = fit_axis_ridge(eeg, targets, folds, n_axes=len(aligner.linear_path.axes))
+    aligner.fit_linear_path(regression)
+    fold_of = dict(zip(pairs["pair"], folds, strict=True))
+    index = reader.eeg_index[reader.eeg_index["pair"].isin(pairs["pair"])].drop_duplicates("trial")
+    codes = np.zeros((len(index), len(aligner.linear_path.axes)), np.float32)
+    for row, (trial, pair) in enumerate(sorted(zip(index["trial"], index["pair"], strict=True))):
+        fold = fold_of[pair]
+        code = reader.eeg(trial).ravel() @ regression.fold_weights[fold] + regression.fold_offsets[fold]
+        codes[row, : len(code)] = code
+    return codes
+
+
+def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
+    """Evenly spread training trials, as many as the EEG's unit needs."""
+    trials = reader.eeg_index.loc[reader.eeg_index["pair"].isin(pairs["pair"]), "trial"].unique()
+    n_trials = SCALE_TRIALS.get(reader.meta["unit"], 0)
+    return reader.read("eeg", trials[:: math.ceil(len(trials) / n_trials)] if n_trials else [])
