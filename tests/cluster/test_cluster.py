@@ -198,7 +198,7 @@ def test_interrupting_snakemake_cancels_its_jobs(slurm, finished):
     status, _ = submission.end(120)
     assert status != 0
     wait_for(lambda: state_of(slurm, job) == "CANCELLED", f"{job} was not cancelled")
-    assert not slurm.processes(SLURM_JOB_ID=job["id"])
+    wait_for(lambda: not slurm.processes(SLURM_JOB_ID=job["id"]), f"processes of {job} are left")
 
 
 def test_a_dead_node_is_noticed_and_its_job_goes_to_another(slurm, finished):
