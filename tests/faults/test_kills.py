@@ -7,7 +7,16 @@ import signal
 import time
 
 from checkouts import ROOT, copy_checkout
-from tiny_run import assert_same, is_same, left_processes, outputs, recorded_seconds, run, running_jobs, start
+from tiny_run import (
+    assert_same,
+    compared,
+    is_same,
+    left_processes,
+    recorded_seconds,
+    run,
+    running_jobs,
+    start,
+)
 
 # FAULT_SEED=1 tries other moments.
 SEED = int(os.environ.get("FAULT_SEED", "0"))
@@ -68,7 +77,7 @@ def disturb(process, schedule):
 
 def assert_nothing_is_half_written(results, expected, checked):
     """Every output that is there is whole and right; ``checked`` remembers what has been compared."""
-    for path in outputs(results) & outputs(expected):
+    for path in compared(results) & compared(expected):
         state = (results / path).stat().st_mtime_ns
         if checked.get(path) != state:
             assert is_same(results / path, expected / path), path
