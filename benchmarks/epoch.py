@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from loader import write_set
+from loader import N_TRIALS, write_set
 from train_step import BATCH, DEVICE, N_CHANNELS, N_FEATURES, our_steps, random_data, seconds
 
 from brain2image.config import RunConfig
@@ -73,7 +73,7 @@ def main() -> None:
         model={"pooling": options.pooling, "pretrained": False},
         training={"epochs": options.epochs + 1, "batch_size": BATCH},
     )
-    n_batches = (options.pairs - options.pairs // 10) / BATCH
+    n_batches = (options.pairs - options.pairs // 10) * N_TRIALS / BATCH  # an example for each EEG trial
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         before = floor_step(run, 6)
         found = epochs_of(run, Path(folder), options.pairs)
