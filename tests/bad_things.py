@@ -14,6 +14,7 @@ from test_things import DISK_CHANNELS, LEAD
 from brain2image.releases import THINGS_EEG
 from brain2image.synthetic.epochs import write_authors
 from brain2image.things.raw import CHANNELS
+from brain2image.unpickling import load_arrays
 
 # ---- pictures
 
@@ -235,7 +236,7 @@ SAVE = {"ubp": torch.save, "nice": save_pickle, "neurobridge": lambda value, pat
 
 def without(key):
     def change(root, path):
-        value = torch.load(path, weights_only=False)
+        value = load_arrays(path)
         return {name: entry for name, entry in value.items() if name != key}
 
     return replaced(change)

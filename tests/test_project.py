@@ -179,6 +179,8 @@ def test_nothing_is_unpickled_without_an_allow_list():
         assert not re.search(r"pickle\.loads?\(|read_pickle|joblib\.load", text), file
         assert len(re.findall(r"torch\.load\(", text)) == len(re.findall(r"weights_only=True", text)), file
         assert "allow_pickle=True" not in text or "np.save(" in text, file
+    for file in [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]:
+        assert not re.search(r"weights_only=[F]", file.read_text()), file
 
 
 # The floors of the house: a module imports only from its own floor and those below.
