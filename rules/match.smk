@@ -76,6 +76,7 @@ rule cluster_pairs:
 
 rule audit_split:
     input:
+        matched="<results>/matching/{sub}_{subj}/matched.parquet",
         pairs="<results>/pairs/{sub}_{subj}.parquet",
         things_images="<results>/things/images.parquet",
         nsd_images="<results>/nsd/images.parquet",
@@ -96,5 +97,6 @@ rule audit_split:
         runtime=growing(10),
     params:
         code=code("audit_split"),
+        is_ridge_fitted=not cfg.simulate,  # the simulated ridge was fitted on no picture
     script:
         "../workflow/scripts/audit_split.py"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.audit import WINDOW, audit_run, audit_split, overlap
+from brain2image.audit import FINDINGS, WINDOW, audit_run, audit_split, overlap
 
 
 @pytest.fixture
@@ -38,13 +38,14 @@ def tables():
     return {"pairs": pairs, "things": things, "nsd": nsd, "eeg": eeg, "fmri": fmri, "clip": clip}
 
 
-def audit(tables):
-    return audit_split(tables.pop("pairs"), **tables)
+def audit(tables, is_ridge_fitted=True):
+    return audit_split(tables.pop("pairs"), n_matched=10, is_ridge_fitted=is_ridge_fitted, **tables)
 
 
 def test_a_clean_split_is_clean(tables):
     assert audit(tables) == {
         "n_pairs": {"train": 3, "val": 1, "test": 2},
+        "n_left_out": 4,
         "ridge_fitted_targets": {"train": 1.0, "val": 1.0, "test": 0.0},
         "overlapping_test_trials": 0.0,
         "shared_with_training": {
@@ -58,6 +59,11 @@ def test_a_clean_split_is_clean(tables):
             "test": {"eeg": {"2": 2}, "fmri": {"3": 2}},
         },
     }
+
+
+def test_a_ridge_that_was_fitted_on_nothing_has_fitted_no_target(tables):
+    counts = audit(tables, is_ridge_fitted=False)
+    assert counts["ridge_fitted_targets"] == {"train": 0.0, "val": 0.0, "test": 0.0}
 
 
 def test_planted_leaks_are_counted(tables):
@@ -114,7 +120,7 @@ def test_each_leak_of_a_run_is_named(run):
 
 
 @pytest.mark.parametrize(
-    ("leak", "key", "value"),
+    ("name", "key", "value"),
     [
         ("test things_images in training", "shared_with_training", {"test": {"things_images": 1}}),
         ("test nsd_images in training", "shared_with_training", {"test": {"nsd_images": 1}}),
@@ -122,11 +128,15 @@ def test_each_leak_of_a_run_is_named(run):
         ("near duplicates of training pictures", "near_duplicates", {"test": 1}),
         ("ridge-fitted test targets", "ridge_fitted_targets", {"test": 0.1}),
         ("raw EEG samples shared with training", "overlapping_test_trials", 0.1),
-        ("raw EEG samples unknown", "overlapping_test_trials", None),
+        ("raw EEG samples shared with training", "overlapping_test_trials", None),
     ],
 )
-def test_each_leak_of_the_split_is_named(run, leak, key, value):
-    assert audit_run(**run | {"split": run["split"] | {key: value}})["leaks"] == [leak]
+def test_each_finding_of_the_split_is_a_leak_a_caveat_or_unknown(run, name, key, value):
+    """What test trials and targets are like is a caveat; what is unknown is no leak."""
+    kinds = {"ridge_fitted_targets": "caveats", "overlapping_test_trials": "caveats"}
+    expected = "unknown" if value is None else kinds.get(key, "leaks")
+    content = audit_run(**run | {"split": run["split"] | {key: value}})
+    assert {finding: content[finding] for finding in FINDINGS if content[finding]} == {expected: [name]}
 
 
 def test_trials_are_counted_by_image(tables):

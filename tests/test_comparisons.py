@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from brain2image.comparisons import compare
+from brain2image.comparisons import COMPARISON_COLUMNS, compare
 from brain2image.statistics import holm
 
 OPTIONS = {"n_permutations": 500, "seed": 0}
 
 
 def metrics(scores):
-    return {"per_image": {"top1": (scores > 0).astype(float).tolist(), "mrr": scores.tolist()}}
+    per_image = {"top1": (scores > 0).astype(float).tolist(), "mrr": scores.tolist()}
+    return {"per_image": per_image, "is_constant": bool(np.ptp(scores) == 0)}
 
 
 def table(pairs, **runs):
@@ -49,6 +50,25 @@ def test_holm_counts_the_rows_of_one_pair_and_metric_and_no_oracle(rng):
     for metric in ("top1", "mrr"):
         own = rows.xs(metric, level="metric")
         np.testing.assert_allclose(own["p_holm"], holm(own["p"].to_numpy()))
+
+
+def test_what_answers_the_same_for_every_picture_is_not_compared(rng):
+    net, collapsed = rng.standard_normal((1, 20)), np.full((1, 20), 0.05)
+    rows = table(["a"], net=[net], idle=[collapsed], ridge=net[:, ::-1], mean_target=collapsed).reset_index()
+    assert set(rows["run"]) == {"net"}
+    assert set(rows["baseline"]) == {"ridge"}
+    none = table(["a"], net=[net], mean_target=collapsed, clip_oracle=net)
+    assert none.empty
+    assert set(none.reset_index()) == set(COMPARISON_COLUMNS)
+
+
+@pytest.mark.parametrize(("n_brains", "floor"), [(1, 2 / 501), (2, 0.5), (6, 2 / 64)])
+def test_the_smallest_p_that_so_many_differences_give_is_said(rng, n_brains, floor):
+    ridge = rng.standard_normal((n_brains, 40))
+    rows = table([f"p{n}" for n in range(n_brains)], net=[ridge + 1], ridge=ridge)
+    row = rows.loc[("all" if n_brains > 1 else "p0", "net", "ridge", "mrr")]
+    assert row["p"] == pytest.approx(floor)
+    assert row["p_floor"] == pytest.approx(floor)
 
 
 def test_several_pairs_of_brains_are_the_sample_of_the_joint_row(rng):

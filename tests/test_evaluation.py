@@ -10,6 +10,9 @@ from scipy.stats import kstest
 from brain2image.errors import InputError
 from brain2image.evaluation import evaluate, headline, retrieval_scores, summarise
 from brain2image.predictions import Predictions, read_predictions, write_predictions
+from brain2image.summary import SUMMARY_COLUMNS
+
+FACTS = {"training": None, "audit": {"split": {"n_left_out": 7}}}
 
 
 def content(predictions, targets):
@@ -83,18 +86,27 @@ def test_directions_differ_as_their_definitions(rng, targets):
         assert rows[list(expected)].to_dict() == pytest.approx(expected)
 
 
-def test_a_predictor_of_the_training_mean_finds_nothing(targets):
-    scores = scored(content(np.zeros_like(targets), targets))
-    assert (scores["value"][["top1", "cosine", "rsa", "two_way"]] == 0).all()
-    assert scores["value"]["mse"] == scores["chance"]["mse"]
-    assert scores["p"].min() == 1
+@pytest.mark.parametrize("answer", [0, 1])
+def test_a_constant_predictor_scores_chance(targets, answer):
+    """The training mean, 0, and another answer; all of their ranks are ties in one direction or both."""
+    metrics = evaluate(content(np.full_like(targets, answer), targets), n_permutations=200, seed=0)
+    assert metrics["is_constant"]
+    for direction in ("forward", "backward"):
+        ranked = rows_of(metrics, direction=direction).set_index("metric")
+        assert ranked["value"].to_numpy() == pytest.approx(ranked["chance"].to_numpy())
+        assert ranked["p"].min() == 1
+        assert ranked["low"].isna().all()
+    scores = rows_of(metrics).set_index("metric")
+    assert (scores["value"]["rsa"], scores["p"].min() > 0.05) == (0, True)
+    if answer == 0:
+        assert scores["value"]["cosine"] == 0
+        assert scores["value"]["mse"] == scores["chance"]["mse"]
+    np.testing.assert_allclose(metrics["per_image"]["top1"], 1 / 40)
 
 
-def test_a_constant_predictor_is_no_better_than_chance(targets):
-    scores = scored(content(np.ones_like(targets), targets), n_permutations=200)
-    assert scores["value"]["top1"] <= 1 / 40
-    assert scores["value"]["top10"] <= 10 / 40
-    assert scores["p"].min() > 0.05
+def test_a_predictor_that_varies_is_not_constant(rng, targets):
+    small = (1 + 1e-3 * rng.standard_normal(targets.shape)).astype(np.float32)
+    assert not evaluate(content(small, targets), n_permutations=100, seed=0)["is_constant"]
 
 
 def test_shuffled_targets_score_chance(rng):
@@ -192,14 +204,17 @@ def test_predictions_survive_the_file(tmp_path, targets):
 
 
 def test_the_summary_is_tidy(targets):
-    metrics = evaluate(content(targets, targets), n_permutations=100, seed=0)
+    metrics = evaluate(content(targets, targets), n_permutations=100, seed=0) | FACTS
     predictors = [
         {"pair": "sub-01_subj01", "run": "a", "seed": 0},
         {"pair": "sub-01_subj01", "run": "ridge", "seed": None},
     ]
-    table = summarise(predictors, [metrics, metrics])
+    trained = metrics | {"training": {"best_epoch": 3, "network_share": 0.5}}
+    table = summarise(predictors, [trained, metrics])
     keys = ["pair", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
-    assert list(table) == [*keys, "value", "chance", "p", "low", "high", "share_of_ceiling"]
+    assert tuple(table) == SUMMARY_COLUMNS
+    assert set(table["n_left_out"]) == {7}
+    assert table.groupby("run")["best_epoch"].first().isna().to_dict() == {"a": False, "ridge": True}
     assert table["share_of_ceiling"].isna().all()
     assert not table.duplicated(keys).any()
     assert len(headline(table)) == 2 * 10
@@ -210,7 +225,7 @@ def test_the_share_of_the_ceiling_counts_from_chance(rng, targets):
     near, far = (targets + size * rng.standard_normal(targets.shape) for size in (1, 3))
     predictors = [{"pair": "a", "run": run, "seed": None} for run in ("ceiling", "ridge")]
     contents = [content(array.astype(np.float32), targets) for array in (near, far)]
-    metrics = [evaluate(own, n_permutations=100, seed=0) for own in contents]
+    metrics = [evaluate(own, n_permutations=100, seed=0) | FACTS for own in contents]
     rows = headline(summarise(predictors, metrics)).set_index(["run", "metric"])
     assert (rows.loc["ceiling", "share_of_ceiling"] == 1).all()
     ceiling, ridge = rows["value"]["ceiling", "top1"], rows["value"]["ridge", "top1"]

@@ -168,6 +168,7 @@ def test_comparisons_are_coloured_by_what_is_certain():
             "low": d - 0.1,
             "high": d + 0.1,
             "p_holm": p,
+            "p_floor": 0.001,
         }
         for metric in ("top1", "mrr")
         for baseline, d, p in (("ridge", 0.2, 0.01), ("pls", -0.2, 0.01), ("mlp", 0.2, 0.2))
@@ -179,8 +180,10 @@ def test_comparisons_are_coloured_by_what_is_certain():
     assert intervals(top1) == [(10, 30), (-30, -10), (10, 30)]
     assert intervals(mrr) == [(0.1, 0.3), (-0.3, -0.1), (0.1, 0.3)]
     assert [text.get_text() for text in top1.texts] == ["p = 0.010", "p = 0.010", "p = 0.200"]
-    everywhere = pd.concat([rows, rows.assign(pair="all")])
-    assert ticks(scores.plot_comparisons(everywhere).axes[0])[3] == "flatten − ridge (all)"
+    everywhere = scores.plot_comparisons(pd.concat([rows, rows.assign(pair="all", p_floor=0.5)])).axes[0]
+    assert ticks(everywhere)[3] == "flatten − ridge (all)"
+    assert [text.get_text() for text in everywhere.texts][3:] == ["p ≥ 0.5"] * 3
+    assert "no network" in scores.plot_comparisons(rows[:0]).axes[0].texts[0].get_text()
 
 
 def test_more_names_than_colours_differ_by_marker():

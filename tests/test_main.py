@@ -1,21 +1,28 @@
 """The command line."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from brain2image.__main__ import main
+from brain2image.comparisons import COMPARISON_COLUMNS
+from brain2image.summary import kind
 
 CHANCE = {"top1": 0.1, "top5": 0.5, "two_way": 0.5, "median_rank": 5.5, "mse": 0.8, "cosine": 0.0}
 BETTER = {"top1": 0.4, "top5": 0.9, "two_way": 0.8, "median_rank": 2.0, "mse": 0.5, "cosine": 0.6}
 
 
-def summary(path, **runs):
+def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
     rows = [
         {
             "pair": "sub-01_subj01",
             "run": run,
             "seed": seed,
             "n_test": 10,
+            "n_left_out": 3,
+            "best_epoch": None if kind(run) != "network" else 2,
+            "network_share": None if kind(run) != "network" else 0.5,
             "level": "image",
             "n_trials": "all",
             "direction": "forward",
@@ -23,7 +30,7 @@ def summary(path, **runs):
             "metric": metric,
             "value": value,
             "chance": CHANCE[metric],
-            "p": 0.001,
+            "p": 0.001 if value != CHANCE[metric] else 1,
             "low": value,
             "high": value,
             "share_of_ceiling": None,
@@ -33,36 +40,62 @@ def summary(path, **runs):
         for metric, value in scores.items()
     ]
     pd.DataFrame(rows).to_csv(path, index=False)
+    row = {"pair": "sub-01_subj01", "metric": "top1", "difference": difference, "low": low, "high": 0.5}
+    row |= {"p": p_holm, "p_floor": 0.001, "p_holm": p_holm}
+    names = {kind(run): [other for other in runs if kind(other) == kind(run)] for run in runs}
+    compared = [{**row, "run": a, "baseline": b} for a in names["network"] for b in names["baseline"]]
+    pd.DataFrame(compared).to_csv(path.with_name("comparisons.csv"), index=False)
     return str(path)
 
 
 def printed(path, capsys):
     main(["summary", path])
-    return capsys.readouterr().out
+    return " ".join(capsys.readouterr().out.split())
 
 
 def test_scores_stand_before_chance(tmp_path, capsys):
     text = printed(summary(tmp_path / "summary.csv", flatten=BETTER, ridge=CHANCE), capsys)
     assert "40.0* (10.0)" in text
-    assert "flatten has a higher top-1 than every baseline (best: ridge)" in text
+    assert "10 test pictures, score (chance); 3 matched pairs left out" in text
+    assert "flatten, the best network, is above ridge, the best baseline: +30.0 percentage points" in text
+
+
+def test_the_verdict_comes_from_the_interval_and_not_from_two_scores(tmp_path, capsys):
+    runs = {"flatten": BETTER, "ridge": CHANCE}
+    text = printed(summary(tmp_path / "summary.csv", low=-0.1, **runs), capsys)
+    assert "flatten, the best network, cannot be told apart from ridge" in text
+
+
+def test_a_network_at_chance_is_above_nobody(tmp_path, capsys):
+    """A person without a signal: 3.7 against 2.4 % is no finding."""
+    lucky = CHANCE | {"top1": 0.1}
+    text = printed(summary(tmp_path / "summary.csv", flatten=lucky, ridge=lucky | {"top1": 0.05}), capsys)
+    assert "No network is above chance; the best is flatten." in text
 
 
 def test_it_is_said_when_ridge_wins(tmp_path, capsys):
-    text = printed(summary(tmp_path / "summary.csv", flatten=CHANCE, ridge=BETTER, ceiling=BETTER), capsys)
-    assert "no network has a higher top-1 than the best baseline, ridge (best network: flatten)" in text
+    worse = BETTER | {"top1": 0.2}
+    path = summary(tmp_path / "summary.csv", -0.2, flatten=worse, ridge=BETTER, ceiling=BETTER)
+    assert "flatten, the best network, is below ridge, the best baseline: -20.0" in printed(path, capsys)
+
+
+def test_without_a_baseline_there_is_no_verdict(tmp_path, capsys):
+    path = Path(summary(tmp_path / "summary.csv", flatten=BETTER, ridge=CHANCE))
+    pd.DataFrame(columns=COMPARISON_COLUMNS).to_csv(path.with_name("comparisons.csv"), index=False)
+    assert "flatten, the best network, was compared with no baseline" in printed(str(path), capsys)
 
 
 def test_oracles_are_no_baselines_to_beat(tmp_path, capsys):
     runs = {"flatten": BETTER, "pls": CHANCE, "clip_oracle": BETTER | {"top1": 0.9}}
     text = printed(summary(tmp_path / "summary.csv", **runs), capsys)
-    assert "flatten has a higher top-1 than every baseline (best: pls)" in text
+    assert "is above pls, the best baseline" in text
 
 
 def test_seeds_are_mean_and_deviation(tmp_path, capsys):
     seeds = [BETTER | {"top1": value} for value in (0.3, 0.4, 0.5)]
     text = printed(summary(tmp_path / "summary.csv", flatten=seeds, ridge=CHANCE), capsys)
     assert "40.0 ± 10.0* (10.0)" in text
-    assert "10.0  (10.0)" in text
+    assert "10.0 (10.0)" in text
 
 
 def test_only_headline_rows_are_shown(tmp_path, capsys):
@@ -78,7 +111,7 @@ def test_only_headline_rows_are_shown(tmp_path, capsys):
 
 def test_no_star_on_what_is_worse_than_chance(tmp_path, capsys):
     text = printed(summary(tmp_path / "summary.csv", flatten=BETTER | {"mse": 0.9}, ridge=BETTER), capsys)
-    assert "0.900  (0.800)" in text
+    assert "0.900 (0.800)" in text
     assert "0.500* (0.800)" in text
 
 

@@ -12,6 +12,7 @@ from brain2image.pages import audit, html, overview, provenance, scores
 PAIRS = ("sub-01_subj01", "sub-02_subj01")
 CLEAN = {
     "n_pairs": {"train": 80, "val": 10, "test": 10},
+    "n_left_out": 37,
     "ridge_fitted_targets": {"train": 0.9, "val": 0.9, "test": 0.0},
     "overlapping_test_trials": 0.0,
     "shared_with_training": {"test": {"things_images": 0, "nsd_images": 0, "concepts": 0}},
@@ -19,7 +20,7 @@ CLEAN = {
 }
 LEAKY = CLEAN | {
     "ridge_fitted_targets": {"test": 0.86},
-    "overlapping_test_trials": None,
+    "overlapping_test_trials": 0.5,
     "shared_with_training": {"test": {"things_images": 1, "nsd_images": 2, "concepts": 3}},
     "near_duplicates": {"test": 4},
 }
@@ -42,6 +43,8 @@ def summary(pairs=PAIRS[:1], p=0.0005, **top1):
             "run": run,
             "seed": None if run in ("ridge", "ceiling") else 0,
             "n_test": 10,
+            "best_epoch": None if run in ("ridge", "ceiling") else 3,
+            "network_share": None if run in ("ridge", "ceiling") else 0.5,
             "n_trials": "all",
             "level": "image",
             "direction": "forward",
@@ -63,7 +66,8 @@ def summary(pairs=PAIRS[:1], p=0.0005, **top1):
 
 def comparisons(difference, p_holm, pairs=PAIRS[:1]):
     row = {"run": "flatten", "baseline": "ridge", "metric": "top1", "difference": difference}
-    bounds = {"low": difference - 0.05, "high": difference + 0.05, "p": p_holm, "p_holm": p_holm}
+    bounds = {"low": difference - 0.05, "high": difference + 0.05}
+    bounds |= {"p": p_holm, "p_floor": 0.001, "p_holm": p_holm}
     return pd.DataFrame([{"pair": pair, **row, **bounds} for pair in pairs])
 
 
@@ -76,7 +80,8 @@ def test_the_verdict_names_the_best_network_and_the_best_baseline(difference, p_
     chance, baseline, ceiling = overview.findings(table, comparisons(difference, p_holm))
     assert "flatten, the best network, finds 40.0 % of 10 test pictures" in chance
     assert "(95 % interval 30.0 to 50.0 %); chance is 10.0 %, p < 0.001" in chance
-    assert f"It {relation} the best baseline, ridge: {100 * difference:+.1f} percentage points" in baseline
+    assert f"flatten, the best network, {relation} ridge, the best baseline: " in baseline
+    assert f"{100 * difference:+.1f} percentage points" in baseline
     assert "50 % of the way" in ceiling
 
 
@@ -93,7 +98,8 @@ def test_with_several_pairs_the_verdict_generalises_over_them():
 
 
 def test_the_overview_holds_figure_data_and_leaks():
-    runs = [{"split": CLEAN, "leaks": leaks} for leaks in ([], ["a leak"])]
+    found = {"caveats": ["a caveat"], "unknown": ["what nobody knows"]}
+    runs = [{"split": CLEAN, "leaks": leaks, **found} for leaks in ([], ["a leak"])]
     text = overview.overview_page(
         summary(flatten=0.4, ridge=0.2),
         comparisons(0.2, 0.01),
@@ -104,9 +110,30 @@ def test_the_overview_holds_figure_data_and_leaks():
     )
     assert text.startswith("<!doctype html>")
     assert "<?xml" not in text
-    for part in ("the figure", "1 network (flatten)", "simulated data", "80 / 10 / 10", "found: a leak"):
+    for part in ("the figure", "1 network (flatten)", "simulated data", "80 / 10 / 10 37", "found: a leak"):
         assert part in text_of(text)
-    assert "found nothing" in overview.leak_sentence({PAIRS[0]: runs[:1]})
+    clean, caveat, unknown = overview.leak_sentences({PAIRS[0]: runs[:1]})
+    assert "found no leak" in clean
+    assert "a caveat" in caveat
+    assert "what nobody knows" in unknown
+
+
+@pytest.mark.parametrize(
+    ("outcome", "what"),
+    [
+        ({"best_epoch": 0, "network_share": 1.0}, "the model before its first step"),
+        ({"best_epoch": 3, "network_share": 0.0}, "the linear path alone"),
+        ({"best_epoch": 3, "network_share": 0.25}, None),
+    ],
+)
+def test_it_is_said_where_training_brought_nothing(outcome, what):
+    table = summary(flatten=0.4, ridge=0.2)
+    table.loc[table["run"] == "flatten", list(outcome)] = list(outcome.values())
+    sentences = [text for text in overview.findings(table, comparisons(0.2, 0.01)) if "nothing" in text]
+    assert len(sentences) == (what is not None)
+    for sentence in sentences:
+        assert "nothing to flatten: in 1 of 1 trainings" in sentence
+        assert what in sentence
 
 
 def test_every_finding_of_the_audit_has_a_line(rng):
@@ -115,15 +142,19 @@ def test_every_finding_of_the_audit_has_a_line(rng):
     options = {"training_targets": targets, "history": history}
     clean = audit_run(CLEAN, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
     leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **options)
-    names = {audit.ALIASES.get(leak, leak) for leak in leaky["leaks"]}
-    assert names == set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
+    assert {*leaky["leaks"], *leaky["caveats"]} == set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
+    assert not leaky["unknown"]
     page = audit.audit_page(PAIRS[0], {"flatten": clean, "ridge": clean}, {"flatten": 0.25})
     assert page.count(">clean<") == len(audit.SPLIT_CHECKS) + 2
-    assert "can raise the score" not in page
+    assert not re.search("can raise the score|>caveat<|>unknown<", page)
     assert "0.25" in page
     page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
-    assert page.count(">can raise the score<") == len(audit.SPLIT_CHECKS) + 1
-    assert "unknown" in page
+    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 2 + 1
+    assert page.count(">caveat<") == 2
+    split = CLEAN | {"overlapping_test_trials": None}
+    unknown = audit_run(split, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
+    page = audit.audit_page(PAIRS[0], {"flatten": unknown}, {"flatten": 0})
+    assert (page.count("<td>unknown</td><td>unknown</td>"), page.count("can raise")) == (1, 0)
 
 
 def test_scores_stand_with_interval_chance_and_deviation():

@@ -234,6 +234,7 @@ FLOORS = [
         "ceilings",
         "quality",
         "summary",
+        "verdicts",
     },
     {"__main__"},
 ]

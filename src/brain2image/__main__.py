@@ -11,12 +11,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from brain2image.comparisons import COMPARISON_COLUMNS
 from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
 from brain2image.status import status_table, take_status
-from brain2image.summary import best, over_seeds
+from brain2image.summary import SUMMARY_COLUMNS, over_seeds
 from brain2image.units import RMS_RANGES
+from brain2image.verdicts import against_baselines, without_network
 
 # Column heading, factor and number format of each metric.
 METRICS = {
@@ -29,20 +31,23 @@ METRICS = {
 }
 
 
-def summary_table(summary: pd.DataFrame, pair: str) -> Table:
+def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, pair: str) -> Table:
     """The headline scores of one pair of brains, a row a run: ``score (chance)``, ± SD over seeds.
 
     Parameters
     ----------
-    summary : the table of ``results/summary.csv``.
+    summary, comparisons : the tables of ``results/summary.csv`` and ``results/comparisons.csv``.
     pair : pair of brains, for example ``sub-01_subj01``.
     """
-    rows = headline(summary[summary["pair"] == pair])
-    rows = over_seeds(rows, ["run", "metric"])
-    verdict = _verdict(rows["value"].xs("top1", level="metric"), best(summary[summary["pair"] == pair]))
+    summary = summary[summary["pair"] == pair]
+    rows = over_seeds(headline(summary), ["run", "metric"])
+    verdict = against_baselines(summary, comparisons[comparisons["pair"] == pair])
+    left_out = f"; {n} matched pairs left out" if (n := summary["n_left_out"].iloc[0]) else ""
     table = Table(
-        title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance)",
-        caption=f"* better than chance, p < 0.01 by permutation\n{verdict}",
+        title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance){left_out}",
+        caption="\n".join(
+            ["* better than chance, p < 0.01 by permutation", verdict, *without_network(summary)]
+        ),
         box=SIMPLE_HEAD,
     )
     table.add_column("run", no_wrap=True)
@@ -51,14 +56,6 @@ def summary_table(summary: pd.DataFrame, pair: str) -> Table:
     for run in dict.fromkeys(rows.index.get_level_values("run")):
         table.add_row(run, *(_cell(rows.loc[(run, metric)], *METRICS[metric][1:]) for metric in METRICS))
     return table
-
-
-def _verdict(top1: pd.Series, best: dict[str, str]) -> str:
-    """Which of the networks and the baselines finds more pictures."""
-    network, baseline = best["network"], best["baseline"]
-    if top1[network] > top1[baseline]:
-        return f"{network} has a higher top-1 than every baseline (best: {baseline})"
-    return f"no network has a higher top-1 than the best baseline, {baseline} (best network: {network})"
 
 
 def _cell(score: pd.Series, factor: float, style: str) -> str:
@@ -71,17 +68,27 @@ def _cell(score: pd.Series, factor: float, style: str) -> str:
 
 def print_summary(options: argparse.Namespace) -> None:
     """Print the table of each pair of brains."""
-    try:
-        content = pd.read_csv(options.file)
-    except FileNotFoundError:
-        raise InputError(f"{options.file}: no such file; run the workflow first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{options.file}: expected a summary.csv, but {error}") from None
-    if not {"pair", "run", "level", "metric", "value", "chance", "p", "low", "high"} <= set(content):
-        raise InputError(f"{options.file}: expected a summary.csv, got columns {', '.join(content)}")
+    path = Path(options.file)
+    summary = _read_csv(path, SUMMARY_COLUMNS)
+    comparisons = _read_csv(path.with_name("comparisons.csv"), COMPARISON_COLUMNS)
     console = Console(width=None if sys.stdout.isatty() else 200)
-    for pair in dict.fromkeys(content["pair"]):
-        console.print(summary_table(content, pair))
+    for pair in dict.fromkeys(summary["pair"]):
+        console.print(summary_table(summary, comparisons, pair))
+
+
+def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        content = pd.read_csv(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the workflow first") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a table of results, but {error}") from None
+    if not set(columns) <= set(content):
+        raise InputError(
+            f"{path}: expected the columns {', '.join(columns)}, got {', '.join(content)}; run the "
+            "workflow again"
+        )
+    return content
 
 
 def print_status(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from brain2image.splits import SPLITS
 
 WINDOW = 1000  # samples at 1000 Hz: a trial is the second after its picture's onset
 NEAR_DUPLICATE = 0.95  # CLIP cosine from which two pictures count as versions of one another
+FINDINGS = ("leaks", "caveats", "unknown")  # the lists of what `audit_run` found
 TOLERANCE = 1e-3  # of the targets' deviation; what float32 and another order of summing may change in a mean
 
 
@@ -22,6 +23,8 @@ def audit_split(
     eeg: pd.DataFrame,
     fmri: pd.DataFrame,
     clip: Mapping[str, np.ndarray],
+    n_matched: int,
+    is_ridge_fitted: bool,
 ) -> dict[str, Any]:
     """Count what the training and the test pairs have in common.
 
@@ -33,10 +36,13 @@ def audit_split(
     eeg : trials of the EEG: image, session (-1: unknown), onset (sample in its raw file, -1: unknown).
     fmri : trials of the fMRI: image.
     clip : ``things`` and ``nsd``, (n_images, n_features) float32 embeddings in the order of their tables.
+    n_matched : number of pairs before they were split.
+    is_ridge_fitted : whether the ridge was fitted on NSD pictures; a simulated one was fitted on none.
 
     Returns
     -------
     n_pairs : number of pairs of each split.
+    n_left_out : number of matched pairs that are in no split.
     ridge_fitted_targets : share of each split's pairs whose NSD picture MindEye2's ridge was fitted on, which
         are all but the shared 1,000 (Scotti et al., ICML 2024).
     overlapping_test_trials : share of the test pairs' EEG trials that share raw samples with a trial of a
@@ -50,12 +56,13 @@ def audit_split(
     concepts = things.set_index("image")["concept"]
     pairs = pairs.assign(
         concept=concepts[pairs["things_image"]].to_numpy(),
-        fitted=~nsd.set_index("image")["shared1000"][pairs["nsd_image"]].to_numpy(),
+        fitted=is_ridge_fitted & ~nsd.set_index("image")["shared1000"][pairs["nsd_image"]].to_numpy(),
     )
     parts = {split: pairs[pairs["split"] == split] for split in SPLITS}
     keys = {"things_images": "things_image", "nsd_images": "nsd_image", "concepts": "concept"}
     return {
         "n_pairs": {split: len(part) for split, part in parts.items()},
+        "n_left_out": n_matched - len(pairs),
         "ridge_fitted_targets": {split: float(part["fitted"].mean()) for split, part in parts.items()},
         "overlapping_test_trials": overlap(
             eeg.merge(things[["image", "partition"]], on="image"),
@@ -130,32 +137,40 @@ def audit_run(
 
     Returns
     -------
-    ``split``; ``target_dependence``; ``statistics_fitted_on`` (train, or unknown where the mean is not that
-    of the training pairs); ``checkpoint_chosen_on`` (validation, or unknown where another epoch has a lower
-    validation loss; None for a baseline); ``leaks``, names of all findings that can make the score too good.
+    ``split``; ``target_dependence``; ``statistics_fitted_on`` (train, or other where the mean is not that of
+    the training pairs); ``checkpoint_chosen_on`` (validation, or other where another epoch has a lower
+    validation loss; None for a baseline); and the names of all findings: ``leaks``, by which answers or test
+    pictures reached the training; ``caveats``, which make test pairs differ from new ones; ``unknown``, what
+    could not be looked at.
     """
     deviation = np.abs(target_mean - training_targets.mean(axis=0)).max()
     is_from_training = deviation <= TOLERANCE * training_targets.std()
     chosen_on = None
     if history is not None:
         best = history["epoch"][history["val_loss"].idxmin()]
-        chosen_on = "validation" if best == best_epoch else "unknown"
-    findings = {
-        **{f"test {name} in training": n > 0 for name, n in split["shared_with_training"]["test"].items()},
-        "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
-        "ridge-fitted test targets": split["ridge_fitted_targets"]["test"] > 0,
-        "raw EEG samples shared with training": (split["overlapping_test_trials"] or 0) > 0,
-        "raw EEG samples unknown": split["overlapping_test_trials"] is None,
-        "targets in predictions": target_dependence > 0,
-        "statistics not of the training pairs": not is_from_training,
-        "checkpoint not chosen on validation": chosen_on == "unknown",
+        chosen_on = "validation" if best == best_epoch else "other"
+    names = {
+        "leaks": {
+            **{
+                f"test {name} in training": n > 0 for name, n in split["shared_with_training"]["test"].items()
+            },
+            "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
+            "targets in predictions": target_dependence > 0,
+            "statistics not of the training pairs": not is_from_training,
+            "checkpoint not chosen on validation": chosen_on == "other",
+        },
+        "caveats": {
+            "ridge-fitted test targets": split["ridge_fitted_targets"]["test"] > 0,
+            "raw EEG samples shared with training": (split["overlapping_test_trials"] or 0) > 0,
+        },
+        "unknown": {"raw EEG samples shared with training": split["overlapping_test_trials"] is None},
     }
     return {
         "split": dict(split),
         "target_dependence": float(target_dependence),
-        "statistics_fitted_on": "train" if is_from_training else "unknown",
+        "statistics_fitted_on": "train" if is_from_training else "other",
         "checkpoint_chosen_on": chosen_on,
-        "leaks": [name for name, is_found in findings.items() if is_found],
+        **{finding: [name for name in names[finding] if names[finding][name]] for finding in FINDINGS},
     }
 
 

@@ -9,9 +9,21 @@ import pandas as pd
 
 from brain2image.config import ORACLES
 from brain2image.evaluation import PER_IMAGE
-from brain2image.statistics import hierarchical_interval, holm, interval, sign_flip_p
+from brain2image.statistics import hierarchical_interval, holm, interval, sign_flip_floor, sign_flip_p
 
 ALL_PAIRS = "all"
+COMPARISON_COLUMNS = (
+    "pair",
+    "run",
+    "baseline",
+    "metric",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_floor",
+    "p_holm",
+)
 
 
 def compare(
@@ -35,14 +47,16 @@ def compare(
 
     Returns
     -------
-    Table ``pair, run, baseline, metric, difference, low, high, p, p_holm``; seeds of a run are averaged
-    first, oracles are left out, p is two-sided, p_holm holds for all rows of the same pair and metric
-    together. No interval where all pictures differ alike.
+    Table of `COMPARISON_COLUMNS`; seeds of a run are averaged first, p is two-sided, p_floor the smallest
+    that so many differences can give, p_holm holds for all rows of the same pair and metric together. No
+    interval where all pictures differ alike. Left out are oracles, and runs that have the same answer for
+    every picture everywhere, whose ranks are those of chance by definition: to be above them says nothing.
     """
     scores = _scores(predictors, metrics)
-    is_network = {predictor["run"]: predictor["seed"] is not None for predictor in predictors}
+    varying = {p["run"] for p, content in zip(predictors, metrics, strict=True) if not content["is_constant"]}
+    is_network = {p["run"]: p["seed"] is not None for p in predictors if p["run"] in varying - ORACLES}
     networks = [run for run in is_network if is_network[run]]
-    baselines = [run for run in is_network if not is_network[run] and run not in ORACLES]
+    baselines = [run for run in is_network if not is_network[run]]
     pairs = list(dict.fromkeys(predictor["pair"] for predictor in predictors))
     options = {"n_permutations": n_permutations, "seed": seed}
     rows = []
@@ -56,7 +70,7 @@ def compare(
             means = np.array([own.mean() for own in differences])
             bounds = hierarchical_interval(differences, seed=seed)
             rows.append({"pair": ALL_PAIRS, **names, **_row(means, bounds, **options)})
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
     table["p_holm"] = table.groupby(["pair", "metric"])["p"].transform(lambda p: holm(p.to_numpy()))
     return table
 
@@ -78,4 +92,5 @@ def _row(
 ) -> dict[str, float | None]:
     low, high = bounds or (None, None)
     p = sign_flip_p(differences, n_permutations=n_permutations, seed=seed)
-    return {"difference": float(differences.mean()), "low": low, "high": high, "p": p}
+    floor = sign_flip_floor(len(differences), n_permutations=n_permutations)
+    return {"difference": float(differences.mean()), "low": low, "high": high, "p": p, "p_floor": floor}

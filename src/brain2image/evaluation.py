@@ -28,6 +28,7 @@ SMALLER_IS_BETTER = {"median_rank", "mse"}
 LEVELS = {"image": lambda similarity: similarity, "transductive": csls}
 DIRECTIONS = {"forward": lambda similarity: similarity, "backward": np.transpose}
 PER_IMAGE = ("top1", "mrr")  # kept for each picture, for comparisons between runs
+TOLERANCE = 1e-6  # of the targets' deviation; what float32 makes of equal predictions
 TRIAL_LEVEL_NOTE = (
     "rows of level 'trial' count every EEG trial x fMRI repetition as a sample, as other projects do: a "
     "target stands in the gallery once for each EEG trial and only one of them counts as found, so that "
@@ -81,6 +82,8 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
     Returns
     -------
     n_test, n_permutations : numbers of test pairs and of shuffles.
+    is_constant : whether the prediction is the same for every picture. Its ranks, all ties, are then the
+        expected ones, chance: counted against it, as ties are, anything random would be above it.
     scores : rows of ``level`` (image, transductive, trial), ``n_trials`` (EEG trials in a query: 1, 2, 4, …,
         all), ``direction`` (forward: EEG finds fMRI; backward; both), ``n_gallery``, ``metric``, ``value``,
         ``chance``, ``p``, ``low``, ``high``; None where there is none. Chance of retrieval is that of a
@@ -112,6 +115,7 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
     return {
         "n_test": n_pairs,
         "n_permutations": n_permutations,
+        "is_constant": _is_constant(content.predictions[None], targets),
         "scores": scores + _trial_level(content),
         "per_image": {
             "things_image": content.things_image.tolist(),
@@ -137,21 +141,31 @@ def _rows(predictions: np.ndarray, targets: np.ndarray) -> Iterator[Row]:
     similarity = np.stack([similarity_matrix(drawn, targets) for drawn in predictions])
     n_pairs = len(targets)
     chance = rank_chance(n_pairs)
+    is_constant = _is_constant(predictions, targets)
+
+    def ranked(names: tuple[Any, ...], table: np.ndarray, by_chance: float) -> Row:
+        return Row(*names, np.full_like(table, by_chance) if is_constant else table, by_chance)
+
     for level, adjust in LEVELS.items():
         for direction, view in DIRECTIONS.items():
             rank = np.stack([ranks(view(adjust(drawn))) for drawn in similarity])
             for metric, table in rank_scores(rank, n_pairs).items():
-                yield Row(level, direction, n_pairs, metric, table.mean(axis=0), chance[metric])
+                yield ranked((level, direction, n_pairs, metric), table.mean(axis=0), chance[metric])
             for size in GALLERIES if level == "image" else ():
                 if size < n_pairs:
                     for metric, table in gallery_scores(rank, n_pairs, size).items():
                         k = int(metric.removeprefix("top"))
-                        yield Row(level, direction, size, metric, table.mean(axis=0), k / size)
+                        yield ranked((level, direction, size, metric), table.mean(axis=0), k / size)
     cosines = similarity.mean(axis=0, dtype=np.float64)
     wrong = ~np.eye(n_pairs, dtype=bool)
     yield Row("image", "both", n_pairs, "cosine", cosines, float(cosines[wrong].mean()))
     errors = np.mean([squared_errors(drawn, targets) for drawn in predictions], axis=0)
     yield Row("image", "both", n_pairs, "mse", errors, float(np.square(targets, dtype=np.float64).mean()))
+
+
+def _is_constant(predictions: np.ndarray, targets: np.ndarray) -> bool:
+    """Whether predictions (n_draws, n_pairs, n_features) are the same for every picture."""
+    return bool(np.ptp(predictions, axis=1).max() <= TOLERANCE * targets.std())
 
 
 def _score(row: Row, orders: np.ndarray, *, seed: int) -> dict[str, float | None]:
@@ -160,7 +174,7 @@ def _score(row: Row, orders: np.ndarray, *, seed: int) -> dict[str, float | None
     value = float(reduce(observed))
     shuffled = reduce(row.table[np.arange(len(observed)), orders], axis=1)
     bounds = interval(observed, reduce=reduce, seed=seed)
-    if bounds is None and row.metric.startswith("top"):
+    if bounds is None and row.metric.startswith("top") and observed[0] in (0, 1):
         bounds = share_interval(round(observed.sum()), len(observed))
     low, high = bounds or (None, None)
     p = permutation_p(value, shuffled, larger_is_better=row.metric not in SMALLER_IS_BETTER)
@@ -221,18 +235,25 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 
     Returns
     -------
-    Table ``pair, run, seed, n_test``, then the columns of `evaluate`'s scores, then ``share_of_ceiling``:
-    ``(value - chance) / (ceiling - its chance)`` where the run called ceiling, which simulated data have,
-    passes chance.
+    Table of `summary.SUMMARY_COLUMNS`: n_left_out pairs are in no split; best_epoch or network_share of 0
+    mean that the training brought nothing, baselines have neither; ``share_of_ceiling = (value - chance) /
+    (ceiling - its chance)`` where the run called ceiling, which simulated data have, passes chance.
     """
     rows = [
-        {**predictor, "n_test": content["n_test"], **score}
+        {**predictor, **_facts(content), **score}
         for predictor, content in zip(predictors, metrics, strict=True)
         for score in content["scores"]
     ]
-    table = pd.DataFrame(rows).astype({"seed": "Int64"})  # baselines have none
+    table = pd.DataFrame(rows).astype({"seed": "Int64", "best_epoch": "Int64"})  # baselines have none
     gain = table["value"] - table["chance"]
     keys = ["pair", "level", "n_trials", "direction", "n_gallery", "metric"]
     ceiling = table[table["run"] == "ceiling"].assign(gain=gain)[[*keys, "gain"]]
     reachable = table[keys].merge(ceiling, how="left", on=keys)["gain"]
     return table.assign(share_of_ceiling=gain / reachable.where(reachable != 0))
+
+
+def _facts(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's rows of the summary say besides its scores."""
+    training = content["training"] or {"best_epoch": None, "network_share": None}
+    n_left_out = content["audit"]["split"]["n_left_out"]
+    return {"n_test": content["n_test"], "n_left_out": n_left_out, **training}

@@ -137,6 +137,14 @@ def sign_flip_p(differences: np.ndarray, *, n_permutations: int, seed: int) -> f
     return float(result.pvalue)
 
 
+def sign_flip_floor(n: int, *, n_permutations: int) -> float:
+    """Return the smallest p that `sign_flip_p` can give for ``n`` differences, all of one sign.
+
+    Of two differences it is 0.5, whatever they are: such a p says that there are too few, and nothing else.
+    """
+    return min(1.0, 2 / min(2**n, n_permutations + 1))
+
+
 def holm(p_values: np.ndarray) -> np.ndarray:
     """p-values that hold for all comparisons together (Holm, 1979).
 

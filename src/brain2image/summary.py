@@ -1,9 +1,14 @@
-"""Readings of the summary table: means over seeds, kinds of runs, the best of each kind."""
+"""Readings of the summary table: means over seeds, kinds of runs."""
 
 import pandas as pd
 
 from brain2image.config import ORACLES, RESERVED_RUNS
-from brain2image.evaluation import headline
+
+SUMMARY_COLUMNS = (
+    *("pair", "run", "seed", "n_test", "n_left_out", "best_epoch", "network_share"),
+    *("n_trials", "level", "direction", "n_gallery", "metric"),
+    *("value", "chance", "p", "low", "high", "share_of_ceiling"),
+)
 
 
 def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -34,13 +39,3 @@ def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def kind(run: str) -> str:
     """What a run is: ``network``, ``baseline``, or ``oracle``, which knows the pictures."""
     return "oracle" if run in ORACLES else "baseline" if run in RESERVED_RUNS else "network"
-
-
-def best(summary: pd.DataFrame) -> dict[str, str]:
-    """Name of the ``network`` and of the ``baseline`` with the highest mean top-1 over seeds and pairs."""
-    rows = headline(summary)
-    top1 = rows[rows["metric"] == "top1"].groupby("run")["value"].mean()
-    return {
-        name: top1[[run for run in top1.index if kind(run) == name]].idxmax()
-        for name in ("network", "baseline")
-    }

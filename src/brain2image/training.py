@@ -193,6 +193,7 @@ def _write_best(
     eeg, targets, _ = pair_means(reader.path, "val")
     outcome = {
         "best_epoch": result["best_epoch"],
+        "network_share": aligner.network_share.item(),
         "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets)),
     }
     write_json(outputs["config"], _resolved(reader, aligner, run) | outcome)

@@ -18,5 +18,7 @@ with job(snakemake), open_hdf5(snakemake.input.eeg) as eeg, open_hdf5(snakemake.
             "things": np.load(snakemake.input.things_embeddings, mmap_mode="r"),
             "nsd": np.load(snakemake.input.nsd_embeddings, mmap_mode="r"),
         },
+        n_matched=len(pd.read_parquet(snakemake.input.matched)),
+        is_ridge_fitted=snakemake.params.is_ridge_fitted,
     )
     write_json(snakemake.output.audit, counts)

@@ -12,13 +12,14 @@ from brain2image.queries import training_targets
 with job(snakemake):
     content = read_predictions(snakemake.input.predictions)
     config, history = snakemake.input.training or (None, None)
+    training = config and {name: read_json(config)[name] for name in ("best_epoch", "network_share")}
     audit = audit_run(
         read_json(snakemake.input.audit),
         target_dependence=float(content.target_dependence),
         target_mean=content.target_mean,
         training_targets=training_targets(snakemake.input.lmdb),
-        best_epoch=config and read_json(config)["best_epoch"],
+        best_epoch=training and training["best_epoch"],
         history=history and pd.read_csv(history),
     )
-    metrics = evaluate(content, **snakemake.params.evaluation) | {"audit": audit}
-    write_json(snakemake.output.metrics, metrics)
+    metrics = evaluate(content, **snakemake.params.evaluation)
+    write_json(snakemake.output.metrics, metrics | {"training": training, "audit": audit})

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from brain2image.evaluation import DIRECTIONS, headline
 from brain2image.figures.style import BLACK, BLUE, CHANCE, GREEN, ORANGE, PALETTE, PINK, RED, looks
 from brain2image.summary import kind, over_seeds
+from brain2image.verdicts import ABOVE, BELOW, UNCLEAR, cannot_be_small, relation
 
 DIRECTION_NAMES = {"forward": "EEG finds fMRI", "backward": "fMRI finds EEG"}
 KINDS = {"network": BLUE, "baseline": ORANGE, "oracle": BLACK}
@@ -19,7 +20,7 @@ COMPARED = {
     "top1": ("difference in top-1 (percentage points)", 100),
     "mrr": ("difference in mean reciprocal rank", 1),
 }
-ALPHA = 0.05
+RELATIONS = {ABOVE: GREEN, BELOW: RED, UNCLEAR: "0.45"}
 
 
 def plot_headline(summary: pd.DataFrame) -> Figure:
@@ -151,6 +152,11 @@ def plot_comparisons(comparisons: pd.DataFrame) -> Figure:
     ----------
     comparisons : rows of one pair of brains, and those of pair ``all``, in the table of comparisons.
     """
+    if comparisons.empty:
+        figure, panel = plt.subplots(figsize=(6, 1))
+        panel.set_axis_off()
+        panel.text(0.5, 0.5, "no network and baseline to compare", ha="center")
+        return figure
     names = (comparisons["run"] + " − " + comparisons["baseline"]).to_numpy()
     several = comparisons["pair"].nunique() > 1
     names = names + np.where(several, " (" + comparisons["pair"] + ")", "")
@@ -159,12 +165,12 @@ def plot_comparisons(comparisons: pd.DataFrame) -> Figure:
     figure, panels = plt.subplots(1, 2, figsize=(9.5, 1.3 + 0.36 * len(places)), sharey=True)
     for panel, (metric, (label, factor)) in zip(panels, COMPARED.items(), strict=True):
         own = rows[rows["metric"] == metric].set_index("name").loc[places]
+        colours = [RELATIONS[relation(row)] for _, row in own.iterrows()]
         own = own.rename(columns={"difference": "value"}).assign(deviation=np.nan)
-        is_clear = own["p_holm"] < ALPHA
-        colours = np.where(is_clear, np.where(own["value"] > 0, GREEN, RED), "0.45")
         _ranges(panel, own, np.arange(len(places)), colours, factor)
-        for y, p in enumerate(own["p_holm"]):
-            panel.annotate(f"p = {p:.3f}", (1.01, y), xycoords=("axes fraction", "data"), va="center")
+        for y, (_, row) in enumerate(own.iterrows()):
+            p = f"p ≥ {row['p_floor']:.2g}" if cannot_be_small(row) else f"p = {row['p_holm']:.3f}"
+            panel.annotate(p, (1.01, y), xycoords=("axes fraction", "data"), va="center")
         panel.axvline(0, color="black", linewidth=0.8)
         panel.set(yticks=range(len(places)), xlabel=label)
         panel.set_yticklabels(places)

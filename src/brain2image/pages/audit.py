@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from brain2image.audit import NEAR_DUPLICATE
+from brain2image.audit import FINDINGS, NEAR_DUPLICATE
 from brain2image.pages.html import heading, note, page, table, verdict
 
 
@@ -76,8 +76,12 @@ QUERY_EFFECT = (
     "query does not matter, as with a single EEG token; the larger it is, the more training leaned on what "
     "predictions do not have. It is no leak, as predictions do not use it."
 )
-# Findings that are the same line as another one, with another verdict.
-ALIASES = {"raw EEG samples unknown": "raw EEG samples shared with training"}
+# What a line says of each finding; only a leak is bad news.
+VERDICTS = {
+    "leaks": verdict("leak: can raise the score", is_good=False),
+    "caveats": "caveat",
+    "unknown": "unknown",
+}
 
 
 def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects: Mapping[str, float]) -> str:
@@ -90,15 +94,13 @@ def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects
     query_effects : of each network, ``query_effect`` of its config.json.
     """
     first = next(iter(audits.values()))
-    leaks = {run: {ALIASES.get(leak, leak) for leak in audit["leaks"]} for run, audit in audits.items()}
-    any_leak = set().union(*leaks.values())
     return page(
         f"Leak audit of {pair}",
         heading("The split"),
         table(
             ("question", "found", "verdict", "how to read it"),
             [
-                (check.question, check.found(first), _verdict(name in any_leak), check.meaning)
+                (check.question, check.found(first), _verdict(first, {name}), check.meaning)
                 for name, check in SPLIT_CHECKS.items()
             ],
         ),
@@ -110,7 +112,7 @@ def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects
                     run,
                     *(check.found(audit) for check in RUN_CHECKS.values()),
                     f"{query_effects[run]:.3g}" if run in query_effects else "no query",
-                    _verdict(not leaks[run].isdisjoint(RUN_CHECKS)),
+                    _verdict(audit, set(RUN_CHECKS)),
                 )
                 for run, audit in audits.items()
             ],
@@ -120,5 +122,7 @@ def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects
     )
 
 
-def _verdict(is_leak: bool) -> str:
-    return verdict("can raise the score" if is_leak else "clean", is_good=not is_leak)
+def _verdict(audit: Mapping[str, Any], names: set[str]) -> str:
+    """The worst that the audit says of these lines."""
+    said = (VERDICTS[finding] for finding in FINDINGS if not names.isdisjoint(audit[finding]))
+    return next(said, verdict("clean", is_good=True))

@@ -5,12 +5,18 @@ from typing import Any
 
 import pandas as pd
 
-from brain2image.comparisons import ALL_PAIRS
+from brain2image.audit import FINDINGS
 from brain2image.evaluation import headline
 from brain2image.pages.html import Markup, box, heading, note, page, table, verdict
-from brain2image.summary import best, kind, over_seeds
-
-ALPHA = 0.05
+from brain2image.summary import kind, over_seeds
+from brain2image.verdicts import (
+    ALPHA,
+    above_chance,
+    against_baselines,
+    best_network,
+    p_value,
+    without_network,
+)
 
 
 def overview_page(
@@ -35,7 +41,7 @@ def overview_page(
     return page(
         "How well does EEG find the fMRI of a picture like the one seen?",
         what_was_run(summary, is_simulated=is_simulated),
-        box(*findings(summary, comparisons), leak_sentence(audits)),
+        box(*findings(summary, comparisons), *leak_sentences(audits)),
         Markup(figure[figure.index("<svg") :]),
         note(
             "Share of test pictures whose measured fMRI embedding is the nearest of all to the one predicted "
@@ -44,13 +50,24 @@ def overview_page(
         ),
         heading("Pairs of brains"),
         table(
-            ("pair", "pictures: train / val / test", "likeness (CLIP)", "reliability: EEG", "fMRI", "leaks"),
+            (
+                "pair",
+                "pictures: train / val / test",
+                "left out",
+                "likeness (CLIP)",
+                "reliability: EEG",
+                "fMRI",
+                "leaks",
+                "caveats",
+            ),
             [_pair_row(pair, audits[pair], ceilings[pair]) for pair in audits],
         ),
         note(
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
             "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
-            "unknown where a picture was measured once."
+            "unknown where a picture was measured once. Left out: matched pairs that fit into no split, as "
+            "their concept is tested but their own NSD picture may not be. Leaks raise scores; caveats make "
+            "test pairs differ from new ones."
         ),
     )
 
@@ -72,21 +89,26 @@ def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
 
 
 def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """The best network against chance, the best baseline and the ceiling, a sentence each."""
-    chosen = best(summary)
+    """The best network against chance, baselines and ceiling, and networks that do nothing, in sentences."""
+    network = best_network(summary)
     rows = headline(summary)
     top1 = over_seeds(rows[rows["metric"] == "top1"], ["run", "pair"])
-    own = top1.loc[chosen["network"]]
-    sentences = [_against_chance(chosen["network"], own), _against_baseline(chosen, comparisons)]
+    own = top1.loc[network]
+    n_above = int(above_chance(summary, network).sum())
+    sentences = [
+        _against_chance(network, own, n_above),
+        against_baselines(summary, comparisons),
+        *without_network(summary),
+    ]
     if own["share_of_ceiling"].notna().all():
         share = 100 * own["share_of_ceiling"].mean()
         sentences.append(
-            f"That is {share:.0f} % of the way from chance to the ceiling, which knows the picture."
+            f"{network} goes {share:.0f} % of the way from chance to the ceiling, which knows the picture."
         )
     return sentences
 
 
-def _against_chance(network: str, top1: pd.DataFrame) -> str:
+def _against_chance(network: str, top1: pd.DataFrame, n_above: int) -> str:
     mean = 100 * top1.mean()
     if len(top1) == 1:
         return (
@@ -94,7 +116,6 @@ def _against_chance(network: str, top1: pd.DataFrame) -> str:
             f"pictures at the first attempt (95 % interval {mean['low']:.1f} to {mean['high']:.1f} %); "
             f"chance is {mean['chance']:.1f} %, {p_value(top1['p'].iloc[0])}."
         )
-    n_above = ((top1["value"] > top1["chance"]) & (top1["p"] < ALPHA)).sum()
     return (
         f"{network}, the best network, finds {mean['value']:.1f} % of the test pictures at the first "
         f"attempt, the mean over {len(top1)} pairs of brains; chance is {mean['chance']:.1f} %. It is "
@@ -102,34 +123,19 @@ def _against_chance(network: str, top1: pd.DataFrame) -> str:
     )
 
 
-def _against_baseline(chosen: Mapping[str, str], comparisons: pd.DataFrame) -> str:
-    rows = comparisons[
-        (comparisons["run"] == chosen["network"])
-        & (comparisons["baseline"] == chosen["baseline"])
-        & (comparisons["metric"] == "top1")
-    ].set_index("pair")
-    row = rows.loc[ALL_PAIRS if ALL_PAIRS in rows.index else rows.index[0]]
-    relation = "cannot be told apart from"
-    if row["p_holm"] < ALPHA:
-        relation = "is above" if row["difference"] > 0 else "is below"
-    return (
-        f"It {relation} the best baseline, {chosen['baseline']}: {100 * row['difference']:+.1f} percentage "
-        f"points ({100 * row['low']:+.1f} to {100 * row['high']:+.1f}; {p_value(row['p_holm'])} after Holm's "
-        "correction)."
+def leak_sentences(audits: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """What the leak audit found on any pair of brains: leaks, caveats, and what it could not look at."""
+    leaks, caveats, unknown = (
+        "; ".join(sorted({name for runs in audits.values() for run in runs for name in run[finding]}))
+        for finding in FINDINGS
     )
-
-
-def leak_sentence(audits: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """What the leak audit found on any pair of brains."""
-    leaks = sorted({leak for runs in audits.values() for run in runs for leak in run["leaks"]})
-    if not leaks:
-        return "The leak audit found nothing that can make these scores too good."
-    return f"The leak audit found: {'; '.join(leaks)}. Read the page Leak audit before you trust the scores."
-
-
-def p_value(p: float) -> str:
-    """``p = 0.012``, or ``p < 0.001``."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return [
+        f"The leak audit found: {leaks}. Read the page Leak audit before you trust the scores."
+        if leaks
+        else "The leak audit found no leak: nothing by which answers or test pictures reached the training.",
+        *([f"To be kept in mind, on the page Leak audit: {caveats}."] if caveats else []),
+        *([f"Unknown to the audit: {unknown}."] if unknown else []),
+    ]
 
 
 def _count(n: int, noun: str) -> str:
@@ -137,14 +143,17 @@ def _count(n: int, noun: str) -> str:
 
 
 def _pair_row(pair: str, runs: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any]) -> list[str]:
-    n_leaks = len({leak for run in runs for leak in run["leaks"]})
+    n_leaks, n_caveats = (len({name for run in runs for name in run[kind]}) for kind in FINDINGS[:2])
+    split = runs[0]["split"]
     reliability = [
         f"{ceilings[part]['reliability']:.2f}" if ceilings[part] else "unknown" for part in ("eeg", "fmri")
     ]
     return [
         pair,
-        " / ".join(str(n) for n in runs[0]["split"]["n_pairs"].values()),
+        " / ".join(str(n) for n in split["n_pairs"].values()),
+        str(split["n_left_out"]),
         f"{ceilings['pairing']['similarity_q50']:.2f}",
         *reliability,
         verdict(str(n_leaks), is_good=n_leaks == 0),
+        str(n_caveats),
     ]
