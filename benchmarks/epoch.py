@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from loader import N_TRIALS, write_set
-from train_step import BATCH, DEVICE, N_CHANNELS, N_FEATURES, our_steps, random_data, seconds
+from train_step import BATCH, DEVICE, N_CHANNELS, N_CLUSTERS, N_FEATURES, our_steps, random_data, seconds
 
 from brain2image.config import RunConfig
 from brain2image.losses import AlignmentLoss
@@ -37,7 +37,8 @@ class EpochTimes(logging.Handler):
 
 def floor_step(run: RunConfig, n_repeats: int) -> float:
     """Median seconds of forward and backward of one batch."""
-    model, loss = AlignmentModel(run.model, N_CHANNELS, N_FEATURES).to(DEVICE), AlignmentLoss(run.loss)
+    model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES).to(DEVICE)
+    loss = AlignmentLoss(run.loss, N_CLUSTERS)
     model.eeg_scale.fill_(0.01)
     steps = our_steps(model.train(), loss.to(DEVICE), run, random_data(), update=False)
     return statistics.median([seconds(lambda: next(steps)) for _ in range(n_repeats + 1)][1:])
