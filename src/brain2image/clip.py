@@ -71,7 +71,7 @@ def embed_images(
     allow_tf32(precision)
     logger.info("CLIP's products are computed in %s", precision)
     *shaping, _, normalisation = preprocess.transforms  # between them, bytes become numbers from 0 to 1
-    batches = _shaped_batches(
+    batches = shaped_batches(
         images, shaping, batch_size=batch_size, n_threads=n_threads, pinned=device != "cpu"
     )
     features = encode_batches(
@@ -144,7 +144,7 @@ def _forward(
     return features, n_fitting
 
 
-def _shaped_batches(
+def shaped_batches(
     images: Sequence["Image"],
     shaping: Sequence[Callable[["Image"], "Image"]],
     *,
