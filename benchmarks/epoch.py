@@ -44,20 +44,21 @@ def floor_step(run: RunConfig, n_repeats: int) -> float:
     return statistics.median([seconds(lambda: next(steps)) for _ in range(n_repeats + 1)][1:])
 
 
-def epochs_of(run: RunConfig, folder: Path, n_pairs: int) -> list[float]:
+def epochs_of(run: RunConfig, lmdb: Path, folder: Path) -> list[float]:
     """Seconds of each epoch of a training but the first, which also starts up."""
     clock, logger = EpochTimes(), logging.getLogger("brain2image.optimisation")
     logger.setLevel(logging.INFO)
     logger.addHandler(clock)
     files = {"model": "model.safetensors", "config": "config.json", "history": "h.csv", "tensorboard": "tb"}
     train(
-        write_set(folder, n_pairs, n_val=n_pairs // 10),
+        lmdb,
         run=run,
         cbramod=None,
         code="",
         state=folder / "state",
         **{name: folder / "run" / file for name, file in files.items()},
     )
+    logger.removeHandler(clock)
     return [end - start for start, end in zip(clock.ends, clock.ends[1:], strict=False)]
 
 
@@ -77,7 +78,8 @@ def main() -> None:
     n_batches = (options.pairs - options.pairs // 10) * N_TRIALS / BATCH  # an example for each EEG trial
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         before = floor_step(run, 6)
-        found = epochs_of(run, Path(folder), options.pairs)
+        lmdb = write_set(Path(folder), options.pairs, n_val=options.pairs // 10)
+        found = epochs_of(run, lmdb, Path(folder))
         floor = n_batches * statistics.mean((before, floor_step(run, 6)))
     epoch = statistics.median(found)
     print(f"Epoch of {n_batches:.1f} batches: {epoch:.2f} s (of {', '.join(f'{x:.2f}' for x in found)})")

@@ -1,10 +1,10 @@
-"""How many pictures a core reads, decodes, resizes and crops for CLIP in a second, and what more threads bring.
+"""How many pictures a core reads, decodes, resizes and crops for CLIP in a second, and what threads bring.
 
     python benchmarks/pictures.py [--pictures 400] [--threads 1 2 4]
 
-The files have the releases' forms: JPEGs of 500 x 500 pixels (THINGS) and rows of MindEye2's float16 pixel file
-(NSD). Pictures a processor second say what a core does, whatever else the machine is busy with; pictures a second
-say what the threads reached together. Prints a Markdown table.
+The files have the releases' forms: JPEGs of 500 x 500 pixels (THINGS) and rows of MindEye2's float16 pixel
+file (NSD). Pictures a processor second say what a core does, whatever else the machine is busy with; pictures
+a second say what the threads reached together. Prints a Markdown table.
 """
 
 import argparse
@@ -36,7 +36,7 @@ class Rate(NamedTuple):
 
 
 def things_pictures(folder: Path, n_images: int) -> Sequence[Image.Image]:
-    """JPEGs of about 60 kB, in the place of THINGS."""
+    """JPEGs of about 70 kB, in the place of THINGS."""
     rng = np.random.default_rng(0)
     for number in range(n_images):
         coarse = Image.fromarray(rng.integers(0, 256, (50, 50, 3), np.uint8))
