@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from loader import N_TRIALS, write_set
-from train_step import BATCH, DEVICE, N_CHANNELS, N_FEATURES, our_steps, random_data, seconds
+from train_step import BATCH, DEVICE, N_CHANNELS, N_CLUSTERS, N_FEATURES, our_steps, random_data, seconds
 
 from brain2image.config import RunConfig
 from brain2image.losses import AlignmentLoss
@@ -37,26 +37,28 @@ class EpochTimes(logging.Handler):
 
 def floor_step(run: RunConfig, n_repeats: int) -> float:
     """Median seconds of forward and backward of one batch."""
-    model, loss = AlignmentModel(run.model, N_CHANNELS, N_FEATURES).to(DEVICE), AlignmentLoss(run.loss)
+    model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES).to(DEVICE)
+    loss = AlignmentLoss(run.loss, N_CLUSTERS)
     model.eeg_scale.fill_(0.01)
     steps = our_steps(model.train(), loss.to(DEVICE), run, random_data(), update=False)
     return statistics.median([seconds(lambda: next(steps)) for _ in range(n_repeats + 1)][1:])
 
 
-def epochs_of(run: RunConfig, folder: Path, n_pairs: int) -> list[float]:
+def epochs_of(run: RunConfig, lmdb: Path, folder: Path) -> list[float]:
     """Seconds of each epoch of a training but the first, which also starts up."""
     clock, logger = EpochTimes(), logging.getLogger("brain2image.optimisation")
     logger.setLevel(logging.INFO)
     logger.addHandler(clock)
     files = {"model": "model.safetensors", "config": "config.json", "history": "h.csv", "tensorboard": "tb"}
     train(
-        write_set(folder, n_pairs, n_val=n_pairs // 10),
+        lmdb,
         run=run,
         cbramod=None,
         code="",
         state=folder / "state",
         **{name: folder / "run" / file for name, file in files.items()},
     )
+    logger.removeHandler(clock)
     return [end - start for start, end in zip(clock.ends, clock.ends[1:], strict=False)]
 
 
@@ -76,7 +78,8 @@ def main() -> None:
     n_batches = (options.pairs - options.pairs // 10) * N_TRIALS / BATCH  # an example for each EEG trial
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         before = floor_step(run, 6)
-        found = epochs_of(run, Path(folder), options.pairs)
+        lmdb = write_set(Path(folder), options.pairs, n_val=options.pairs // 10)
+        found = epochs_of(run, lmdb, Path(folder))
         floor = n_batches * statistics.mean((before, floor_step(run, 6)))
     epoch = statistics.median(found)
     print(f"Epoch of {n_batches:.1f} batches: {epoch:.2f} s (of {', '.join(f'{x:.2f}' for x in found)})")

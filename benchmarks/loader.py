@@ -55,12 +55,12 @@ class PickledDataset(Dataset):
         }
 
 
-def write_set(folder: Path, n_pairs: int, *, n_val: int = 0) -> Path:
+def write_set(folder: Path, n_pairs: int, *, n_val: int = 0, n_features: int = N_FEATURES) -> Path:
     """Our LMDB of random numbers; the last ``n_val`` pairs are for validation."""
     rng = np.random.default_rng(0)
     for name, n, shape in (
         ("eeg", N_TRIALS, (N_CHANNELS, N_TIMES)),
-        ("embedding", N_REPETITIONS, (N_FEATURES,)),
+        ("embedding", N_REPETITIONS, (n_features,)),
     ):
         trials = pd.DataFrame(
             {"image": np.repeat(np.arange(n_pairs), n), "repetition": np.tile(np.arange(n), n_pairs)}

@@ -29,7 +29,7 @@ from brain2image.models.cbramod import SelfAttention
 from brain2image.models.pooling import POOLING_HEADS
 from brain2image.optimisation import parameter_groups
 
-N_CHANNELS, N_FEATURES, BATCH = 63, 4096, 64
+N_CHANNELS, N_FEATURES, N_CLUSTERS, BATCH = 63, 4096, 5, 64
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -44,7 +44,7 @@ def random_data() -> dict[str, Tensor]:
         "eeg": 20 * torch.randn(4 * BATCH, N_CHANNELS, 200, device=DEVICE),
         "targets": torch.randn(4 * BATCH, N_FEATURES, device=DEVICE),
         "pairs": pairs,
-        "clusters": pairs % 5,
+        "clusters": pairs % N_CLUSTERS,
     }
 
 
@@ -101,7 +101,7 @@ def compare(pooling: str, n_repeats: int) -> str:
     torch.manual_seed(0)
     run, data = RunConfig(model={"pooling": pooling}), random_data()
     ours = AlignmentModel(run.model, N_CHANNELS, N_FEATURES).to(DEVICE)
-    loss = AlignmentLoss(run.loss).to(DEVICE)
+    loss = AlignmentLoss(run.loss, N_CLUSTERS).to(DEVICE)
     ours.eeg_scale.fill_(0.01)
     plain = plain_version(ours).to(DEVICE)
     batch = {name: values[:BATCH] for name, values in data.items()}

@@ -14,7 +14,7 @@ rule embed_images:
         "<benchmarks>/embed_images/{dataset}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 4
+    threads: 8
     resources:
         mem_mb=growing(8000),
         runtime=growing(240),

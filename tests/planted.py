@@ -8,7 +8,7 @@ from brain2image.config import RunConfig
 from brain2image.files import write_trials
 from brain2image.lmdb_store import write_lmdb
 
-N_CHANNELS, N_FEATURES = 8, 16
+N_CHANNELS, N_FEATURES, N_CLUSTERS = 8, 16, 3
 SPLITS = {"train": 40, "val": 10, "test": 10}
 OUTPUTS = {
     "model": "model.safetensors",
@@ -62,7 +62,7 @@ def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False):
             "things_image": images,
             "nsd_image": images,
             "similarity": 1.0,
-            "cluster": images % 3,
+            "cluster": images % N_CLUSTERS,
             "split": np.repeat(list(splits), list(splits.values())),
         }
     )

@@ -10,7 +10,7 @@ from brain2image.models.alignment import AlignmentModel
 from brain2image.models.pooling import POOLING_HEADS
 from brain2image.optimisation import parameter_groups, rate_factor
 
-N_TRIALS, N_CHANNELS, N_FEATURES, N_STEPS = 16, 8, 4096, 20
+N_TRIALS, N_CHANNELS, N_FEATURES, N_CLUSTERS, N_STEPS = 16, 8, 4096, 5, 20
 
 
 @pytest.fixture(scope="module", params=POOLING_HEADS)
@@ -26,14 +26,14 @@ def _batch():
     eeg = torch.randn(N_TRIALS, N_CHANNELS, 200).cumsum(dim=2)
     targets = torch.randn(N_TRIALS, 20) @ torch.randn(20, N_FEATURES) / 20**0.5
     pairs = torch.arange(N_TRIALS)
-    return 0.2 * eeg / eeg.std(), targets, pairs, pairs % 5
+    return 0.2 * eeg / eeg.std(), targets, pairs, pairs % N_CLUSTERS
 
 
 def test_no_term_is_inert_at_the_start(run_and_model):
     """With the default scales each term gives at least 5 % of the summed gradient norms."""
     run, model = run_and_model
     eeg, *truth = _batch()
-    terms = AlignmentLoss(run.loss)(model.eval()(eeg), *truth)
+    terms = AlignmentLoss(run.loss, N_CLUSTERS)(model.eval()(eeg), *truth)
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     norms = {}
     for name in ("mse", "info_nce", "prototype"):
@@ -46,7 +46,7 @@ def test_no_term_is_inert_at_the_start(run_and_model):
 def test_the_first_steps_stay_near_the_loss_of_zeros(run_and_model):
     """At the default rates, after a warm-up of one step only: the loss never passes that of zeros by 15 %."""
     run, model = run_and_model
-    loss = AlignmentLoss(run.loss)
+    loss = AlignmentLoss(run.loss, N_CLUSTERS)
     optimizer = torch.optim.AdamW(parameter_groups(model, loss, run), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, N_STEPS))
     model.train()

@@ -1,5 +1,8 @@
 """CLIP embeddings against the bare model, and wrong models and weights."""
 
+import logging
+from types import SimpleNamespace
+
 import numpy as np
 import open_clip
 import pandas as pd
@@ -7,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from brain2image.clip import embed_images, pretrained_sources
+from brain2image.clip import embed_images, encode_batches, pretrained_sources
 from brain2image.errors import InputError
+from brain2image.matching import unit_rows
 from brain2image.pictures import Pictures
 
 MODEL = "ViT-S-32-alt"
@@ -37,6 +41,40 @@ def test_equals_the_model_picture_by_picture(weights, images):
     assert embeddings.shape == (5, 256)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(embeddings, slow, atol=1e-5)
+
+
+def test_short_numbers_point_the_same_way(weights, images):
+    """bf16 on the CPU; what it does to real pairs stands in docs/scale.md."""
+    options = {"model": MODEL, "weights": weights, "batch_size": 5, "n_threads": 1}
+    full, short, auto = (
+        embed_images(images, precision=precision, **options) for precision in ("fp32", "bf16", "auto")
+    )
+    assert (unit_rows(full) * unit_rows(short)).sum(axis=1).min() > 0.999
+    assert abs(full - short).max() > 0
+    np.testing.assert_array_equal(auto, full)
+
+
+def test_a_batch_that_does_not_fit_is_halved(caplog):
+    """And so are those after it; one picture that does not fit is an error."""
+    sizes, n_fitting = [], 3
+
+    def encode_image(pixels):
+        sizes.append(len(pixels))
+        if len(pixels) > n_fitting:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return pixels.mean(dim=(2, 3))
+
+    network = SimpleNamespace(encode_image=encode_image)
+    batches = [torch.full((n, 2, 2, 3), 10 * n, dtype=torch.uint8) for n in (8, 8, 3)]
+    options = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3, "device": "cpu", "precision": "fp32"}
+    with caplog.at_level(logging.INFO):
+        features = torch.cat(encode_batches(network, batches, **options))
+    assert sizes == [8, 4, *[2] * 8, 2, 1]
+    torch.testing.assert_close(features[:, 0], torch.tensor([80.0] * 16 + [30.0] * 3))
+    assert caplog.text.count("memory is too small for the batch: taking") == 2
+    n_fitting = 0
+    with pytest.raises(InputError, match="memory is too small for a forward pass of one picture; free it"):
+        encode_batches(network, batches, **options)
 
 
 def test_pictures_are_prepared_as_the_tag_wants_it(weights, images, monkeypatch):

@@ -16,14 +16,16 @@ FORK = multiprocessing.get_context("fork")
 @pytest.fixture(autouse=True)
 def machine(monkeypatch, tmp_path):
     """A workstation with two GPUs and no scheduler; the locks of each test by themselves."""
+    current = []
     for name in ("CUDA_VISIBLE_DEVICES", *devices.SCHEDULER_JOBS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"Pretended {number}")
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: current.append(number))
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(devices, "WAIT_SECONDS", 0.02)
     monkeypatch.setattr(devices, "_held", {})
-    yield
+    yield current
     for file in devices._held.values():
         file.close()
 
@@ -53,12 +55,13 @@ def _take(n_devices, sender):
     time.sleep(60)
 
 
-def test_concurrent_jobs_take_different_devices(other_job, caplog):
+def test_concurrent_jobs_take_different_devices(machine, other_job, caplog):
     assert other_job()[0] == ["cuda:0"]
     with caplog.at_level(logging.INFO):
         assert devices.compute_device() == "cuda:1"
         assert devices.compute_device() == "cuda:1"
     assert "computing on GPU 1 (Pretended 1)" in caplog.text
+    assert set(machine) == {1}  # what asks for no device by name gets it too
 
 
 def test_a_job_waits_for_a_device_and_gets_that_of_a_killed_one(other_job, caplog, monkeypatch):

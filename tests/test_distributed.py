@@ -29,7 +29,7 @@ def loss_of(predictions, targets, pairs, clusters):
     return (
         mse(predictions, targets)
         + info_nce(predictions, targets, pairs, temperature=0.1)
-        + prototype_distillation(predictions, targets, clusters, temperature=0.1)
+        + prototype_distillation(predictions, targets, clusters, n_clusters=3, temperature=0.1)
     )
 
 

@@ -63,7 +63,7 @@ def test_against_the_textbook(seed, temperature):
     one = info_nce(predictions, targets, pairs, **options, symmetric=False)
     assert one.item() == pytest.approx(expected[0], rel=1e-9)
     expected = _slow_prototypes(arrays[0], arrays[1], arrays[3], temperature)
-    got = prototype_distillation(predictions, targets, clusters, **options).item()
+    got = prototype_distillation(predictions, targets, clusters, n_clusters=3, **options).item()
     assert got == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -82,36 +82,41 @@ def test_same_picture_is_no_negative():
 
 def test_prototypes_of_a_perfect_prediction_and_of_one_cluster():
     predictions, targets, _, clusters = map(torch.from_numpy, _batch(1))
-    perfect = prototype_distillation(3 * targets, targets, clusters, temperature=0.1)
+    perfect = prototype_distillation(3 * targets, targets, clusters, n_clusters=3, temperature=0.1)
     assert perfect.item() == pytest.approx(0, abs=1e-12)
     predictions.requires_grad_()
-    one = prototype_distillation(predictions, targets, torch.zeros(12, dtype=torch.long), temperature=0.1)
+    same = torch.zeros(12, dtype=torch.long)
+    one = prototype_distillation(predictions, targets, same, n_clusters=3, temperature=0.1)
     one.backward()
     assert one.item() == 0
     assert not predictions.grad.any()
 
 
 def test_absent_clusters_do_not_count():
+    """Neither in the loss nor in its gradient."""
     predictions, targets, _, clusters = map(torch.from_numpy, _batch(2))
+    predictions.requires_grad_()
     renamed = torch.tensor([0, 40, 7])[clusters]
-    expected = prototype_distillation(predictions, targets, clusters, temperature=0.1)
-    got = prototype_distillation(predictions, targets, renamed, temperature=0.1)
+    expected = prototype_distillation(predictions, targets, clusters, n_clusters=3, temperature=0.1)
+    got = prototype_distillation(predictions, targets, renamed, n_clusters=41, temperature=0.1)
     torch.testing.assert_close(got, expected)
+    gradients = [torch.autograd.grad(loss, predictions)[0] for loss in (got, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_the_sum_has_the_scales():
     batch = _float_batch(3)
     config = LossConfig(mse=2.0, info_nce=0.5, prototype=3.0, temperature=0.2, symmetric=False)
-    terms = AlignmentLoss(config)(*batch)
+    terms = AlignmentLoss(config, 3)(*batch)
     info = info_nce(*batch[:3], temperature=0.2, symmetric=False)
-    prototype = prototype_distillation(*batch[:2], batch[3], temperature=0.2)
+    prototype = prototype_distillation(*batch[:2], batch[3], n_clusters=3, temperature=0.2)
     torch.testing.assert_close(terms["info_nce"], info)
     torch.testing.assert_close(terms["prototype"], prototype)
     torch.testing.assert_close(terms["loss"], 2 * mse(*batch[:2]) + 0.5 * info + 3 * prototype)
 
 
 def test_autocast_changes_nothing():
-    batch, loss = _float_batch(3), AlignmentLoss(LossConfig())
+    batch, loss = _float_batch(3), AlignmentLoss(LossConfig(), 3)
     with torch.autocast("cpu", torch.bfloat16):
         inside = loss(*batch)
     outside = loss(*batch)
@@ -119,32 +124,32 @@ def test_autocast_changes_nothing():
 
 
 def test_terms_that_are_off_are_not_computed():
-    terms = AlignmentLoss(LossConfig(mse=2.0, info_nce=0, prototype=0))(*_float_batch(3))
+    terms = AlignmentLoss(LossConfig(mse=2.0, info_nce=0, prototype=0), 3)(*_float_batch(3))
     assert set(terms) == {"loss", "mse"}
     assert terms["loss"].item() == pytest.approx(2 * terms["mse"].item())
 
 
 def test_a_fixed_temperature_is_no_parameter():
-    loss = AlignmentLoss(LossConfig())
+    loss = AlignmentLoss(LossConfig(), 3)
     assert not any(parameter.requires_grad for parameter in loss.parameters())
 
 
 def test_the_temperature_is_learned_from_info_nce_alone():
     batch = _float_batch(4)
-    loss = AlignmentLoss(LossConfig(mse=0, info_nce=2.0, temperature=0.1, learnable_temperature=True))
+    loss = AlignmentLoss(LossConfig(mse=0, info_nce=2.0, temperature=0.1, learnable_temperature=True), 3)
     terms = loss(*batch)
     assert terms["temperature"].item() == pytest.approx(0.1)
     terms["loss"].backward()
     step = 1e-3
     up, down = (2 * info_nce(*batch[:3], temperature=0.1 * np.exp(sign * step)) for sign in (1, -1))
     assert loss.log_temperature.grad.item() == pytest.approx((up - down).item() / (2 * step), rel=0.02)
-    expected = prototype_distillation(*batch[:2], batch[3], temperature=0.1)
+    expected = prototype_distillation(*batch[:2], batch[3], n_clusters=3, temperature=0.1)
     torch.testing.assert_close(terms["prototype"], expected)
 
 
 @pytest.mark.parametrize(("push", "expected"), [(-9.0, 0.01), (0.0, 0.07), (9.0, 1.0)])
 def test_a_learned_temperature_stays_in_its_range_and_comes_back(push, expected):
-    loss = AlignmentLoss(LossConfig(temperature=0.07, learnable_temperature=True))
+    loss = AlignmentLoss(LossConfig(temperature=0.07, learnable_temperature=True), 3)
     loss.log_temperature.data += push
     temperature = loss.temperature()
     assert temperature.item() == pytest.approx(expected)

@@ -196,6 +196,7 @@ FLOORS = [
         "fingerprint",
         "status",
         "devices",
+        "precision",
         "config",
         "releases",
         "pictures",

@@ -49,9 +49,9 @@ def run(folder):
     project_fmri(folder / "betas.h5", folder / "ridge.safetensors", out=folder / "out.h5")
 
 
-@pytest.mark.parametrize("device", projection.AFFINE)
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
 def test_projection_equals_a_linear_layer(betas, ridge, monkeypatch, device):
-    if device == "cuda" and not torch.cuda.is_available():
+    if device != "cpu" and not torch.cuda.is_available():
         pytest.skip("no GPU here")
     monkeypatch.setattr(projection, "compute_device", lambda: device)
     (result,) = project([betas], *ridge)

@@ -176,17 +176,18 @@ def test_the_state_of_another_training_is_not_used(
     assert_same(outputs, train_in(lmdb, tmp_path_factory.mktemp("fresh"), run, code))
 
 
-def test_other_data_and_other_weights_make_another_training(lmdb, tmp_path):
+def test_other_data_weights_and_number_formats_make_another_training(lmdb, tmp_path):
     for name in ("data", "weights"):
         (tmp_path / name).write_text(name)
     paths = [tmp_path / "data", tmp_path / "weights"]
-    same = [run_identity(paths[0], run=TWO_EPOCHS, cbramod=paths[1], code="0") for _ in range(2)]
+    options = {"run": TWO_EPOCHS, "cbramod": paths[1], "code": "0"}
+    same = [run_identity(paths[0], **options, precision="fp32") for _ in range(2)]
     assert same[0] == same[1]
     for path in paths:
         path.write_text("other")
-        changed = run_identity(paths[0], run=TWO_EPOCHS, cbramod=paths[1], code="0")
-        assert changed != same[0]
+        assert run_identity(paths[0], **options, precision="fp32") != same[0]
         path.write_text(path.name)
+    assert run_identity(paths[0], **options, precision="bf16") != same[0]  # `auto`, on another device
 
 
 def test_more_memory_is_no_other_training(tmp_path):
@@ -197,6 +198,7 @@ def test_more_memory_is_no_other_training(tmp_path):
             run=planted_run(training={"memory_limit_gb": limit}),
             cbramod=None,
             code="0",
+            precision="fp32",
         )
         for limit in (0.0, 4.0)
     ]

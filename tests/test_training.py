@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted import N_CHANNELS, N_FEATURES, OUTPUTS, SPLITS, planted_lmdb, planted_run
+from planted import N_CHANNELS, N_CLUSTERS, N_FEATURES, OUTPUTS, SPLITS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
 from brain2image.config import RunConfig
@@ -61,7 +61,7 @@ def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes):
     assert history["train_loss"].iloc[-1] < (0.9 if linear_axes else 0.5) * history["train_loss"].iloc[1]
     assert json.loads(outputs["config"].read_text())["best_epoch"] == history["val_loss"].idxmin()
     lines = [record.name for record in caplog.records]
-    assert lines == ["brain2image.devices", *["brain2image.optimisation"] * 26]
+    assert lines == ["brain2image.devices", "brain2image.training", *["brain2image.optimisation"] * 26]
 
 
 def test_outputs(lmdb, tmp_path, capfd):
@@ -164,7 +164,7 @@ def test_pretrained_weights_are_taken(lmdb, tmp_path):
 
 def test_a_learned_temperature_has_its_own_group():
     run = planted_run(loss={"learnable_temperature": True})
-    model, loss = AlignmentModel(run.model, N_CHANNELS, N_FEATURES), AlignmentLoss(run.loss)
+    model, loss = AlignmentModel(run.model, N_CHANNELS, N_FEATURES), AlignmentLoss(run.loss, N_CLUSTERS)
     (group,) = (group for group in parameter_groups(model, loss, run) if group["name"] == "temperature")
     assert group["params"] == [loss.log_temperature]
     assert (group["lr"], group["weight_decay"]) == (run.training.learning_rate, 0)
@@ -182,7 +182,7 @@ def test_a_temperature_is_learned(lmdb, tmp_path):
 def test_parameter_groups_hold_every_parameter_once():
     run = planted_run()
     model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
-    groups = parameter_groups(model, AlignmentLoss(run.loss), run)
+    groups = parameter_groups(model, AlignmentLoss(run.loss, N_CLUSTERS), run)
     grouped = [parameter for group in groups for parameter in group["params"]]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     assert len(grouped) == len(trained)

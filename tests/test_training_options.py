@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
+from planted import N_CHANNELS, N_CLUSTERS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from torch.multiprocessing import ProcessRaisedException
 
@@ -98,7 +98,7 @@ def test_rates_fall_from_layer_to_layer():
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {
         names[id(parameter)]: group["lr"]
-        for group in parameter_groups(model, AlignmentLoss(run.loss), run)
+        for group in parameter_groups(model, AlignmentLoss(run.loss, N_CLUSTERS), run)
         for parameter in group["params"]
     }
     expected = {
@@ -135,7 +135,7 @@ def test_the_average_is_what_a_plain_loop_says_and_is_saved(train_run, monkeypat
     saved, _ = train_run(run)
     reference = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
     reference.load_state_dict(saved)
-    groups = parameter_groups(reference, AlignmentLoss(run.loss), run)
+    groups = parameter_groups(reference, AlignmentLoss(run.loss, N_CLUSTERS), run)
     expected = [weight for group in groups for weight in group["params"]]
     assert n_steps[0] == 8
     for average, weight in zip(averages, expected, strict=True):

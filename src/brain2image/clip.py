@@ -1,6 +1,7 @@
 """Picture embeddings from open_clip models."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,14 @@ import numpy as np
 from brain2image.ahead import map_ahead
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
+from brain2image.precision import allow_tf32, resolve_precision
 from brain2image.sources import check_file
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
+
+logger = logging.getLogger(__name__)
 
 # What a tag of open_clip says about the preparation of pictures.
 PREPARATION = ("mean", "std", "interpolation", "resize_mode")
@@ -27,13 +32,14 @@ def embed_images(
     model: str,
     weights: str | Path,
     tag: str | None = None,
+    precision: str = "auto",
     batch_size: int,
     n_threads: int,
 ) -> np.ndarray:
     """Projected image features of an open_clip model, not normalised, on a GPU where there is one.
 
-    While the model computes a batch, threads read the next one and prepare it, with the resizing, cropping
-    and normalisation that the model was trained with. Two batches at a time are in memory.
+    While the model computes a batch, threads read the next ones, resize and crop them as the model was
+    trained with; the device normalises them. Three batches at a time are in memory.
 
     Parameters
     ----------
@@ -42,7 +48,9 @@ def embed_images(
     weights : path of a checkpoint.
     tag : open_clip's name of these weights, for example ``openai``, where they have one; pictures are then
         prepared as this tag wants it.
-    batch_size : pictures a forward pass.
+    precision : ``auto``, ``fp32`` or ``bf16``, see `brain2image.precision.resolve_precision`; the log says
+        what it came to.
+    batch_size : pictures a forward pass, fewer where a GPU's memory is too small for them.
     n_threads : threads that read and prepare pictures.
 
     Returns
@@ -52,24 +60,115 @@ def embed_images(
     Raises
     ------
     InputError
-        When the model or its weights are unknown, or do not belong together.
+        When the model or its weights are unknown, or do not belong together, or the GPU's memory is too small
+        for one picture.
     """
     import torch
 
     network, preprocess = _load(model, weights, tag)
     device = compute_device()
-    network.to(device)
-    features = []
-    with torch.inference_mode():
-        prepared = map_ahead(
-            lambda number: preprocess(images[number]),
-            range(len(images)),
-            n_threads=n_threads,
-            n_ahead=batch_size,
-        )
-        while batch := list(islice(prepared, batch_size)):
-            features.append(network.encode_image(torch.stack(batch).to(device)).float().cpu().numpy())
-    return np.concatenate(features)
+    precision = resolve_precision(precision, device)
+    allow_tf32(precision)
+    logger.info("CLIP's products are computed in %s", precision)
+    *shaping, _, normalisation = preprocess.transforms  # between them, bytes become numbers from 0 to 1
+    batches = shaped_batches(
+        images, shaping, batch_size=batch_size, n_threads=n_threads, pinned=device != "cpu"
+    )
+    features = encode_batches(
+        network.to(device),
+        batches,
+        mean=normalisation.mean,
+        std=normalisation.std,
+        device=device,
+        precision=precision,
+    )
+    return torch.cat(features).cpu().numpy()
+
+
+def encode_batches(
+    network: Any,
+    batches: Iterable["torch.Tensor"],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: str,
+    precision: str,
+) -> list["torch.Tensor"]:
+    """Features of batches of pictures, left on the device: it is never waited for before the last batch.
+
+    Parameters
+    ----------
+    network : with ``encode_image``, in eval mode, on the device.
+    batches : (n_images, height, width, 3) uint8 each.
+    mean, std : of each colour, for values from 0 to 1.
+    device : as PyTorch names it.
+    precision : as `brain2image.precision.resolve_precision` gives it.
+
+    Returns
+    -------
+    (n_images, n_features) float32 on the device, as many tensors as forward passes.
+    """
+    import torch
+
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
+    short = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
+    features, n_fitting = [], None
+    with torch.inference_mode(), short:
+        for batch in batches:
+            pixels = batch.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous()
+            pixels = (pixels / 255 - mean) / std
+            parts, n_fitting = _forward(network.encode_image, pixels, n_fitting or len(pixels))
+            features += parts
+    return features
+
+
+def _forward(
+    encode: Callable[["torch.Tensor"], "torch.Tensor"], pixels: "torch.Tensor", n_fitting: int
+) -> tuple[list["torch.Tensor"], int]:
+    """Encode at most ``n_fitting`` pictures at once, and half as many whenever the memory is too small."""
+    import torch
+
+    features, start = [], 0
+    while start < len(pixels):
+        try:
+            features.append(encode(pixels[start : start + n_fitting]).float())
+            start += n_fitting
+        except torch.OutOfMemoryError:
+            if n_fitting == 1:
+                raise InputError(
+                    "clip: the GPU's memory is too small for a forward pass of one picture; free it of other "
+                    "work, set clip.precision to bf16, or take a smaller clip.model"
+                ) from None
+            n_fitting //= 2
+            logger.info("the GPU's memory is too small for the batch: taking %d pictures", n_fitting)
+    return features, n_fitting
+
+
+def shaped_batches(
+    images: Sequence["Image"],
+    shaping: Sequence[Callable[["Image"], "Image"]],
+    *,
+    batch_size: int,
+    n_threads: int,
+    pinned: bool,
+) -> Iterator["torch.Tensor"]:
+    """Batches of resized and cropped pictures, (n_images, height, width, 3) uint8.
+
+    Threads, not processes: Pillow decodes and resizes beside Python. A GPU fetches pinned memory by itself.
+    """
+    import torch
+
+    def shape(number: int) -> np.ndarray:
+        image = images[number]
+        for step in shaping:
+            image = step(image)
+        return np.asarray(image)
+
+    shaped = map_ahead(shape, range(len(images)), n_threads=n_threads, n_ahead=2 * batch_size)
+    while rows := list(islice(shaped, batch_size)):
+        batch = torch.empty((len(rows), *rows[0].shape), dtype=torch.uint8, pin_memory=pinned)
+        np.stack(rows, out=batch.numpy())
+        yield batch
 
 
 def pretrained_sources(model: str, tag: str) -> list[str]:

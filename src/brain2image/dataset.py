@@ -43,6 +43,10 @@ class AlignmentDataset(Dataset):
     codes : (n_trials, linear_axes) float32, the linear path's code of each EEG trial of the split in the
         order of their numbers; examples then hold its mean over their trials as ``code``.
 
+    Attributes
+    ----------
+    n_clusters : number of clusters of the pairs of all splits.
+
     Raises
     ------
     InputError
@@ -67,6 +71,7 @@ class AlignmentDataset(Dataset):
             raise InputError(f"fmri: expected one of {', '.join(TARGETS)}, got {fmri!r}")
         self.reader, self.average_trials, self.fmri, self.seed = LMDBReader(path), average_trials, fmri, seed
         pairs = self.reader.pairs_of(split)
+        self.n_clusters = int(self.reader.pairs["cluster"].max()) + 1
         indexes = {"eeg": self.reader.eeg_index, "fmri": self.reader.fmri_index}
         self._trials = {name: Trials(index, pairs["pair"]) for name, index in indexes.items()}
         self._examples = list_examples(*self._trials.values(), cross=fmri == "cross")

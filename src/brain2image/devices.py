@@ -57,6 +57,7 @@ def compute_devices(n_devices: int) -> list[str]:
             f"--set-resources train:gpu={n_visible}"
         )
     taken = _claim(_device_names(n_visible), n_devices)
+    torch.cuda.set_device(taken[0])  # what asks for no device by name, like pinned memory, takes no other one
     logger.info("computing on %s", ", ".join(f"GPU {n} ({torch.cuda.get_device_name(n)})" for n in taken))
     return [f"cuda:{number}" for number in taken]
 

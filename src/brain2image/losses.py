@@ -51,7 +51,7 @@ def info_nce(
 
 
 def prototype_distillation(
-    predictions: Tensor, targets: Tensor, clusters: Tensor, *, temperature: float
+    predictions: Tensor, targets: Tensor, clusters: Tensor, *, n_clusters: int, temperature: float
 ) -> Tensor:
     """Make EEG relate to the EEG prototypes as fMRI relates to the fMRI prototypes.
 
@@ -62,19 +62,21 @@ def prototype_distillation(
     Parameters
     ----------
     predictions, targets : (n_trials, n_features) float32.
-    clusters : (n_trials,) int64, the K-means cluster of each row's pair.
+    clusters : (n_trials,) int64, the K-means cluster of each row's pair, 0 … n_clusters - 1.
+    n_clusters : of all pairs; to count those of the batch, a GPU would have to be waited for.
     temperature : t, without unit.
     """
-    present, cluster = clusters.unique(return_inverse=True)
-    members = F.one_hot(cluster, len(present)).to(predictions.dtype)
+    members = clusters[:, None] == torch.arange(n_clusters, device=clusters.device)
     student, teacher = (_log_membership(rows, members, temperature) for rows in (predictions, targets))
     return F.kl_div(student, teacher, log_target=True, reduction="batchmean")
 
 
 def _log_membership(rows: Tensor, members: Tensor, temperature: float) -> Tensor:
-    rows = F.normalize(rows, dim=1)
-    prototypes = F.normalize(members.T @ rows, dim=1)
-    return F.log_softmax(rows @ prototypes.T / temperature, dim=1)
+    """Logarithm of the softmax over the prototypes; 0 where a cluster is absent, and so counts nothing."""
+    rows, absent = F.normalize(rows, dim=1), ~members.any(dim=0)
+    prototypes = F.normalize(members.T.to(rows.dtype) @ rows, dim=1)
+    similarity = (rows @ prototypes.T / temperature).masked_fill(absent, -torch.inf)
+    return F.log_softmax(similarity, dim=1).masked_fill(absent, 0.0)
 
 
 class AlignmentLoss(nn.Module):
@@ -88,6 +90,7 @@ class AlignmentLoss(nn.Module):
     Parameters
     ----------
     config : scales, temperature and options.
+    n_clusters : number of the pairs' clusters.
 
     Attributes
     ----------
@@ -95,9 +98,9 @@ class AlignmentLoss(nn.Module):
         distillation keeps the configured temperature: it could learn to be zero at an infinite one.
     """
 
-    def __init__(self, config: LossConfig):
+    def __init__(self, config: LossConfig, n_clusters: int):
         super().__init__()
-        self.config = config
+        self.config, self.n_clusters = config, n_clusters
         self.log_temperature = nn.Parameter(
             torch.tensor(math.log(config.temperature)), requires_grad=config.learnable_temperature
         )
@@ -129,7 +132,7 @@ class AlignmentLoss(nn.Module):
             )
         if config.prototype:
             terms["prototype"] = prototype_distillation(
-                predictions, targets, clusters, temperature=config.temperature
+                predictions, targets, clusters, n_clusters=self.n_clusters, temperature=config.temperature
             )
         total = sum(getattr(config, name) * term for name, term in terms.items())
         if config.learnable_temperature:

@@ -22,6 +22,7 @@ from brain2image.errors import InputError
 from brain2image.jobs import log_into
 from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
+from brain2image.precision import allow_tf32, resolve_precision
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class AlignmentTask(L.LightningModule):
     def __init__(self, model: AlignmentModel, *, run: RunConfig, batches: Batches, identity: dict[str, Any]):
         super().__init__()
         self.model, self.run, self.batches, self.identity = model, run, batches, identity
-        self.loss = AlignmentLoss(run.loss)
+        self.loss = AlignmentLoss(run.loss, batches.dataset.n_clusters)
         decay = run.training.ema_decay
         self.average = copy.deepcopy(model).requires_grad_(False) if decay else None
         self.history: list[dict[str, float]] = []
@@ -151,14 +152,15 @@ class AlignmentTask(L.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
         groups = parameter_groups(self.model, self.loss, self.run)
-        # fused: one pass over weights and moments instead of one for each operation; with bf16 and fp16
-        # Lightning does not clip the gradients of a fused optimiser
-        optimizer = torch.optim.AdamW(groups, fused=self.run.training.precision == "fp32")
+        # fused: one pass over weights and moments instead of one for each operation; with fp16 the gradients
+        # have to be unscaled before they are clipped, and a fused step would do it after that
+        optimizer = torch.optim.AdamW(groups, fused=self.run.training.precision != "fp16")
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """Prepare what a process does not inherit: the compiled model, and the log of the first one."""
+        """Prepare what a process does not inherit: TF32, the compiled model, and the log of the first one."""
+        allow_tf32(resolve_precision(self.run.training.precision, self.device))
         if self.run.training.compile:
             self.model.compile()
         if self._log and self.global_rank == 0 and not logging.root.handlers:
@@ -187,6 +189,13 @@ class AlignmentTask(L.LightningModule):
         for name, term in terms.items():
             self._sums[name] = self._sums.get(name, 0) + term.detach() * len(targets)
         return loss
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float, **_: Any
+    ) -> None:
+        """Clip by the norm over all gradients; Lightning itself refuses a fused optimiser with bf16."""
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        nn.utils.clip_grad_norm_(weights, gradient_clip_val)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """One step, then average = decay * average + (1 - decay) * weights.

@@ -39,7 +39,8 @@ def project(blocks: Iterable[np.ndarray], weight: np.ndarray, bias: np.ndarray) 
     (n_trials, n_features) float32 for each block.
 
     """
-    affine = AFFINE[compute_device()](weight, bias)
+    device = compute_device()
+    affine = _affine_cpu(weight, bias) if device == "cpu" else _affine_gpu(weight, bias, device)
     yield from map(affine, blocks)
 
 
@@ -53,14 +54,12 @@ def _affine_cpu(weight: np.ndarray, bias: np.ndarray) -> Callable[[np.ndarray], 
     return affine
 
 
-def _affine_gpu(weight: np.ndarray, bias: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _affine_gpu(weight: np.ndarray, bias: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
-    weight, bias = (torch.from_numpy(array).cuda() for array in (weight, bias))
-    return lambda betas: torch.addmm(bias, torch.from_numpy(betas).cuda(), weight.T).cpu().numpy()
-
-
-AFFINE = {"cpu": _affine_cpu, "cuda": _affine_gpu}
+    # float32 without TF32: the disk sets the pace, and the embedding is what everything is measured against
+    weight, bias = (torch.from_numpy(array).to(device) for array in (weight, bias))
+    return lambda betas: torch.addmm(bias, torch.from_numpy(betas).to(device), weight.T).cpu().numpy()
 
 
 def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> None:

@@ -67,7 +67,9 @@ class InBackground(AsyncCheckpointIO):
         super().save_checkpoint(*arguments, **options)
 
 
-def run_identity(lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str) -> dict[str, Any]:
+def run_identity(
+    lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str, precision: str
+) -> dict[str, Any]:
     """All that a training's weights depend on but the number of epochs, by name.
 
     Parameters
@@ -75,11 +77,13 @@ def run_identity(lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str)
     lmdb, cbramod : the training set and the pretrained weights; their bytes count.
     run : the run's blocks.
     code : fingerprint of the source.
+    precision : what the device computes with, of `precision.resolve_precision`.
     """
     settings = {
         f"{block}.{key}": value for block, values in run.model_dump().items() for key, value in values.items()
     }
     del settings["training.epochs"], settings["training.memory_limit_gb"]
+    settings["training.precision"] = precision
     return {"lmdb": sha256(lmdb), "cbramod": sha256(cbramod) if cbramod else None, "code": code, **settings}
 
 

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from safetensors.torch import save_file
 from torch.multiprocessing import ProcessRaisedException
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
@@ -32,6 +32,7 @@ from brain2image.initialisation import build_model, start_linearly
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
 from brain2image.optimisation import AlignmentTask, is_finished
+from brain2image.precision import resolve_precision
 from brain2image.resume import (
     InBackground,
     Resumption,
@@ -45,7 +46,8 @@ from brain2image.resume import (
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("torch", "lightning", "numpy")
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # Lightning's names
+# Lightning's names.
+PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def train(
@@ -86,7 +88,6 @@ def train(
     """
     reader, state = LMDBReader(lmdb), Path(state)
     file, events = state / "state.ckpt", state / "tensorboard"
-    identity = run_identity(reader.path, run=run, cbramod=cbramod, code=code)
     with (
         _quiet_lightning(),
         _explained_errors(run.training),
@@ -94,6 +95,9 @@ def train(
         only_one(state),
     ):
         devices = compute_devices(n_devices)
+        precision = resolve_precision(run.training.precision, devices[0])
+        logger.info("the model's products are computed in %s", precision)
+        identity = run_identity(reader.path, run=run, cbramod=cbramod, code=code, precision=precision)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, cbramod=cbramod)
         codes = start_linearly(aligner, reader) if run.model.linear_axes else None
@@ -103,10 +107,11 @@ def train(
         if kept is None:
             shutil.rmtree(state, ignore_errors=True)
         if kept is None or not is_finished(epochs_done(kept), kept["best_epoch"], run.training):
-            trainer = _trainer(run.training, devices, file=file, events=events, kept=kept)
-            trainer.fit(task, val_dataloaders=_validation_batches(lmdb, run), ckpt_path=kept and file)
+            trainer = _trainer(run.training, devices, precision, file=file, events=events, kept=kept)
+            validation = _validation_batches(lmdb, run, devices)
+            trainer.fit(task, val_dataloaders=validation, ckpt_path=kept and file)
     outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
-    _write_best(aligner, reader, run=run, file=file, events=events, outputs=outputs)
+    _write_best(aligner, reader, run=run, precision=precision, file=file, events=events, outputs=outputs)
 
 
 def _training_batches(
@@ -120,7 +125,7 @@ def _training_batches(
         fmri=options.fmri,
         seed=options.seed,
         memory_limit_gb=options.memory_limit_gb,
-        device=devices[0] if len(devices) == 1 else "cpu",  # several processes share what is in memory
+        device=_home(devices),
         codes=codes,
     )
     needed = max(2, len(devices))
@@ -136,18 +141,30 @@ def _training_batches(
     return Batches(dataset, options.batch_size, n_workers=n_workers)
 
 
-def _validation_batches(lmdb: str | Path, run: RunConfig) -> DataLoader:
+def _validation_batches(lmdb: str | Path, run: RunConfig, devices: list[str]) -> DataLoader:
+    """The validation pairs, on the device once and for all."""
     eeg, targets, pairs = pair_means(lmdb, "val")
-    numbers = (torch.from_numpy(pairs[name].to_numpy(np.int64)) for name in ("pair", "cluster"))
-    dataset = TensorDataset(torch.from_numpy(eeg), torch.from_numpy(targets), *numbers)
-    return DataLoader(dataset, run.training.batch_size)
+    columns = eeg, targets, *(pairs[name].to_numpy(np.int64) for name in ("pair", "cluster"))
+    parts = (torch.from_numpy(rows).to(_home(devices)).split(run.training.batch_size) for rows in columns)
+    return DataLoader(list(zip(*parts, strict=True)), batch_size=None)
+
+
+def _home(devices: list[str]) -> str:
+    """Where data are held: several processes share what is in the machine's memory."""
+    return devices[0] if len(devices) == 1 else "cpu"
 
 
 def _trainer(
-    options: TrainingConfig, devices: list[str], *, file: Path, events: Path, kept: dict[str, Any] | None
+    options: TrainingConfig,
+    devices: list[str],
+    precision: str,
+    *,
+    file: Path,
+    events: Path,
+    kept: dict[str, Any] | None,
 ) -> L.Trainer:
     on_gpu = devices != ["cpu"] * len(devices)
-    if options.precision == "fp16" and not on_gpu:
+    if precision == "fp16" and not on_gpu:
         raise InputError("training.precision: fp16 needs a GPU and none was found; use bf16 or fp32")
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     n_done = epochs_done(kept) if kept else 0
@@ -158,7 +175,7 @@ def _trainer(
         strategy="ddp_spawn" if len(devices) > 1 else "auto",
         # Lightning starts the processes, also under SLURM, where it would else wait for srun to do so.
         plugins=[LightningEnvironment(), InBackground(StateFile())],
-        precision=PRECISIONS[options.precision],
+        precision=PRECISIONS[precision],
         accumulate_grad_batches=options.accumulate_batches,
         gradient_clip_val=options.gradient_clip,
         deterministic="warn" if on_gpu else None,
@@ -180,6 +197,7 @@ def _write_best(
     reader: LMDBReader,
     *,
     run: RunConfig,
+    precision: str,
     file: Path,
     events: Path,
     outputs: dict[str, str | Path],
@@ -192,6 +210,7 @@ def _write_best(
     aligner.load_state_dict(result["best_weights"])
     eeg, targets, _ = pair_means(reader.path, "val")
     outcome = {
+        "precision": precision,
         "best_epoch": result["best_epoch"],
         "network_share": aligner.network_share.item(),
         "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets)),

@@ -65,7 +65,14 @@ class CLIPConfig(Section):
     model: str = Field(
         "ViT-L-14-quickgelu", description="open_clip architecture; OpenAI's weights want a -quickgelu name."
     )
-    batch_size: Count = Field(64, description="Pictures a forward pass.")
+    batch_size: Count = Field(
+        64, description="Pictures a forward pass; a GPU whose memory is too small for them takes fewer."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Number format of CLIP's products; auto: bf16 on a GPU that has it, else fp32, which "
+        "recent GPUs compute as TF32.",
+    )
 
 
 class MatchingConfig(Section):

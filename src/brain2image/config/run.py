@@ -133,9 +133,10 @@ class TrainingConfig(Section):
     accumulate_batches: Count = Field(
         1, description="Batches whose gradients are added up before a step; negatives stay within a batch."
     )
-    precision: Literal["fp32", "bf16", "fp16"] = Field(
-        "fp32",
-        description="Number format of the model's products; bf16 and fp16 are faster, fp16 needs a GPU.",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="Number format of the model's products; auto: bf16 on a GPU that has it, else fp32, "
+        "which recent GPUs compute as TF32. fp16 needs a GPU and waits for it in every step.",
     )
     compile: bool = Field(
         False, description="torch.compile: faster steps after a minute's wait; worth it on a GPU."

@@ -188,14 +188,14 @@ class AlignmentModel(nn.Module):
         """
         was_training = self.training
         self.eval()
-        moved, total = 0.0, 0.0
         device = self.target_mean.device
+        sums = torch.zeros(2, dtype=torch.float64, device=device)  # read back once, not for every batch
         for rows, own in zip(eeg.split(PREDICT_BATCH), targets.split(PREDICT_BATCH), strict=True):
             mean = self(rows.to(device))
             queried = self(rows.to(device), query=self.standardise(own.to(device)))
-            moved += (queried - mean).square().sum().item()
-            total += mean.square().sum().item()
+            sums += torch.stack([(queried - mean).square().sum(), mean.square().sum()])
         self.train(was_training)
+        moved, total = sums.tolist()
         return math.sqrt(moved / total)
 
     @torch.no_grad()

@@ -1,0 +1,249 @@
+"""Every use of a device, on a pretended GPU: no mixed devices, no other GPU than the claimed one, no wait.
+
+FakeTensorMode computes shapes, types and devices, no values. An operation that needs a value, and so would
+wait for the device, is an error there. It has no backward pass where there is no GPU; what a whole step of
+Lightning reads back is counted on the CPU.
+"""
+
+import contextlib
+import traceback
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from open_clip.transformer import VisionTransformer
+from PIL import Image
+from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from brain2image import clip, inference, projection, training
+from brain2image.dataset import AlignmentDataset, Batches
+from brain2image.models.alignment import PREDICT_BATCH, AlignmentModel
+from brain2image.optimisation import AlignmentTask
+from brain2image.precision import TF32_SWITCH, allow_tf32, resolve_precision
+from brain2image.translation import embeddings
+
+DEVICE = torch.device("cuda:1")  # not the first one, which is what PyTorch takes without a name
+CPU = torch.device("cpu")
+STEPS = {
+    "flatten": ({}, False),
+    "attention": ({"pooling": "attention", "linear_axes": 0, "n_tokens": 2}, True),
+    "multi_token": ({"pooling": "multitoken_vit", "alignment": "multi_token", "n_tokens": 2}, True),
+}
+
+
+class Watch(TorchDispatchMode):
+    """Note the devices of all tensors, and every copy from one device to another."""
+
+    def __init__(self):
+        super().__init__()
+        self.devices, self.copies = set(), []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        given, made = (
+            {leaf.device for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)}
+            for tree in ((arguments, options), result)
+        )
+        self.devices |= made
+        if function in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
+            self.copies += [made.pop().type] if given != made or len(given) > 1 else []
+        return result
+
+
+@pytest.fixture(scope="module")
+def lmdb(tmp_path_factory):
+    return planted_lmdb(tmp_path_factory.mktemp("planted"))
+
+
+def move(module, device):
+    """`nn.Module.to`, which cannot exchange pretended parameters."""
+    for part in module.modules():
+        for tensors, wrap in ((part._parameters, nn.Parameter), (part._buffers, lambda tensor, _: tensor)):
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    moved = torch.empty_like(tensor, device=device, requires_grad=False)
+                    tensors[name] = wrap(moved, tensor.requires_grad)
+    return module
+
+
+def read(value):
+    """Stand for `numpy` and the like, of a tensor that is on the CPU by then."""
+
+    def stand_in(tensor):
+        assert tensor.device == CPU
+        return value(tensor)
+
+    return stand_in
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """The second of two pretended GPUs, which this process has claimed, and what happens on it."""
+    for module in (clip, projection, inference, embeddings):
+        monkeypatch.setattr(module, "compute_device", lambda: str(DEVICE))
+    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(nn.Module, "to", move)
+    monkeypatch.setattr(FakeTensor, "numpy", read(lambda tensor: np.zeros(tensor.shape, np.uint8)))
+    monkeypatch.setattr(FakeTensor, "__bool__", read(lambda tensor: True))
+
+    @contextlib.contextmanager
+    def pretend():
+        with FakeTensorMode(allow_non_fake_inputs=True), Watch() as watch:
+            yield watch
+        assert watch.devices <= {CPU, DEVICE}
+
+    return pretend
+
+
+@pytest.mark.parametrize(("model", "short"), STEPS.values(), ids=STEPS)
+def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
+    run = planted_run(model=model, loss={"learnable_temperature": True}, training={"ema_decay": 0.5})
+    options = {"average_trials": 2, "memory_limit_gb": 1.0}
+    if run.model.linear_axes:
+        options["codes"] = np.zeros((120, run.model.linear_axes), np.float32)
+    network, on_cpu = AlignmentModel(run.model, N_CHANNELS, N_FEATURES), AlignmentDataset(lmdb, "train")
+    task = AlignmentTask(network, run=run, batches=Batches(on_cpu, 16), identity={})
+    with gpu() as watch:
+        task.to(DEVICE)
+        batches = iter(Batches(AlignmentDataset(lmdb, "train", device=str(DEVICE), **options), 16))
+        next(batches)
+        (pairs,) = training._validation_batches(lmdb, run, [str(DEVICE)]).dataset
+        watch.copies.clear()  # of what lies on the device for a whole epoch
+        with torch.autocast("cuda", torch.bfloat16, enabled=short):
+            loss = task.training_step(next(batches), 1)
+            task.validation_step(pairs, 0)
+        optimizer = task.configure_optimizers()["optimizer"]
+        for weight in (*task.model.parameters(), *task.loss.parameters()):
+            weight.grad = torch.empty_like(weight)
+        task.configure_gradient_clipping(optimizer, gradient_clip_val=1.0)
+        task.optimizer_step(0, 1, optimizer, None)
+        assert (loss.device, loss.dtype) == (DEVICE, torch.float32)
+        assert {part.device for part in task._validation[0]} == {DEVICE}
+        assert not watch.copies
+
+
+def test_a_prediction_is_read_back_once(gpu, monkeypatch):
+    pairs = SimpleNamespace(eeg=np.zeros((2, N_CHANNELS, 200), np.float32))
+    model = AlignmentModel(planted_run().model, N_CHANNELS, N_FEATURES)
+    monkeypatch.setattr(AlignmentModel, "load", lambda _: model)
+    asked = []
+    monkeypatch.setattr(
+        inference, "write_test_predictions", lambda _, predict, *__, **___: asked.append(predict(pairs))
+    )
+    with gpu() as watch:
+        inference.predict_pairs("model.safetensors", "data.lmdb", out="predictions.npz")
+        watch.copies.clear()
+        eeg = np.zeros((2 * PREDICT_BATCH + 1, N_CHANNELS, 200), np.float32)
+        (block,) = embeddings._predict(model, iter([eeg]), None, top_k=5)
+    assert (asked[0].shape, block["embedding"].shape) == ((2, N_FEATURES), (len(eeg), N_FEATURES))
+    assert watch.copies == ["cuda", "cuda", "cuda", "cpu"]
+
+
+def test_the_effect_of_the_query_is_read_back_once(gpu, monkeypatch):
+    reads, n_trials = [], PREDICT_BATCH + 1
+    monkeypatch.setattr(FakeTensor, "tolist", lambda tensor: (reads.append(tensor.device), [1.0, 4.0])[1])
+    model = AlignmentModel(planted_run().model, N_CHANNELS, N_FEATURES)
+    with gpu():
+        model.to(DEVICE)
+        eeg, targets = torch.empty(n_trials, N_CHANNELS, 200), torch.empty(n_trials, N_FEATURES)
+        assert model.query_effect(eeg, targets) == 0.5
+    assert reads == [DEVICE]
+
+
+def test_a_projection(gpu):
+    weight, bias = np.zeros((3, 5), np.float32), np.zeros(3, np.float32)
+    blocks = [np.zeros((n_trials, 5), np.float32) for n_trials in (4, 2)]
+    with gpu() as watch:
+        assert [part.shape for part in projection.project(blocks, weight, bias)] == [(4, 3), (2, 3)]
+    assert watch.devices == {CPU, DEVICE}
+
+
+@pytest.mark.parametrize("short", ["auto", "fp32"])
+def test_an_embedding_is_read_back_once(gpu, monkeypatch, short):
+    tower = VisionTransformer(
+        image_size=32, patch_size=16, width=16, layers=1, heads=2, mlp_ratio=1, output_dim=4
+    )
+    network = nn.Module()
+    network.encode_image = network.tower = tower.eval()
+    preprocess = open_clip.image_transform(32, is_train=False)
+    monkeypatch.setattr(clip, "_load", lambda *_: (network, preprocess))
+    monkeypatch.setattr(clip, "allow_tf32", lambda _: None)
+    images = [Image.new("RGB", (30 + number, 40)) for number in range(5)]
+    options = {"model": "", "weights": "", "batch_size": 2, "n_threads": 1}
+    with gpu() as watch:
+        features = clip.embed_images(images, precision=short, **options)
+    assert features.shape == (5, 4)
+    assert watch.copies.count("cpu") == 1
+
+
+class Reads(TorchDispatchMode):
+    """Note where the value of a tensor is read, or the size of one depends on values."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = Counter()
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        needs_values = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(function.tags)
+        is_index = function is torch.ops.aten.index.Tensor
+        if needs_values and not (is_index and all(rows.dtype == torch.int64 for rows in arguments[1])):
+            frame = next(frame for frame in traceback.extract_stack()[::-1] if "torch/" not in frame.filename)
+            self.places[f"{frame.filename}:{frame.lineno}"] += 1
+        return function(*arguments, **(options or {}))
+
+
+def test_lightning_reads_nothing_back_in_a_step(lmdb, tmp_path, monkeypatch):
+    """Four times as many steps make no more reads, with the progress bar of a terminal too."""
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(training, "sys", SimpleNamespace(stdout=terminal, stderr=terminal))
+    places = []
+    for size in (60, 15):
+        run = planted_run(training={"epochs": 1, "batch_size": size}, loss={"learnable_temperature": True})
+        outputs = {name: tmp_path / str(size) / file for name, file in OUTPUTS.items()}
+        with Reads() as reads:
+            training.train(lmdb, run=run, cbramod=None, code="", state=tmp_path / f"{size}.state", **outputs)
+        places.append(reads.places)
+    assert sum(places[0].values()) > 5  # each epoch's losses
+    assert places[0] == places[1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "has_bf16", "expected"),
+    [
+        ("auto", "cpu", True, "fp32"),
+        ("fp32", "cpu", True, "fp32"),
+        ("bf16", "cpu", True, "bf16"),
+        ("auto", "cuda:1", True, "bf16"),
+        ("auto", "cuda:1", False, "fp32"),
+        ("fp32", "cuda:1", True, "tf32"),
+        ("fp32", "cuda:1", False, "fp32"),
+        ("fp16", "cuda:1", True, "fp16"),
+    ],
+)
+def test_precision_follows_the_claimed_device(monkeypatch, wanted, device, has_bf16, expected):
+    asked = []
+    monkeypatch.delenv(TF32_SWITCH, raising=False)
+    monkeypatch.setattr(torch.cuda, "device", lambda name: (asked.append(name), contextlib.nullcontext())[1])
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
+    assert resolve_precision(wanted, device) == expected
+    assert asked == ([device] if device != "cpu" else [])
+    monkeypatch.setenv(TF32_SWITCH, "0")
+    assert resolve_precision(wanted, device) == expected.replace("tf32", "fp32")
+
+
+@pytest.mark.parametrize("precision", ["tf32", "fp32"])
+def test_tf32_is_allowed_where_it_is_named(precision):
+    before = torch.get_float32_matmul_precision()
+    allow_tf32(precision)
+    found = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(before)
+    assert found == {"tf32": "high", "fp32": "highest"}[precision]
