@@ -37,6 +37,7 @@ from brain2image.resume import (
     Resumption,
     StateFile,
     epochs_done,
+    hand_on_signals,
     only_one,
     read_state,
     run_identity,
@@ -104,7 +105,8 @@ def train(
             shutil.rmtree(state, ignore_errors=True)
         if kept is None or not is_finished(epochs_done(kept), kept["best_epoch"], run.training):
             trainer = _trainer(run.training, devices, file=file, events=events, kept=kept)
-            trainer.fit(task, val_dataloaders=_validation_batches(lmdb, run), ckpt_path=kept and file)
+            with hand_on_signals(trainer):
+                trainer.fit(task, val_dataloaders=_validation_batches(lmdb, run), ckpt_path=kept and file)
     outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
     _write_best(aligner, reader, run=run, file=file, events=events, outputs=outputs)
 
@@ -168,7 +170,7 @@ def _trainer(
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=on_terminal,
-        callbacks=[Resumption(file), *([RichProgressBar()] if on_terminal else [])],
+        callbacks=[Resumption(file, options.save_minutes), *([RichProgressBar()] if on_terminal else [])],
         # events of an epoch that the state does not have are hidden
         logger=TensorBoardLogger(events.parent, name="", version=events.name, purge_step=n_done + 1),
         default_root_dir=file.parent,
