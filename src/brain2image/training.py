@@ -46,6 +46,7 @@ from brain2image.resume import (
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("torch", "lightning", "numpy")
+STRATEGY = "ddp_spawn"  # of several GPUs; a fork would inherit what CUDA has begun
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # Lightning's names
 
 
@@ -157,7 +158,7 @@ def _trainer(
         max_epochs=options.epochs,
         accelerator="gpu" if on_gpu else "cpu",
         devices=[torch.device(name).index for name in devices] if on_gpu else len(devices),
-        strategy="ddp_spawn" if len(devices) > 1 else "auto",
+        strategy=STRATEGY if len(devices) > 1 else "auto",
         # Lightning starts the processes, also under SLURM, where it would else wait for srun to do so.
         plugins=[LightningEnvironment(), InBackground(StateFile())],
         precision=PRECISIONS[options.precision],
