@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import brain2image
-from brain2image.config import SEED_SUFFIX, list_runs, list_settings, load_config
+from brain2image.config import SEED_SUFFIX, WITHOUT_EFFECT, list_runs, list_settings, load_config
 from brain2image.disk import check_writable
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint

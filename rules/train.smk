@@ -27,10 +27,12 @@ rule train:
         code=code("train"),
         model=lambda wildcards: RUNS[wildcards.run].model.model_dump(),
         loss=lambda wildcards: RUNS[wildcards.run].loss.model_dump(),
-        training=lambda wildcards: RUNS[wildcards.run].training.model_dump(exclude={"memory_limit_gb"}),
-        # What is held in memory changes no number and must make nothing stale: Snakemake does not record the
-        # value of a function that also takes the resources.
-        memory_limit_gb=lambda wildcards, resources: RUNS[wildcards.run].training.memory_limit_gb,
+        training=lambda wildcards: RUNS[wildcards.run].training.model_dump(exclude=WITHOUT_EFFECT),
+        # What changes no number must make nothing stale: Snakemake does not record the value of a function that
+        # also takes the resources.
+        without_effect=lambda wildcards, resources: RUNS[wildcards.run].training.model_dump(
+            include=WITHOUT_EFFECT
+        ),
         # no output, for Snakemake deletes the outputs of a job that failed
         state=f"{cfg.results}/state/{{sub}}_{{subj}}/{{run}}",
     script:

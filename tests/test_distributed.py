@@ -1,17 +1,24 @@
 """Two processes that share every batch learn what one process learns from it (gloo, on the CPU)."""
 
 import logging
+import multiprocessing
+import os
+import signal
+import time
 
 import pandas as pd
 import pytest
 import torch
 import torch.distributed as dist
+from fork_server import fork_server
+from lightning.pytorch.strategies import DDPStrategy
 from planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
 from brain2image import training
 from brain2image.losses import info_nce, mse, prototype_distillation
 from brain2image.optimisation import AlignmentTask, gathered
+from brain2image.resume import Resumption
 
 N_ROWS, N_PROCESSES = 12, 2
 
@@ -47,6 +54,13 @@ def gather_and_learn(rank, folder):
     dist.destroy_process_group()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """Every process here is a fork of one that has imported everything."""
+    with fork_server("brain2image.training"):
+        yield
+
+
 def test_gathered_loss_and_gradient_equal_those_of_one_process(tmp_path):
     torch.multiprocessing.start_processes(
         gather_and_learn, (tmp_path,), nprocs=N_PROCESSES, start_method="forkserver"
@@ -63,36 +77,62 @@ def test_gathered_loss_and_gradient_equal_those_of_one_process(tmp_path):
 class TaskWithoutDropout(AlignmentTask):
     """Two processes cannot draw the same dropout as one."""
 
+    def setup(self, stage):
+        for tensor in (*self.parameters(), *self.buffers()):
+            tensor.data = tensor.data.clone()  # which Lightning does where it spawns: else all would share it
+
     def training_step(self, batch, number):
         self.model.eval()
         return super().training_step(batch, number)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_training_on_two_devices_equals_training_on_one(tmp_path, monkeypatch, caplog):
+class InterruptedTask(TaskWithoutDropout):
+    """In the second epoch the second process has the first one's parent told to stop, which tells both."""
+
+    def training_step(self, batch, number):
+        if (self.global_rank, self.current_epoch, number) == (1, 1, 3):
+            (callback,) = (one for one in self.trainer.callbacks if isinstance(one, Resumption))
+            os.kill(multiprocessing.parent_process().pid, signal.SIGUSR1)
+            while not callback._signal:
+                time.sleep(0.01)
+        return super().training_step(batch, number)
+
+
+@pytest.fixture
+def train_on(tmp_path, monkeypatch):
+    """Function that trains on so many CPUs, all runs into one state for each number; weights and history."""
     lmdb = planted_lmdb(tmp_path)
     run = planted_run(training={"average_trials": 2, "ema_decay": 0.5})
-    monkeypatch.setattr(training, "AlignmentTask", TaskWithoutDropout)
+    monkeypatch.setattr(training, "compute_devices", lambda n: ["cpu"] * n)
+
+    def train_on(n_devices, task):
+        monkeypatch.setattr(training, "AlignmentTask", task)
+        monkeypatch.setattr(training, "STRATEGY", DDPStrategy(start_method="forkserver"))
+        outputs = {name: tmp_path / str(n_devices) / file for name, file in OUTPUTS.items()}
+        state = tmp_path / f"state{n_devices}"
+        training.train(lmdb, run=run, cbramod=None, code="0", state=state, n_devices=n_devices, **outputs)
+        return load_file(outputs["model"]), pd.read_csv(outputs["history"])
+
+    return train_on
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_training_on_two_devices_equals_training_on_one(tmp_path, monkeypatch, train_on):
+    """Also where both are told to stop in the middle of an epoch and go on."""
     log = tmp_path / "log.txt"
     monkeypatch.setattr(logging.root, "handlers", [logging.FileHandler(log)])
     monkeypatch.setattr(logging.root, "level", logging.INFO)
-    results = []
-    for n_devices in (1, 2):
-        monkeypatch.setattr(training, "compute_devices", lambda n: ["cpu"] * n)
-        folder = tmp_path / str(n_devices)
-        outputs = {name: folder / file for name, file in OUTPUTS.items()}
-        training.train(
-            lmdb,
-            run=run,
-            cbramod=None,
-            code="0",
-            state=tmp_path / f"state{n_devices}",
-            n_devices=n_devices,
-            **outputs,
-        )
-        results.append((load_file(outputs["model"]), pd.read_csv(outputs["history"])))
-    (one, history), (two, other_history) = results
+    one, history = train_on(1, TaskWithoutDropout)
+    handler = signal.getsignal(signal.SIGUSR1)
+    with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
+        train_on(2, InterruptedTask)
+    assert signal.getsignal(signal.SIGUSR1) == handler
+    state = torch.load(tmp_path / "state2" / "state.ckpt", weights_only=True)
+    assert state["loops"]["fit_loop"]["state_dict"]["combined_loader"] == [{"position": 4}]
+    two, other_history = train_on(2, TaskWithoutDropout)
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=2e-6)
     pd.testing.assert_frame_equal(history, other_history, rtol=1e-4)
-    assert log.read_text().count("epoch 2 of 2: train loss") == 2  # of both trainings, of one process each
+    text = log.read_text()
+    assert text.count("SIGTERM in epoch 2: stopping") == 1
+    assert text.count("epoch 2 of 2: train loss") == 2  # of both trainings, of one process each

@@ -1,42 +1,40 @@
 """A training that is killed goes on as if it had never been; a state of another training is not mixed in."""
 
+import functools
+import itertools
 import logging
 import math
 import multiprocessing
 import os
-import random
 import shutil
 import signal
-import time
 
 import pandas as pd
 import pytest
 import torch
-from fork_server import fork_server
 from planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from brain2image import resume
+from brain2image.config import WITHOUT_EFFECT
 from brain2image.errors import InputError
 from brain2image.optimisation import AlignmentTask
-from brain2image.resume import InBackground, StateFile, epochs_done, run_identity
+from brain2image.resume import InBackground, StateFile, epochs_done, read_state, run_identity
 from brain2image.training import train
-
-# Children are forked from a process that has imported everything but trained nothing.
-SERVER = multiprocessing.get_context("forkserver")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server():
-    with fork_server("brain2image.training"):
-        yield
-
 
 RUN = planted_run(
     model={"pooling": "multitoken_vit", "pooling_layers": 1},
-    training={"epochs": 8, "ema_decay": 0.9, "fmri": "sample", "accumulate_batches": 2},
+    training={
+        "epochs": 4,
+        "ema_decay": 0.9,
+        "fmri": "sample",
+        "accumulate_batches": 2,
+        "save_minutes": 3,
+    },
 )
 TWO_EPOCHS = planted_run()
+STEP = AlignmentTask.training_step
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +50,48 @@ def train_in(lmdb, folder, run=RUN, code="0"):
 
 @pytest.fixture(scope="module")
 def undisturbed(lmdb, tmp_path_factory):
-    """Outputs of a training that nothing stopped, and how long it took, in s."""
-    warm_up = SERVER.Process(target=len, args=("",))
-    warm_up.start()
-    warm_up.join()
-    folder, start = tmp_path_factory.mktemp("undisturbed"), time.perf_counter()
-    process = start_training(lmdb, folder)
-    process.join()
-    assert process.exitcode == 0
-    return {name: folder / "run" / file for name, file in OUTPUTS.items()}, time.perf_counter() - start
+    """Outputs of a training that nothing stopped."""
+    return train_in(lmdb, tmp_path_factory.mktemp("undisturbed"))
 
 
-def start_training(lmdb, folder):
-    process = SERVER.Process(target=train_in, args=(lmdb, folder))
-    process.start()
-    return process
+def disturb(patch, moment, action):
+    """Do something ahead of a step, (epoch, batch); and let a minute pass between two looks at the clock.
+
+    Returns the list in which the steps will be.
+    """
+    steps, now = [], itertools.count()
+
+    def step(task, batch, number):
+        steps.append((task.current_epoch, number))
+        if steps[-1] == moment:
+            action()
+        return STEP(task, batch, number)
+
+    patch.setattr(AlignmentTask, "training_step", step)
+    patch.setattr(resume, "clock", lambda: 60 * next(now))
+    return steps
+
+
+def send(number):
+    """Send a signal to this process."""
+    os.kill(os.getpid(), number)
+
+
+def train_until_killed(lmdb, folder, moment):
+    """In a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        disturb(patch, moment, lambda: send(signal.SIGKILL))
+        train_in(lmdb, folder)
+
+
+def progress(state):
+    """Finished epochs of a state, and batches of the next one that are done."""
+    position = state["loops"]["fit_loop"]["state_dict"]["combined_loader"][0]["position"]
+    return epochs_done(state["training"]), position
+
+
+def saved_progress(folder):
+    return progress(torch.load(folder / "state" / "state.ckpt", weights_only=True))
 
 
 def assert_same(outputs, expected):
@@ -75,62 +100,79 @@ def assert_same(outputs, expected):
     assert outputs["history"].read_text() == expected["history"].read_text()
 
 
+def test_saved_by_time_and_at_the_end(lmdb, tmp_path, undisturbed, monkeypatch):
+    """Every other batch is a step, after which the training looks at the clock: four looks an epoch."""
+    saved, save = [], StateFile.save_checkpoint
+    monkeypatch.setattr(
+        StateFile,
+        "save_checkpoint",
+        lambda file, state, *rest, **_: (saved.append(progress(state)), save(file, state, *rest)),
+    )
+    disturb(monkeypatch, None, None)
+    assert_same(train_in(lmdb, tmp_path), undisturbed)
+    assert saved == [(0, 6), (1, 4), (2, 2), (3, 0), (3, 6), (4, 0)]
+
+
 def test_killed_three_times(lmdb, tmp_path, undisturbed):
-    expected, seconds = undisturbed
-    draw = random.Random(0)
-    for _ in range(3):
-        process = start_training(lmdb, tmp_path)
-        time.sleep(draw.uniform(0.1, 0.4) * seconds)
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+    """Once for good, and then by errors, in the middle of epochs and of a step's batches."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=train_until_killed, args=(lmdb, tmp_path, (2, 1))
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert saved_progress(tmp_path) == (1, 4)
+    for moment, start, end in (((2, 3), (1, 4), (2, 2)), ((3, 1), (2, 2), (3, 0))):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
+            steps = disturb(patch, moment, lambda: 1 / 0)
+            train_in(lmdb, tmp_path)
+        assert steps[0] == start
+        assert saved_progress(tmp_path) == end
     assert not (tmp_path / "run").exists()
-    assert_same(train_in(lmdb, tmp_path), expected)
+    assert_same(train_in(lmdb, tmp_path), undisturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_told_to_stop_in_the_middle_of_an_epoch(lmdb, tmp_path, undisturbed, number, monkeypatch, caplog):
-    step = AlignmentTask.training_step
-
-    def signal_in_third_epoch(task, batch, batch_number):
-        if (task.current_epoch, batch_number) == (2, 4):
-            os.kill(os.getpid(), number)
-        return step(task, batch, batch_number)
-
-    before = signal.getsignal(number)
-    with monkeypatch.context() as patch, pytest.raises(SystemExit), caplog.at_level(logging.INFO):
-        patch.setattr(AlignmentTask, "training_step", signal_in_third_epoch)
-        train_in(lmdb, tmp_path)
-    assert f"{signal.Signals(number).name} in epoch 3" in caplog.text
-    assert signal.getsignal(number) == before
-    state = torch.load(tmp_path / "state" / "state.ckpt", weights_only=True)
-    assert epochs_done(state["training"]) == 2
-    assert state["loops"]["fit_loop"]["state_dict"]["combined_loader"] == [{"position": 6}]
+def test_told_to_stop(lmdb, tmp_path, undisturbed, caplog):
+    """In the middle of an epoch, at its start, and in the last batch of all."""
     steps = []
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            AlignmentTask,
-            "training_step",
-            lambda task, batch, number: (
-                steps.append((task.current_epoch, number)),
-                step(task, batch, number),
-            )[1],
-        )
-        assert_same(train_in(lmdb, tmp_path), undisturbed[0])
-    assert steps[:3] == [(2, 6), (2, 7), (3, 0)]
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    history = pd.read_csv(undisturbed[0]["history"])
+    for number, moment, end in (
+        (signal.SIGTERM, (1, 4), (1, 6)),
+        (signal.SIGUSR1, (2, 0), (2, 2)),
+        (signal.SIGINT, (3, 7), (4, 0)),
+    ):
+        before = signal.getsignal(number)
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            pytest.raises(SystemExit, match=str(128 + number)),
+            caplog.at_level(logging.INFO),
+        ):
+            steps += disturb(patch, moment, functools.partial(send, number))
+            train_in(lmdb, tmp_path)
+        assert f"{signal.Signals(number).name} in epoch {end[0] + 1}: stopping" in caplog.text
+        assert signal.getsignal(number) == before
+        assert saved_progress(tmp_path) == end
+    outputs = train_in(lmdb, tmp_path)
+    assert_same(outputs, undisturbed)
+    events = EventAccumulator(str(outputs["tensorboard"])).Reload()
+    history = pd.read_csv(undisturbed["history"])
     for tag, column in (("val/loss", "val_loss"), ("lr/backbone", "lr_backbone")):
         assert [(event.step, pytest.approx(event.value)) for event in events.Scalars(tag)] == list(
             zip(history["epoch"], history[column], strict=True)
         )
 
 
+@pytest.fixture(scope="module")
+def two_epochs(lmdb, tmp_path_factory):
+    """A folder with a finished training of two epochs; to be looked at alone."""
+    folder = tmp_path_factory.mktemp("two_epochs")
+    train_in(lmdb, folder, TWO_EPOCHS)
+    return folder
+
+
 @pytest.fixture
-def finished(lmdb, tmp_path):
-    """A folder with a finished training of two epochs."""
-    train_in(lmdb, tmp_path, TWO_EPOCHS)
-    return tmp_path
+def finished(two_epochs, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(two_epochs, tmp_path / "finished")
 
 
 def test_more_epochs_go_on_from_the_last(lmdb, finished, caplog):
@@ -166,14 +208,16 @@ def test_a_finished_training_is_not_repeated(lmdb, finished, monkeypatch):
         (planted_run(training={"epochs": 1}), "0", "it has 2 epochs and training.epochs is 1)"),
     ],
 )
-def test_the_state_of_another_training_is_not_used(
-    lmdb, finished, tmp_path_factory, caplog, run, code, reason
-):
+def test_the_state_of_another_training_is_not_used(lmdb, two_epochs, caplog, run, code, reason):
+    identity = run_identity(lmdb, run=run, cbramod=None, code=code, precision="fp32")
     with caplog.at_level(logging.INFO):
-        outputs = train_in(lmdb, finished, run, code)
-    assert reason in caplog.text
-    assert "starting anew" in caplog.text
-    assert_same(outputs, train_in(lmdb, tmp_path_factory.mktemp("fresh"), run, code))
+        assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=run.training.epochs) is None
+    assert f"is the state of another training ({reason}: starting anew" in caplog.text
+
+
+def test_another_training_starts_anew(lmdb, finished, tmp_path):
+    other = planted_run(training={"epochs": 1})
+    assert_same(train_in(lmdb, finished, other), train_in(lmdb, tmp_path / "fresh", other))
 
 
 def test_other_data_weights_and_number_formats_make_another_training(lmdb, tmp_path):
@@ -190,50 +234,37 @@ def test_other_data_weights_and_number_formats_make_another_training(lmdb, tmp_p
     assert run_identity(paths[0], **options, precision="bf16") != same[0]  # `auto`, on another device
 
 
-def test_more_memory_is_no_other_training(tmp_path):
+def test_what_changes_no_result_makes_no_other_training(tmp_path):
     (tmp_path / "data").write_text("data")
-    identities = [
-        run_identity(
-            tmp_path / "data",
-            run=planted_run(training={"memory_limit_gb": limit}),
-            cbramod=None,
-            code="0",
-            precision="fp32",
-        )
-        for limit in (0.0, 4.0)
-    ]
-    assert identities[0] == identities[1]
+    runs = [planted_run(training=dict.fromkeys(WITHOUT_EFFECT, value)) for value in (1, 2)]
+    options = {"cbramod": None, "code": "0", "precision": "fp32"}
+    first, second = (run_identity(tmp_path / "data", run=run, **options) for run in runs)
+    assert first == second
 
 
-def test_a_damaged_state_is_not_used(lmdb, finished, caplog):
-    file = finished / "state" / "state.ckpt"
-    expected = (finished / "run" / OUTPUTS["history"]).read_text()
-    for content in (file.read_bytes()[:1000], b"", b"text"):
-        file.write_bytes(content)
-        with caplog.at_level(logging.INFO):
-            outputs = train_in(lmdb, finished, TWO_EPOCHS)
-        assert "state.ckpt is no training state (" in caplog.text
-        assert outputs["history"].read_text() == expected
-        caplog.clear()
+@pytest.mark.parametrize("size", [1000, 0, None])
+def test_a_damaged_state_is_not_used(lmdb, two_epochs, tmp_path, caplog, size):
+    file, content = tmp_path / "state.ckpt", (two_epochs / "state" / "state.ckpt").read_bytes()
+    file.write_bytes(b"text" if size is None else content[:size])
+    with caplog.at_level(logging.INFO):
+        assert read_state(file, {}, epochs=2) is None
+    assert "state.ckpt is no training state (" in caplog.text
 
 
 def test_finished_epochs_of_a_diverged_training_can_be_kept(lmdb, tmp_path, monkeypatch):
     monkeypatch.setattr(
         AlignmentTask, "_rate_factor", lambda task, step: 1e30 if task.current_epoch == 2 else 1
     )
-    run = planted_run(training={"epochs": 5, "gradient_clip": 1e30})
+    run = planted_run(training={"epochs": 5, "gradient_clip": 1e30, "save_minutes": 12})
     message = (
-        r"expected a finite loss, got (nan|inf) in epoch 3; lower .* or set training.epochs to 2 to keep"
+        r"expected a finite loss, got (nan|inf) in epoch 3; lower .* or set training.epochs to 1 to keep"
     )
+    disturb(monkeypatch, None, None)  # eight looks at the clock an epoch: saved in the middle of the second
     with pytest.raises(InputError, match=message):
         train_in(lmdb, tmp_path, run)
     assert not (tmp_path / "run").exists()
-    outputs = train_in(
-        lmdb,
-        tmp_path,
-        TWO_EPOCHS.model_copy(update={"training": run.training.model_copy(update={"epochs": 2})}),
-    )
-    assert len(pd.read_csv(outputs["history"])) == 3
+    outputs = train_in(lmdb, tmp_path, planted_run(training={"epochs": 1, "gradient_clip": 1e30}))
+    assert len(pd.read_csv(outputs["history"])) == 2
     assert all(value.isfinite().all() for value in load_file(outputs["model"]).values())
 
 

@@ -14,7 +14,7 @@ import torch
 from planted import N_CHANNELS, N_CLUSTERS, N_FEATURES, OUTPUTS, SPLITS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
-from brain2image.config import RunConfig
+from brain2image.config import WITHOUT_EFFECT, RunConfig
 from brain2image.dataset import AlignmentDataset, pair_means
 from brain2image.errors import InputError
 from brain2image.inference import predict_pairs
@@ -239,7 +239,7 @@ def test_scripts(lmdb, tmp_path):
     level, handlers = logging.root.level, logging.root.handlers[:]
     data, run = lmdb.parent, tmp_path / "run"
     params = json.loads(planted_run(training={"epochs": 1}).model_dump_json())
-    limit = params["training"].pop("memory_limit_gb")
+    without_effect = {name: params["training"].pop(name) for name in WITHOUT_EFFECT}
     steps = {
         "build_lmdb": {
             "input": _Input(
@@ -249,7 +249,9 @@ def test_scripts(lmdb, tmp_path):
         },
         "train": {
             "input": _Input(lmdb=tmp_path / "data.lmdb"),
-            "params": SimpleNamespace(code="0", state=tmp_path / "state", memory_limit_gb=limit, **params),
+            "params": SimpleNamespace(
+                code="0", state=tmp_path / "state", without_effect=without_effect, **params
+            ),
             "resources": SimpleNamespace(gpu=1),
             "output": _Input({name: run / file for name, file in OUTPUTS.items()}),
         },

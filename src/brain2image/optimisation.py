@@ -140,7 +140,7 @@ class AlignmentTask(L.LightningModule):
         self.history: list[dict[str, float]] = []
         self.best_loss, self.best_epoch, self.best_weights = float("inf"), 0, {}
         self._sums: dict[str, Tensor] = {}
-        self._n_rows = 0
+        self._n_rows = self._n_saved = 0
         self._validation: list[tuple[Tensor, ...]] = []
         files = (handler for handler in logging.root.handlers if isinstance(handler, logging.FileHandler))
         self._log = next((file.baseFilename for file in files), None)
@@ -248,11 +248,13 @@ class AlignmentTask(L.LightningModule):
             "identity": self.identity,
             "epochs": self.run.training.epochs,
         }
+        self._n_saved = self.history[-1]["epoch"]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on where the state was stored."""
         for name in STATE:
             setattr(self, name, checkpoint["training"][name])
+        self._n_saved = self.history[-1]["epoch"]
 
     @property
     def _judged(self) -> AlignmentModel:
@@ -290,11 +292,11 @@ class AlignmentTask(L.LightningModule):
     def _check_finite(self, *losses: float) -> None:
         for loss in losses:
             if not math.isfinite(loss):
-                n_done = self.history[-1]["epoch"] if self.history else 0
+                n_done, kept = self.history[-1]["epoch"] if self.history else 0, self._n_saved
                 raise InputError(
                     f"training: expected a finite loss, got {loss} in epoch {n_done + 1}; lower "
                     "training.learning_rate and training.backbone_learning_rate"
-                    + (f", or set training.epochs to {n_done} to keep the best so far" if n_done else "")
+                    + (f", or set training.epochs to {kept} to keep the best saved one" if kept else "")
                 )
 
 

@@ -12,16 +12,19 @@ from typing import Any
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from lightning.pytorch.plugins.io import AsyncCheckpointIO, CheckpointIO
+from torch.multiprocessing import ProcessExitedException
 
-from brain2image.config import RunConfig
+from brain2image.config import WITHOUT_EFFECT, RunConfig
 from brain2image.disk import lock
 from brain2image.files import atomic_path, sha256
 
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 1.0  # between two looks whether another process still trains
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # SLURM sends one of them before the time is up
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # SLURM before the time is up; Ctrl-C
+clock = time.monotonic  # s
 
 
 @contextmanager
@@ -80,9 +83,10 @@ def run_identity(
     precision : what the device computes with, of `precision.resolve_precision`.
     """
     settings = {
-        f"{block}.{key}": value for block, values in run.model_dump().items() for key, value in values.items()
+        f"{block}.{key}": value
+        for block, values in run.model_dump(exclude={"training": {"epochs", *WITHOUT_EFFECT}}).items()
+        for key, value in values.items()
     }
-    del settings["training.epochs"], settings["training.memory_limit_gb"]
     settings["training.precision"] = precision
     return {"lmdb": sha256(lmdb), "cbramod": sha256(cbramod) if cbramod else None, "code": code, **settings}
 
@@ -130,28 +134,36 @@ def epochs_done(state: dict[str, Any]) -> int:
 
 
 class Resumption(L.Callback):
-    """Save the state after every epoch, and after the running step when the process is told to stop.
+    """Save the state by time, when the training ends, and when the process is told to stop.
 
-    With several GPUs the processes are told at different steps, so there the last finished epoch counts.
+    That is after a step of the optimiser, in the middle of an epoch too, or after an epoch's validation.
+    Processes that train together save and stop as soon as one of them wants to.
+
+    Parameters
+    ----------
+    path : the state's file.
+    save_minutes : least time between two states that are saved by time.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
-        self._signal: int | None = None
+    def __init__(self, path: Path, save_minutes: float):
+        self.path, self.save_minutes = path, save_minutes
+        self._saved_at = 0.0
+        self._signal = 0
         self._previous: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: L.Trainer, _: L.LightningModule) -> None:
-        if trainer.world_size == 1:  # in the place of Lightning's own handler, which stops without saving
-            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+    def on_train_start(self, *_: Any) -> None:
+        # in the place of Lightning's own handler, which stops without saving
+        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._saved_at = clock()
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         n_batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         has_stepped = n_batches % trainer.accumulate_grad_batches == 0
-        if self._signal and has_stepped and not trainer.is_last_batch:
-            self._save(trainer)
+        if has_stepped and not trainer.is_last_batch:  # after the last one, validation comes first
+            self._save_where_due(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
-        self._save(trainer)
+        self._save_where_due(trainer, is_end=trainer.should_stop)
 
     def teardown(self, *_: Any, **__: Any) -> None:
         for number, handler in self._previous.items():
@@ -160,9 +172,52 @@ class Resumption(L.Callback):
     def _note(self, number: int, _: Any) -> None:
         self._signal = number
 
-    def _save(self, trainer: L.Trainer) -> None:
-        trainer.save_checkpoint(self.path)
-        if self._signal:
-            name, epoch = signal.Signals(self._signal).name, trainer.current_epoch + 1
-            logger.error("%s in epoch %d: stopping; the same command goes on from here", name, epoch)
-            sys.exit(128 + self._signal)
+    def _save_where_due(self, trainer: L.Trainer, *, is_end: bool = False) -> None:
+        now = clock()
+        is_due = is_end or now - self._saved_at >= 60 * self.save_minutes
+        is_due, number = _most(is_due, self._signal, device=trainer.strategy.root_device)
+        if is_due or number:
+            trainer.save_checkpoint(self.path)
+            self._saved_at = now
+        if number:
+            trainer.strategy.checkpoint_io.teardown()  # waits until the state is written
+            trainer.strategy.barrier()
+            if trainer.is_global_zero:
+                name, n_done = signal.Signals(number).name, trainer.lightning_module.history[-1]["epoch"]
+                logger.error("%s in epoch %d: stopping; the same command goes on from here", name, n_done + 1)
+            sys.exit(128 + number)
+
+
+def _most(*numbers: int, device: torch.device) -> tuple[int, ...]:
+    """The largest of each number among the processes that train together."""
+    if not dist.is_initialized():
+        return numbers
+    table = torch.tensor(numbers, device=device)
+    dist.all_reduce(table, dist.ReduceOp.MAX)
+    return tuple(table.tolist())
+
+
+@contextmanager
+def hand_on_signals(trainer: L.Trainer) -> Iterator[None]:
+    """Hand signals on to the processes that train together, and end as they do once they saved the state."""
+    launcher = trainer.strategy.launcher
+    if launcher is None:  # this process trains itself
+        yield
+        return
+
+    def hand_on(number: int, _: Any) -> None:
+        launcher.kill(signal.SIGTERM)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, hand_on) for number in SIGNALS}
+    try:
+        yield
+    except ProcessExitedException as error:
+        for number in SIGNALS:
+            if error.exit_code in (128 + number, -number):  # the second, before it was prepared
+                sys.exit(128 + number)
+        raise
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -38,6 +38,7 @@ from brain2image.resume import (
     Resumption,
     StateFile,
     epochs_done,
+    hand_on_signals,
     only_one,
     read_state,
     run_identity,
@@ -46,6 +47,7 @@ from brain2image.resume import (
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("torch", "lightning", "numpy")
+STRATEGY = "ddp_spawn"  # of several GPUs; a fork would inherit what CUDA has begun
 # Lightning's names.
 PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -109,7 +111,8 @@ def train(
         if kept is None or not is_finished(epochs_done(kept), kept["best_epoch"], run.training):
             trainer = _trainer(run.training, devices, precision, file=file, events=events, kept=kept)
             validation = _validation_batches(lmdb, run, devices)
-            trainer.fit(task, val_dataloaders=validation, ckpt_path=kept and file)
+            with hand_on_signals(trainer):
+                trainer.fit(task, val_dataloaders=validation, ckpt_path=kept and file)
     outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
     _write_best(aligner, reader, run=run, precision=precision, file=file, events=events, outputs=outputs)
 
@@ -172,7 +175,7 @@ def _trainer(
         max_epochs=options.epochs,
         accelerator="gpu" if on_gpu else "cpu",
         devices=[torch.device(name).index for name in devices] if on_gpu else len(devices),
-        strategy="ddp_spawn" if len(devices) > 1 else "auto",
+        strategy=STRATEGY if len(devices) > 1 else "auto",
         # Lightning starts the processes, also under SLURM, where it would else wait for srun to do so.
         plugins=[LightningEnvironment(), InBackground(StateFile())],
         precision=PRECISIONS[precision],
@@ -185,7 +188,7 @@ def _trainer(
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=on_terminal,
-        callbacks=[Resumption(file), *([RichProgressBar()] if on_terminal else [])],
+        callbacks=[Resumption(file, options.save_minutes), *([RichProgressBar()] if on_terminal else [])],
         # events of an epoch that the state does not have are hidden
         logger=TensorBoardLogger(events.parent, name="", version=events.name, purge_step=n_done + 1),
         default_root_dir=file.parent,

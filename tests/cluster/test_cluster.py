@@ -32,7 +32,7 @@ REQUESTS = {
 CONFIG = {
     "runs": {"limited": {}, "free": {}},
     "baselines": ["ridge"],
-    "training": {"epochs": 6, "batch_size": 16},
+    "training": {"epochs": 6, "batch_size": 16, "save_minutes": 0.001},
 }
 PREDICTIONS = f"results/runs/{PAIR}/free/predictions.npz"
 

@@ -10,7 +10,7 @@ with job(snakemake):
         run=RunConfig(
             model=snakemake.params.model,
             loss=snakemake.params.loss,
-            training=snakemake.params.training | {"memory_limit_gb": snakemake.params.memory_limit_gb},
+            training=snakemake.params.training | snakemake.params.without_effect,
         ),
         cbramod=snakemake.input.get("cbramod"),
         code=snakemake.params.code,

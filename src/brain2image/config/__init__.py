@@ -5,6 +5,7 @@ from brain2image.config.listing import list_runs, list_settings
 from brain2image.config.run import (
     TEMPERATURES,
     UNUSED_OPTIONS,
+    WITHOUT_EFFECT,
     LossConfig,
     ModelConfig,
     RunConfig,
@@ -26,6 +27,7 @@ __all__ = [
     "SEED_SUFFIX",
     "TEMPERATURES",
     "UNUSED_OPTIONS",
+    "WITHOUT_EFFECT",
     "Baseline",
     "Config",
     "LossConfig",

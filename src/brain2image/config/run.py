@@ -16,6 +16,8 @@ UNUSED_OPTIONS = {
 }
 # Range of a learned temperature; the lower end is CLIP's (logits at most 100).
 TEMPERATURES = (0.01, 1.0)
+# Keys of `training` that change no result: they make nothing stale, and no other training.
+WITHOUT_EFFECT = {"memory_limit_gb", "save_minutes"}
 
 
 class ModelConfig(Section):
@@ -116,6 +118,11 @@ class TrainingConfig(Section):
         4.0,
         description="A training split up to this size, GB, is held in memory (on a GPU, in the GPU's); "
         "a larger one is read batch by batch. Changes no result.",
+    )
+    save_minutes: Positive = Field(
+        5.0,
+        description="A training saves its state at most this often, minutes, also in the middle of an epoch, "
+        "and when it ends or is told to stop; a kill loses at most so much. Changes no result.",
     )
     learning_rate: Positive = Field(
         2e-4,
