@@ -283,7 +283,7 @@ def test_epochs_at_another_rate_are_resampled(data, epochs):
 
 def test_a_baseline_is_told(data, epochs, caplog):
     translate(epochs.copy().apply_baseline((-0.1, 0), verbose="error")[:3], data.run)
-    assert "a baseline (-0.1 to 0 s) was subtracted from the epochs, none in training" in caplog.text
+    assert "a baseline (-0.1 to 0 s) was subtracted from the EEG, none in training" in caplog.text
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("uV", 1), ("V", 1e-6)])
