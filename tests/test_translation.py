@@ -90,10 +90,11 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("translation")
     pd.DataFrame({"partition": ["train"] * N_TRAIN + ["test"] * N_TEST}).to_parquet(folder / "images.parquet")
     contents = [add_noise(make_raw(0, n_parts=5, n_images=N_TRAIN, offset=1e-3), 4), long_recording()]
-    files = [folder / "raw_eeg_training.npy", folder / "raw_eeg_test.npy"]
+    (folder / "ses-01").mkdir()
+    files = [folder / "ses-01" / "raw_eeg_training.npy", folder / "ses-01" / "raw_eeg_test.npy"]
     for file, content in zip(files, contents, strict=True):
         np.save(file, content)
-    repack_eeg(files, folder / "images.parquet", out=folder / "eeg.h5", **FILTERS)
+    repack_eeg(files, folder / "images.parquet", out=folder / "eeg.h5", edge=0.0, **FILTERS)
     run = write_run(folder / "run")
     with h5py.File(folder / "eeg.h5") as file:
         eeg, trials = file["eeg"][:], read_trials(file)

@@ -173,8 +173,8 @@ def _check_baseline(source: Source, wanted: float) -> None:
     if wanted and not (math.isclose(start, -wanted, abs_tol=STEP) and -STEP <= stop <= 0):
         raise InputError(
             f"{source.name}: expected EEG from which the mean of the {wanted:g} s before each event was "
-            f"subtracted, as in training (eeg.baseline), got {source.baseline or 'none'}; filter the recording "
-            f"as in training and cut epochs with baseline=(-{wanted:g}, 0)"
+            f"subtracted, as in training (eeg.baseline), got {source.baseline or 'none'}; filter the "
+            f"recording as in training and cut epochs with baseline=(-{wanted:g}, 0)"
         )
     if source.baseline and not wanted:
         text = "%s: a baseline (%g to %g s) was subtracted from the EEG, none in training"
