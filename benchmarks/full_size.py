@@ -164,7 +164,7 @@ def repack_raw_session(folder: Path) -> None:
     from brain2image.things.eeg import repack_eeg
 
     repack_eeg(
-        [folder / "inputs" / "raw_eeg_training.npy"],
+        [folder / "inputs" / "ses-01" / "raw_eeg_training.npy"],
         folder / "results" / "things" / "images.parquet",
         out=folder / "raw_eeg.h5",
         highpass=0.3,
