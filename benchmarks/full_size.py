@@ -164,7 +164,7 @@ def repack_raw_session(folder: Path) -> None:
     from brain2image.things.eeg import repack_eeg
 
     repack_eeg(
-        [folder / "inputs" / "raw_eeg_training.npy"],
+        [folder / "inputs" / "ses-01" / "raw_eeg_training.npy"],
         folder / "results" / "things" / "images.parquet",
         out=folder / "raw_eeg.h5",
         highpass=0.3,
@@ -254,11 +254,11 @@ def measure(folder: Path, size: inputs.Size, *, threads: int) -> Iterator[Stage]
     yield read_stage(results, f"inspect_eeg/{SUB}")
     yield read_stage(results, f"inspect_fmri/{SUBJ}")
 
-    inputs.write_raw_session(raw / "raw_eeg_training.npy", size)
+    files = [raw / "ses-01" / "raw_eeg_training.npy"]
+    inputs.write_raw_session(files[0], size)
     os.sync()
     stage = run_directly("repack_raw_session", folder)
     stage.call += seconds(os.sync)
-    files = [raw / "raw_eeg_training.npy"]
     stage.floor = copy_floor(files, (folder / "raw_eeg.h5").stat().st_size, folder / "floor.bin")
     yield stage
 

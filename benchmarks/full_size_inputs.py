@@ -15,7 +15,7 @@ from brain2image.synthetic.epochs import write_ubp
 from brain2image.synthetic.latents import nsd_design
 from brain2image.synthetic.nsd_files import behaviour_table, write_wds
 from brain2image.things.raw import CHANNELS as ORDERED
-from brain2image.things.raw import SEQUENCE_LENGTH, SOA
+from brain2image.things.sequences import SEQUENCE_LENGTH, SOA
 
 N_CONCEPTS, IMAGES_PER_CONCEPT, N_TEST = 1654, 10, 200
 N_VOXELS, N_FEATURES, CLIP_WIDTH = 15_724, 4096, 768

@@ -146,6 +146,15 @@ def is_raw(wildcards):
     return things_eeg(wildcards)[0] == "raw"
 
 
+def eeg_options(wildcards):
+    """What of the block eeg concerns a THINGS-EEG2 subject; of preprocessed EEG little can be chosen."""
+    options = cfg.eeg.model_dump()
+    listed = options.pop("bad_channels").get(wildcards.sub)
+    # None: those that are flagged
+    options["bads"] = listed if options.pop("interpolate_bads") else []
+    return options if is_raw(wildcards) else {name: options[name] for name in ("baseline", "bads")}
+
+
 def training_images(wildcards):
     """The folder of the THINGS training pictures; UBP and NeuroBridge call it train_images."""
     names = ("training_images", "train_images")

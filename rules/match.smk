@@ -7,6 +7,7 @@ rule match_images:
         nsd_images="<results>/nsd/images.parquet",
         things_embeddings="<results>/clip/things.npy",
         nsd_embeddings="<results>/clip/nsd.npy",
+        eeg="<results>/things/{sub}/eeg.h5",
         betas=lambda wildcards: expand(rules.repack_nsd_fmri.output.betas, subj=members(wildcards.subj)),
     output:
         pairs="<results>/matching/{sub}_{subj}/matched.parquet",

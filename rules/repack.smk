@@ -41,7 +41,7 @@ rule repack_things_eeg:
         runtime=growing(120),
     params:
         code=code("repack_things_eeg"),
-        filters=lambda wildcards: cfg.eeg.model_dump() if is_raw(wildcards) else {},
+        eeg=eeg_options,
     script:
         "../workflow/scripts/repack_things_eeg.py"
 

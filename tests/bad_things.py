@@ -64,7 +64,7 @@ THINGS_PICTURE = {
 
 # ---- raw recordings
 
-TRAINING = "raw_eeg_training.npy"
+TRAINING = "ses-01/raw_eeg_training.npy"
 FIRST, N_SAMPLES = LEAD, 44_000  # first event; samples of five parts
 
 
@@ -129,19 +129,25 @@ RAW = {
     "list": (raw_data(lambda data: data[:, :9].tolist()), r"got list"),
     "code too large": (
         raw_sample(63, FIRST, 31),
-        r"event codes 1 to 30 or 99999, got 31 at sample 2500 \(1 such",
+        r"at most 5 % of its sequences .*got 1 of 5: 1 with an unknown code; .*exchanged",
     ),
-    "code negative": (raw_sample(63, FIRST, -2), r"got -2 at sample 2500"),
-    "code broken": (raw_sample(63, FIRST, 1.5), r"got 1.5 at sample 2500"),
-    "code NaN": (raw_sample(63, FIRST, np.nan), r"got nan at sample 2500"),
-    "event missing": (raw_sample(63, FIRST, 0), r"expected a multiple of 100 events .*got 99;"),
-    "no events": (raw_sample(63, slice(None), 0), r"expected a multiple of 100 events .*got 0;"),
-    "recording cut": (raw_data(lambda data: data[:, : FIRST + 2000]), r"multiple of 100 events .*got 10;"),
+    "code negative": (raw_sample(63, FIRST, -2), "1 of 5: 1 with an unknown code"),
+    "code broken": (raw_sample(63, FIRST, 1.5), "1 of 5: 1 with an unknown code"),
+    "code NaN": (raw_sample(63, FIRST, np.nan), "1 of 5: 1 with an unknown code"),
+    "event missing": (
+        raw_sample(63, FIRST, 0),
+        "at most 5 % of its sequences .*got 1 of 5: 1 with a lost pulse; download",
+    ),
+    "no events": (
+        raw_sample(63, slice(None), 0),
+        "expected a median of 200 ms between pictures, got 0 event pulses",
+    ),
+    "recording cut": (raw_data(lambda data: data[:, : FIRST + 2000]), "got 1 of 1: 1 with a lost pulse"),
     "event moved": (
         raw(
             lambda content, root: content["raw_eeg_data"][63].__setitem__([FIRST + 400, FIRST + 500], [0, 1])
         ),
-        r"expected about 200 ms .*got 300 ms after picture 2 of sequence 1",
+        "got 1 of 5: 1 with a late picture",
     ),
     "another rate": (
         raw_data(lambda data: data[:, np.arange(N_SAMPLES) % 16 != 7]),

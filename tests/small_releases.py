@@ -38,6 +38,7 @@ from brain2image.things.eeg import repack_eeg
 from brain2image.translation import translate
 
 SHORT_FILTERS = {"highpass": 10.0, "lowpass": 70.0, "notch": 50.0}
+RAW_TRAINING, RAW_TEST = "ses-01/raw_eeg_training.npy", "ses-01/raw_eeg_test.npy"
 CLIP_MODEL = "ViT-S-32-alt"
 N_FEATURES, N_VOXELS, N_CHANNELS, N_PAIRS = 8, 6, 4, 6
 
@@ -77,12 +78,13 @@ def read_things_picture(root: Path, out: Path) -> Image.Image:
 def write_raw(root: Path) -> None:
     partition = ["train"] * N_TRAIN + ["test"] * N_RAW_TEST
     pd.DataFrame({"partition": partition}).to_parquet(root / "images.parquet")
-    np.save(root / "raw_eeg_training.npy", make_raw(0, n_parts=5, n_images=N_TRAIN))
-    np.save(root / "raw_eeg_test.npy", make_raw(1, n_parts=1, n_images=N_RAW_TEST))
+    (root / "ses-01").mkdir()
+    np.save(root / RAW_TRAINING, make_raw(0, n_parts=5, n_images=N_TRAIN))
+    np.save(root / RAW_TEST, make_raw(1, n_parts=1, n_images=N_RAW_TEST))
 
 
 def read_raw(root: Path, out: Path) -> None:
-    files = [root / "raw_eeg_training.npy", root / "raw_eeg_test.npy"]
+    files = [root / RAW_TRAINING, root / RAW_TEST]
     repack_eeg(files, root / "images.parquet", out=out, **FILTERS)
 
 
@@ -324,7 +326,7 @@ READERS = {
     "things picture": Reader(
         write_things_images, read_things_picture, ("training_images/00001_a/a_01b.jpg",)
     ),
-    "raw": Reader(write_raw, read_raw, ("raw_eeg_training.npy",)),
+    "raw": Reader(write_raw, read_raw, (RAW_TRAINING,)),
     **EPOCHS,
     "mindeye2": Reader(
         write_mindeye2,

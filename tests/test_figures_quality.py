@@ -44,6 +44,16 @@ def test_broken_channels_are_named_and_stay_inside(eeg):
     assert shown(test) == ["4"]
 
 
+def test_what_was_left_out_and_interpolated_is_said(eeg):
+    changed = eeg | {"notes": ["Dropped 2 sequences.", "No file of session 3."], "interpolated": ["Fp2"]}
+    figure = figures.plot_channels(changed)
+    assert figure.get_supxlabel() == "Dropped 2 sequences.\nNo file of session 3."
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend[-2:] == ["flagged", "interpolated"]
+    assert figures.plot_channels(eeg).get_supxlabel() == ""
+    assert (eeg["recordings"], eeg["notes"], eeg["interpolated"]) == (None, [], [])
+
+
 def test_sessions_that_nobody_knows_are_one_bar(eeg):
     counts = {name: eeg["trials"][name] | {"sessions": {}} for name in ("train", "test")}
     sessions = figures.plot_channels(eeg | {"trials": counts}).axes[1]

@@ -98,12 +98,15 @@ def tables(rng):
 def test_only_seen_and_wanted_pictures_are_matched(tables):
     *_, things_embeddings, nsd_embeddings = tables
     nsd_embeddings[3] = things_embeddings[7]  # a perfect match in the THINGS test partition
-    options = {"seen": np.array([9, 41, 78]), "top_k": 3}
+    options = {"shown": np.arange(8), "seen": np.array([9, 41, 78]), "top_k": 3}
     pairs = match_images(*tables, **options, include_things_test=False)
     assert set(pairs["nsd_image"]) == {9, 41, 78}
     assert pairs["things_image"].max() < 6
     with_test = match_images(*tables, **options, include_things_test=True)
     assert tuple(with_test.loc[0, ["things_image", "nsd_image"]]) == (7, 41)
+    # no trial of pictures 0 to 2 and 7 is left
+    left = match_images(*tables, **options | {"shown": np.arange(3, 7)}, include_things_test=True)
+    assert set(left["things_image"]) <= {3, 4, 5, 6}
 
 
 def test_embeddings_of_another_table_are_refused(tables):
@@ -114,6 +117,7 @@ def test_embeddings_of_another_table_are_refused(tables):
             nsd,
             things_embeddings,
             nsd_embeddings[:5],
+            shown=things["image"],
             seen=nsd["image"],
             top_k=2,
             include_things_test=False,

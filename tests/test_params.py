@@ -206,13 +206,14 @@ def imported(tree, name):
 
 
 def used_parameters(function):
-    """Parameters that a function reads, or hands on as ``**options`` to others of its module."""
+    """Parameters that a function reads, and those it hands on as ``**options`` to others of its module."""
     tree, parameters = ast.parse(inspect.getsource(function)), inspect.signature(function).parameters
     loaded = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    own = set(parameters) & loaded
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return set(parameters) & loaded
+        return own
     others = (function.__globals__.get(name) for name in loaded)
-    return set().union(*(used_parameters(other) for other in others if inspect.isfunction(other)))
+    return own.union(*(used_parameters(other) for other in others if inspect.isfunction(other)))
 
 
 def subscripts(tree, name):

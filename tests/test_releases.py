@@ -22,6 +22,15 @@ def test_a_whole_release_is_found(tmp_path, name):
     assert files == [str(tmp_path / pattern.format(subj="subj05")) for pattern in NSD[name]]
 
 
+def test_sessions_of_raw_eeg_may_be_missing(tmp_path):
+    touch(tmp_path, THINGS_EEG, "raw", sub="sub-01")
+    for name in ("ses-01/raw_eeg_training.npy", "ses-04/raw_eeg_test.npy"):
+        (tmp_path / "sub-01" / name).unlink()
+    release, files = find_release(tmp_path, THINGS_EEG, sub="sub-01")
+    expected = [str(tmp_path / pattern.format(sub="sub-01")) for pattern in THINGS_EEG["raw"]]
+    assert (release, files) == ("raw", expected[1:-1])
+
+
 def test_two_releases_in_one_folder_are_refused(tmp_path):
     for name in NSD:
         touch(tmp_path, NSD, name, subj="subj01")
@@ -51,12 +60,14 @@ def test_all_pairs_are_those_of_whole_releases(tmp_path):
         touch(tmp_path / "eeg", THINGS_EEG, "ubp", sub=sub)
     touch(tmp_path / "eeg", THINGS_EEG, "raw", sub="sub-01")
     touch(tmp_path / "eeg", THINGS_EEG, "raw", sub="sub-04")
-    (tmp_path / "eeg/sub-04/ses-03/raw_eeg_test.npy").unlink()
+    (tmp_path / "eeg/sub-04/ses-03/raw_eeg_test.npy").unlink()  # the other sessions are enough
+    (tmp_path / "eeg/sub-05/ses-01").mkdir(parents=True)
+    (tmp_path / "eeg/sub-05/ses-01/raw_eeg_test.npy").touch()  # no picture that is matched was shown here
     for subj in ("subj07", "subj01"):
         touch(tmp_path / "nsd", NSD, "mindeye2", subj=subj)
     (tmp_path / "nsd/betas_all_subj02_fp32_renorm.hdf5").touch()
     assert find_pairs(tmp_path / "eeg", tmp_path / "nsd") == [
-        f"{sub}_{subj}" for sub in ("sub-01", "sub-02", "sub-10") for subj in ("subj01", "subj07")
+        f"{sub}_{subj}" for sub in ("sub-01", "sub-02", "sub-04", "sub-10") for subj in ("subj01", "subj07")
     ]
 
 

@@ -1,6 +1,5 @@
 """THINGS-EEG2: the picture table, and raw files in the declared format turned into trials."""
 
-import logging
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,8 @@ from brain2image.errors import InputError
 from brain2image.files import read_trials
 from brain2image.things import read_images, repack_images
 from brain2image.things.eeg import repack_eeg
-from brain2image.things.raw import CHANNELS, check_sequences, find_events, find_parts
+from brain2image.things.raw import CHANNELS
+from brain2image.things.sequences import find_parts, find_sequences
 from brain2image.things.signals import cut_epochs, filter_eeg, find_step
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
@@ -32,7 +32,7 @@ DISK_ORDER = (
 )
 DISK_CHANNELS = DISK_ORDER.split()
 N_TRAIN, N_TEST = 30, 4
-LEAD, TAIL = 2500, 2500  # ms before a part's first picture and after its last
+LEAD, TAIL = 2000, 3000  # ms before a part's first picture and after its last: 2 s from both ends
 PART = LEAD + 19 * 200 + TAIL
 FILTERS = {"highpass": 1.0, "lowpass": 75.0, "notch": 50.0}  # 1 Hz: a short filter suffices
 FOLDERS = {
@@ -354,59 +354,31 @@ def test_boundaries_are_found_wherever_they_lie(shift):
     content = make_raw(3, n_parts=5, n_images=N_TRAIN, offset=2e-4)
     data = content["raw_eeg_data"]
     data[:63] = np.roll(data[:63], shift, axis=1)  # the events stay
-    parts = find_parts(data, list(range(63)), np.flatnonzero(data[63]), n_parts=5)
+    sequences = find_sequences(data[63], n_images=N_TRAIN, source="x")
+    options = {"n_parts": 5, "max_lost": 0.05, "source": "x"}
+    parts, n_unclear = find_parts(data, list(range(63)), sequences, **options)
     starts = [PART * i + shift for i in range(1, 5)]
     assert parts == list(zip([0, *starts], [*starts, 5 * PART], strict=True))
-
-
-def test_trials_past_the_end_of_their_part_are_left_out(tmp_path, images, caplog):
-    content = make_raw(4, n_parts=1, n_images=N_TEST)
-    last = LEAD + 19 * 200
-    content["raw_eeg_data"][63, last - 600 : last + 1 : 200] = 1  # none of the last four is a target
-    content["raw_eeg_data"] = content["raw_eeg_data"][:, : last + 500]  # 500, 700 and 900 ms are left
-    np.save(tmp_path / "training.npy", make_raw(5, n_parts=5, n_images=N_TRAIN))
-    np.save(tmp_path / "test.npy", content)
-    with caplog.at_level(logging.WARNING, "brain2image"):
-        repack_eeg(
-            [tmp_path / "training.npy", tmp_path / "test.npy"], images, out=tmp_path / "eeg.h5", **FILTERS
-        )
-    assert "left out 3 trials that run past the end" in caplog.text
-    with h5py.File(tmp_path / "eeg.h5") as file:
-        trials = read_trials(file)
-        assert len(file["eeg"]) == len(trials)
-    assert trials["onset"].iloc[-1] == last - 600
-
-
-def test_late_display_frames_are_no_error():
-    onsets = 200 * np.arange(40) + np.where(np.arange(40) == 7, 17, 0) + 2000 * (np.arange(40) >= 20)
-    check_sequences(onsets, n_parts=1, source="x")
-    with pytest.raises(InputError, match="multiple of 100"):
-        check_sequences(onsets, n_parts=5, source="x")
-
-
-@given(st.dictionaries(st.integers(0, 200), st.sampled_from([1, 2, 3, 99999])))
-def test_events_are_read_back(pulses):
-    stim = np.zeros(201)
-    for sample, code in pulses.items():
-        stim[sample] = code
-    onsets, codes = find_events(stim, n_images=3, source="x")
-    assert list(zip(onsets.tolist(), codes.tolist(), strict=True)) == sorted(pulses.items())
+    assert n_unclear == 0
 
 
 def test_every_bad_file_is_named_and_nothing_is_written(tmp_path, images):
-    np.save(tmp_path / "1_training.npy", make_raw(7, n_parts=5, n_images=N_TRAIN))
-    np.save(tmp_path / "1_test.npy", make_raw(8, n_parts=1, n_images=N_TEST) | {"sfreq": 500})
-    whole = (tmp_path / "1_training.npy").read_bytes()
-    (tmp_path / "2_training.npy").write_bytes(whole[: len(whole) // 2])
-    paths = [tmp_path / f"{session}_{name}.npy" for session in (1, 2) for name in ("training", "test")]
+    names = [f"ses-0{session}/raw_eeg_{name}.npy" for session in (1, 2) for name in ("training", "test")]
+    paths = [tmp_path / name for name in names]
+    for session in (1, 2):
+        (tmp_path / f"ses-0{session}").mkdir()
+    np.save(paths[0], make_raw(7, n_parts=5, n_images=N_TRAIN))
+    np.save(paths[1], make_raw(8, n_parts=1, n_images=N_TEST) | {"sfreq": 500})
+    whole = paths[0].read_bytes()
+    paths[2].write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError) as error:
         repack_eeg(paths, images, out=tmp_path / "eeg.h5", **FILTERS)
     message = str(error.value)
     assert "\n" not in message
     assert f"{paths[0]}:" not in message
-    assert "1_test.npy: expected float64" in message
-    assert "2_training.npy: expected a pickle" in message
-    assert "2_test.npy: no such file" in message
+    assert f"{paths[1]}: expected float64" in message
+    assert f"{paths[2]}: expected a pickle" in message
+    assert f"{paths[3]}: no such file" in message
     assert not list(tmp_path.glob("*eeg.h5*"))
 
 
@@ -439,7 +411,7 @@ def test_scripts(image_set, subject, images):
         image_set,
         input={"files": [str(path) for path in subject.paths[:2]], "images": str(images)},
         output={"eeg": str(image_set / "out" / "eeg.h5")},
-        params={"filters": FILTERS},
+        params={"eeg": FILTERS},
     )
     with h5py.File(image_set / "out" / "eeg.h5") as got, h5py.File(subject.out) as expected:
         np.testing.assert_array_equal(got["eeg"][:], expected["eeg"][: len(got["eeg"])])

@@ -19,6 +19,7 @@ from brain2image.config import ModelConfig
 from brain2image.errors import InputError
 from brain2image.files import read_trials, write_json, write_trials
 from brain2image.models.alignment import AlignmentModel
+from brain2image.things.bads import interpolation_matrix
 from brain2image.things.eeg import repack_eeg
 from brain2image.things.raw import CHANNELS
 from brain2image.translation import recordings, translate, write_translation
@@ -90,10 +91,11 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("translation")
     pd.DataFrame({"partition": ["train"] * N_TRAIN + ["test"] * N_TEST}).to_parquet(folder / "images.parquet")
     contents = [add_noise(make_raw(0, n_parts=5, n_images=N_TRAIN, offset=1e-3), 4), long_recording()]
-    files = [folder / "raw_eeg_training.npy", folder / "raw_eeg_test.npy"]
+    (folder / "ses-01").mkdir()
+    files = [folder / "ses-01" / "raw_eeg_training.npy", folder / "ses-01" / "raw_eeg_test.npy"]
     for file, content in zip(files, contents, strict=True):
         np.save(file, content)
-    repack_eeg(files, folder / "images.parquet", out=folder / "eeg.h5", **FILTERS)
+    repack_eeg(files, folder / "images.parquet", out=folder / "eeg.h5", edge=0.0, **FILTERS)
     run = write_run(folder / "run")
     with h5py.File(folder / "eeg.h5") as file:
         eeg, trials = file["eeg"][:], read_trials(file)
@@ -283,7 +285,30 @@ def test_epochs_at_another_rate_are_resampled(data, epochs):
 
 def test_a_baseline_is_told(data, epochs, caplog):
     translate(epochs.copy().apply_baseline((-0.1, 0), verbose="error")[:3], data.run)
-    assert "a baseline (-0.1 to 0 s) was subtracted from the epochs, none in training" in caplog.text
+    assert "a baseline (-0.1 to 0 s) was subtracted from the EEG, none in training" in caplog.text
+
+
+def test_a_training_with_a_baseline_takes_epochs_that_have_it(data, epochs, tmp_path):
+    run = write_run(tmp_path, filters=FILTERS | {"baseline": 0.2})
+    for eeg in (data.raw, epochs, epochs.copy().apply_baseline((-0.1, 0)), data.folder / "eeg.h5"):
+        with pytest.raises(InputError, match=r"mean of the 0.2 s before each event .*baseline=\(-0.2, 0\)"):
+            translate(eeg, run)
+    corrected = epochs.copy().apply_baseline((-0.2, 0), verbose="error")[:3]
+    same = translate(corrected, data.run).embedding  # of equal weights
+    np.testing.assert_array_equal(translate(corrected, run).embedding, same)
+
+
+def test_channels_are_interpolated_as_in_training(data, tmp_path):
+    """What a broken channel holds makes no difference, and what was interpolated before stays."""
+    run = write_run(tmp_path, filters=FILTERS | {"interpolated": ["Fp1", "Oz"]})
+    broken = data.eeg[:5].copy()
+    broken[:, [CHANNELS.index("Fp1"), CHANNELS.index("Oz")]] *= 7
+    matrix = interpolation_matrix(CHANNELS, ["Oz", "Fp1"])
+    layout = {"unit": "uV", "channels": CHANNELS, "sfreq": 200}
+    expected = translate(np.matmul(matrix, broken), data.run, **layout).embedding
+    for eeg in (data.eeg[:5], broken, np.matmul(matrix, broken)):
+        np.testing.assert_allclose(translate(eeg, run, **layout).embedding, expected, atol=1e-4)
+    assert np.abs(translate(data.eeg[:5], data.run, **layout).embedding - expected).max() > 0.01
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("uV", 1), ("V", 1e-6)])

@@ -84,7 +84,9 @@ def _things_eeg(sub: str, data: Mapping[str, str]) -> str:
 
 def _recordings(_: str, files: Sequence[str], __: str) -> Iterator[str]:
     minutes = sum(read_header(file).shape[1] for file in files) / 60_000
-    yield f"{len(files)} recordings, {minutes:.0f} minutes, 63 channels at 1000 Hz, volts"
+    n_missing = len(THINGS_EEG["raw"]) - len(files)
+    missing = f", {n_missing} of the {len(THINGS_EEG['raw'])} recordings are missing" if n_missing else ""
+    yield f"{len(files)} recordings, {minutes:.0f} minutes, 63 channels at 1000 Hz, volts{missing}"
 
 
 def _epochs(release: str, files: Sequence[str], things_images: str) -> Iterator[str]:

@@ -1,11 +1,14 @@
 """Pairs of pictures from two sets that look most alike: one-to-one, best first."""
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 # Rows of one block of the similarity matrix: 1024 × 10,000 float32 similarities are 40 MB.
 BLOCK_ROWS = 1024
@@ -141,17 +144,19 @@ def match_images(
     things_embeddings: np.ndarray,
     nsd_embeddings: np.ndarray,
     *,
+    shown: np.ndarray,
     seen: np.ndarray,
     top_k: int,
     include_things_test: bool,
 ) -> pd.DataFrame:
-    """Match THINGS pictures one-to-one with the NSD pictures that the fMRI subjects saw.
+    """Match THINGS pictures that have EEG trials one-to-one with the NSD pictures that the fMRI subjects saw.
 
     Parameters
     ----------
     things : table of THINGS pictures: ``image``, ``partition``.
     nsd : table of NSD pictures: ``image``.
     things_embeddings, nsd_embeddings : (n_images, n_features) float32, in the row order of the tables.
+    shown : (n,) int64 ids of the THINGS pictures that the EEG has trials of.
     seen : (n,) int64 ids of the NSD pictures that any of the subjects saw.
     top_k : number of pairs.
     include_things_test : whether the 200 pictures of the THINGS test runs are matched too.
@@ -170,7 +175,11 @@ def match_images(
             raise InputError(
                 f"expected {len(table)} embeddings of {name} pictures, got {len(embeddings)}; embed again"
             )
-    things_rows = np.flatnonzero(include_things_test | (things["partition"] == "train").to_numpy())
+    is_wanted = include_things_test | (things["partition"] == "train")
+    has_trials = things["image"].isin(shown)
+    if n_without := int((is_wanted & ~has_trials).sum()):
+        logger.warning("%d THINGS pictures have no EEG trial and cannot be matched", n_without)
+    things_rows = np.flatnonzero(is_wanted & has_trials)
     nsd_rows = np.flatnonzero(nsd["image"].isin(seen))
     pairs, similarity = match_one_to_one(
         things_embeddings[things_rows], nsd_embeddings[nsd_rows], top_k=top_k

@@ -44,13 +44,16 @@ SUBJECTS: Mapping[str, Sequence[str]] = {
     "subj": [f"subj{number:02d}" for number in range(1, 9)],
 }
 
+# Of these, what is there is read, if it holds what the pattern names; the rest is said to be missing.
+PARTIAL: Mapping[str, str] = {"raw": "*/raw_eeg_training.npy"}
+
 PAIR = re.compile(r"(sub-\d{2})_(subj0[1-8](?:-subj0[1-8])*)")
 
 
 def find_release(
     folder: str | Path, releases: Mapping[str, Sequence[str]], **subject: str
 ) -> tuple[str, list[str]]:
-    """The release that lies in a folder, and its files.
+    """The release that lies in a folder, and its files; of raw EEG, those sessions that are there.
 
     Parameters
     ----------
@@ -129,11 +132,15 @@ def members(group: str) -> list[str]:
 def _look(
     folder: str | Path, releases: Mapping[str, Sequence[str]], subject: Mapping[str, str]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """The paths of each release, and those of them that are missing."""
+    """The paths of each release, and those that are missing; a partial release has only the paths there."""
     files = {
         name: [str(Path(folder, pattern.format(**subject))) for pattern in patterns]
         for name, patterns in releases.items()
     }
+    for name in PARTIAL.keys() & files.keys():
+        there = [path for path in files[name] if Path(path).exists()]
+        if any(Path(path).match(PARTIAL[name]) for path in there):
+            files[name] = there
     return files, {name: [path for path in paths if not Path(path).exists()] for name, paths in files.items()}
 
 

@@ -1,4 +1,4 @@
-"""Match THINGS pictures one-to-one with the NSD pictures that the fMRI subjects saw."""
+"""Match THINGS pictures that have EEG trials one-to-one with the NSD pictures that the fMRI subjects saw."""
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,8 @@ from brain2image.jobs import job
 from brain2image.matching import match_images
 
 with job(snakemake):
+    with open_hdf5(snakemake.input.eeg) as eeg:
+        shown = read_trials(eeg)["image"].unique()
     seen = set()
     for path in snakemake.input.betas:
         with open_hdf5(path) as betas:
@@ -17,6 +19,7 @@ with job(snakemake):
         pd.read_parquet(snakemake.input.nsd_images),
         np.load(snakemake.input.things_embeddings),
         np.load(snakemake.input.nsd_embeddings),
+        shown=shown,
         seen=np.array(sorted(seen)),
         **snakemake.params.matching,
     )

@@ -9,5 +9,5 @@ with job(snakemake):
         snakemake.input.images,
         out=snakemake.output.eeg,
         n_threads=snakemake.threads,
-        **snakemake.params.filters,
+        **snakemake.params.eeg,
     )

@@ -4,7 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from brain2image.config.types import Count, Fraction, PathText, Positive, Section, Seed, SourceText
+from brain2image.config.types import (
+    Count,
+    Fraction,
+    NonNegative,
+    PathText,
+    Positive,
+    Section,
+    Seed,
+    SourceText,
+    Subject,
+)
 from brain2image.sources import CBRAMOD, MINDEYE2
 
 
@@ -42,13 +52,36 @@ class WeightsConfig(Section):
 
 
 class EEGConfig(Section):
-    """Filters of raw EEG, not of preprocessed EEG. Rate (200 Hz) and window (0-1 s) are CBraMod's."""
+    """Raw EEG; of preprocessed EEG, only bad channels. Rate (200 Hz) and window (0-1 s) are CBraMod's."""
 
     highpass: Positive = Field(0.3, description="High-pass edge, Hz.")
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
         75.0, description="Low-pass edge, Hz; 75 at most, it is also the anti-alias filter."
     )
     notch: Positive = Field(50.0, description="Power line frequency, Hz.")
+    edge: NonNegative = Field(
+        2.0,
+        description="Leave out trials closer to an end of their part, s; the filters distort them.",
+    )
+    max_lost: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.05,
+        description="Share of a recording's sequences that may be dropped because of lost, additional, late "
+        "or unknown event pulses; it is refused if there are more.",
+    )
+    baseline: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="Subtract the mean of so many s before the onset; 0: none. It holds the answer to the "
+        "pictures before.",
+    )
+    interpolate_bads: bool = Field(
+        False,
+        description="Interpolate broken channels from the others: a person's bad_channels or, where none are "
+        "listed, those that the report's data quality would flag.",
+    )
+    bad_channels: dict[Subject, list[str]] = Field(
+        {},
+        description="Broken channels by person, such as {sub-01: [Fp1, Oz]}, for interpolate_bads; []: none.",
+    )
 
     @model_validator(mode="after")
     def _pass_something(self) -> "EEGConfig":
@@ -56,6 +89,8 @@ class EEGConfig(Section):
             raise ValueError(
                 f"highpass must lie below lowpass, got {self.highpass:g} and {self.lowpass:g} Hz"
             )
+        if self.bad_channels and not self.interpolate_bads:
+            raise ValueError("bad_channels changes nothing without interpolate_bads: true")
         return self
 
 

@@ -10,7 +10,11 @@ from pydantic import BaseModel, ValidationError
 from brain2image.errors import InputError
 
 # What the texts that must follow a pattern look like.
-EXAMPLES = {"pairs": "a pair such as sub-01_subj01", "runs": "a name of letters, digits, - and _"}
+EXAMPLES = {
+    "pairs": "a pair such as sub-01_subj01",
+    "runs": "a name of letters, digits, - and _",
+    "eeg": "a subject such as sub-01",
+}
 
 
 def validate(

@@ -19,6 +19,7 @@ PathText = Annotated[
 ]
 # A local file, or a URL, which must stay as it is.
 SourceText = Annotated[str, Field(min_length=1), AfterValidator(normalise)]
+Subject = Annotated[str, Field(pattern=r"^sub-\d{2}$")]  # of THINGS-EEG2
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 

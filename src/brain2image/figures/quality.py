@@ -37,7 +37,7 @@ def _colours(regions: Iterable[str]) -> dict[str, str]:
 
 
 def plot_channels(quality: Mapping[str, Any]) -> Figure:
-    """Amplitude of each channel with the range of its trials, above the counts of trials."""
+    """Amplitude of each channel with the range of its trials, above counts of trials and what was lost."""
     figure = plt.figure(figsize=(9, 5))
     grid = figure.add_gridspec(2, 3, height_ratios=(3, 2))
     _plot_amplitudes(figure.add_subplot(grid[0, :]), quality)
@@ -49,6 +49,7 @@ def plot_channels(quality: Mapping[str, Any]) -> Figure:
         panel.set_title(
             f"{counts[name]['n_images']:,} {label}, {counts[name]['n_trials']:,} trials", fontsize=8
         )
+    figure.supxlabel("\n".join(quality["notes"]), fontsize=7.5, color=WRONG, x=0.01, ha="left")
     return figure
 
 
@@ -58,7 +59,8 @@ def _plot_amplitudes(panel: Axes, quality: Mapping[str, Any]) -> None:
     edges = least / 2, most * 2  # a dead channel would stretch the axis without end
     panel.axhspan(least, most, color="0.94", zorder=0, label="expected")
     for x, channel in enumerate(channels):
-        colour = WRONG if channel["flags"] else colours[channel["region"]]
+        is_made = channel["name"] in quality["interpolated"]
+        colour = WRONG if channel["flags"] else "0.6" if is_made else colours[channel["region"]]
         low, rms, high = np.clip([channel[key] for key in ("low", "rms", "high")], *edges)
         panel.plot([x, x], [low, high], color=colour, linewidth=3, alpha=0.35)
         panel.plot(x, rms, "X" if channel["flags"] else "o", color=colour, markersize=5)
@@ -69,6 +71,8 @@ def _plot_amplitudes(panel: Axes, quality: Mapping[str, Any]) -> None:
         panel.plot([], [], "o", color=colour, markersize=5, label=region)
     if quality["flagged"]:
         panel.plot([], [], "X", color=WRONG, markersize=5, label="flagged")
+    if quality["interpolated"]:
+        panel.plot([], [], "o", color="0.6", markersize=5, label="interpolated")
     panel.set(xlim=(-0.8, len(channels) - 0.2), yscale="log", ylim=(edges[0] / 1.2, edges[1] * 1.2))
     panel.set_ylabel(f"root mean square\n({AMPLITUDES[quality['unit']]})")
     panel.set_xticks(
@@ -77,7 +81,7 @@ def _plot_amplitudes(panel: Axes, quality: Mapping[str, Any]) -> None:
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_locator(NullLocator())
-    panel.legend(fontsize=7, ncols=7, loc="lower center", bbox_to_anchor=(0.5, 1))
+    panel.legend(fontsize=7, ncols=8, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
 def _plot_sessions(panel: Axes, counts: Mapping[str, Any]) -> None:

@@ -9,8 +9,10 @@ import pandas as pd
 
 from brain2image.files import open_trials, read_attributes
 from brain2image.quality.eeg_sums import WINDOW, Sums, sum_trials
+from brain2image.quality.losses import describe_losses, loss_notes
 from brain2image.quality.rounding import rounded
-from brain2image.units import RMS_RANGES
+from brain2image.things.bads import expected_range, flag_channels
+from brain2image.things.recordings import read_recordings
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +27,6 @@ REGIONS = {
 PARTITIONS = ("train", "test")
 TOPOGRAPHY_TIMES = (0.1, 0.15, 0.2, 0.3, 0.4)  # s after onset
 MAX_PICTURES = 1000  # of a partition, whose channels are kept apart for the reliability: 13 MB a half
-# A channel is out of range when its amplitude is further than this factor from the median channel's. Sound
-# channels beside the reference, Fz, have a third of it.
-AMPLITUDE_FACTOR = 5
-FLAT_TRIALS = 0.01  # share of its trials in which a channel may be flat
 Z95 = 1.96
 
 
@@ -44,9 +42,10 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
 
     Returns
     -------
-    A dict for JSON: ``unit, release, sfreq``; ``trials`` (counts); ``expected`` (amplitudes), ``channels``
-    (a dict a channel) and ``flagged`` (their names); ``spectra``, ``responses`` and ``reliability`` (curves
-    with 95 % limits).
+    A dict for JSON: ``unit, release, sfreq``; ``trials`` (counts); ``recordings`` (what was left out of each
+    raw file; None of epochs); ``notes`` (what one must know of both, in sentences); ``expected``
+    (amplitudes), ``channels`` (a dict a channel), ``flagged`` and ``interpolated`` (their names);
+    ``spectra``, ``responses`` and ``reliability`` (curves with 95 % limits).
     """
     partition = pd.read_parquet(images).set_index("image")["partition"]
     with open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times")) as (dataset, trials):
@@ -55,11 +54,13 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
         chosen = {name: choose_pictures(trials, partition, name) for name in PARTITIONS}
         pictures = np.concatenate([*chosen.values()])
         sums = sum_trials(dataset, trials, sfreq=sfreq, regions=region_rows(names), chosen=pictures)
+        recordings = read_recordings(dataset.file)
     expected = expected_range(np.median(sums.rms, axis=0), unit)
-    channels = describe_channels(sums, names, expected=expected)
+    channels = describe_channels(sums, names, unit=unit)
     flagged = [channel["name"] for channel in channels if channel["flags"]]
     if flagged:
         logger.warning("%s: channels %s are flat or out of range", eeg, ", ".join(flagged))
+    interpolated = list(attributes.get("interpolated", []))
     times = attributes["t0"] + np.arange(sums.mean.shape[1]) / sfreq
     halves = np.split(sums.halves, [len(chosen["train"])], axis=1)
     return {
@@ -67,9 +68,12 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
         "release": attributes["release"],
         "sfreq": sfreq,
         "trials": count_trials(trials, partition),
+        "recordings": describe_losses(recordings),
+        "notes": loss_notes(recordings, interpolated, edge=float(attributes.get("edge", 0))),
         "expected": rounded(expected),
         "channels": channels,
         "flagged": flagged,
+        "interpolated": interpolated,
         "spectra": describe_spectra(sums.power, names, sfreq=sfreq),
         "responses": describe_responses(sums, names, times=times),
         "reliability": {
@@ -119,18 +123,8 @@ def _tally(values: pd.Series) -> dict[str, int]:
     return {str(value): int(n) for value, n in values.value_counts().sort_index().items()}
 
 
-def expected_range(rms: np.ndarray, unit: str) -> tuple[float, float]:
-    """Amplitudes that a channel should have: its unit's, within a factor of 5 of the median channel's."""
-    least, most = RMS_RANGES[unit]
-    median = float(np.median(rms))
-    return max(least, median / AMPLITUDE_FACTOR), min(most, median * AMPLITUDE_FACTOR)
-
-
-def describe_channels(sums: Sums, names: list[str], *, expected: tuple[float, float]) -> list[dict[str, Any]]:
-    """Amplitude of each channel, and what is wrong with it.
-
-    A channel's amplitude is the median over trials of its root mean square, which blinks in a part of them
-    do not move.
+def describe_channels(sums: Sums, names: list[str], *, unit: str) -> list[dict[str, Any]]:
+    """Amplitude of each channel, and what is wrong with it, see `brain2image.things.bads.flag_channels`.
 
     Returns
     -------
@@ -139,7 +133,7 @@ def describe_channels(sums: Sums, names: list[str], *, expected: tuple[float, fl
     """
     low, rms, high = np.quantile(sums.rms, [0.05, 0.5, 0.95], axis=0)
     flat = sums.flat.mean(axis=0)
-    flags = {"flat": flat > FLAT_TRIALS, "too low": rms < expected[0], "too high": rms > expected[1]}
+    flags = flag_channels(sums.rms, sums.flat, unit)
     region_of = {row: region for region, rows in region_rows(names).items() for row in rows.tolist()}
     return [
         {

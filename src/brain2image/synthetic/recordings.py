@@ -14,7 +14,10 @@ from brain2image.synthetic.latents import generator
 SOA = 0.2  # s from picture to picture in a sequence
 BLANK = 0.75  # s before and after a sequence
 ANSWER = (0.5, 0.4, 2.0)  # s median of the time to answer, spread of its logarithm, s allowed at most
-TAIL = 1.0  # s of recording after the last sequence
+# The recording is started before the first sequence and stopped after the last: no picture lies in the 2 s of
+# both ends that the filters distort.
+LEAD = 2.0  # s
+TAIL = 2.5  # s
 
 
 def simulate_eeg(
@@ -83,7 +86,7 @@ def _onsets(n_sequences: int, n_pictures: int, *, rng: np.random.Generator) -> t
     median, spread, longest = ANSWER
     answers = np.minimum(median * np.exp(spread * rng.normal(size=n_sequences)), longest)
     lengths = 2 * BLANK + SOA * n_pictures + answers
-    ends = np.cumsum(lengths)
+    ends = LEAD + np.cumsum(lengths)
     starts = ends - lengths + BLANK
     onsets = np.round(SFREQ * starts).astype(int)[:, None] + round(SFREQ * SOA) * np.arange(n_pictures)
     return onsets.ravel(), int(SFREQ * (ends[-1] + TAIL))

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Sequence
-from functools import partial
 
 import h5py
 import numpy as np
@@ -13,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from brain2image.ahead import map_ahead
 from brain2image.errors import InputError
 from brain2image.files import atomic_hdf5, write_trials
+from brain2image.things.bads import check_bads, find_bads, interpolate_bads
 from brain2image.things.epochs import (
     EPOCHS_N_TIMES,
     EPOCHS_SFREQ,
@@ -20,15 +20,12 @@ from brain2image.things.epochs import (
     check_whitened,
     read_epochs,
 )
-from brain2image.things.raw import CHANNELS, RAW_SFREQ, TARGET, Recording, read_recording
-from brain2image.things.signals import cut_epochs, filter_eeg, resampling_matrix
-from brain2image.units import MICROVOLTS_PER_VOLT
+from brain2image.things.raw import CHANNELS
+from brain2image.things.recordings import N_TIMES, SFREQ, append, append_recordings
+from brain2image.things.signals import resampling_matrix
 
 logger = logging.getLogger(__name__)
 
-SFREQ = 200  # Hz
-N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s
-RAW_N_TIMES = N_TIMES * RAW_SFREQ // SFREQ
 BLOCK_TRIALS = 128  # 8 MB as float32: the matrix product runs at full speed, and the cache is not exceeded
 
 
@@ -38,25 +35,36 @@ def repack_eeg(
     *,
     out: str | os.PathLike,
     n_threads: int = 1,
+    edge: float = 2.0,
+    max_lost: float = 0.05,
+    baseline: float = 0.0,
+    bads: Sequence[str] | None = (),
     **filters: float,
 ) -> None:
     """Write one subject's trials: the recordings' in the order shown, epochs' by picture and repetition.
 
-    Every part of a continuous recording is filtered on its own, see `brain2image.things.signals`. Trials
-    whose second runs past the end of their part, and targets, are left out. One raw file at a time is in
-    memory (2.8 GB), and the epochs of one part; of preprocessed files, a block of trials.
+    Every part of a continuous recording is filtered on its own, see `brain2image.things.signals`. Left out
+    are targets and, counted, trials near the ends of a part and sequences that are not whole. A session
+    without a file is passed over. In memory are one raw file at a time (2.8 GB) and the epochs of one part;
+    of preprocessed files, a block of trials.
 
     Parameters
     ----------
-    files : raw_eeg_training.npy and raw_eeg_test.npy of the first session, of the second, and so on; or the
-        training and the test file of preprocessed epochs (and NeuroBridge's info.json), see
-        `brain2image.things.epochs`.
+    files : ses-01/raw_eeg_training.npy and so on, in any order; or the training and the test file of
+        preprocessed epochs (and NeuroBridge's info.json), see `brain2image.things.epochs`.
     images : the table that `brain2image.things.repack_images` wrote.
     out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts (raw) or
         whitened (epochs), and ``trials``: image, repetition (of this image, from 0), session (from 0; -1
         where the release does not tell) and onset (sample in its raw file; -1 for epochs). Attributes: unit,
-        sfreq, t0, channels, release, and the filters of raw recordings.
+        sfreq, t0, channels, release, interpolated (names of channels); of raw recordings the filters, edge
+        and baseline too, and ``recordings``, a table of what was left out, see
+        `brain2image.things.recordings.read_recordings`.
     n_threads : threads that resample preprocessed epochs.
+    edge : s; trials of raw recordings that reach closer to an end of their part, where the filters distort
+        them, are left out.
+    max_lost : share of a raw recording's sequences that may be dropped.
+    baseline : s before the onset whose mean is subtracted from raw trials; 0 subtracts nothing.
+    bads : channels to interpolate; None takes those that `brain2image.things.bads` flags.
     filters : highpass, lowpass and notch, Hz, of raw recordings. Without them the files must be preprocessed
         epochs, which are not filtered again.
 
@@ -65,27 +73,47 @@ def repack_eeg(
     InputError
         Names every file that is not what the release holds.
     """
+    check_bads(bads or (), CHANNELS)
+    if baseline and not filters:
+        raise InputError(
+            f"eeg.baseline: expected 0 for preprocessed epochs, got {baseline:g} s; they begin at the onset, "
+            "and their release has subtracted a baseline already"
+        )
     pictures = pd.read_parquet(images)
-    append = _append_recordings if filters else partial(_append_epochs, n_threads=n_threads)
     with atomic_hdf5(out) as file:
         shape = (len(CHANNELS), N_TIMES)
         eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
-        trials, release = append(eeg, files, pictures, **filters)
+        attributes = {}
+        if filters:
+            recipe = {"edge": edge, "baseline": baseline, **filters}
+            trials, counts = append_recordings(eeg, files, pictures, max_lost=max_lost, **recipe)
+            file["recordings"] = counts.to_records(index=False)
+            release, attributes = "raw", recipe
+        else:
+            trials, release = _append_epochs(eeg, files, pictures, n_threads=n_threads)
+        unit = "uV" if filters else "whitened"
+        attributes["interpolated"] = _interpolate(eeg, bads, unit=unit, source=out)
         trials["repetition"] = trials.groupby("image").cumcount()
-        attributes = {
-            "unit": "uV" if release == "raw" else "whitened",
+        attributes |= {
+            "unit": unit,
             "sfreq": float(SFREQ),
             "t0": 0.0,
             "channels": list(CHANNELS),
             "release": release,
-            **filters,
         }
         write_trials(file, trials[["image", "repetition", "session", "onset"]].astype(np.int64), attributes)
 
 
-def _append(eeg: h5py.Dataset, epochs: np.ndarray) -> None:
-    eeg.resize(len(eeg) + len(epochs), axis=0)
-    eeg[len(eeg) - len(epochs) :] = epochs
+def _interpolate(
+    eeg: h5py.Dataset, bads: Sequence[str] | None, *, unit: str, source: str | os.PathLike
+) -> list[str]:
+    """Interpolate channels of all trials in place; return their names."""
+    chosen = find_bads(eeg, CHANNELS, unit=unit) if bads is None else [c for c in CHANNELS if c in bads]
+    if chosen:
+        interpolate_bads(eeg, CHANNELS, chosen, source=source)
+        if unit == "whitened":
+            logger.warning("%s: whitening has spread what was wrong with them over the others", source)
+    return chosen
 
 
 def _append_epochs(
@@ -137,51 +165,6 @@ def _append_resampled(eeg: h5py.Dataset, epochs: Epochs, path: str | os.PathLike
                     f"{path}: expected finite EEG, got NaN or infinity in picture {image}; download it again"
                 )
             powers.append(power)
-            _append(eeg, resampled)
+            append(eeg, resampled)
     # The median passes over single pictures with artefacts.
     check_whitened(float(np.sqrt(np.median(np.concatenate(powers)))), epochs.eeg.dtype, source=path)
-
-
-def _append_recordings(
-    eeg: h5py.Dataset, files: Sequence[str | os.PathLike], pictures: pd.DataFrame, **filters: float
-) -> tuple[pd.DataFrame, str]:
-    """Append the trials of raw recordings; return image, session and onset of each, and the release."""
-    partitions = pictures["partition"].value_counts()
-    first_image = {"train": 0, "test": int(partitions["train"])}
-    tables, problems = [], []
-    for position, path in enumerate(files):
-        partition = ("train", "test")[position % 2]
-        try:
-            recording = read_recording(path, partition=partition, n_images=int(partitions[partition]))
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        # after a bad file the others are only checked, so that one run names all that must be mended
-        if not problems:
-            table = _append_parts(eeg, recording, **filters)
-            logger.info("%s: %d trials", path, len(table))
-            table["image"] = table.pop("code") - 1 + first_image[partition]
-            tables.append(table.assign(session=position // 2))
-        del recording  # before the next 2.8 GB
-    if problems:
-        raise InputError("; ".join(problems))
-    return pd.concat(tables, ignore_index=True), "raw"
-
-
-def _append_parts(eeg: h5py.Dataset, recording: Recording, **filters: float) -> pd.DataFrame:
-    """Append a recording's epochs to ``eeg``; return the onset and code of each."""
-    tables = []
-    wanted = recording.codes != TARGET
-    for start, stop in recording.parts:
-        in_part = wanted & (recording.onsets >= start) & (recording.onsets < stop)
-        kept = in_part & (recording.onsets + RAW_N_TIMES <= stop)
-        if n_dropped := int(in_part.sum() - kept.sum()):
-            logger.warning("left out %d trials that run past the end of a part (sample %d)", n_dropped, stop)
-        microvolts = recording.data[:, start:stop][recording.rows]
-        microvolts *= MICROVOLTS_PER_VOLT
-        microvolts = filter_eeg(microvolts, RAW_SFREQ, **filters)
-        onsets = recording.onsets[kept]
-        epochs = cut_epochs(microvolts, onsets - start, n_times=N_TIMES, step=RAW_SFREQ // SFREQ)
-        _append(eeg, epochs)
-        tables.append(pd.DataFrame({"onset": onsets, "code": recording.codes[kept]}))
-    return pd.concat(tables, ignore_index=True)

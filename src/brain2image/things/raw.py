@@ -6,15 +6,16 @@ described by Gifford et al., NeuroImage 2022, section 2.
 
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from brain2image.errors import InputError
 from brain2image.lazy_arrays import LazyArray
-from brain2image.things.signals import find_step
+from brain2image.things.sequences import check_lost, count_absent, find_parts, find_sequences
 from brain2image.units import check_rms
 from brain2image.unpickling import load_arrays, open_arrays
 
@@ -32,12 +33,9 @@ RAW_SFREQ = 1000  # Hz
 
 # Each file is so many recordings, of as many events each, glued together without a mark.
 N_PARTS = {"train": 5, "test": 1}
-TARGET = 99999  # code of the pictures that ask for a key press
-SEQUENCE_LENGTH = 20  # pictures
-SOA = 200  # ms between the onsets within a sequence
-# A display frame can be late (17 ms); a lost or an additional pulse leaves a gap off by 100 ms or more.
-SOA_TOLERANCE = 50  # ms, each gap
-SOA_MEDIAN_TOLERANCE = 5  # ms, the median gap
+PARTITIONS = {"training": "train", "test": "test"}  # by the names of the files
+N_SESSIONS = 4
+NAME = re.compile(r"ses-0([1-4])/raw_eeg_(training|test)\.npy$")
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,11 @@ class Recording:
     ----------
     data : (64, n_samples) float64, as on disk: 63 channels in volts and the event codes.
     rows : the row of ``data`` that holds each of `CHANNELS`.
-    onsets, codes : (n_events,) int64, sample and code of every picture, targets included.
+    onsets, codes : (n_events,) int64, sample and code of every picture of the whole sequences, targets
+        included.
     parts : first sample, and sample after the last, of each part.
+    counts : of sequences, of those dropped for each of `brain2image.things.sequences.FAULTS`, of stray pulses
+        and of joints of parts that are not clear.
     """
 
     data: np.ndarray
@@ -57,9 +58,21 @@ class Recording:
     onsets: np.ndarray
     codes: np.ndarray
     parts: list[tuple[int, int]]
+    counts: dict[str, int]
 
 
-def read_recording(path: str | os.PathLike, *, partition: str, n_images: int) -> Recording:
+def recording_place(path: str | os.PathLike) -> tuple[int, str]:
+    """Session, from 0, and partition (``train`` or ``test``) of a raw file, by its folder and its name."""
+    name = NAME.search(Path(path).as_posix())
+    if name is None:
+        raise InputError(
+            f"{path}: expected ses-01 to ses-{N_SESSIONS:02d} and raw_eeg_training.npy or raw_eeg_test.npy, "
+            "as the release names them; rename it"
+        )
+    return int(name[1]) - 1, PARTITIONS[name[2]]
+
+
+def read_recording(path: str | os.PathLike, *, partition: str, n_images: int, max_lost: float) -> Recording:
     """Read and check one raw file.
 
     Parameters
@@ -67,18 +80,33 @@ def read_recording(path: str | os.PathLike, *, partition: str, n_images: int) ->
     path : raw_eeg_training.npy or raw_eeg_test.npy.
     partition : ``train`` or ``test``.
     n_images : number of pictures of the partition, hence the largest event code.
+    max_lost : share of its sequences that may be lost.
+
+    Raises
+    ------
+    InputError
+        When it is not what the release holds, more is lost, or its parts cannot be told.
     """
     content = load_arrays(path)
     _check_layout(content, path)
     data, names = content["raw_eeg_data"], flat_names(content["ch_names"])
     rows = channel_rows(names, source=path)
-    onsets, codes = find_events(data[-1], n_images=n_images, source=path)
-    n_parts = N_PARTS[partition]
-    check_sequences(onsets, n_parts=n_parts, source=path)
+    sequences = find_sequences(data[-1], n_images=n_images, source=path)
+    check_lost(sequences.lost, len(sequences.onsets), max_lost=max_lost, source=path)
     _check_finite(data, rows, path)
-    parts = find_parts(data, rows, onsets, n_parts=n_parts)
+    parts, n_unclear = find_parts(
+        data, rows, sequences, n_parts=N_PARTS[partition], max_lost=max_lost, source=path
+    )
+    lost = sequences.lost | {"absent": count_absent(sequences.spans, parts)}
+    check_lost(lost, len(sequences.onsets), max_lost=max_lost, source=path)
     _check_volts(data, rows, parts, path)
-    return Recording(data, rows, onsets, codes, parts)
+    counts = {
+        "sequences": len(sequences.onsets),
+        **lost,
+        "stray_pulses": sequences.n_stray,
+        "unclear_joints": n_unclear,
+    }
+    return Recording(data, rows, sequences.onsets.ravel(), sequences.codes.ravel(), parts, counts)
 
 
 def read_header(path: str | os.PathLike) -> LazyArray | np.ndarray:
@@ -107,79 +135,6 @@ def flat_names(names: object) -> list[str]:
     """The names in a list or an array, whatever its shape; none in anything else."""
     names = names.ravel() if isinstance(names, np.ndarray) else names
     return [str(name) for name in names] if isinstance(names, list | tuple | np.ndarray) else []
-
-
-def find_events(
-    stim: np.ndarray, *, n_images: int, source: str | os.PathLike
-) -> tuple[np.ndarray, np.ndarray]:
-    """Onsets (samples) and codes of all pictures, both (n_events,) int64.
-
-    Parameters
-    ----------
-    stim : (n_samples,) float64, 0 but for one sample at each onset: the picture's number from 1, or 99999.
-    n_images : the largest number.
-    source : the file, for messages.
-    """
-    onsets = np.flatnonzero(stim)
-    codes = stim[onsets]
-    known = (codes == TARGET) | ((codes >= 1) & (codes <= n_images) & (codes == np.floor(codes)))
-    if not known.all():
-        first = int(np.flatnonzero(~known)[0])
-        raise InputError(
-            f"{source}: expected event codes 1 to {n_images} or {TARGET}, got {codes[first]:g} at sample "
-            f"{onsets[first]} ({(~known).sum()} such events); are training and test file exchanged, "
-            "or pictures missing?"
-        )
-    return onsets.astype(np.int64), codes.astype(np.int64)
-
-
-def check_sequences(onsets: np.ndarray, *, n_parts: int, source: str | os.PathLike) -> None:
-    """Raise InputError unless the onsets are sequences of 20 pictures, 200 ms apart, in equal parts."""
-    unit = n_parts * SEQUENCE_LENGTH
-    if len(onsets) == 0 or len(onsets) % unit:
-        raise InputError(
-            f"{source}: expected a multiple of {unit} events ({n_parts} parts of sequences of "
-            f"{SEQUENCE_LENGTH} pictures), got {len(onsets)}; the recording is not whole, download it again"
-        )
-    gaps = np.diff(onsets.reshape(-1, SEQUENCE_LENGTH), axis=1)
-    wrong = np.abs(gaps - SOA) > SOA_TOLERANCE
-    if wrong.any():
-        sequence, picture = (int(i) for i in np.argwhere(wrong)[0])
-        raise InputError(
-            f"{source}: expected about {SOA} ms between the pictures of a sequence, got "
-            f"{gaps[sequence, picture]} ms after picture {picture + 1} of sequence {sequence + 1}; "
-            "an event pulse was lost or added, download the file again"
-        )
-    if abs(np.median(gaps) - SOA) > SOA_MEDIAN_TOLERANCE:
-        raise InputError(
-            f"{source}: expected a median of {SOA} ms between pictures, got {np.median(gaps):g} ms; "
-            f"is the sampling rate {RAW_SFREQ} Hz?"
-        )
-
-
-def find_parts(
-    data: np.ndarray, rows: Sequence[int], onsets: np.ndarray, *, n_parts: int
-) -> list[tuple[int, int]]:
-    """First sample, and sample after the last, of each part of a file that was glued together.
-
-    The file does not say where one part ends. All parts have as many events, and where the amplifier was
-    started anew all channels jump: a boundary is the largest step between the last event of a part and the
-    first of the next.
-
-    Parameters
-    ----------
-    data : (n_rows, n_samples) float64, volts in ``rows``.
-    onsets : (n_events,) samples.
-    """
-    boundaries = [0]
-    n_events = len(onsets) // n_parts
-    for first_event in range(n_events, len(onsets), n_events):
-        start, stop = int(onsets[first_event - 1]), int(onsets[first_event])
-        step, size = find_step(data[:, start : stop + 1][rows])
-        logger.info("part boundary at sample %d, a step of %.0f times the usual one", start + step, size)
-        boundaries.append(start + step)
-    boundaries.append(data.shape[1])
-    return list(pairwise(boundaries))
 
 
 def _check_layout(content: object, path: str | os.PathLike) -> None:

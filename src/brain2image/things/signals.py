@@ -27,7 +27,9 @@ def filter_eeg(eeg: np.ndarray, sfreq: float, *, highpass: float, lowpass: float
     return mne.filter.notch_filter(eeg, sfreq, [notch], copy=False, verbose="error")
 
 
-def cut_epochs(eeg: np.ndarray, onsets: np.ndarray, *, n_times: int, step: int) -> np.ndarray:
+def cut_epochs(
+    eeg: np.ndarray, onsets: np.ndarray, *, n_times: int, step: int, n_baseline: int = 0
+) -> np.ndarray:
     """Cut every ``step``-th sample from each onset on: ``epochs[i, c, t] = eeg[c, onsets[i] + t * step]``.
 
     Exact, without a jitter of the onset, where ``eeg`` holds nothing above the new Nyquist frequency.
@@ -35,7 +37,8 @@ def cut_epochs(eeg: np.ndarray, onsets: np.ndarray, *, n_times: int, step: int) 
     Parameters
     ----------
     eeg : (n_channels, n_samples) float64.
-    onsets : (n_trials,) samples; each window must lie inside ``eeg``.
+    onsets : (n_trials,) samples; each window, its baseline included, must lie inside ``eeg``.
+    n_baseline : samples before the onset whose mean is subtracted; 0 subtracts nothing.
 
     Returns
     -------
@@ -43,7 +46,10 @@ def cut_epochs(eeg: np.ndarray, onsets: np.ndarray, *, n_times: int, step: int) 
     """
     epochs = np.empty((len(onsets), len(eeg), n_times), np.float32)
     for epoch, onset in zip(epochs, onsets, strict=True):
-        epoch[:] = eeg[:, onset : onset + n_times * step : step]
+        window = eeg[:, onset : onset + n_times * step : step]
+        if n_baseline:
+            window = window - eeg[:, onset - n_baseline : onset].mean(axis=1, keepdims=True)
+        epoch[:] = window
     return epochs
 
 

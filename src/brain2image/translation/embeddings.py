@@ -1,5 +1,7 @@
 """Translation: the trained model on new EEG, some trials at a time."""
 
+import logging
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from brain2image.devices import compute_device
 from brain2image.errors import InputError
 from brain2image.files import read_json
 from brain2image.models.alignment import AlignmentModel
+from brain2image.things.bads import interpolation_matrix
 from brain2image.translation.channels import Mixing, arrange_channels
 from brain2image.translation.gallery import Gallery, read_gallery
 from brain2image.translation.opening import open_eeg
@@ -21,9 +24,12 @@ from brain2image.translation.outputs import check_suffix, write_blocks
 from brain2image.translation.sources import Source
 from brain2image.units import MICROVOLTS_PER_VOLT, check_rms
 
+logger = logging.getLogger(__name__)
+
 FILTERS = ("highpass", "lowpass", "notch")
 # From the unit of the EEG to that of the training.
 FACTORS = {("V", "uV"): MICROVOLTS_PER_VOLT, ("uV", "uV"): 1.0, ("whitened", "whitened"): 1.0}
+STEP = 0.005  # s, a sample of the model, by which a baseline may differ
 BLOCK_MEANS = 128  # events whose mean is predicted at once
 
 
@@ -129,7 +135,9 @@ def _start(
     filters = {name: training[name] for name in FILTERS if name in training}
     source = open_eeg(eeg, **layout, events=events, filters=filters)
     factor = _unit_factor(source, training["unit"])
+    _check_baseline(source, training.get("baseline", 0.0))
     mixing = arrange_channels(source, training["channels"], interpolate=interpolate)
+    mixing = _interpolated_as_in_training(mixing, training)
     pictures, centre = None, model.target_mean.numpy()
     if gallery is not None:
         pictures = read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
@@ -157,6 +165,30 @@ def _unit_factor(source: Source, unit: str) -> float:
         )
         raise InputError(f"{source.name}: expected EEG in {unit}, as in training, got {source.unit}: {why}")
     return FACTORS[source.unit, unit]
+
+
+def _check_baseline(source: Source, wanted: float) -> None:
+    """Refuse EEG without the training's baseline, ``wanted`` s; say where only the EEG has one."""
+    start, stop = source.baseline or (0.0, 0.0)
+    if wanted and not (math.isclose(start, -wanted, abs_tol=STEP) and -STEP <= stop <= 0):
+        raise InputError(
+            f"{source.name}: expected EEG from which the mean of the {wanted:g} s before each event was "
+            f"subtracted, as in training (eeg.baseline), got {source.baseline or 'none'}; filter the "
+            f"recording as in training and cut epochs with baseline=(-{wanted:g}, 0)"
+        )
+    if source.baseline and not wanted:
+        text = "%s: a baseline (%g to %g s) was subtracted from the EEG, none in training"
+        logger.warning(text, source.name, start, stop)
+
+
+def _interpolated_as_in_training(mixing: Mixing, training: Mapping[str, Any]) -> Mixing:
+    """Interpolate the channels that the training's person had no sound ones of: the model knows no others."""
+    bads = list(training.get("interpolated", ()))
+    if not bads:
+        return mixing
+    logger.warning("%s are interpolated, as in training", ", ".join(bads))
+    matrix = interpolation_matrix(training["channels"], bads)
+    return mixing._replace(matrix=matrix if mixing.matrix is None else matrix @ mixing.matrix)
 
 
 def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Iterator[np.ndarray]:

@@ -63,7 +63,7 @@ def open_epochs(
 
     resample = partial(at_model_rate, onset=onset, sfreq=sfreq, lowpass=epochs.info["lowpass"])
     blocks = partial(_blocks, read, trials.index.to_numpy(), resample)
-    return Source(str(name), names, bads, unit, trials.reset_index(drop=True), blocks)
+    return Source(str(name), names, bads, unit, trials.reset_index(drop=True), blocks, epochs.baseline)
 
 
 def open_array(
@@ -129,7 +129,7 @@ def _check_window(onset: int, n_times: int, sfreq: int, *, source: str | os.Path
 
 
 def _say_filters(epochs: mne.BaseEpochs, filters: Mapping[str, float], *, source: str | os.PathLike) -> None:
-    """Log how the epochs differ from the training's trials, which had no baseline subtracted."""
+    """Log how the epochs differ from the training's trials."""
     info = epochs.info
     if filters:
         logger.warning(
@@ -137,10 +137,4 @@ def _say_filters(epochs: mne.BaseEpochs, filters: Mapping[str, float], *, source
             "they are, %g-%g Hz; for the same filters translate the recording",
             *(source, filters["highpass"], filters["lowpass"], filters["notch"]),
             *(info["highpass"], info["lowpass"]),
-        )
-    if epochs.baseline is not None:
-        logger.warning(
-            "%s: a baseline (%g to %g s) was subtracted from the epochs, none in training",
-            source,
-            *epochs.baseline,
         )

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,4 +96,6 @@ def _open_trials_file(path: str, *, events: Sequence[str] | None, **given: Any) 
         raise InputError(f"{path}: expected no {', '.join(said)}, which this file knows; leave it out")
     layout = {key: attributes[key] for key in given}
     # open as long as its dataset is
-    return open_array(h5py.File(path)["eeg"], name=path, events=events, names=trials["image"], **layout)
+    source = open_array(h5py.File(path)["eeg"], name=path, events=events, names=trials["image"], **layout)
+    baseline = float(attributes.get("baseline", 0.0))
+    return replace(source, baseline=(-baseline, 0.0) if baseline else None)

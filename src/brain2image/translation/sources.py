@@ -24,6 +24,7 @@ class Source:
     trials : a row a trial, in the order of the blocks: ``event`` (str), ``sample`` (int64).
     blocks : given the rows to read, yields (n_trials, n_rows, 200) float32, in ``unit``, from the event on,
         some trials at a time.
+    baseline : first and last s, from the event on, of what the mean was subtracted of; None where it was not.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Source:
     unit: str
     trials: pd.DataFrame
     blocks: Callable[[Sequence[int]], Iterator[np.ndarray]]
+    baseline: tuple[float, float] | None = None
 
 
 @contextmanager
