@@ -1,14 +1,50 @@
 """EEG of every kind, opened as trials that are read block by block."""
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError, reason
+
+logger = logging.getLogger(__name__)
+
+MNE_LEVEL = "warning"  # what MNE has to say goes into the log, see `readable`
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How trials are cut from EEG.
+
+    Attributes
+    ----------
+    events : which ones to take; None takes all.
+    event_column : of ``events.tsv``, the column that names the events; None for those of BIDS.
+    shift : ms from the event to the picture, of a display that is late.
+    line_freq : Hz, of the recording's power line; None for what the recording says.
+    filters : highpass, lowpass (Hz) and notch (list of Hz) of the training; empty where it had none.
+    """
+
+    events: Sequence[str] | None = None
+    event_column: str | None = None
+    shift: float = 0.0
+    line_freq: float | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_whole_recording(self, name: str) -> None:
+        """Raise InputError where something is asked for that only a recording can do."""
+        asked = [key for key in ("event_column", "line_freq") if getattr(self, key) is not None]
+        if asked:
+            raise InputError(
+                f"{name}: expected {' and '.join(asked)} for recordings alone, as these trials have their "
+                "events and are not filtered; leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -24,6 +60,8 @@ class Source:
     trials : a row a trial, in the order of the blocks: ``event`` (str), ``sample`` (int64).
     blocks : given the rows to read, yields (n_trials, n_rows, 200) float32, in ``unit``, from the event on,
         some trials at a time.
+    usable : given the rows to read, the source without the trials that have no EEG in them.
+    reference : the electrode or the montage against which the EEG was recorded; None where nothing says so.
     """
 
     name: str
@@ -32,13 +70,21 @@ class Source:
     unit: str
     trials: pd.DataFrame
     blocks: Callable[[Sequence[int]], Iterator[np.ndarray]]
+    usable: Callable[[Sequence[int]], "Source"]
+    reference: str | None = None
 
 
 @contextmanager
 def readable(name: str | os.PathLike) -> Iterator[None]:
-    """Turn what the readers of EEG raise on a damaged or foreign file into an InputError."""
+    """Turn what the readers of EEG raise on a damaged or foreign file into an InputError, and log warnings."""
     try:
-        yield
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("always", RuntimeWarning)
+            yield
+        for text in dict.fromkeys(str(warning.message) for warning in caught):
+            logger.warning("%s: %s", name, " ".join(text.split()))
     except InputError:
         raise
     except Exception as error:  # MNE raises many types, by format and by where the damage is
