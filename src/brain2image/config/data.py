@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from brain2image.config.types import Count, Fraction, Frequencies, PathText, Positive, Section, Seed, SourceText
+from brain2image.config.types import (
+    Count,
+    Fraction,
+    Frequencies,
+    PathText,
+    Positive,
+    Section,
+    Seed,
+    SourceText,
+)
 from brain2image.sources import CBRAMOD, MINDEYE2
 
 NOTCH_SPACING = 2.0  # Hz; closer notches overlap

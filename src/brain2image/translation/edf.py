@@ -68,7 +68,7 @@ def read_layout(path: Path) -> Layout:
 
 
 def _mark_pauses(raw: mne.io.BaseRaw, path: Path, layout: Layout) -> None:
-    """Mark where records do not follow each other, and move the annotations from clock time to their sample."""
+    """Mark where records do not follow each other, and move annotations from clock time to the file's."""
     onsets, texts = _read_texts(path, layout)
     length = layout.record_length
     starts = length * np.arange(len(onsets))

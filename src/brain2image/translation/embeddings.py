@@ -204,9 +204,7 @@ def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Ite
             progress.advance(task, len(eeg))
 
 
-def _check_average(
-    blocks: Iterator[np.ndarray], source: Source, trained: str | None
-) -> Iterator[np.ndarray]:
+def _check_average(blocks: Iterator[np.ndarray], source: Source, trained: str | None) -> Iterator[np.ndarray]:
     """Pass the blocks on, after a look at the first for an average reference that training did not have."""
     for number, block in enumerate(blocks):
         if number == 0:

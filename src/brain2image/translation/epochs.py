@@ -116,7 +116,14 @@ def open_array(
     trials = select_events(trials.assign(sample=-1), cutting.events, source=name)
     resample = partial(at_model_rate, onset=onset, sfreq=rate, lowpass=math.inf)
     return _source(
-        str(name), channels, (), unit, trials, lambda numbers, rows: eeg[numbers][:, rows], resample, reference
+        str(name),
+        channels,
+        (),
+        unit,
+        trials,
+        lambda numbers, rows: eeg[numbers][:, rows],
+        resample,
+        reference,
     )
 
 
@@ -161,9 +168,7 @@ def _blocks(
         yield resample(read(numbers[start : start + BLOCK_TRIALS], list(rows)))
 
 
-def _check_window(
-    onset: int, n_times: int, sfreq: int, shift: float, *, source: str | os.PathLike
-) -> None:
+def _check_window(onset: int, n_times: int, sfreq: int, shift: float, *, source: str | os.PathLike) -> None:
     last = (N_TIMES - 1) / SFREQ
     if onset < 0 or n_times - 1 - onset < last * sfreq:
         start, stop = -onset / sfreq, (n_times - 1 - onset) / sfreq

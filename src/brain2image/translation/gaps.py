@@ -15,9 +15,7 @@ logger = logging.getLogger(__name__)
 STILL = 0.1  # s; where no channel changes for longer, nothing was recorded
 
 
-def find_gaps(
-    raw: mne.io.BaseRaw, rows: Sequence[int], *, block: int, name: str
-) -> list[tuple[int, int]]:
+def find_gaps(raw: mne.io.BaseRaw, rows: Sequence[int], *, block: int, name: str) -> list[tuple[int, int]]:
     """Return first sample, and sample after the last, of every span with NaN, or in which nothing changes.
 
     Parameters
@@ -59,9 +57,7 @@ def find_gaps(
     return sorted(broken + still)
 
 
-def split_parts(
-    n_times: int, cuts: Sequence[int], gaps: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
+def split_parts(n_times: int, cuts: Sequence[int], gaps: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return first sample, and sample after the last, of each part recorded without an interruption.
 
     Parameters

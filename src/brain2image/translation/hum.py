@@ -71,5 +71,8 @@ def warn_of_hum(eeg: np.ndarray, sfreq: int, filters: Mapping[str, Any], *, sour
         peak = power[:, distance < 0.5].max(axis=1)
         is_removed = any(abs(line - frequency) < NOTCH_SPACING for frequency in removed)
         if line <= filters["lowpass"] and not is_removed and np.median(peak) > HUM * np.median(beside):
-            text = "%s: %g Hz stand out of the EEG like a power line, which training did not see; line_freq (--line-freq %g) takes them out"
+            text = (
+                "%s: %g Hz stand out of the EEG like a power line, which training did not see; line_freq "
+                "(--line-freq %g) takes them out"
+            )
             logger.warning(text, source, line, line)

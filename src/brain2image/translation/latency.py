@@ -79,7 +79,10 @@ class LatencyCheck:
         source : the EEG, for the message.
         """
         if not self.training.any():
-            text = "%s: the run does not hold the mean response of its training, so that the latency cannot be compared; train it again for that"
+            text = (
+                "%s: the run does not hold the mean response of its training, so that the latency cannot be "
+                "compared; train it again for that"
+            )
             logger.info(text, source)
             return
         if self.n_trials < LEAST_TRIALS:
@@ -88,7 +91,10 @@ class LatencyCheck:
             return
         found = self.estimate()
         if found.is_clear:
-            text = "%s: the mean response comes %.0f ms %s than in training (similarity %.2f, unmoved %.2f); if the display or the trigger is the cause, set the shift to %.0f ms (--shift %.0f)"
+            text = (
+                "%s: the mean response comes %.0f ms %s than in training (similarity %.2f, unmoved %.2f); if "
+                "the display or the trigger is the cause, set the shift to %.0f ms (--shift %.0f)"
+            )
             order = "later" if found.milliseconds > 0 else "earlier"
             wanted = shift + found.milliseconds
             values = (abs(found.milliseconds), order, found.similarity, found.unmoved, wanted, wanted)
@@ -97,7 +103,9 @@ class LatencyCheck:
             text = "%s: the mean response comes when it did in training (similarity %.2f)"
             logger.info(text, source, found.unmoved)
         else:
-            text = "%s: the mean response is too unlike the training's to compare the latency (similarity %.2f)"
+            text = (
+                "%s: the mean response is too unlike the training's to compare the latency (similarity %.2f)"
+            )
             logger.info(text, source, found.similarity)
 
     def _curve(self, response: np.ndarray) -> tuple[np.ndarray, int]:

@@ -15,7 +15,8 @@ TYPE = r"(?:(?:comment|stimulus|event|marker)/\s*)?"  # what BrainVision's files
 # Where a recording was interrupted or glued together: MNE and EEGLAB (-99 where its events are numbers),
 # BrainVision, ANT.
 CUT = re.compile(
-    TYPE + r"((edge |bad )?boundary|-99(\.0+)?|new segment(/.*)?|lost ?samples.*|bad_acq_skip|bad_disconnection"
+    TYPE
+    + r"((edge |bad )?boundary|-99(\.0+)?|new segment(/.*)?|lost ?samples.*|bad_acq_skip|bad_disconnection"
     r"|amplifier (dis|re)connected|impedance)",
     re.IGNORECASE,
 )

@@ -101,7 +101,10 @@ def _find_marks(raw: mne.io.BaseRaw, event_column: str | None, name: str) -> Mar
     if not marks.events:
         return marks._replace(events=[Mark(code, sample, sample) for code, sample in codes])
     if codes:
-        text = "%s: events are the %d annotations; the trigger channel's %d are not used, unless you hand over the Raw without annotations"
+        text = (
+            "%s: events are the %d annotations; the trigger channel's %d are not used, unless you hand over "
+            "the Raw without annotations"
+        )
         logger.warning(text, name, len(marks.events), len(codes))
     return marks
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,16 @@ from brain2image.errors import InputError, reason
 logger = logging.getLogger(__name__)
 
 MNE_LEVEL = "warning"  # what MNE has to say goes into the log, see `readable`
+
+# What a name ends in, what MNE says of the file, and what to do.
+REMEDIES = (
+    ((".eeg", ".vmrk", ".dat"), "", "give BrainVision's header, the .vhdr file beside it"),
+    ((".fdt",), "", "give EEGLAB's .set file beside it"),
+    ((".set",), "v7.3", "pip install pymatreader, or save it again in EEGLAB as version 7 or before"),
+    ((".fif", ".fif.gz"), "No raw data", "if it holds epochs, let its name end in -epo.fif"),
+    ((".fif", ".fif.gz"), "Split raw file", "put all its parts into one folder, under their first names"),
+    ((".edf", ".bdf"), "encoding", "read it with MNE and this encoding, and hand over the Raw"),
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ class Source:
 
 @contextmanager
 def readable(name: str | os.PathLike) -> Iterator[None]:
-    """Turn what the readers of EEG raise on a damaged or foreign file into an InputError, and log warnings."""
+    """Turn what readers of EEG raise on a foreign or damaged file into an InputError; log their warnings."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
@@ -90,8 +101,22 @@ def readable(name: str | os.PathLike) -> Iterator[None]:
     except Exception as error:  # MNE raises many types, by format and by where the damage is
         raise InputError(
             f"{name}: expected EEG in a format that MNE reads (FIF, BrainVision, EDF, BDF, EEGLAB, ...) or "
-            f"an array (.npy), but cannot read it ({reason(error)}); export it again"
+            f"an array (.npy), but cannot read it ({reason(error)}); {_remedy(str(name), str(error))}"
         ) from None
+
+
+def _remedy(name: str, problem: str) -> str:
+    """What to do about a file that MNE could not read, by what it says and by the file's name."""
+    if package := re.search(r"pip install [\w-]+", problem):
+        return f"{package[0]}, which MNE needs for it"
+    return next(
+        (
+            remedy
+            for ending, words, remedy in REMEDIES
+            if name.lower().endswith(ending) and re.search(words, problem)
+        ),
+        "export it again",
+    )
 
 
 def select_events(

@@ -32,12 +32,13 @@ class Levels(NamedTuple):
 
 def read_triggers(raw: mne.io.BaseRaw, *, source: str | os.PathLike) -> list[tuple[str, int]]:
     """Return code and sample, from the recording's first on, of everything in its trigger channel."""
-    names = [raw.ch_names[row] for row in mne.pick_types(raw.info, meg=False, stim=True)]
-    names.sort(key=lambda name: name not in PREFERRED)  # keeps the others' order
+    rows = mne.pick_types(raw.info, meg=False, stim=True).tolist()
+    rows.sort(key=lambda row: raw.ch_names[row] not in PREFERRED)  # keeps the others' order
     found = {}
-    for name in names:
+    for row in rows:
+        name = raw.ch_names[row]
         with readable(source):
-            values = raw.get_data([name])[0]
+            values = raw.get_data([row])[0]
         if events := find_codes(values, name=name, source=source):
             found[name] = events
     if len(found) > 1:
@@ -72,7 +73,8 @@ def find_codes(values: np.ndarray, *, name: str, source: str | os.PathLike) -> l
     is_event &= levels.codes != NO_CODE
     if levels.codes[0] not in (0, rest, NO_CODE):
         logger.info("%s holds %d from the first sample on, which is no event", where, levels.codes[0])
-    return [(str(code), int(start)) for code, start in zip(levels.codes[is_event], levels.starts[is_event])]
+    codes, starts = levels.codes[is_event].tolist(), levels.starts[is_event].tolist()
+    return [(str(code), start) for code, start in zip(codes, starts, strict=True)]
 
 
 def resting_level(levels: Levels) -> int:
