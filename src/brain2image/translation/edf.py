@@ -43,14 +43,16 @@ def read_edf(path: Path) -> mne.io.BaseRaw:
     is_text = np.array([label.endswith(ANNOTATIONS) for label in layout.labels])
     # at another rate than the EEG's MNE holds codes, but would interpolate EEG
     own_rate = (layout.n_bytes[is_trigger] < layout.n_bytes[~is_trigger & ~is_text].max(initial=0)).any()
-    options = {}
+    is_interrupted = layout.kind[3:5] == "+D"
+    # what MNE says of annotations by the clock is put right below
+    options = {"verbose": "error" if is_interrupted else MNE_LEVEL}
     if path.suffix.lower() == ".edf" and is_trigger.any() and not own_rate:
         options["stim_channel"] = False
-    raw = mne.io.read_raw(path, preload=False, verbose=MNE_LEVEL, **options)
-    if options:
+    raw = mne.io.read_raw(path, preload=False, **options)
+    if "stim_channel" in options:
         kinds = {name: "stim" for name in raw.ch_names if name.casefold() in TRIGGERS}
         raw.set_channel_types(kinds, on_unit_change="ignore", verbose=MNE_LEVEL)
-    if layout.kind[3:5] == "+D":
+    if is_interrupted:
         _mark_pauses(raw, path, layout)
     return raw
 

@@ -181,7 +181,7 @@ def _check_window(onset: int, n_times: int, sfreq: int, shift: float, *, source:
 
 def _say_dropped(drop_log: Sequence[Sequence[str]], *, source: str | os.PathLike) -> None:
     """Log how many epochs were dropped before, and why; those that were not selected do not count."""
-    reasons = Counter(reason for entry in drop_log for reason in set(entry) if reason != "IGNORED")
+    reasons = Counter(reason for entry in drop_log for reason in dict.fromkeys(entry) if reason != "IGNORED")
     if reasons:
         n_dropped = sum(bool(set(entry) - {"IGNORED"}) for entry in drop_log)
         listed = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())

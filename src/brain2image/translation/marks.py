@@ -11,7 +11,7 @@ import mne
 
 logger = logging.getLogger(__name__)
 
-TYPE = r"(?:(?:comment|stimulus|event|marker)/\s*)?"  # what BrainVision's files put before a mark's text
+TYPE = r"(?i:(comment|stimulus|event|marker)/\s*)?"  # what BrainVision's files put before a mark's text
 # Where a recording was interrupted or glued together: MNE and EEGLAB (-99 where its events are numbers),
 # BrainVision, ANT.
 CUT = re.compile(
