@@ -1,5 +1,6 @@
 """The blocks of the configuration on data: where they lie, and how pairs are made of them."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -7,6 +8,7 @@ from pydantic import Field, model_validator
 from brain2image.config.types import (
     Count,
     Fraction,
+    Frequencies,
     NonNegative,
     PathText,
     Positive,
@@ -16,6 +18,8 @@ from brain2image.config.types import (
     Subject,
 )
 from brain2image.sources import CBRAMOD, MINDEYE2
+
+NOTCH_SPACING = 2.0  # Hz; closer notches overlap
 
 
 class DataConfig(Section):
@@ -58,7 +62,11 @@ class EEGConfig(Section):
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
         75.0, description="Low-pass edge, Hz; 75 at most, it is also the anti-alias filter."
     )
-    notch: Positive = Field(50.0, description="Power line frequency, Hz.")
+    notch: Frequencies = Field(
+        [50.0],
+        description="Power line frequency, or a list of them, Hz; their harmonics below the low-pass are "
+        "removed too.",
+    )
     edge: NonNegative = Field(
         2.0,
         description="Leave out trials closer to an end of their part, s; the filters distort them.",
@@ -91,6 +99,9 @@ class EEGConfig(Section):
             )
         if self.bad_channels and not self.interpolate_bads:
             raise ValueError("bad_channels changes nothing without interpolate_bads: true")
+        notch = sorted(self.notch)
+        if any(second - first < NOTCH_SPACING for first, second in pairwise(notch)):
+            raise ValueError(f"notch: expected frequencies {NOTCH_SPACING:g} Hz apart at least, got {notch}")
         return self
 
 

@@ -20,7 +20,7 @@ from brain2image.things.epochs import (
     check_whitened,
     read_epochs,
 )
-from brain2image.things.raw import CHANNELS
+from brain2image.things.raw import CHANNELS, RAW_REFERENCE
 from brain2image.things.recordings import N_TIMES, SFREQ, append, append_recordings
 from brain2image.things.signals import resampling_matrix
 
@@ -56,8 +56,8 @@ def repack_eeg(
     out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts (raw) or
         whitened (epochs), and ``trials``: image, repetition (of this image, from 0), session (from 0; -1
         where the release does not tell) and onset (sample in its raw file; -1 for epochs). Attributes: unit,
-        sfreq, t0, channels, release, interpolated (names of channels); of raw recordings the filters, edge
-        and baseline too, and ``recordings``, a table of what was left out, see
+        sfreq, t0, channels, release, reference, interpolated (names of channels); of raw recordings the
+        filters, edge and baseline too, and ``recordings``, a table of what was left out, see
         `brain2image.things.recordings.read_recordings`.
     n_threads : threads that resample preprocessed epochs.
     edge : s; trials of raw recordings that reach closer to an end of their part, where the filters distort
@@ -100,6 +100,8 @@ def repack_eeg(
             "t0": 0.0,
             "channels": list(CHANNELS),
             "release": release,
+            # whitening has mixed the channels, so that preprocessed epochs are against no electrode
+            "reference": RAW_REFERENCE if release == "raw" else "unknown",
         }
         write_trials(file, trials[["image", "repetition", "session", "onset"]].astype(np.int64), attributes)
 

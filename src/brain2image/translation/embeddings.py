@@ -4,6 +4,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +20,11 @@ from brain2image.models.alignment import AlignmentModel
 from brain2image.things.bads import interpolation_matrix
 from brain2image.translation.channels import Mixing, arrange_channels
 from brain2image.translation.gallery import Gallery, read_gallery
+from brain2image.translation.latency import LatencyCheck
 from brain2image.translation.opening import open_eeg
 from brain2image.translation.outputs import check_suffix, write_blocks
-from brain2image.translation.sources import Source
+from brain2image.translation.reference import compare_reference, rereference, warn_of_average
+from brain2image.translation.sources import Cutting, Source
 from brain2image.units import MICROVOLTS_PER_VOLT, check_rms
 
 logger = logging.getLogger(__name__)
@@ -50,7 +53,11 @@ def translate(
     channels: Sequence[str] | None = None,
     sfreq: float | None = None,
     events: Sequence[str] | None = None,
+    event_column: str | None = None,
+    shift: float = 0.0,
+    line_freq: float | None = None,
     interpolate: bool = False,
+    reference: str | Sequence[str] | None = None,
     average: bool = False,
     gallery: str | os.PathLike | None = None,
     top_k: int = 5,
@@ -70,7 +77,11 @@ def translate(
     channels : names of all channels, in their order; an array needs them, a file's own are replaced.
     sfreq : Hz, of an array.
     events : take the trials of these alone.
+    event_column : of the BIDS ``events.tsv``, the column that names the events.
+    shift : ms from the event to the picture, where the display or the trigger is late.
+    line_freq : Hz, power line of a recording that does not say so.
     interpolate : make up for missing and bad channels by spherical splines.
+    reference : ``average`` or names of channels, to which the EEG is referenced anew.
     average : one embedding an event, from the mean EEG of its trials.
     gallery : ``results/projection/{subj}.h5`` of the run's NSD subject, to look up the nearest pictures.
     top_k : how many.
@@ -84,8 +95,9 @@ def translate(
         eeg,
         run,
         layout={"unit": unit, "channels": channels, "sfreq": sfreq},
-        events=events,
+        cutting=Cutting(events, event_column, shift, line_freq),
         interpolate=interpolate,
+        reference=reference,
         average=average,
         gallery=gallery,
         top_k=top_k,
@@ -110,7 +122,8 @@ def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, 
     check_suffix(out)
     options = translate.__kwdefaults__ | options
     layout = {name: options.pop(name) for name in ("unit", "channels", "sfreq")}
-    trials, blocks, attributes = _start(eeg, run, layout=layout, **options)
+    cutting = Cutting(*(options.pop(name) for name in ("events", "event_column", "shift", "line_freq")))
+    trials, blocks, attributes = _start(eeg, run, layout=layout, cutting=cutting, **options)
     write_blocks(out, trials, blocks, attributes)
 
 
@@ -122,8 +135,9 @@ def _start(
     run: str | os.PathLike,
     *,
     layout: Mapping[str, Any],
-    events: Sequence[str] | None,
+    cutting: Cutting,
     interpolate: bool,
+    reference: str | Sequence[str] | None,
     average: bool,
     gallery: str | os.PathLike | None,
     top_k: int,
@@ -133,18 +147,29 @@ def _start(
     config = read_json(Path(run, "config.json"))
     training, fmri = _training_eeg(config["eeg"], run), config.get("fmri", {})
     filters = {name: training[name] for name in FILTERS if name in training}
-    source = open_eeg(eeg, **layout, events=events, filters=filters)
+    filters |= {"notch": np.atleast_1d(filters["notch"]).tolist()} if filters else {}
+    reference = [reference] if isinstance(reference, str) else reference
+    source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
     factor = _unit_factor(source, training["unit"])
     _check_baseline(source, training.get("baseline", 0.0))
     mixing = arrange_channels(source, training["channels"], interpolate=interpolate)
     mixing = _interpolated_as_in_training(mixing, training)
+    compare_reference(source, training.get("reference"), reference)
+    if reference is not None:
+        mixing = rereference(mixing, source, reference)
+    source = source.usable(mixing.rows)
     pictures, centre = None, model.target_mean.numpy()
     if gallery is not None:
         pictures = read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
     trials, prepared = source.trials, _prepare(source, mixing, factor, unit=training["unit"])
+    if reference is None:
+        prepared = _check_average(prepared, source, training.get("reference"))
+    prepared = _check_latency(prepared, source, model.mean_response.numpy(), shift=cutting.shift)
     if average:
         trials, prepared = _average(trials, prepared)
     attributes = {"eeg": source.name, "run": str(run), **{name: str(value) for name, value in fmri.items()}}
+    attributes |= {"shift": f"{cutting.shift:g} ms"} if cutting.shift else {}
+    attributes |= {"reference": " ".join(reference)} if reference else {}
     return trials, _predict(model, prepared, pictures, top_k=top_k), attributes
 
 
@@ -209,6 +234,25 @@ def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Ite
             check_rms(float(np.sqrt(np.median(powers))), unit, source=source.name)
             yield eeg
             progress.advance(task, len(eeg))
+
+
+def _check_average(blocks: Iterator[np.ndarray], source: Source, trained: str | None) -> Iterator[np.ndarray]:
+    """Pass the blocks on, after a look at the first for an average reference that training did not have."""
+    for number, block in enumerate(blocks):
+        if number == 0:
+            warn_of_average(block, source, trained)
+        yield block
+
+
+def _check_latency(
+    blocks: Iterator[np.ndarray], source: Source, training: np.ndarray, *, shift: float
+) -> Iterator[np.ndarray]:
+    """Pass the blocks on, and say at the end how late their mean response is against the training's."""
+    check = LatencyCheck(training, len(source.trials))
+    for block in blocks:
+        check.add(block)
+        yield block
+    check.say(shift=shift, source=source.name)
 
 
 def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.DataFrame, Iterator[np.ndarray]]:
