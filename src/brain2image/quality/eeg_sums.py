@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from brain2image.files import read_rows
+from brain2image.units import is_flat
 
 BLOCK_TRIALS = 256  # 13 MB as float32
 WINDOW = 4  # samples, 20 ms, whose means are kept of chosen pictures
-FLAT = 0.01  # a channel is flat in a trial in which it varies less than this share of the median channel
 
 
 class Sums(NamedTuple):
@@ -61,8 +61,7 @@ def sum_trials(
     for start in range(0, n_trials, n_block):
         block = read_rows(eeg, slice(start, start + n_block))
         rows = slice(start, start + len(block))
-        variation = block.std(axis=2)
-        sums.flat[rows] = variation < FLAT * np.median(variation, axis=1, keepdims=True)
+        sums.flat[rows] = is_flat(block)
         sums.rms[rows] = np.sqrt(np.square(block).mean(axis=2))
         sums.power[:] += power_densities(block, sfreq) / n_trials
         part = block * share[rows, None, None]
