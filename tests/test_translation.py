@@ -22,8 +22,9 @@ from brain2image.models.alignment import AlignmentModel
 from brain2image.things.eeg import repack_eeg
 from brain2image.things.raw import CHANNELS
 from brain2image.translation import recordings, translate, write_translation
-from brain2image.translation.channels import likely_name, montage
+from brain2image.translation.caps import TEN_FIVE
 from brain2image.translation.epochs import BLOCK_TRIALS
+from brain2image.translation.names import likely_name
 from brain2image.translation.rates import at_model_rate
 
 N_FEATURES = 16
@@ -391,7 +392,11 @@ def test_bad_channels_are_known_by_their_new_names(data):
 
 
 def test_missing_and_bad_channels_are_interpolated_when_asked(data, epochs, caplog):
-    epochs = epochs.copy()[:8].drop_channels(["stim"]).set_montage(montage())
+    epochs = (
+        epochs.copy()[:8]
+        .drop_channels(["stim"])
+        .set_montage(min(TEN_FIVE & {*mne.channels.get_builtin_montages()}))
+    )
     epochs.info["bads"] = ["Cz", "PO7"]
     with pytest.raises(
         InputError, match=r"got 63 without Cz \(marked as bad\), PO7 \(marked as bad\); record them"
@@ -401,7 +406,10 @@ def test_missing_and_bad_channels_are_interpolated_when_asked(data, epochs, capl
     for given in (epochs, epochs.copy().drop_channels(["PO7"])):
         got = translate(given, data.run, interpolate=True)
         np.testing.assert_allclose(got.embedding, translate(expected, data.run).embedding, atol=1e-3)
-    assert "2 of 63 channels are interpolated: Cz, PO7" in caplog.text
+    assert (
+        "2 of 63 channels are interpolated (distance of the nearest electrode): Cz (36 mm), PO7 (29"
+        in caplog.text
+    )
 
 
 def test_what_has_no_position_is_not_interpolated(data, tmp_path):

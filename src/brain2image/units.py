@@ -15,7 +15,9 @@ RMS_RANGES = {"V": (1e-7, 1e-3), "uV": (0.5, 500.0), "whitened": (0.2, 5.0)}
 CBRAMOD_MICROVOLTS = 100.0
 CBRAMOD_RMS = 0.2
 
-FLAT = 0.01  # a channel is flat in a trial in which it varies less than this share of the median channel
+# A channel is flat in a trial in which it varies less than this share of the upper quartile of the channels,
+# a yardstick that neither a few loud channels nor many flat ones move.
+FLAT, YARDSTICK = 0.01, 0.75
 
 
 def check_rms(rms: float, unit: str, *, source: str, remedy: str | None = None) -> None:
@@ -49,7 +51,7 @@ def is_flat(eeg: np.ndarray) -> np.ndarray:
     (n_trials, n_channels) bool
     """
     variation = eeg.std(axis=2)
-    return variation < FLAT * np.median(variation, axis=1, keepdims=True)
+    return variation < FLAT * np.quantile(variation, YARDSTICK, axis=1, keepdims=True)
 
 
 def flat_channels(eeg: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,16 +9,15 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from brain2image.devices import compute_device
 from brain2image.errors import InputError
-from brain2image.files import read_json
-from brain2image.models.alignment import AlignmentModel
 from brain2image.translation.channels import Mixing, arrange_channels
 from brain2image.translation.gallery import Gallery, read_gallery
+from brain2image.translation.names import CapOptions
 from brain2image.translation.opening import open_eeg
 from brain2image.translation.outputs import check_suffix, write_blocks
+from brain2image.translation.runs import Predict, load_run
 from brain2image.translation.sources import Source
-from brain2image.units import MICROVOLTS_PER_VOLT, check_rms
+from brain2image.units import MICROVOLTS_PER_VOLT, RMS_RANGES, check_rms
 
 FILTERS = ("highpass", "lowpass", "notch")
 # From the unit of the EEG to that of the training.
@@ -44,7 +42,11 @@ def translate(
     channels: Sequence[str] | None = None,
     sfreq: float | None = None,
     events: Sequence[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    rename_table: str | os.PathLike | None = None,
+    montage: str | None = None,
     interpolate: bool = False,
+    min_channels: int | None = None,
     average: bool = False,
     gallery: str | os.PathLike | None = None,
     top_k: int = 5,
@@ -64,7 +66,13 @@ def translate(
     channels : names of all channels, in their order; an array needs them, a file's own are replaced.
     sfreq : Hz, of an array.
     events : take the trials of these alone.
-    interpolate : make up for missing and bad channels by spherical splines.
+    rename : old to new name of channels.
+    rename_table : the same as a file of two columns, TSV or CSV.
+    montage : cap whose electrodes the channels are, as MNE calls it; all channels of the training are then
+        interpolated from them, by position.
+    interpolate : make up for missing, bad and flat channels by spherical splines.
+    min_channels : of the training's channels, so many must have an electrode within 20 mm when channels are
+        interpolated; without it, half of them.
     average : one embedding an event, from the mean EEG of its trials.
     gallery : ``results/projection/{subj}.h5`` of the run's NSD subject, to look up the nearest pictures.
     top_k : how many.
@@ -78,8 +86,8 @@ def translate(
         eeg,
         run,
         layout={"unit": unit, "channels": channels, "sfreq": sfreq},
+        cap=CapOptions(interpolate, min_channels, montage, rename, rename_table),
         events=events,
-        interpolate=interpolate,
         average=average,
         gallery=gallery,
         top_k=top_k,
@@ -104,7 +112,8 @@ def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, 
     check_suffix(out)
     options = translate.__kwdefaults__ | options
     layout = {name: options.pop(name) for name in ("unit", "channels", "sfreq")}
-    trials, blocks, attributes = _start(eeg, run, layout=layout, **options)
+    cap = CapOptions(**{name: options.pop(name) for name in CapOptions._fields})
+    trials, blocks, attributes = _start(eeg, run, layout=layout, cap=cap, **options)
     write_blocks(out, trials, blocks, attributes)
 
 
@@ -116,28 +125,27 @@ def _start(
     run: str | os.PathLike,
     *,
     layout: Mapping[str, Any],
+    cap: CapOptions,
     events: Sequence[str] | None,
-    interpolate: bool,
     average: bool,
     gallery: str | os.PathLike | None,
     top_k: int,
 ) -> tuple[pd.DataFrame, Blocks, dict[str, str]]:
     """The table of the trials, the blocks of their embeddings, and what a file says of both."""
-    model = AlignmentModel.load(run)
-    config = read_json(Path(run, "config.json"))
+    config, predict, centre = load_run(run)
     training, fmri = _training_eeg(config["eeg"], run), config.get("fmri", {})
     filters = {name: training[name] for name in FILTERS if name in training}
     source = open_eeg(eeg, **layout, events=events, filters=filters)
     factor = _unit_factor(source, training["unit"])
-    mixing = arrange_channels(source, training["channels"], interpolate=interpolate)
-    pictures, centre = None, model.target_mean.numpy()
+    mixing = arrange_channels(source, training["channels"], cap, flat=training.get("flat", ()))
+    pictures = None
     if gallery is not None:
         pictures = read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
     trials, prepared = source.trials, _prepare(source, mixing, factor, unit=training["unit"])
     if average:
         trials, prepared = _average(trials, prepared)
     attributes = {"eeg": source.name, "run": str(run), **{name: str(value) for name, value in fmri.items()}}
-    return trials, _predict(model, prepared, pictures, top_k=top_k), attributes
+    return trials, _predict(predict, prepared, pictures, top_k=top_k), attributes
 
 
 def _training_eeg(eeg: Any, run: str | os.PathLike) -> Mapping[str, Any]:
@@ -159,6 +167,14 @@ def _unit_factor(source: Source, unit: str) -> float:
     return FACTORS[source.unit, unit]
 
 
+def _unit_remedy(rms: float, said: str, unit: str) -> str | None:
+    """What to do where EEG of this root mean square, said to be in one unit, can only be in another."""
+    for other, (low, high) in RMS_RANGES.items():
+        if other != said and (other, unit) in FACTORS and low <= rms <= high:
+            return f"the samples, {rms:.3g} {said} by the file, look like {other}: say so (--unit {other})"
+    return None
+
+
 def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Iterator[np.ndarray]:
     """Blocks (n_trials, n_channels, 200) float32 as the model takes them, checked."""
     console = Console(stderr=True)
@@ -174,7 +190,8 @@ def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Ite
                     f"{source.name}: expected finite EEG, got NaN or infinity in trial {number}; leave it out"
                 )
             # The median passes over trials with artefacts.
-            check_rms(float(np.sqrt(np.median(powers))), unit, source=source.name)
+            rms = float(np.sqrt(np.median(powers)))
+            check_rms(rms, unit, source=source.name, remedy=_unit_remedy(rms / factor, source.unit, unit))
             yield eeg
             progress.advance(task, len(eeg))
 
@@ -198,11 +215,10 @@ def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.Dat
 
 
 def _predict(
-    model: AlignmentModel, blocks: Iterator[np.ndarray], pictures: Gallery | None, *, top_k: int
+    predict: Predict, blocks: Iterator[np.ndarray], pictures: Gallery | None, *, top_k: int
 ) -> Blocks:
-    model.to(compute_device())
     for eeg in blocks:
-        embedding = model.predict(eeg).numpy()
+        embedding = predict(eeg)
         block = {"embedding": embedding}
         if pictures is not None:
             block["nsd_image"], block["similarity"] = pictures.nearest(embedding, top_k=top_k)

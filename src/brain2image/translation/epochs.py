@@ -63,7 +63,8 @@ def open_epochs(
 
     resample = partial(at_model_rate, onset=onset, sfreq=sfreq, lowpass=epochs.info["lowpass"])
     blocks = partial(_blocks, read, trials.index.to_numpy(), resample)
-    return Source(str(name), names, bads, unit, trials.reset_index(drop=True), blocks)
+    kinds = epochs.get_channel_types()
+    return Source(str(name), names, bads, unit, trials.reset_index(drop=True), blocks, kinds)
 
 
 def open_array(

@@ -69,7 +69,7 @@ def open_recording(
     onsets = trials["sample"].to_numpy() - raw.first_samp
     by_part = [(start, stop, onsets[(onsets >= start) & (onsets < stop)]) for start, stop in parts]
     blocks = partial(_blocks, raw, sfreq, [part for part in by_part if len(part[2])], filters, name)
-    return Source(str(name), names, bads, unit, trials, blocks)
+    return Source(str(name), names, bads, unit, trials, blocks, raw.get_channel_types())
 
 
 def _spans(raw: mne.io.BaseRaw) -> list[tuple[str, int, int]]:

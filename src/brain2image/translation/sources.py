@@ -22,6 +22,7 @@ class Source:
     bads : the channels that are marked as bad.
     unit : ``V``, ``uV`` or ``whitened``.
     trials : a row a trial, in the order of the blocks: ``event`` (str), ``sample`` (int64).
+    kinds : MNE's type of each channel, ``eeg``, ``eog`` and so on; empty where a file has none.
     blocks : given the rows to read, yields (n_trials, n_rows, 200) float32, in ``unit``, from the event on,
         some trials at a time.
     """
@@ -32,6 +33,7 @@ class Source:
     unit: str
     trials: pd.DataFrame
     blocks: Callable[[Sequence[int]], Iterator[np.ndarray]]
+    kinds: Sequence[str] = ()
 
 
 @contextmanager
