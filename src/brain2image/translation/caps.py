@@ -1,7 +1,7 @@
 """Electrode caps: the system that channel names belong to, and where on the head the electrodes are."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import mne
@@ -69,13 +69,17 @@ def on_sphere(places: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return dict(zip(places, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), strict=True))
 
 
-def read_cap(name: str, found: Collection[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Electrodes of a cap and the names of the 10-20 system, as unit vectors from the middle of one head.
+def read_cap(name: str, found: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Place a file's channels that are electrodes of a cap, and the names of the 10-20 system, on one head.
 
     Parameters
     ----------
     name : of a montage of MNE.
     found : the file's channels; of a BioSemi cap with 10-20 names they may be the labels of the amplifier.
+
+    Returns
+    -------
+    electrodes, targets : unit vectors (3,) from the middle of the head, by the file's and by the 10-20 names.
 
     Raises
     ------
@@ -84,12 +88,14 @@ def read_cap(name: str, found: Collection[str]) -> tuple[dict[str, np.ndarray], 
     """
     if name not in cap_names():
         raise InputError(f"montage: expected one of {', '.join(cap_names())}, got {name!r}")
-    electrodes = on_sphere(positions(frozenset({name})))
-    if name in BOX_CAPS:
-        labels = dict(zip(BOX, electrodes.values(), strict=False))
-        electrodes = max(electrodes, labels, key=lambda known: len(set(known) & set(found)))
+    places = on_sphere(positions(frozenset({name})))
+    systems = [places, dict(zip(BOX, places.values(), strict=False))] if name in BOX_CAPS else [places]
+    named = [
+        {channel: system[plain_name(channel)] for channel in found if plain_name(channel) in system}
+        for system in ({label.casefold(): place for label, place in system.items()} for system in systems)
+    ]
     family = next(family for family in GEOMETRIES if name.startswith(family))
-    return electrodes, on_sphere(positions(frozenset(GEOMETRIES[family])))
+    return max(named, key=len), on_sphere(positions(frozenset(GEOMETRIES[family])))
 
 
 def plain_name(name: str) -> str:

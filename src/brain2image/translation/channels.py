@@ -169,10 +169,10 @@ def arrange_channels(
 
 
 def _by_position(source: Source, rows: Mapping[str, int], channels: Sequence[str], montage: str) -> Layout:
-    electrodes, targets = caps.read_cap(montage, rows)
-    rows = {name: row for name, row in rows.items() if name in electrodes}
+    electrodes, targets = caps.read_cap(montage, list(rows))
+    rows = {name: rows[name] for name in electrodes}
     placed = {name: targets[name] for name in channels if name in targets}
-    near = caps.nearest({name: electrodes[name] for name in rows}, placed)
+    near = caps.nearest(electrodes, placed)
     near = {name: (electrode, mm) for name, (electrode, mm) in near.items() if mm <= SAME}
     listed = ", ".join(f"{name} = {electrode} ({mm:.0f} mm)" for name, (electrode, mm) in near.items())
     logger.info("%s: channels that are an electrode of %s: %s", source.name, montage, listed or "none")
@@ -190,20 +190,13 @@ def _by_name(
 ) -> Layout:
     missing = [name for name in channels if name not in rows]
     if not missing and not interpolate:
-        return Layout(
-            source.name,
-            {name: rows[name] for name in channels},
-            channels,
-            {name: name for name in channels},
-            {},
-            {},
-        )
+        rows, same = {name: rows[name] for name in channels}, {name: name for name in channels}
+        return Layout(source.name, rows, channels, same, electrodes={}, targets={})
     if missing:
         check_names(source, channels, missing, unused, interpolate=interpolate)
     known = caps.ten_five()
     same = {name: name for name in channels if name in rows}
     others = [name for name in rows if missing and name in known and name not in channels]
     places = caps.on_sphere({name: known[name] for name in [*channels, *others] if name in known})
-    return Layout(
-        source.name, {name: rows[name] for name in [*same, *others]}, channels, same, places, places
-    )
+    rows = {name: rows[name] for name in [*same, *others]}
+    return Layout(source.name, rows, channels, same, places, places)
