@@ -37,7 +37,7 @@ CLINICAL = [
 
 def make_source(names, bads=(), kinds=()):
     trials = pd.DataFrame({"event": ["a"], "sample": [0]})
-    return Source("file", list(names), bads, "uV", trials, lambda rows: iter(()), kinds)
+    return Source("file", list(names), bads, "uV", trials, lambda rows: iter(()), None, kinds=kinds)
 
 
 def arrange(names, *, channels=CHANNELS, bads=(), kinds=(), flat=(), **options):

@@ -187,13 +187,14 @@ def test_only_some_seconds_of_a_recording_are_read_at_once(data, monkeypatch):
     raw, spans = data.raw.copy(), []
     read = raw.get_data
 
-    def get_data(rows, start, stop):
-        spans.append((stop - start) / 1000)
+    def get_data(rows, start=0, stop=None):
+        if len(rows) > 1:
+            spans.append((stop - start) / 1000)
         return read(rows, start, stop)
 
     monkeypatch.setattr(raw, "get_data", get_data)
     assert_same(translate(raw, data.run), data.test, first_image=N_TRAIN)
-    assert len(spans) == 4
+    assert len(spans) == 5 + 4  # all of it in search of gaps, then what is around the trials
     # ten seconds, the last trial's second, and what the filters look around
     assert max(spans) < 10 + 1 + 2 * (1.65 + 0.1 + 3.3)
 
@@ -544,9 +545,9 @@ def pickled(data, folder):
     return {"eeg": folder / "a.npy"}
 
 
-def broken_trial(data, folder):
+def broken_channel(data, folder):
     eeg = data.eeg[:9].copy()
-    eeg[7, 3, 5] = np.nan
+    eeg[:, 3, 5] = np.nan
     return array(eeg)
 
 
@@ -587,17 +588,22 @@ def no_filters(data, folder):
 
 
 REFUSED = {
-    no_events: "RawArray: expected events, got none",
+    no_events: "RawArray: expected events, got none: annotations: none; trigger channels: none; channels",
+    lambda data, folder: {
+        "eeg": data.raw.copy().set_channel_types({"stim": "misc"})
+    }: "electrode: stim; set the",
     slow_recording: "expected a whole number of Hz from 200 to 100000 as its rate, got 160;",
     short_epochs: "expected trials from 0 to 0.995 s after the event, got -0.2 to 0.8 s",
     late_epochs: "expected trials from 0 to 0.995 s after the event, got 0.1 to 1.2 s",
-    microvolts_as_volts: r"expected EEG in uV with a root mean square of 0.5 to 500, got .*e\+0",
+    microvolts_as_volts: r"in uV with a root mean square of 0.5 to 500, got .*e\+0.* say so \(--unit uV\)$",
+    lambda data, folder: array(data.eeg * 1e-6): r"got .*e-0.* look like V: say so \(--unit V\)$",
+    lambda data, folder: array(data.eeg * 1000): "check the unit of the file",
     damaged: r"a_raw\.fif: expected EEG in a format that MNE reads",
     text_file: r"a\.txt: expected EEG in a format that MNE reads",
     pickled: r"a\.npy: expected EEG in a format .* cannot read it \(.*Python objects",
-    broken_trial: "ndarray: expected finite EEG, got NaN or infinity in trial 7",
+    broken_channel: "ndarray: expected finite EEG, got NaN or infinity in every trial; is a channel",
     milliseconds: r"_events\.tsv: expected onsets in seconds, 0 to 42 as the recording lasts, got 1000",
-    other_columns: r"_events\.tsv: expected the columns onset and trial_type or value",
+    other_columns: r"_events\.tsv: expected the columns onset and trial_type or value, got time, code; name",
     other_checkpoint: r"subj02\.h5: expected 16 features of the checkpoint of the training \(sha256 ab",
     small_gallery: r"subj01\.h5: expected top_k from 1 to 2, its pictures, got 5",
     no_filters: r"expected a run whose config\.json names the filters",

@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 from brain2image.errors import InputError
 from brain2image.matching import unit_rows
-from brain2image.models.linear import Encoder, LinearModel, Standardised, as_layer
+from brain2image.models.linear import Encoder, LinearModel, Standardised
 from brain2image.queries import Pairs, Predictor
 
 # Strength of the penalty on a kernel that is scaled to unit mean diagonal; the inner folds choose.
@@ -50,7 +50,8 @@ def fit_nearest_image(training: Training) -> Predictor:
 
 def fit_ridge(training: Training) -> LinearModel:
     """Linear regression of the target on the EEG, ``argmin_B ||Y - X B||^2 + alpha ||B||^2``."""
-    return LinearModel([_ridge_layer(eeg_encoder(training), training, training.pairs.targets)])
+    encode = eeg_encoder(training)
+    return encode.model(*_ridge_weights(encode(training.pairs), training.pairs.targets, training.concepts))
 
 
 def fit_kernel_ridge(training: Training) -> Predictor:
@@ -78,11 +79,11 @@ def fit_pls(training: Training) -> LinearModel:
         errors += [np.square(fold.predict(inputs[test], number) - outputs[test]).sum() for number in numbers]
     best = numbers[int(errors.argmin())]
     model = _PLS.fit(inputs, outputs, best)
-    components = encode.layer(
-        x.components_.T @ model.rotations, -(x.mean_ @ x.components_.T + model.mean) @ model.rotations
+    weight = x.components_.T @ model.rotations
+    offset = -(x.mean_ @ x.components_.T + model.mean) @ model.rotations
+    return encode.model(
+        weight, offset, (model.loadings.T @ y.components_, model.offset @ y.components_ + y.mean_)
     )
-    targets = model.loadings.T @ y.components_, model.offset @ y.components_ + y.mean_
-    return LinearModel([components, as_layer(*targets)])
 
 
 class _PLS(NamedTuple):
@@ -107,10 +108,9 @@ def fit_two_step(training: Training) -> LinearModel:
 
     Both steps are ridge regressions; the second is fitted on the true features of the training pictures.
     """
-    features = clip_encoder(training)(training.pairs)
-    to_clip = _ridge_layer(eeg_encoder(training), training, features)
-    to_target = _ridge_weights(features, training.pairs.targets, training.concepts)
-    return LinearModel([to_clip, as_layer(*to_target)])
+    encode, features = eeg_encoder(training), clip_encoder(training)(training.pairs)
+    to_clip = _ridge_weights(encode(training.pairs), features, training.concepts)
+    return encode.model(*to_clip, _ridge_weights(features, training.pairs.targets, training.concepts))
 
 
 def fit_clip_oracle(training: Training) -> Predictor:
@@ -206,12 +206,6 @@ def _after(encode: Encoder, training: Training, **kernel: object) -> Predictor:
         encode(training.pairs), training.pairs.targets - mean, training.concepts, **kernel
     )
     return lambda pairs: (model.predict(encode(pairs).astype(np.float64)) + mean).astype(np.float32)
-
-
-def _ridge_layer(
-    encode: Standardised, training: Training, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    return encode.layer(*_ridge_weights(encode(training.pairs), targets, training.concepts))
 
 
 def _ridge_weights(x: np.ndarray, targets: np.ndarray, concepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,12 +22,14 @@ with job(snakemake):
         eeg_scale=cbramod_scale(pairs.eeg, reader.meta["unit"]),
         cbramod=snakemake.input.get("cbramod"),
     )
-    predict, mean = BASELINES[name](training), pairs.targets.mean(axis=0)
-    write_test_predictions(snakemake.output.predictions, predict, lmdb, target_mean=mean)
+    predict = BASELINES[name](training)
+    write_test_predictions(
+        snakemake.output.predictions, predict, lmdb, target_mean=pairs.targets.mean(axis=0)
+    )
     write_baseline(
         predict,
         name=name,
-        target_mean=mean,
+        pairs=pairs,
         data=reader.describe(),
         model=snakemake.output.model,
         config=snakemake.output.config,

@@ -1,11 +1,23 @@
 """The blocks of the configuration on data: where they lie, and how pairs are made of them."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from brain2image.config.types import Count, Fraction, PathText, Positive, Section, Seed, SourceText
+from brain2image.config.types import (
+    Count,
+    Fraction,
+    Frequencies,
+    PathText,
+    Positive,
+    Section,
+    Seed,
+    SourceText,
+)
 from brain2image.sources import CBRAMOD, MINDEYE2
+
+NOTCH_SPACING = 2.0  # Hz; closer notches overlap
 
 
 class DataConfig(Section):
@@ -48,7 +60,11 @@ class EEGConfig(Section):
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
         75.0, description="Low-pass edge, Hz; 75 at most, it is also the anti-alias filter."
     )
-    notch: Positive = Field(50.0, description="Power line frequency, Hz.")
+    notch: Frequencies = Field(
+        [50.0],
+        description="Power line frequency, or a list of them, Hz; their harmonics below the low-pass are "
+        "removed too.",
+    )
 
     @model_validator(mode="after")
     def _pass_something(self) -> "EEGConfig":
@@ -56,6 +72,9 @@ class EEGConfig(Section):
             raise ValueError(
                 f"highpass must lie below lowpass, got {self.highpass:g} and {self.lowpass:g} Hz"
             )
+        notch = sorted(self.notch)
+        if any(second - first < NOTCH_SPACING for first, second in pairwise(notch)):
+            raise ValueError(f"notch: expected frequencies {NOTCH_SPACING:g} Hz apart at least, got {notch}")
         return self
 
 

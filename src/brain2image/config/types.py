@@ -3,7 +3,15 @@
 import os
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from brain2image.releases import PAIR
 from brain2image.sources import normalise
@@ -19,6 +27,13 @@ PathText = Annotated[
 ]
 # A local file, or a URL, which must stay as it is.
 SourceText = Annotated[str, Field(min_length=1), AfterValidator(normalise)]
+# Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
+Frequencies = Annotated[
+    list[Annotated[float, Field(ge=10, le=100)]],
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+    ),
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 

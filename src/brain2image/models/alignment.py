@@ -94,6 +94,8 @@ class AlignmentModel(nn.Module):
     network_share : () float32, weight of the network beside the linear path; 1 while they learn.
     target_mean : (n_features,) float32, mean training embedding, in embedding units.
     target_scale : (n_features,) float32, standard deviation over the training pairs, in embedding units.
+    mean_response : (n_channels, 200) float32, mean EEG of the training trials, in its stored unit, to compare
+        the latency of other recordings with; zeros where it is not known.
     """
 
     def __init__(self, model: ModelConfig, n_channels: int, n_features: int):
@@ -111,6 +113,7 @@ class AlignmentModel(nn.Module):
         self.register_buffer("eeg_scale", torch.tensor(1.0))
         self.register_buffer("target_mean", torch.zeros(n_features))
         self.register_buffer("target_scale", torch.ones(n_features))
+        self.register_buffer("mean_response", torch.zeros(n_channels, N_PATCH_TIMES))
 
     def fit_targets(self, targets: np.ndarray, *, scale: str) -> None:
         """Learn mean and scale of the training embeddings.
@@ -240,7 +243,9 @@ class AlignmentModel(nn.Module):
         try:
             config = read_json(folder / "config.json")
             model = cls(ModelConfig(**config["model"]), len(config["eeg"]["channels"]), config["n_features"])
-            model.load_state_dict(load_file(folder / "model.safetensors"))
+            weights = load_file(folder / "model.safetensors")
+            weights.setdefault("mean_response", model.mean_response)  # older runs have none
+            model.load_state_dict(weights)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(

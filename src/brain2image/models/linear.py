@@ -23,11 +23,12 @@ Encoder = Callable[[Pairs], np.ndarray]  # gives (n_pairs, n_inputs) float32
 
 
 class LinearModel(NamedTuple):
-    """A chain of affine maps, each ``x @ weight + offset``, from EEG to fMRI embeddings.
+    """A chain of affine maps, each ``x @ weight + offset``, from centred EEG to fMRI embeddings.
 
     As a predictor of `Pairs` it takes their EEG alone.
     """
 
+    centre: np.ndarray  # (n_inputs,) float32, subtracted first, as an offset of the EEG may be large
     layers: list[tuple[np.ndarray, np.ndarray]]  # weight (n_inputs, n_outputs), offset (n_outputs,), float32
 
     def predict(self, eeg: np.ndarray) -> np.ndarray:
@@ -41,7 +42,7 @@ class LinearModel(NamedTuple):
         -------
         (n_trials, n_features) float32
         """
-        x = eeg.reshape(len(eeg), -1)
+        x = eeg.reshape(len(eeg), -1) - self.centre
         for weight, offset in self.layers:
             x = x @ weight + offset
         return x
@@ -61,14 +62,16 @@ class Standardised(NamedTuple):
     def __call__(self, pairs: Pairs) -> np.ndarray:
         return ((self.encode(pairs) - self.mean) / self.scale).astype(np.float32)
 
-    def layer(self, weight: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The affine map of the columns before they are z-scored that equals this one of those after."""
-        weight = weight / self.scale[:, None]
-        return as_layer(weight, offset - self.mean @ weight)
+    def model(
+        self, weight: np.ndarray, offset: np.ndarray, *layers: tuple[np.ndarray, np.ndarray]
+    ) -> LinearModel:
+        """The model that applies these layers, of any type, to the columns once they are z-scored."""
+        first = weight / self.scale[:, None], offset
+        return LinearModel(self.mean.astype(np.float32), [as_layer(*layer) for layer in (first, *layers)])
 
 
 def as_layer(weight: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A layer of a `LinearModel`, of numbers of any type."""
+    """A layer of a `LinearModel`."""
     return np.ascontiguousarray(weight, np.float32), offset.astype(np.float32)
 
 
@@ -77,13 +80,14 @@ class Baseline(NamedTuple):
 
     model: LinearModel
     target_mean: np.ndarray  # (n_features,) float32, mean target of the training pairs
+    mean_response: np.ndarray  # (n_channels, n_times) float32, mean EEG of the training pairs
 
 
 def write_baseline(
     predict: Callable[[Pairs], np.ndarray],
     *,
     name: str,
-    target_mean: np.ndarray,
+    pairs: Pairs,
     data: Mapping[str, Any],
     model: str | Path,
     config: str | Path,
@@ -94,14 +98,16 @@ def write_baseline(
     ----------
     predict : the predictor; its weights are kept when it is a `LinearModel`.
     name : of the baseline.
-    target_mean : (n_features,) float32, mean target of the training pairs.
+    pairs : the training pairs, whose mean EEG and mean target are kept too.
     data : what it was fitted on, `lmdb_store.LMDBReader.describe`.
     model, config : the files to write, safetensors and JSON.
     """
     layers = predict.layers if isinstance(predict, LinearModel) else []
     tensors = {f"{i}.{part}": layer[j] for i, layer in enumerate(layers) for j, part in enumerate(PARTS)}
+    tensors |= {"centre": predict.centre} if layers else {}
+    means = {"target_mean": pairs.targets, "mean_response": pairs.eeg}
     with atomic_path(model) as scratch:
-        save_file({"target_mean": target_mean} | tensors, scratch)
+        save_file(tensors | {name: part.mean(axis=0) for name, part in means.items()}, scratch)
     content = {"baseline": name, "n_layers": len(layers), **data, "versions": {"brain2image": __version__}}
     write_json(config, content)
 
@@ -125,10 +131,11 @@ def read_baseline(run_folder: str | Path) -> Baseline:
             )
         tensors = load_file(folder / "model.safetensors")
         layers = [tuple(tensors[f"{i}.{part}"] for part in PARTS) for i in range(n_layers)]
-        mean = tensors["target_mean"]
-        n_times = len(layers[0][0]) // len(config["eeg"]["channels"])
-        trial = np.zeros((1, len(config["eeg"]["channels"]), n_times), np.float32)
-        if LinearModel(layers).predict(trial).shape != (1, len(mean)):
+        model = LinearModel(tensors["centre"], layers)
+        mean, response = tensors["target_mean"], tensors["mean_response"]
+        n_channels = len(config["eeg"]["channels"])
+        shape = model.predict(response[None]).shape
+        if len(response) != n_channels or shape != (1, *mean.shape):
             raise ValueError("the weights do not lead from the EEG to the embedding")
     except InputError:
         raise
@@ -137,4 +144,4 @@ def read_baseline(run_folder: str | Path) -> Baseline:
             f"{folder}: expected a fitted baseline with config.json and model.safetensors, but "
             f"{reason(error)}; delete both and run the workflow again"
         ) from None
-    return Baseline(LinearModel(layers), mean)
+    return Baseline(model, mean, response)

@@ -20,7 +20,7 @@ from brain2image.things.epochs import (
     check_whitened,
     read_epochs,
 )
-from brain2image.things.raw import CHANNELS, RAW_SFREQ, TARGET, Recording, read_recording
+from brain2image.things.raw import CHANNELS, RAW_REFERENCE, RAW_SFREQ, TARGET, Recording, read_recording
 from brain2image.things.signals import cut_epochs, filter_eeg, resampling_matrix
 from brain2image.units import MICROVOLTS_PER_VOLT
 
@@ -55,7 +55,7 @@ def repack_eeg(
     out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts (raw) or
         whitened (epochs), and ``trials``: image, repetition (of this image, from 0), session (from 0; -1
         where the release does not tell) and onset (sample in its raw file; -1 for epochs). Attributes: unit,
-        sfreq, t0, channels, release, and the filters of raw recordings.
+        sfreq, t0, channels, release, reference, and the filters of raw recordings.
     n_threads : threads that resample preprocessed epochs.
     filters : highpass, lowpass and notch, Hz, of raw recordings. Without them the files must be preprocessed
         epochs, which are not filtered again.
@@ -78,6 +78,8 @@ def repack_eeg(
             "t0": 0.0,
             "channels": list(CHANNELS),
             "release": release,
+            # whitening has mixed the channels, so that preprocessed epochs are against no electrode
+            "reference": RAW_REFERENCE if release == "raw" else "unknown",
             **filters,
         }
         write_trials(file, trials[["image", "repetition", "session", "onset"]].astype(np.int64), attributes)

@@ -29,6 +29,7 @@ _FRONT_TO_BACK = (
 )
 CHANNELS = tuple(_FRONT_TO_BACK.split())
 RAW_SFREQ = 1000  # Hz
+RAW_REFERENCE = "Fz"  # of the amplifier; it has no row in the files, and nothing is re-referenced
 
 # Each file is so many recordings, of as many events each, glued together without a mark.
 N_PARTS = {"train": 5, "test": 1}

@@ -1,14 +1,20 @@
 """Filters and epochs of continuous EEG, and epochs at another rate."""
 
+import math
+from collections.abc import Sequence
+
 import mne
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import resample_poly
 
+NOTCH_SPACING = 2.0  # Hz; closer notches overlap
 NEIGHBOURS = 50  # samples around a step, 25 on each side
 
 
-def filter_eeg(eeg: np.ndarray, sfreq: float, *, highpass: float, lowpass: float, notch: float) -> np.ndarray:
+def filter_eeg(
+    eeg: np.ndarray, sfreq: float, *, highpass: float, lowpass: float, notch: float | Sequence[float]
+) -> np.ndarray:
     """Band-pass and notch continuous EEG with zero-phase FIR filters (MNE's defaults: firwin, Hamming).
 
     A low-pass edge of 75 Hz has its stop band from 93.75 Hz on (a quarter more), below the 100 Hz that 200 Hz
@@ -17,14 +23,33 @@ def filter_eeg(eeg: np.ndarray, sfreq: float, *, highpass: float, lowpass: float
     Parameters
     ----------
     eeg : (n_channels, n_samples) float64, one uninterrupted recording; overwritten.
-    sfreq, highpass, lowpass, notch : Hz.
+    sfreq, highpass, lowpass : Hz.
+    notch : power line frequencies, Hz; see `notch_frequencies`.
 
     Returns
     -------
     (n_channels, n_samples) float64, the unit of ``eeg``.
     """
     eeg = mne.filter.filter_data(eeg, sfreq, highpass, lowpass, copy=False, verbose="error")
-    return mne.filter.notch_filter(eeg, sfreq, [notch], copy=False, verbose="error")
+    lines = notch_frequencies(notch, lowpass=lowpass)
+    return mne.filter.notch_filter(eeg, sfreq, lines, copy=False, verbose="error") if lines else eeg
+
+
+def notch_frequencies(notch: float | Sequence[float], *, lowpass: float) -> list[float]:
+    """Return the power line frequencies and their harmonics that the low-pass does not remove, Hz, ascending.
+
+    Parameters
+    ----------
+    notch : power line frequencies, Hz.
+    lowpass : edge of the low-pass, Hz; its stop band begins a quarter, or 2 Hz, above.
+    """
+    stop = lowpass + max(lowpass / 4, 2)
+    given = np.atleast_1d(notch).tolist()
+    lines = [line for line in given if line < stop]
+    for harmonic in (line * n for line in given for n in range(2, math.ceil(stop / line))):
+        if all(abs(harmonic - line) >= NOTCH_SPACING for line in lines):
+            lines.append(harmonic)
+    return sorted(lines)
 
 
 def cut_epochs(eeg: np.ndarray, onsets: np.ndarray, *, n_times: int, step: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,13 @@ from rich.progress import Progress
 from brain2image.errors import InputError
 from brain2image.translation.channels import Mixing, arrange_channels
 from brain2image.translation.gallery import Gallery, read_gallery
+from brain2image.translation.latency import LatencyCheck
 from brain2image.translation.names import CapOptions
 from brain2image.translation.opening import open_eeg
 from brain2image.translation.outputs import check_suffix, write_blocks
+from brain2image.translation.reference import Rereferenced, compare_reference, warn_of_average
 from brain2image.translation.runs import Predict, load_run
-from brain2image.translation.sources import Source
+from brain2image.translation.sources import Cutting, Source
 from brain2image.units import MICROVOLTS_PER_VOLT, RMS_RANGES, check_rms
 
 FILTERS = ("highpass", "lowpass", "notch")
@@ -42,11 +45,15 @@ def translate(
     channels: Sequence[str] | None = None,
     sfreq: float | None = None,
     events: Sequence[str] | None = None,
+    event_column: str | None = None,
+    shift: float = 0.0,
+    line_freq: float | None = None,
     rename: Mapping[str, str] | None = None,
     rename_table: str | os.PathLike | None = None,
     montage: str | None = None,
     interpolate: bool = False,
     min_channels: int | None = None,
+    reference: str | Sequence[str] | None = None,
     average: bool = False,
     gallery: str | os.PathLike | None = None,
     top_k: int = 5,
@@ -66,6 +73,9 @@ def translate(
     channels : names of all channels, in their order; an array needs them, a file's own are replaced.
     sfreq : Hz, of an array.
     events : take the trials of these alone.
+    event_column : of the BIDS ``events.tsv``, the column that names the events.
+    shift : ms from the event to the picture, where the display or the trigger is late.
+    line_freq : Hz, power line of a recording that does not say so.
     rename : old to new name of channels.
     rename_table : the same as a file of two columns, TSV or CSV.
     montage : cap whose electrodes the channels are, as MNE calls it; all channels of the training are then
@@ -73,6 +83,7 @@ def translate(
     interpolate : make up for missing, bad and flat channels by spherical splines.
     min_channels : of the training's channels, so many must have an electrode within 20 mm when channels are
         interpolated; without it, half of them.
+    reference : ``average`` or names of channels, to which the EEG is referenced anew.
     average : one embedding an event, from the mean EEG of its trials.
     gallery : ``results/projection/{subj}.h5`` of the run's NSD subject, to look up the nearest pictures.
     top_k : how many.
@@ -87,7 +98,8 @@ def translate(
         run,
         layout={"unit": unit, "channels": channels, "sfreq": sfreq},
         cap=CapOptions(interpolate, min_channels, montage, rename, rename_table),
-        events=events,
+        cutting=Cutting(events, event_column, shift, line_freq),
+        reference=reference,
         average=average,
         gallery=gallery,
         top_k=top_k,
@@ -113,7 +125,8 @@ def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, 
     options = translate.__kwdefaults__ | options
     layout = {name: options.pop(name) for name in ("unit", "channels", "sfreq")}
     cap = CapOptions(**{name: options.pop(name) for name in CapOptions._fields})
-    trials, blocks, attributes = _start(eeg, run, layout=layout, cap=cap, **options)
+    cutting = Cutting(*(options.pop(name) for name in ("events", "event_column", "shift", "line_freq")))
+    trials, blocks, attributes = _start(eeg, run, layout=layout, cap=cap, cutting=cutting, **options)
     write_blocks(out, trials, blocks, attributes)
 
 
@@ -126,25 +139,37 @@ def _start(
     *,
     layout: Mapping[str, Any],
     cap: CapOptions,
-    events: Sequence[str] | None,
+    cutting: Cutting,
+    reference: str | Sequence[str] | None,
     average: bool,
     gallery: str | os.PathLike | None,
     top_k: int,
 ) -> tuple[pd.DataFrame, Blocks, dict[str, str]]:
     """The table of the trials, the blocks of their embeddings, and what a file says of both."""
-    config, predict, centre = load_run(run)
+    config, predict, centre, response = load_run(run)
     training, fmri = _training_eeg(config["eeg"], run), config.get("fmri", {})
     filters = {name: training[name] for name in FILTERS if name in training}
-    source = open_eeg(eeg, **layout, events=events, filters=filters)
+    filters |= {"notch": np.atleast_1d(filters["notch"]).tolist()} if filters else {}
+    reference = [reference] if isinstance(reference, str) else reference
+    source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
     factor = _unit_factor(source, training["unit"])
     mixing = arrange_channels(source, training["channels"], cap, flat=training.get("flat", ()))
+    compare_reference(source, training.get("reference"), reference)
+    if reference is not None:
+        mixing = Rereferenced(mixing, source, reference)
+    source = source.usable(mixing.rows)
     pictures = None
     if gallery is not None:
         pictures = read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
     trials, prepared = source.trials, _prepare(source, mixing, factor, unit=training["unit"])
+    if reference is None:
+        prepared = _check_average(prepared, source, training.get("reference"))
+    prepared = _check_latency(prepared, source, response, shift=cutting.shift)
     if average:
         trials, prepared = _average(trials, prepared)
     attributes = {"eeg": source.name, "run": str(run), **{name: str(value) for name, value in fmri.items()}}
+    attributes |= {"shift": f"{cutting.shift:g} ms"} if cutting.shift else {}
+    attributes |= {"reference": " ".join(reference)} if reference else {}
     return trials, _predict(predict, prepared, pictures, top_k=top_k), attributes
 
 
@@ -175,7 +200,9 @@ def _unit_remedy(rms: float, said: str, unit: str) -> str | None:
     return None
 
 
-def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Iterator[np.ndarray]:
+def _prepare(
+    source: Source, mixing: Mixing | Rereferenced, factor: float, *, unit: str
+) -> Iterator[np.ndarray]:
     """Blocks (n_trials, n_channels, 200) float32 as the model takes them, checked."""
     console = Console(stderr=True)
     powers = []
@@ -194,6 +221,25 @@ def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Ite
             check_rms(rms, unit, source=source.name, remedy=_unit_remedy(rms / factor, source.unit, unit))
             yield eeg
             progress.advance(task, len(eeg))
+
+
+def _check_average(blocks: Iterator[np.ndarray], source: Source, trained: str | None) -> Iterator[np.ndarray]:
+    """Pass the blocks on, after a look at the first for an average reference that training did not have."""
+    for number, block in enumerate(blocks):
+        if number == 0:
+            warn_of_average(block, source, trained)
+        yield block
+
+
+def _check_latency(
+    blocks: Iterator[np.ndarray], source: Source, training: np.ndarray, *, shift: float
+) -> Iterator[np.ndarray]:
+    """Pass the blocks on, and say at the end how late their mean response is against the training's."""
+    check = LatencyCheck(training, len(source.trials))
+    for block in blocks:
+        check.add(block)
+        yield block
+    check.say(shift=shift, source=source.name)
 
 
 def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.DataFrame, Iterator[np.ndarray]]:

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import numpy as np
 from brain2image.errors import InputError
 from brain2image.files import open_trials, read_attributes
 from brain2image.lmdb_store import EEG_ATTRIBUTES
+from brain2image.translation import edf
 from brain2image.translation.epochs import open_array, open_epochs
 from brain2image.translation.recordings import open_recording
-from brain2image.translation.sources import Source, readable
+from brain2image.translation.sources import MNE_LEVEL, Cutting, Source, readable
 from brain2image.units import RMS_RANGES
 
 EPOCHS_FILE = re.compile(r"epo\.fif(\.gz)?$")  # MNE's naming convention
+MAX_SHIFT = 1000  # ms
 OPENERS = {mne.BaseEpochs: open_epochs, mne.io.BaseRaw: open_recording}
 
 
@@ -28,14 +31,13 @@ def open_eeg(
     unit: str | None,
     channels: Sequence[str] | None,
     sfreq: float | None,
-    events: Sequence[str] | None,
-    filters: Mapping[str, float],
+    cutting: Cutting,
 ) -> Source:
     """Open EEG of any kind that `brain2image.translation.translate` takes, see there.
 
     Parameters
     ----------
-    filters : highpass, lowpass and notch of the training, Hz; empty where it had none.
+    cutting : which trials, and how.
 
     Raises
     ------
@@ -44,25 +46,30 @@ def open_eeg(
     """
     if unit is not None and unit not in RMS_RANGES:
         raise InputError(f"unit: expected one of {', '.join(RMS_RANGES)}, got {unit!r}")
+    if not abs(cutting.shift) <= MAX_SHIFT:
+        raise InputError(
+            f"shift: expected milliseconds from -{MAX_SHIFT} to {MAX_SHIFT}, got {cutting.shift:g}"
+        )
     if isinstance(eeg, str | os.PathLike):
         name = str(eeg)
         if name.endswith(".h5"):
-            return _open_trials_file(name, events=events, unit=unit, channels=channels, sfreq=sfreq)
+            return _open_trials_file(name, cutting=cutting, unit=unit, channels=channels, sfreq=sfreq)
         eeg = _load(Path(eeg))
     else:
         name = type(eeg).__name__
     opener = next((opener for kind, opener in OPENERS.items() if isinstance(eeg, kind)), None)
     if opener is None:
         given = {"unit": unit, "channels": channels, "sfreq": sfreq}
-        return _open_array(eeg, name=name, events=events, **given)
+        return _open_array(eeg, name=name, cutting=cutting, **given)
     if sfreq is not None:
         raise InputError(f"{name}: expected sfreq for arrays alone; leave it out, the file knows its rate")
-    if opener is open_recording and not filters:
+    if opener is open_recording and not cutting.filters:
         raise InputError(
             f"{name}: expected a run whose config.json names the filters of its training (highpass, lowpass, "
             "notch), got none; train it again, or hand over epochs that were filtered like its EEG"
         )
-    return opener(eeg, name=name, unit=unit or "V", channels=channels, events=events, filters=filters)
+    source = opener(eeg, name=name, unit=unit or "V", channels=channels, cutting=cutting)
+    return replace(source, kinds=eeg.get_channel_types())
 
 
 def _load(path: Path) -> Any:
@@ -73,20 +80,22 @@ def _load(path: Path) -> Any:
         if path.suffix == ".npy":
             return np.load(path, mmap_mode="r", allow_pickle=False)
         if EPOCHS_FILE.search(path.name):
-            return mne.read_epochs(path, preload=False, verbose="error")
-        return mne.io.read_raw(path, preload=False, verbose="error")
+            return mne.read_epochs(path, preload=False, verbose=MNE_LEVEL)
+        if path.suffix.lower() in edf.SUFFIXES:
+            return edf.read_edf(path)
+        return mne.io.read_raw(path, preload=False, verbose=MNE_LEVEL)
 
 
-def _open_array(eeg: Any, *, name: str, events: Sequence[str] | None, **given: Any) -> Source:
+def _open_array(eeg: Any, *, name: str, cutting: Cutting, **given: Any) -> Source:
     if not hasattr(eeg, "shape"):
         raise InputError(f"{name}: expected a path, Raw, Epochs or an array, got something else; convert it")
     missing = [key for key, value in given.items() if value is None]
     if missing:
         raise InputError(f"{name}: expected {', '.join(missing)} of this array, got none; name them")
-    return open_array(eeg, name=name, events=events, **given)
+    return open_array(eeg, name=name, cutting=cutting, **given)
 
 
-def _open_trials_file(path: str, *, events: Sequence[str] | None, **given: Any) -> Source:
+def _open_trials_file(path: str, *, cutting: Cutting, **given: Any) -> Source:
     """``results/things/{sub}/eeg.h5`` of this workflow; the event of a trial is its picture's number."""
     with open_trials(path, "eeg", ("n_trials", "n_channels", "n_times")) as (dataset, trials):
         attributes = read_attributes(dataset.file, EEG_ATTRIBUTES)
@@ -94,5 +103,6 @@ def _open_trials_file(path: str, *, events: Sequence[str] | None, **given: Any) 
     if said:
         raise InputError(f"{path}: expected no {', '.join(said)}, which this file knows; leave it out")
     layout = {key: attributes[key] for key in given}
+    layout |= {"names": trials["image"], "reference": attributes.get("reference")}
     # open as long as its dataset is
-    return open_array(h5py.File(path)["eeg"], name=path, events=events, names=trials["image"], **layout)
+    return open_array(h5py.File(path)["eeg"], name=path, cutting=cutting, **layout)

@@ -24,6 +24,7 @@ class Run(NamedTuple):
     config: dict[str, Any]  # config.json
     predict: Predict
     target_mean: np.ndarray  # (n_features,) float32, mean embedding of the training pairs
+    mean_response: np.ndarray  # (n_channels, 200) float32, mean EEG of the training trials, in their unit
 
 
 def load_run(folder: str | os.PathLike) -> Run:
@@ -44,8 +45,8 @@ def load_run(folder: str | os.PathLike) -> Run:
     config = read_json(path) if path.exists() else {}
     if isinstance(config, dict) and "baseline" in config:
         baseline = read_baseline(folder)
-        return Run(config, baseline.model.predict, baseline.target_mean)
+        return Run(config, baseline.model.predict, baseline.target_mean, baseline.mean_response)
     model = AlignmentModel.load(folder)
-    centre = model.target_mean.numpy()
+    centre, response = model.target_mean.numpy(), model.mean_response.numpy()
     model.to(compute_device())
-    return Run(config, lambda eeg: model.predict(eeg).numpy(), centre)
+    return Run(config, lambda eeg: model.predict(eeg).numpy(), centre, response)

@@ -1,14 +1,61 @@
 """EEG of every kind, opened as trials that are read block by block."""
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError, reason
+
+logger = logging.getLogger(__name__)
+
+MNE_LEVEL = "warning"  # what MNE has to say goes into the log, see `readable`
+
+# What a name ends in, what MNE says of the file, and what to do.
+REMEDIES = (
+    ((".eeg", ".vmrk", ".dat"), "", "give BrainVision's header, the .vhdr file beside it"),
+    ((".fdt",), "", "give EEGLAB's .set file beside it"),
+    ((".set",), "v7.3", "pip install pymatreader, or save it again in EEGLAB as version 7 or before"),
+    ((".fif", ".fif.gz"), "No raw data", "if it holds epochs, let its name end in -epo.fif"),
+    ((".fif", ".fif.gz"), "Split raw file", "put all its parts into one folder, under their first names"),
+    ((".edf", ".bdf"), "encoding", "read it with MNE and this encoding, and hand over the Raw"),
+)
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How trials are cut from EEG.
+
+    Attributes
+    ----------
+    events : which ones to take; None takes all.
+    event_column : of ``events.tsv``, the column that names the events; None for those of BIDS.
+    shift : ms from the event to the picture, of a display that is late.
+    line_freq : Hz, of the recording's power line; None for what the recording says.
+    filters : highpass, lowpass (Hz) and notch (list of Hz) of the training; empty where it had none.
+    """
+
+    events: Sequence[str] | None = None
+    event_column: str | None = None
+    shift: float = 0.0
+    line_freq: float | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_whole_recording(self, name: str) -> None:
+        """Raise InputError where something is asked for that only a recording can do."""
+        asked = [key for key in ("event_column", "line_freq") if getattr(self, key) is not None]
+        if asked:
+            raise InputError(
+                f"{name}: expected {' and '.join(asked)} for recordings alone, as these trials have their "
+                "events and are not filtered; leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -25,6 +72,8 @@ class Source:
     kinds : MNE's type of each channel, ``eeg``, ``eog`` and so on; empty where a file has none.
     blocks : given the rows to read, yields (n_trials, n_rows, 200) float32, in ``unit``, from the event on,
         some trials at a time.
+    usable : given the rows to read, the source without the trials that have no EEG in them.
+    reference : the electrode or the montage against which the EEG was recorded; None where nothing says so.
     """
 
     name: str
@@ -33,21 +82,43 @@ class Source:
     unit: str
     trials: pd.DataFrame
     blocks: Callable[[Sequence[int]], Iterator[np.ndarray]]
+    usable: Callable[[Sequence[int]], "Source"]
+    reference: str | None = None
     kinds: Sequence[str] = ()
 
 
 @contextmanager
 def readable(name: str | os.PathLike) -> Iterator[None]:
-    """Turn what the readers of EEG raise on a damaged or foreign file into an InputError."""
+    """Turn what readers of EEG raise on a foreign or damaged file into an InputError; log their warnings."""
     try:
-        yield
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("always", RuntimeWarning)
+            yield
+        for text in dict.fromkeys(str(warning.message) for warning in caught):
+            logger.warning("%s: %s", name, " ".join(text.split()))
     except InputError:
         raise
     except Exception as error:  # MNE raises many types, by format and by where the damage is
         raise InputError(
             f"{name}: expected EEG in a format that MNE reads (FIF, BrainVision, EDF, BDF, EEGLAB, ...) or "
-            f"an array (.npy), but cannot read it ({reason(error)}); export it again"
+            f"an array (.npy), but cannot read it ({reason(error)}); {_remedy(str(name), str(error))}"
         ) from None
+
+
+def _remedy(name: str, problem: str) -> str:
+    """What to do about a file that MNE could not read, by what it says and by the file's name."""
+    if package := re.search(r"pip install [\w-]+", problem):
+        return f"{package[0]}, which MNE needs for it"
+    return next(
+        (
+            remedy
+            for ending, words, remedy in REMEDIES
+            if name.lower().endswith(ending) and re.search(words, problem)
+        ),
+        "export it again",
+    )
 
 
 def select_events(
