@@ -9,6 +9,8 @@ rule fit_baseline:
         cbramod=cbramod_weights,
     output:
         predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
+        model="<results>/runs/{sub}_{subj}/{run}/model.safetensors",
+        config="<results>/runs/{sub}_{subj}/{run}/config.json",
     log:
         "<logs>/fit_baseline/{sub}_{subj}/{run}.log",
     benchmark:

@@ -23,8 +23,9 @@ from brain2image.things.bads import interpolation_matrix
 from brain2image.things.eeg import repack_eeg
 from brain2image.things.raw import CHANNELS
 from brain2image.translation import recordings, translate, write_translation
-from brain2image.translation.channels import likely_name, montage
+from brain2image.translation.caps import TEN_FIVE
 from brain2image.translation.epochs import BLOCK_TRIALS
+from brain2image.translation.names import likely_name
 from brain2image.translation.rates import at_model_rate
 
 N_FEATURES = 16
@@ -417,7 +418,11 @@ def test_bad_channels_are_known_by_their_new_names(data):
 
 
 def test_missing_and_bad_channels_are_interpolated_when_asked(data, epochs, caplog):
-    epochs = epochs.copy()[:8].drop_channels(["stim"]).set_montage(montage())
+    epochs = (
+        epochs.copy()[:8]
+        .drop_channels(["stim"])
+        .set_montage(min(TEN_FIVE & {*mne.channels.get_builtin_montages()}))
+    )
     epochs.info["bads"] = ["Cz", "PO7"]
     with pytest.raises(
         InputError, match=r"got 63 without Cz \(marked as bad\), PO7 \(marked as bad\); record them"
@@ -427,7 +432,10 @@ def test_missing_and_bad_channels_are_interpolated_when_asked(data, epochs, capl
     for given in (epochs, epochs.copy().drop_channels(["PO7"])):
         got = translate(given, data.run, interpolate=True)
         np.testing.assert_allclose(got.embedding, translate(expected, data.run).embedding, atol=1e-3)
-    assert "2 of 63 channels are interpolated: Cz, PO7" in caplog.text
+    assert (
+        "2 of 63 channels are interpolated (distance of the nearest electrode): Cz (36 mm), PO7 (29"
+        in caplog.text
+    )
 
 
 def test_what_has_no_position_is_not_interpolated(data, tmp_path):
@@ -605,11 +613,16 @@ def no_filters(data, folder):
 
 
 REFUSED = {
-    no_events: "RawArray: expected events, got none",
+    no_events: "RawArray: expected events, got none: annotations: none; trigger channels: none; channels",
+    lambda data, folder: {
+        "eeg": data.raw.copy().set_channel_types({"stim": "misc"})
+    }: "electrode: stim; set the",
     slow_recording: "expected a whole number of Hz from 200 to 100000 as its rate, got 160;",
     short_epochs: "expected trials from 0 to 0.995 s after the event, got -0.2 to 0.8 s",
     late_epochs: "expected trials from 0 to 0.995 s after the event, got 0.1 to 1.2 s",
-    microvolts_as_volts: r"expected EEG in uV with a root mean square of 0.5 to 500, got .*e\+0",
+    microvolts_as_volts: r"in uV with a root mean square of 0.5 to 500, got .*e\+0.* say so \(--unit uV\)$",
+    lambda data, folder: array(data.eeg * 1e-6): r"got .*e-0.* look like V: say so \(--unit V\)$",
+    lambda data, folder: array(data.eeg * 1000): "check the unit of the file",
     damaged: r"a_raw\.fif: expected EEG in a format that MNE reads",
     text_file: r"a\.txt: expected EEG in a format that MNE reads",
     pickled: r"a\.npy: expected EEG in a format .* cannot read it \(.*Python objects",

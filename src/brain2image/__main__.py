@@ -103,8 +103,17 @@ def translate_file(options: argparse.Namespace) -> None:
     from brain2image.translation import write_translation
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    write_translation(**{name: value for name, value in vars(options).items() if name != "call"})
+    given = {name: value for name, value in vars(options).items() if name != "call"}
+    write_translation(**given | {"rename": dict(options.rename or ())})
     print(f"Embeddings: {options.out}")
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    """The two names of ``OLD=NEW``; an old name may hold the sign."""
+    old, _, new = text.rpartition("=")
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"expected OLD=NEW, got {text!r}")
+    return old, new
 
 
 def _add_translate(commands: argparse._SubParsersAction) -> None:
@@ -123,7 +132,11 @@ def _add_translate(commands: argparse._SubParsersAction) -> None:
     add("--shift", type=float, default=0.0, metavar="MS", help="from the event to the picture (0)")
     add("--line-freq", type=float, metavar="HZ", help="power line of a recording that does not say so")
     add("--reference", nargs="+", metavar="NAME", help="average, or channels to reference the EEG to")
-    add("--interpolate", action="store_true", help="make up for missing and bad channels")
+    add("--rename", nargs="+", type=_renaming, metavar="OLD=NEW", help="names of single channels")
+    add("--rename-table", metavar="FILE", help="old and new names, two columns (TSV or CSV)")
+    add("--montage", metavar="CAP", help="map a cap by position: biosemi128, GSN-HydroCel-128, … as MNE says")
+    add("--interpolate", action="store_true", help="make up for missing, bad and flat channels")
+    add("--min-channels", type=int, metavar="N", help="that must have an electrode within 20 mm (half)")
     add("--average", action="store_true", help="one embedding an event, from the mean EEG of its trials")
     add("--gallery", metavar="FILE", help="look up the nearest pictures of results/projection/SUBJ.h5")
     add("--top-k", type=int, default=5, metavar="N", help="number of nearest pictures (5)")

@@ -14,6 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 from brain2image.errors import InputError
 from brain2image.matching import unit_rows
+from brain2image.models.linear import Encoder, LinearModel, Standardised
 from brain2image.queries import Pairs, Predictor
 
 # Strength of the penalty on a kernel that is scaled to unit mean diagonal; the inner folds choose.
@@ -22,8 +23,6 @@ PLS_COMPONENTS = (1, 2, 4, 8, 16, 32)
 PLS_TOLERANCE = 1e-4  # of a squared unit vector; noise has no leading direction that could be found better
 N_FOLDS = 5
 MLP_EPOCHS, MLP_BATCH, MLP_RATE, MLP_DECAY, MLP_TEMPERATURE = 60, 64, 3e-4, 0.05, 0.07
-
-Encoder = Callable[[Pairs], np.ndarray]  # gives (n_pairs, n_inputs) float32
 
 
 class Training(NamedTuple):
@@ -49,9 +48,10 @@ def fit_nearest_image(training: Training) -> Predictor:
     return lambda pairs: training.pairs.targets[(unit_rows(encode(pairs)) @ seen.T).argmax(axis=1)]
 
 
-def fit_ridge(training: Training) -> Predictor:
+def fit_ridge(training: Training) -> LinearModel:
     """Linear regression of the target on the EEG, ``argmin_B ||Y - X B||^2 + alpha ||B||^2``."""
-    return _after(eeg_encoder(training), training, kernel="linear")
+    encode = eeg_encoder(training)
+    return encode.model(*_ridge_weights(encode(training.pairs), training.pairs.targets, training.concepts))
 
 
 def fit_kernel_ridge(training: Training) -> Predictor:
@@ -61,7 +61,7 @@ def fit_kernel_ridge(training: Training) -> Predictor:
     return _after(encode, training, kernel="rbf", kernel_params={"gamma": gamma})
 
 
-def fit_pls(training: Training) -> Predictor:
+def fit_pls(training: Training) -> LinearModel:
     """Partial least squares; the number of components, which regularises it, has the least inner error.
 
     Components are nested, so one fit a fold gives all numbers. Before, EEG and targets are rotated to their
@@ -75,32 +75,42 @@ def fit_pls(training: Training) -> Predictor:
     numbers = [number for number in PLS_COMPONENTS if number <= most]
     errors = np.zeros(len(numbers))
     for train, test in splits:
-        predict = _fit_pls(inputs[train], outputs[train], numbers[-1])
-        errors += [np.square(predict(inputs[test], number) - outputs[test]).sum() for number in numbers]
+        fold = _PLS.fit(inputs[train], outputs[train], numbers[-1])
+        errors += [np.square(fold.predict(inputs[test], number) - outputs[test]).sum() for number in numbers]
     best = numbers[int(errors.argmin())]
-    predict = _fit_pls(inputs, outputs, best)
-    return lambda pairs: y.inverse_transform(predict(x.transform(encode(pairs)), best)).astype(np.float32)
+    model = _PLS.fit(inputs, outputs, best)
+    weight = x.components_.T @ model.rotations
+    offset = -(x.mean_ @ x.components_.T + model.mean) @ model.rotations
+    return encode.model(
+        weight, offset, (model.loadings.T @ y.components_, model.offset @ y.components_ + y.mean_)
+    )
 
 
-def _fit_pls(inputs: np.ndarray, outputs: np.ndarray, n_components: int) -> Callable[..., np.ndarray]:
-    model = PLSRegression(n_components, scale=False, tol=PLS_TOLERANCE).fit(inputs, outputs)
-    mean, offset = inputs.mean(axis=0), outputs.mean(axis=0)
+class _PLS(NamedTuple):
+    """``(x - mean) @ rotations[:, :n] @ loadings[:, :n].T + offset`` for any number n of components."""
 
-    def predict(x: np.ndarray, n: int) -> np.ndarray:
-        return (x - mean) @ model.x_rotations_[:, :n] @ model.y_loadings_[:, :n].T + offset
+    mean: np.ndarray
+    rotations: np.ndarray
+    loadings: np.ndarray
+    offset: np.ndarray
 
-    return predict
+    @classmethod
+    def fit(cls, inputs: np.ndarray, outputs: np.ndarray, n_components: int) -> "_PLS":
+        model = PLSRegression(n_components, scale=False, tol=PLS_TOLERANCE).fit(inputs, outputs)
+        return cls(inputs.mean(axis=0), model.x_rotations_, model.y_loadings_, outputs.mean(axis=0))
+
+    def predict(self, x: np.ndarray, n: int) -> np.ndarray:
+        return (x - self.mean) @ self.rotations[:, :n] @ self.loadings[:, :n].T + self.offset
 
 
-def fit_two_step(training: Training) -> Predictor:
+def fit_two_step(training: Training) -> LinearModel:
     """EEG to CLIP features, then CLIP features to the target: what picture features alone explain.
 
     Both steps are ridge regressions; the second is fitted on the true features of the training pictures.
     """
-    features = clip_encoder(training)(training.pairs)
-    to_clip = _regress(eeg_encoder(training), training, features, kernel="linear")
-    to_target = _fit_kernel_ridge(features, training.pairs.targets, training.concepts, kernel="linear")
-    return lambda pairs: to_target(to_clip(pairs))
+    encode, features = eeg_encoder(training), clip_encoder(training)(training.pairs)
+    to_clip = _ridge_weights(encode(training.pairs), features, training.concepts)
+    return encode.model(*to_clip, _ridge_weights(features, training.pairs.targets, training.concepts))
 
 
 def fit_clip_oracle(training: Training) -> Predictor:
@@ -174,45 +184,48 @@ def fit_mlp(training: Training) -> Predictor:
     return predict
 
 
-def eeg_encoder(training: Training) -> Encoder:
+def eeg_encoder(training: Training) -> Standardised:
     """EEG as one row a picture, each channel and sample z-scored by the training pictures."""
     return _standardised(lambda pairs: pairs.eeg.reshape(len(pairs.eeg), -1), training)
 
 
-def clip_encoder(training: Training) -> Encoder:
+def clip_encoder(training: Training) -> Standardised:
     """CLIP embedding of the THINGS picture, each feature z-scored by the training pictures."""
     return _standardised(lambda pairs: training.clip[pairs.table["things_image"]], training)
 
 
-def _standardised(encode: Encoder, training: Training) -> Encoder:
+def _standardised(encode: Encoder, training: Training) -> Standardised:
     rows = encode(training.pairs)
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-    scale = np.sqrt(rows.shape[1]) * np.where(deviation > 0, deviation, 1)  # unit mean diagonal of the kernel
-    return lambda pairs: ((encode(pairs) - mean) / scale).astype(np.float32)
+    return Standardised(encode, mean, np.sqrt(rows.shape[1]) * np.where(deviation > 0, deviation, 1))
 
 
 def _after(encode: Encoder, training: Training, **kernel: object) -> Predictor:
-    return _regress(encode, training, training.pairs.targets, **kernel)
+    mean = training.pairs.targets.mean(axis=0)
+    model = _fit_kernel_ridge(
+        encode(training.pairs), training.pairs.targets - mean, training.concepts, **kernel
+    )
+    return lambda pairs: (model.predict(encode(pairs).astype(np.float64)) + mean).astype(np.float32)
 
 
-def _regress(encode: Encoder, training: Training, targets: np.ndarray, **kernel: object) -> Predictor:
-    predict = _fit_kernel_ridge(encode(training.pairs), targets, training.concepts, **kernel)
-    return lambda pairs: predict(encode(pairs))
+def _ridge_weights(x: np.ndarray, targets: np.ndarray, concepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and offset, float64, of the ridge regression of the targets on rows of mean zero."""
+    mean = targets.mean(axis=0)
+    model = _fit_kernel_ridge(x, targets - mean, concepts, kernel="linear")
+    return x.T.astype(np.float64) @ model.dual_coef_, mean
 
 
 def _fit_kernel_ridge(
     x: np.ndarray, targets: np.ndarray, concepts: np.ndarray, **kernel: object
-) -> Callable[[np.ndarray], np.ndarray]:
+) -> KernelRidgeCV:
     """Ridge regression in its dual form, alpha chosen for each target by cross-validation over concepts.
 
     In float64: where the penalty is weak, the dual weights are large and cancel.
 
     Source: himalaya's KernelRidgeCV (Dupré la Tour et al., NeuroImage 2022).
     """
-    mean = targets.mean(axis=0)
     model = KernelRidgeCV(alphas=ALPHAS, cv=inner_folds(concepts), warn=False, **kernel)
-    model.fit(x.astype(np.float64), (targets - mean).astype(np.float64))
-    return lambda queries: (model.predict(queries.astype(np.float64)) + mean).astype(np.float32)
+    return model.fit(x.astype(np.float64), targets.astype(np.float64))
 
 
 def inner_folds(concepts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -5,6 +5,7 @@ Keys: ``meta`` (JSON); ``index/pairs``, ``index/eeg``, ``index/fmri`` (Arrow IPC
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ import pyarrow as pa
 
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, open_trials, read_attributes, read_rows
+from brain2image.units import flat_channels
 
 DTYPE = "<f4"
 TRANSACTION_ROWS = 256  # trials written in one transaction
 PAGE = 4096  # bytes; a value takes whole pages
+FLAT_SAMPLE = 100  # training trials in which channels are looked at
 EEG_ATTRIBUTES = ("unit", "sfreq", "t0", "channels")
 
 
@@ -206,6 +209,22 @@ class LMDBReader:
     def fmri(self, trial: int) -> np.ndarray:
         """One fMRI repetition, (n_features,) float32 in embedding units."""
         return self.read("fmri", [trial])[0]
+
+    def describe(self) -> dict[str, Any]:
+        """What a run's ``config.json`` says of its data: ``eeg``, ``n_features`` and ``fmri``.
+
+        ``eeg`` holds unit, rate, channels, filters, and the channels that are flat in the training trials.
+        """
+        trials = self.eeg_index.loc[self.eeg_index["pair"].isin(self.pairs_of("train")["pair"]), "trial"]
+        sample = self.read("eeg", trials.unique()[:: math.ceil(trials.nunique() / FLAT_SAMPLE)])
+        flat = [
+            name
+            for name, is_flat in zip(self.meta["channels"], flat_channels(sample), strict=True)
+            if is_flat
+        ]
+        eeg = {name: self.meta[name] for name in EEG_ATTRIBUTES} | self.meta["eeg_attributes"]
+        fmri = self.meta["fmri_attributes"]
+        return {"eeg": eeg | {"flat": flat}, "n_features": self.meta["n_features"], "fmri": fmri}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of one trial of ``eeg`` or ``fmri``; its values are float32."""

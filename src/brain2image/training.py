@@ -226,16 +226,11 @@ def _write_best(
 
 
 def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> dict[str, Any]:
-    meta = reader.meta
+    data = reader.describe()
     return {
         **run.model_dump(),
-        "eeg": {
-            **{name: meta[name] for name in ("unit", "sfreq", "t0", "channels")},
-            **meta["eeg_attributes"],
-            "scale": aligner.eeg_scale.item(),
-        },
-        "n_features": meta["n_features"],
-        "fmri": meta["fmri_attributes"],
+        **data,
+        "eeg": data["eeg"] | {"scale": aligner.eeg_scale.item()},
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in PACKAGES},
     }

@@ -15,8 +15,12 @@ RMS_RANGES = {"V": (1e-7, 1e-3), "uV": (0.5, 500.0), "whitened": (0.2, 5.0)}
 CBRAMOD_MICROVOLTS = 100.0
 CBRAMOD_RMS = 0.2
 
+# A channel is flat in a trial in which it varies less than this share of the upper quartile of the channels,
+# a yardstick that neither a few loud channels nor many flat ones move.
+FLAT, YARDSTICK = 0.01, 0.75
 
-def check_rms(rms: float, unit: str, *, source: str) -> None:
+
+def check_rms(rms: float, unit: str, *, source: str, remedy: str | None = None) -> None:
     """Raise InputError when a root mean square is implausible for its unit.
 
     Parameters
@@ -24,13 +28,35 @@ def check_rms(rms: float, unit: str, *, source: str) -> None:
     rms : root mean square of the EEG samples, in ``unit``.
     unit : ``V``, ``uV`` or ``whitened``.
     source : the file or dataset, for the message.
+    remedy : what to do, where that is known.
     """
     low, high = RMS_RANGES[unit]
     if not low <= rms <= high:
+        remedy = remedy or "check the unit of the file (volts taken for microvolts?) and for broken channels"
         raise InputError(
             f"{source}: expected EEG in {unit} with a root mean square of {low:g} to {high:g}, "
-            f"got {rms:.3g}; check the unit of the file (volts taken for microvolts?) and for broken channels"
+            f"got {rms:.3g}; {remedy}"
         )
+
+
+def is_flat(eeg: np.ndarray) -> np.ndarray:
+    """Whether a channel hardly varies, in each trial.
+
+    Parameters
+    ----------
+    eeg : (n_trials, n_channels, n_times) float32, any unit.
+
+    Returns
+    -------
+    (n_trials, n_channels) bool
+    """
+    variation = eeg.std(axis=2)
+    return variation < FLAT * np.quantile(variation, YARDSTICK, axis=1, keepdims=True)
+
+
+def flat_channels(eeg: np.ndarray) -> np.ndarray:
+    """Whether a channel is flat in most trials, (n_channels,) bool."""
+    return is_flat(eeg).mean(axis=0) > 0.5
 
 
 def cbramod_scale(eeg: np.ndarray, unit: str) -> float:

@@ -1,4 +1,4 @@
-"""Fit one comparison model on the training pairs and predict the test pairs' fMRI embeddings."""
+"""Fit one comparison model on the training pairs, predict the test pairs, and keep its weights."""
 
 import numpy as np
 import pandas as pd
@@ -7,21 +7,30 @@ from brain2image.baselines import BASELINES, Training
 from brain2image.dataset import pair_means
 from brain2image.jobs import job
 from brain2image.lmdb_store import LMDBReader
+from brain2image.models.linear import write_baseline
 from brain2image.queries import Pairs, write_test_predictions
 from brain2image.units import cbramod_scale
 
 with job(snakemake):
-    lmdb = snakemake.input.lmdb
-    pairs = Pairs(*pair_means(lmdb, "train"))
+    lmdb, name = snakemake.input.lmdb, snakemake.wildcards.run
+    reader, pairs = LMDBReader(lmdb), Pairs(*pair_means(lmdb, "train"))
     things = pd.read_parquet(snakemake.input.things_images).set_index("image")
     training = Training(
         pairs,
         concepts=things["concept"][pairs.table["things_image"]].to_numpy(),
         clip=np.load(snakemake.input.things_embeddings),
-        eeg_scale=cbramod_scale(pairs.eeg, LMDBReader(lmdb).meta["unit"]),
+        eeg_scale=cbramod_scale(pairs.eeg, reader.meta["unit"]),
         cbramod=snakemake.input.get("cbramod"),
     )
-    predict = BASELINES[snakemake.wildcards.run](training)
+    predict = BASELINES[name](training)
     write_test_predictions(
         snakemake.output.predictions, predict, lmdb, target_mean=pairs.targets.mean(axis=0)
+    )
+    write_baseline(
+        predict,
+        name=name,
+        pairs=pairs,
+        data=reader.describe(),
+        model=snakemake.output.model,
+        config=snakemake.output.config,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from brain2image.errors import InputError
 from brain2image.files import read_rows
-from brain2image.units import RMS_RANGES
+from brain2image.units import RMS_RANGES, is_flat
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,6 @@ BLOCK_TRIALS = 256  # 13 MB as float32
 # A channel is out of range when its amplitude is further than this factor from the median channel's. Sound
 # channels beside the reference, Fz, have a third of it.
 AMPLITUDE_FACTOR = 5
-FLAT = 0.01  # a channel is flat in a trial in which it varies less than this share of the median channel
 FLAT_TRIALS = 0.01  # share of its trials in which a channel may be flat
 # Positions of the names of the 10-05 system on a template head, as MNE calls it from 1.13 on and before.
 MONTAGES = {"colin27_1005", "standard_1005"}
@@ -35,10 +34,7 @@ def amplitudes(eeg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     Two arrays (n_trials, n_channels), float32 in the unit of ``eeg``, and bool.
     """
-    variation = eeg.std(axis=2)
-    return np.sqrt(np.square(eeg).mean(axis=2)), variation < FLAT * np.median(
-        variation, axis=1, keepdims=True
-    )
+    return np.sqrt(np.square(eeg).mean(axis=2)), is_flat(eeg)
 
 
 def expected_range(rms: np.ndarray, unit: str) -> tuple[float, float]:

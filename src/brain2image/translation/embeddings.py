@@ -5,7 +5,6 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,19 +12,17 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from brain2image.devices import compute_device
 from brain2image.errors import InputError
-from brain2image.files import read_json
-from brain2image.models.alignment import AlignmentModel
-from brain2image.things.bads import interpolation_matrix
-from brain2image.translation.channels import Mixing, arrange_channels
+from brain2image.translation.channels import Interpolated, Mixing, arrange_channels
 from brain2image.translation.gallery import Gallery, read_gallery
 from brain2image.translation.latency import LatencyCheck
+from brain2image.translation.names import CapOptions
 from brain2image.translation.opening import open_eeg
 from brain2image.translation.outputs import check_suffix, write_blocks
-from brain2image.translation.reference import compare_reference, rereference, warn_of_average
+from brain2image.translation.reference import Rereferenced, compare_reference, warn_of_average
+from brain2image.translation.runs import Predict, load_run
 from brain2image.translation.sources import Cutting, Source
-from brain2image.units import MICROVOLTS_PER_VOLT, check_rms
+from brain2image.units import MICROVOLTS_PER_VOLT, RMS_RANGES, check_rms
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +53,11 @@ def translate(
     event_column: str | None = None,
     shift: float = 0.0,
     line_freq: float | None = None,
+    rename: Mapping[str, str] | None = None,
+    rename_table: str | os.PathLike | None = None,
+    montage: str | None = None,
     interpolate: bool = False,
+    min_channels: int | None = None,
     reference: str | Sequence[str] | None = None,
     average: bool = False,
     gallery: str | os.PathLike | None = None,
@@ -80,7 +81,13 @@ def translate(
     event_column : of the BIDS ``events.tsv``, the column that names the events.
     shift : ms from the event to the picture, where the display or the trigger is late.
     line_freq : Hz, power line of a recording that does not say so.
-    interpolate : make up for missing and bad channels by spherical splines.
+    rename : old to new name of channels.
+    rename_table : the same as a file of two columns, TSV or CSV.
+    montage : cap whose electrodes the channels are, as MNE calls it; all channels of the training are then
+        interpolated from them, by position.
+    interpolate : make up for missing, bad and flat channels by spherical splines.
+    min_channels : of the training's channels, so many must have an electrode within 20 mm when channels are
+        interpolated; without it, half of them.
     reference : ``average`` or names of channels, to which the EEG is referenced anew.
     average : one embedding an event, from the mean EEG of its trials.
     gallery : ``results/projection/{subj}.h5`` of the run's NSD subject, to look up the nearest pictures.
@@ -95,8 +102,8 @@ def translate(
         eeg,
         run,
         layout={"unit": unit, "channels": channels, "sfreq": sfreq},
+        cap=CapOptions(interpolate, min_channels, montage, rename, rename_table),
         cutting=Cutting(events, event_column, shift, line_freq),
-        interpolate=interpolate,
         reference=reference,
         average=average,
         gallery=gallery,
@@ -122,8 +129,9 @@ def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, 
     check_suffix(out)
     options = translate.__kwdefaults__ | options
     layout = {name: options.pop(name) for name in ("unit", "channels", "sfreq")}
+    cap = CapOptions(**{name: options.pop(name) for name in CapOptions._fields})
     cutting = Cutting(*(options.pop(name) for name in ("events", "event_column", "shift", "line_freq")))
-    trials, blocks, attributes = _start(eeg, run, layout=layout, cutting=cutting, **options)
+    trials, blocks, attributes = _start(eeg, run, layout=layout, cap=cap, cutting=cutting, **options)
     write_blocks(out, trials, blocks, attributes)
 
 
@@ -135,16 +143,15 @@ def _start(
     run: str | os.PathLike,
     *,
     layout: Mapping[str, Any],
+    cap: CapOptions,
     cutting: Cutting,
-    interpolate: bool,
     reference: str | Sequence[str] | None,
     average: bool,
     gallery: str | os.PathLike | None,
     top_k: int,
 ) -> tuple[pd.DataFrame, Blocks, dict[str, str]]:
     """The table of the trials, the blocks of their embeddings, and what a file says of both."""
-    model = AlignmentModel.load(run)
-    config = read_json(Path(run, "config.json"))
+    config, predict, centre, response = load_run(run)
     training, fmri = _training_eeg(config["eeg"], run), config.get("fmri", {})
     filters = {name: training[name] for name in FILTERS if name in training}
     filters |= {"notch": np.atleast_1d(filters["notch"]).tolist()} if filters else {}
@@ -152,25 +159,26 @@ def _start(
     source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
     factor = _unit_factor(source, training["unit"])
     _check_baseline(source, training.get("baseline", 0.0))
-    mixing = arrange_channels(source, training["channels"], interpolate=interpolate)
-    mixing = _interpolated_as_in_training(mixing, training)
+    mixing = arrange_channels(source, training["channels"], cap, flat=training.get("flat", ()))
+    if bads := training.get("interpolated"):
+        mixing = Interpolated(mixing, training["channels"], bads, source=source.name)
     compare_reference(source, training.get("reference"), reference)
     if reference is not None:
-        mixing = rereference(mixing, source, reference)
+        mixing = Rereferenced(mixing, source, reference)
     source = source.usable(mixing.rows)
-    pictures, centre = None, model.target_mean.numpy()
+    pictures = None
     if gallery is not None:
         pictures = read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
     trials, prepared = source.trials, _prepare(source, mixing, factor, unit=training["unit"])
     if reference is None:
         prepared = _check_average(prepared, source, training.get("reference"))
-    prepared = _check_latency(prepared, source, model.mean_response.numpy(), shift=cutting.shift)
+    prepared = _check_latency(prepared, source, response, shift=cutting.shift)
     if average:
         trials, prepared = _average(trials, prepared)
     attributes = {"eeg": source.name, "run": str(run), **{name: str(value) for name, value in fmri.items()}}
     attributes |= {"shift": f"{cutting.shift:g} ms"} if cutting.shift else {}
     attributes |= {"reference": " ".join(reference)} if reference else {}
-    return trials, _predict(model, prepared, pictures, top_k=top_k), attributes
+    return trials, _predict(predict, prepared, pictures, top_k=top_k), attributes
 
 
 def _training_eeg(eeg: Any, run: str | os.PathLike) -> Mapping[str, Any]:
@@ -206,17 +214,17 @@ def _check_baseline(source: Source, wanted: float) -> None:
         logger.warning(text, source.name, start, stop)
 
 
-def _interpolated_as_in_training(mixing: Mixing, training: Mapping[str, Any]) -> Mixing:
-    """Interpolate the channels that the training's person had no sound ones of: the model knows no others."""
-    bads = list(training.get("interpolated", ()))
-    if not bads:
-        return mixing
-    logger.warning("%s are interpolated, as in training", ", ".join(bads))
-    matrix = interpolation_matrix(training["channels"], bads)
-    return mixing._replace(matrix=matrix if mixing.matrix is None else matrix @ mixing.matrix)
+def _unit_remedy(rms: float, said: str, unit: str) -> str | None:
+    """What to do where EEG of this root mean square, said to be in one unit, can only be in another."""
+    for other, (low, high) in RMS_RANGES.items():
+        if other != said and (other, unit) in FACTORS and low <= rms <= high:
+            return f"the samples, {rms:.3g} {said} by the file, look like {other}: say so (--unit {other})"
+    return None
 
 
-def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Iterator[np.ndarray]:
+def _prepare(
+    source: Source, mixing: Mixing | Interpolated | Rereferenced, factor: float, *, unit: str
+) -> Iterator[np.ndarray]:
     """Blocks (n_trials, n_channels, 200) float32 as the model takes them, checked."""
     console = Console(stderr=True)
     powers = []
@@ -231,7 +239,8 @@ def _prepare(source: Source, mixing: Mixing, factor: float, *, unit: str) -> Ite
                     f"{source.name}: expected finite EEG, got NaN or infinity in trial {number}; leave it out"
                 )
             # The median passes over trials with artefacts.
-            check_rms(float(np.sqrt(np.median(powers))), unit, source=source.name)
+            rms = float(np.sqrt(np.median(powers)))
+            check_rms(rms, unit, source=source.name, remedy=_unit_remedy(rms / factor, source.unit, unit))
             yield eeg
             progress.advance(task, len(eeg))
 
@@ -274,11 +283,10 @@ def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.Dat
 
 
 def _predict(
-    model: AlignmentModel, blocks: Iterator[np.ndarray], pictures: Gallery | None, *, top_k: int
+    predict: Predict, blocks: Iterator[np.ndarray], pictures: Gallery | None, *, top_k: int
 ) -> Blocks:
-    model.to(compute_device())
     for eeg in blocks:
-        embedding = model.predict(eeg).numpy()
+        embedding = predict(eeg)
         block = {"embedding": embedding}
         if pictures is not None:
             block["nsd_image"], block["similarity"] = pictures.nearest(embedding, top_k=top_k)

@@ -68,7 +68,8 @@ def open_eeg(
             f"{name}: expected a run whose config.json names the filters of its training (highpass, lowpass, "
             "notch), got none; train it again, or hand over epochs that were filtered like its EEG"
         )
-    return opener(eeg, name=name, unit=unit or "V", channels=channels, cutting=cutting)
+    source = opener(eeg, name=name, unit=unit or "V", channels=channels, cutting=cutting)
+    return replace(source, kinds=eeg.get_channel_types())
 
 
 def _load(path: Path) -> Any:

@@ -15,6 +15,7 @@ import pandas as pd
 from brain2image.errors import InputError
 from brain2image.things.signals import filter_eeg, notch_frequencies
 from brain2image.translation.beside import beside, read_events, read_sidecar
+from brain2image.translation.caps import ten_five
 from brain2image.translation.gaps import find_gaps, split_parts
 from brain2image.translation.hum import recording_filters, warn_of_hum
 from brain2image.translation.marks import Mark, Marks, annotation_marks, sort_marks
@@ -64,6 +65,8 @@ def open_recording(
     marks = _find_marks(raw, cutting.event_column, name)
     events = pd.DataFrame(marks.events, columns=Mark._fields).rename(columns={"text": "event"})
     events = events.astype({"event": str, "start": np.int64}).sort_values("start", kind="stable")
+    if events.empty:
+        raise InputError(f"{name}: expected events, got none: {_places_of_events(raw, name)}")
     events = select_events(events, cutting.events, source=name)
     shift = round(cutting.shift * sfreq / 1000)
     events["onset"] = events["start"] + shift
@@ -107,6 +110,23 @@ def _find_marks(raw: mne.io.BaseRaw, event_column: str | None, name: str) -> Mar
         )
         logger.warning(text, name, len(marks.events), len(codes))
     return marks
+
+
+def _places_of_events(raw: mne.io.BaseRaw, name: str) -> str:
+    """What there is of tables, annotations and channels in which events could be, and what to do."""
+    table = beside(name, "_events.tsv")
+    if table is not None:
+        columns = ", ".join(pd.read_csv(table, sep="\t", nrows=0))
+        return f"{table} has the columns {columns} and no row that is an event; mend it, or take it away"
+    found = {
+        "annotations": sorted(set(raw.annotations.description)),
+        "trigger channels": [raw.ch_names[row] for row in mne.pick_types(raw.info, stim=True)],
+        "channels that are no electrode": [name for name in raw.ch_names if name not in ten_five()],
+    }
+    listed = "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in found.items())
+    return (
+        f"{listed}; set the type of the channel that holds them to stim, or put an events.tsv beside the file"
+    )
 
 
 def _whole_trials(

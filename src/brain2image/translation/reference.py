@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.translation.channels import Mixing
+from brain2image.translation.channels import Interpolated, Mixing
 from brain2image.translation.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -17,38 +17,48 @@ AVERAGE = "average"
 AVERAGED = 0.05
 
 
-def rereference(mixing: Mixing, source: Source, reference: Sequence[str]) -> Mixing:
-    """Return a mixing whose channels are measured against others.
+class Rereferenced:
+    """The model's channels, measured against others.
 
-    Parameters
+    Attributes
     ----------
-    mixing : makes the model's channels of the file's.
-    source : the file.
-    reference : ``average``, the mean of the model's channels; or names of the file's channels, whose mean is
-        subtracted.
-
-    Raises
-    ------
-    InputError
-        When the file has no such channel, or marks it as bad.
+    rows : of the file, to be read.
     """
-    rows, matrix = list(mixing.rows), mixing.matrix
-    matrix = np.eye(len(rows), dtype=np.float32) if matrix is None else matrix
-    if list(reference) == [AVERAGE]:
-        return Mixing(rows, matrix - matrix.mean(axis=0))
-    good = [name for name in source.channels if name not in source.bads]
-    missing = [name for name in reference if name not in good]
-    if missing:
-        raise InputError(
-            f"{source.name}: expected good channels as reference, got {', '.join(missing)}, which the file "
-            f"lacks or marks as bad; name others, or {AVERAGE}"
-        )
-    references = [source.channels.index(name) for name in reference]
-    every = rows + [row for row in dict.fromkeys(references) if row not in rows]
-    matrix = np.pad(matrix, ((0, 0), (0, len(every) - len(rows))))
-    for row in references:
-        matrix[:, every.index(row)] -= np.float32(1 / len(references))
-    return Mixing(every, matrix)
+
+    def __init__(self, mixing: Mixing | Interpolated, source: Source, reference: Sequence[str]):
+        """Find the reference.
+
+        Parameters
+        ----------
+        mixing : makes the model's channels of the file's.
+        source : the file.
+        reference : ``average``, the mean of the model's channels; or names of the file's channels, whose mean
+            is subtracted.
+
+        Raises
+        ------
+        InputError
+            When the file has no such channel, or marks it as bad.
+        """
+        self._mixing, self._columns, self.rows = mixing, [], list(mixing.rows)
+        if list(reference) == [AVERAGE]:
+            return
+        good = [name for name in source.channels if name not in source.bads]
+        missing = [name for name in reference if name not in good]
+        if missing:
+            raise InputError(
+                f"{source.name}: expected good channels as reference, got {', '.join(missing)}, which the "
+                f"file lacks or marks as bad; name others, or {AVERAGE}"
+            )
+        references = [source.channels.index(name) for name in reference]
+        self.rows += [row for row in dict.fromkeys(references) if row not in mixing.rows]
+        self._columns = [self.rows.index(row) for row in references]
+
+    def __call__(self, eeg: np.ndarray) -> np.ndarray:
+        """Return (n_trials, n_channels, n_times) float32 of the rows that were read."""
+        mixed = self._mixing(eeg[:, : len(self._mixing.rows)])
+        against = eeg[:, self._columns] if self._columns else mixed
+        return mixed - against.mean(axis=1, keepdims=True)
 
 
 def compare_reference(source: Source, trained: str | None, reference: Sequence[str] | None) -> None:

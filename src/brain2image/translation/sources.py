@@ -69,6 +69,7 @@ class Source:
     bads : the channels that are marked as bad.
     unit : ``V``, ``uV`` or ``whitened``.
     trials : a row a trial, in the order of the blocks: ``event`` (str), ``sample`` (int64).
+    kinds : MNE's type of each channel, ``eeg``, ``eog`` and so on; empty where a file has none.
     blocks : given the rows to read, yields (n_trials, n_rows, 200) float32, in ``unit``, from the event on,
         some trials at a time.
     usable : given the rows to read, the source without the trials that have no EEG in them.
@@ -85,6 +86,7 @@ class Source:
     usable: Callable[[Sequence[int]], "Source"]
     reference: str | None = None
     baseline: tuple[float, float] | None = None
+    kinds: Sequence[str] = ()
 
 
 @contextmanager

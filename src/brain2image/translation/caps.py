@@ -1,0 +1,186 @@
+"""Electrode caps: the system that channel names belong to, and where on the head the electrodes are."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import mne
+import numpy as np
+
+from brain2image.errors import InputError
+
+# Positions of the names of the 10-05 system on a template head, as MNE calls it from 1.13 on and before.
+TEN_FIVE = {"colin27_1005", "standard_1005"}
+# The caps that can be named, and the one that has the 10-20 names in the same geometry: manufacturers draw
+# theirs on a sphere whose equator runs through Fpz, T7 and Oz, the others were measured on a head.
+SPHERE, HEAD = {"easycap-M1"}, TEN_FIVE
+GEOMETRIES = {
+    "biosemi": SPHERE,
+    "easycap": SPHERE,
+    "brainproducts": SPHERE,
+    "EGI": HEAD,
+    "GSN": HEAD,
+    "mgh": HEAD,
+}
+BOX = tuple(f"{letter}{number}" for letter in "ABCDEFGH" for number in range(1, 33))  # of a BioSemi amplifier
+BOX_CAPS = (
+    "biosemi16",
+    "biosemi32",
+    "biosemi64",
+)  # whose electrodes have 10-20 names, in the order of the box
+RADIUS = 95.0  # mm, of a head
+OLD_NAMES = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8"}  # of the 10-20 system before 1991
+DECORATION = re.compile(r"^eeg[ _-]*|[ _-]*(ref|le|ar|a1|a2|m1|m2|avg)$|[. ]+$")
+NUMBERED = re.compile(r"([a-z]+)(\d+)")
+FOREIGN_SHARE = (
+    0.2  # of the 10-20 names; so many others in their rows show that the rows are not those of 10-20
+)
+
+
+@cache
+def cap_names() -> list[str]:
+    """The caps that `read_cap` knows, by MNE's names."""
+    return [name for name in mne.channels.get_builtin_montages() if name.startswith(tuple(GEOMETRIES))]
+
+
+@cache
+def positions(names: frozenset[str]) -> dict[str, np.ndarray]:
+    """Electrode to its position (3,) in m in MNE's head frame, of the one of these montages that MNE has."""
+    montage = mne.channels.make_standard_montage(min(names.intersection(mne.channels.get_builtin_montages())))
+    info = mne.create_info(montage.ch_names, 200, "eeg").set_montage(montage)
+    return {channel["ch_name"]: channel["loc"][:3] for channel in info["chs"]}
+
+
+def ten_five() -> dict[str, np.ndarray]:
+    """Positions of all names of the 10-05 system."""
+    return positions(frozenset(TEN_FIVE))
+
+
+def on_sphere(places: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Unit vectors (3,) from the centre of the sphere that fits best; of fewer than four places, from 0."""
+    points = np.array(list(places.values()))
+    centre = np.zeros(3)
+    if len(points) > 3:
+        # |p|² = 2 p c + (r² - |c|²) is linear in the centre c
+        centre = np.linalg.lstsq(
+            np.c_[2 * points, np.ones(len(points))], np.square(points).sum(1), rcond=None
+        )[0][:3]
+    vectors = points - centre
+    return dict(zip(places, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), strict=True))
+
+
+def read_cap(name: str, found: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Place a file's channels that are electrodes of a cap, and the names of the 10-20 system, on one head.
+
+    Parameters
+    ----------
+    name : of a montage of MNE.
+    found : the file's channels; of a BioSemi cap with 10-20 names they may be the labels of the amplifier.
+
+    Returns
+    -------
+    electrodes, targets : unit vectors (3,) from the middle of the head, by the file's and by the 10-20 names.
+
+    Raises
+    ------
+    InputError
+        When there is no such cap.
+    """
+    if name not in cap_names():
+        raise InputError(f"montage: expected one of {', '.join(cap_names())}, got {name!r}")
+    places = on_sphere(positions(frozenset({name})))
+    systems = [places, dict(zip(BOX, places.values(), strict=False))] if name in BOX_CAPS else [places]
+    named = [
+        {channel: system[plain_name(channel)] for channel in found if plain_name(channel) in system}
+        for system in ({label.casefold(): place for label, place in system.items()} for system in systems)
+    ]
+    family = next(family for family in GEOMETRIES if name.startswith(family))
+    return max(named, key=len), on_sphere(positions(frozenset(GEOMETRIES[family])))
+
+
+def plain_name(name: str) -> str:
+    """A channel's name without case and without what formats and amplifiers add, as in ``EEG O1-REF``."""
+    plain = DECORATION.sub("", DECORATION.sub("", name.casefold()))
+    return plain or name.casefold()  # A1 and M2 are not added to anything
+
+
+def other_system(names: Sequence[str]) -> str | None:
+    """What shows that channels are named by another system than 10-20, however many of its names are there.
+
+    Parameters
+    ----------
+    names : of the EEG channels.
+
+    Returns
+    -------
+    What the names are like, and what to do; None where nothing shows.
+    """
+    found = {plain_name(name): name for name in names}
+    known = ({name.casefold() for name in ten_five()} | set(OLD_NAMES)) & set(found)
+    counts = {cap: len(labels & set(found)) for cap, labels in _systems().items()}
+    n_labels = max(counts.values())
+    if n_labels > max(len(known), len(found) / 2):
+        # of the caps that have them all, a reference aside, those with the fewest other labels
+        fit = {cap: n / len(_systems()[cap]) for cap, n in counts.items() if n >= 0.95 * n_labels}
+        caps = [cap for cap in fit if fit[cap] == max(fit.values())]
+        return (
+            f"names like those of {' and '.join(caps)} ({_some(names)}); name the cap (--montage {caps[0]}) "
+            "or the electrodes (--rename-table)"
+        )
+    rows = {match[1] for name in known if (match := NUMBERED.fullmatch(name))}
+    beyond = [name for name in set(found) - known if (match := NUMBERED.fullmatch(name)) and match[1] in rows]
+    if len(beyond) > FOREIGN_SHARE * len(known):
+        listed = _some([name for name in names if plain_name(name) in beyond])
+        return (
+            f"{listed} beside {len(known)} of them, like the numbers of an amplifier or of depth electrodes; "
+            "name the electrodes (--rename-table)"
+        )
+    return None
+
+
+@cache
+def _systems() -> dict[str, set[str]]:
+    """The names of each cap that are not those of the 10-20 system, without case."""
+    known = set(ten_five())
+    systems = {cap: set(positions(frozenset({cap}))) for cap in cap_names()}
+    systems = {cap: names for cap, names in systems.items() if len(names & known) < len(names) / 2}
+    systems |= {cap: set(BOX[: int(cap.removeprefix("biosemi"))]) for cap in BOX_CAPS}
+    return {cap: {name.casefold() for name in names} for cap, names in systems.items()}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def nearest(
+    electrodes: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]
+) -> dict[str, tuple[str | None, float]]:
+    """The nearest electrode of each target and its distance along the head, mm; None where there is none."""
+    if not electrodes:
+        return dict.fromkeys(targets, (None, np.inf))
+    names, cosines = (
+        list(electrodes),
+        np.array(list(targets.values())) @ np.array(list(electrodes.values())).T,
+    )
+    distances = (RADIUS * np.arccos(cosines.max(axis=1).clip(-1, 1))).tolist()
+    return {
+        target: (names[i], distance)
+        for target, i, distance in zip(targets, cosines.argmax(axis=1), distances, strict=True)
+    }
+
+
+def splines(electrodes: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Weights (n_targets, n_electrodes) float32 of spherical splines (Perrin et al., 1989), by MNE.
+
+    As interpolation is linear, they are what it makes of an impulse at each electrode.
+    """
+    places = [*electrodes.values(), *targets.values()]
+    names = [str(number) for number in range(len(places))]
+    info = mne.create_info(names, 200, "eeg")
+    scaled = {name: RADIUS / 1000 * place for name, place in zip(names, places, strict=True)}
+    info.set_montage(mne.channels.make_dig_montage(scaled, coord_frame="head"))
+    info["bads"] = names[len(electrodes) :]
+    impulses = np.concatenate([np.eye(len(electrodes)), np.zeros((len(targets), len(electrodes)))])
+    with mne.use_log_level("error"):
+        values = mne.EvokedArray(impulses, info).interpolate_bads(origin=(0.0, 0.0, 0.0)).data
+    return values[len(electrodes) :].astype(np.float32)
