@@ -12,7 +12,7 @@ from brain2image.disk import check_writable
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
 from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
-from brain2image.sources import check_file, is_remote, redact, true_sources
+from brain2image.sources import CLIP_CONFIG, check_file, is_remote, redact, true_sources
 
 try:
     cfg = load_config(config)
@@ -213,6 +213,12 @@ def weights_file(key):
         return path
 
     return find
+
+
+def clip_config(wildcards):
+    """The file beside the user's CLIP weights that says how pictures are prepared for them, if there is one."""
+    beside = Path(cfg.weights.clip).with_name(CLIP_CONFIG)
+    return str(beside) if not is_fetched("clip") and beside.exists() else []
 
 
 def cbramod_weights(wildcards):

@@ -55,6 +55,8 @@ KNOWN = {
     ),
 }
 
+# What open_clip keeps beside weights of CLIP: how the model is built and pictures are prepared.
+CLIP_CONFIG = "open_clip_config.json"
 HIDDEN = "***"
 # The variable by which jobs, whose params hold redacted sources, find the true ones; a JSON object.
 TRUE_SOURCES = "BRAIN2IMAGE_SOURCES"
@@ -174,6 +176,14 @@ def format_size(n_bytes: int) -> str:
         if n_bytes >= scale:
             return f"{n_bytes / scale:.1f} {unit}"
     return f"{n_bytes} bytes"
+
+
+def format_age(seconds: float) -> str:
+    """A length of time as people say it: ``12 days``."""
+    for unit, length in (("days", 86_400), ("hours", 3600)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def check_start(start: bytes, *, source: str | os.PathLike, remedy: str) -> None:

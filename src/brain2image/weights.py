@@ -27,6 +27,7 @@ from brain2image.sources import (
     Known,
     check_start,
     file_name,
+    format_age,
     format_size,
     hub_file,
     redact,
@@ -37,7 +38,6 @@ logger = logging.getLogger(__name__)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 UNKNOWN = Known(None, "")
 REFRESH = "BRAIN2IMAGE_REFRESH"  # set by `brain2image fetch --refresh`
-UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60))
 N_RESTARTS = 3  # of a download that cannot be taken up where it broke
 
 
@@ -77,6 +77,26 @@ def fetch(*sources: str) -> Fetched:
         with suppress(NotFound):
             return _fetch(source)
     return _fetch(last)
+
+
+def fetch_beside(source: str, name: str) -> Path | None:
+    """Download a small file from the folder that a source lies in; None where there is none.
+
+    Raises
+    ------
+    InputError
+        When a repository of the Hub has it, but it cannot be downloaded.
+    """
+    start, _, query = source.partition("?")
+    beside = f"{start.rpartition('/')[0]}/{name}{'?' * bool(query)}{query}"
+    try:
+        return _fetch(beside).path
+    except InputError as error:
+        # a server that is no Hub may say anything of a file that it does not have
+        if hub_file(source) and not isinstance(error, NotFound):
+            raise
+        logger.info("going on without %s: %s", name, error)
+        return None
 
 
 def _fetch(source: str) -> Fetched:
@@ -222,14 +242,9 @@ def is_current(cached: Path, remote: RemoteFile) -> bool:
             "%s: the server does not say whether the file has changed (no ETag, no Last-Modified); using the "
             "copy that was downloaded %s ago. `brain2image fetch --refresh` downloads it anew",
             remote.name,
-            _age(time.time() - cached.stat().st_mtime),
+            format_age(time.time() - cached.stat().st_mtime),
         )
     return True
-
-
-def _age(seconds: float) -> str:
-    unit, length = next((unit for unit in UNITS if seconds >= unit[1]), UNITS[-1])
-    return f"{seconds / length:.0f} {unit}"
 
 
 def _download(remote: RemoteFile, partial: Path) -> None:

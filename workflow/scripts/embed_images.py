@@ -9,13 +9,15 @@ from brain2image import nsd, things
 from brain2image.clip import embed_images
 from brain2image.files import atomic_path
 from brain2image.jobs import job
+from brain2image.sources import CLIP_CONFIG
 
 READERS = {"things": things.read_images, "nsd": nsd.read_images}
 
 with job(snakemake):
     read_images = READERS[snakemake.wildcards.dataset]
     weights = Path(snakemake.input.weights)
-    (checkpoint,) = weights.glob("[!.]*") if weights.is_dir() else [weights]
+    files = weights.glob("[!.]*") if weights.is_dir() else [weights]
+    (checkpoint,) = (file for file in files if file.name != CLIP_CONFIG)
     embeddings = embed_images(
         read_images(pd.read_parquet(snakemake.input.images), snakemake.params.root),
         weights=checkpoint,
