@@ -106,7 +106,7 @@ class Client:
         """Explain what the standard library says of texts that cannot be sent; its own words quote them."""
         try:
             yield
-        except InputError:
+        except (InputError, OSError):  # a bad certificate is both an OSError and a ValueError
             raise
         except (http.client.InvalidURL, ValueError):  # UnicodeError, too
             raise InputError(

@@ -50,6 +50,14 @@ class Statement(NamedTuple):
     image_size: int | None = None
 
 
+def find_checkpoint(path: str | Path) -> Path:
+    """The weights in the folder of a download, beside which their config may lie; of a file itself."""
+    path = Path(path)
+    files = path.glob("[!.]*") if path.is_dir() else [path]
+    (checkpoint,) = (file for file in files if file.name != CLIP_CONFIG)
+    return checkpoint
+
+
 def find_preparation(
     model: str, weights: str | Path, *, tag: str | None, preprocess: str | Mapping[str, Any]
 ) -> dict[str, Any]:

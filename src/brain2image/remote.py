@@ -269,7 +269,7 @@ class _Patience:
         elif time.monotonic() - self._since > STALL_SECONDS:
             raise InputError(
                 f"{self._name}: expected {STALL_BYTES} bytes in {STALL_SECONDS} s, got {self._n_bytes}: the "
-                f"server has stalled; run again, which goes on from there, or {BY_HAND}"
+                f"server has stalled; run again, or {BY_HAND}"
             )
 
 
