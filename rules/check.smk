@@ -17,7 +17,7 @@ rule check_data:
         code=code("check_data"),
         inventory={
             "data": cfg.data.model_dump(),
-            "weights": cfg.weights.model_dump(),
+            "weights": {key: redact(source) for key, source in cfg.weights},
             "pairs": PAIRS,
             "fetched": {key: path for key, path in DOWNLOADED.items() if is_fetched(key)},
         },

@@ -12,7 +12,7 @@ from brain2image.disk import check_writable
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
 from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
-from brain2image.sources import check_file, is_remote
+from brain2image.sources import CLIP_CONFIG, check_file, is_remote, redact, true_sources
 
 try:
     cfg = load_config(config)
@@ -55,6 +55,18 @@ wildcard_constraints:
 
 THINGS_SUBJECTS = sorted({PAIR.fullmatch(pair)[1] for pair in PAIRS})
 NSD_SUBJECTS = sorted({subj for pair in PAIRS for subj in members(PAIR.fullmatch(pair)[2])})
+
+# Params, which Snakemake keeps and prints, hold sources without their secrets; jobs find the true ones here.
+os.environ.update(
+    true_sources(
+        [
+            cfg.weights.clip,
+            cfg.weights.cbramod,
+            *(cfg.weights.mindeye2.format(subj=subj) for subj in NSD_SUBJECTS),
+        ]
+    )
+)
+
 RUNS = cfg.seeded_runs()
 
 # Everything that is evaluated, by the name of its folder: the runs, the baselines and, where it is known, the
@@ -210,6 +222,12 @@ def weights_file(key):
         return path
 
     return find
+
+
+def clip_config(wildcards):
+    """The file beside the user's CLIP weights that says how pictures are prepared for them, if there is one."""
+    beside = Path(cfg.weights.clip).with_name(CLIP_CONFIG)
+    return str(beside) if not is_fetched("clip") and beside.exists() else []
 
 
 def cbramod_weights(wildcards):

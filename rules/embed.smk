@@ -6,6 +6,7 @@ rule embed_images:
         images="<results>/{dataset}/images.parquet",
         pixels=lambda wildcards: PIXELS[wildcards.dataset](wildcards),
         weights=weights_file("clip"),
+        preparation=clip_config,
     output:
         embeddings="<results>/clip/{dataset}.npy",
     log:

@@ -19,7 +19,7 @@ rule extract_ridge:
         runtime=growing(30),
     params:
         code=code("extract_ridge"),
-        checkpoint=cfg.weights.mindeye2,
+        checkpoint=lambda wildcards: redact(cfg.weights.mindeye2.format(**wildcards)),
     message:
         "Read the ridge of {wildcards.subj} out of {params.checkpoint}"
         + (" (downloads 200 to 300 MB of it)" if is_remote(cfg.weights.mindeye2) else "")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import torch
 from damage import Payload, edit_dataset, edit_hdf5, overwrite, save_pickle
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from small_releases import N_FEATURES, N_VOXELS, write_checkpoint, write_projection, write_ridge
 
 # ---- weights
@@ -31,6 +31,10 @@ CHECKPOINT = {
     "no ridge": (checkpoint(weight=None, bias=None), r"expected one ridge .*got 0;"),
     "bias missing": (checkpoint(bias=None), r"got \(8, 6\) and None;"),
     "other shapes": (checkpoint(bias=torch.zeros(3)), r"got \(8, 6\) and \(3,\);"),
+    "NaN": (
+        checkpoint(bias=torch.full((N_FEATURES,), torch.nan)),
+        r"last\.pth: expected finite weights, got NaN or infinity in bias; download",
+    ),
     "integers": (checkpoint(bias=torch.arange(N_FEATURES)), r"got a LongStorage"),
     "transposed": (checkpoint(weight=torch.ones(N_VOXELS, N_FEATURES).T), r"expected a contiguous tensor"),
     "another subject": (
@@ -189,12 +193,25 @@ CBRAMOD = {
     ),
     "no tensor": (state("cbramod.pth", lambda s: s | {MASK: 3}), r"of shape \(200,\), got None"),
     "a list": (state("cbramod.pth", list), r"expected a dictionary of tensors, got list"),
+    "NaN": (
+        state("cbramod.pth", lambda s: s | {MASK: torch.full_like(s[MASK], torch.nan)}),
+        rf"cbramod\.pth: expected finite weights, got NaN or infinity in {MASK}; download",
+    ),
     "code": (code_in("cbramod.pth"), r"cbramod\.pth: expected .*but they cannot be read"),
 }
+POSITIONS = "visual.positional_embedding"
 CLIP = {
     "another shape": (
         state("clip.pt", lambda s: s | {"visual.proj": torch.zeros(3, 3)}),
         r"clip\.pt: expected weights of ViT-S-32-alt, but they cannot be loaded \(.*; download them again",
+    ),
+    "infinity": (
+        state("clip.pt", lambda s: s | {"visual.proj": s["visual.proj"] * torch.inf}),
+        r"clip\.pt: expected finite weights, got NaN or infinity in visual\.proj; download them again",
+    ),
+    "another picture size": (
+        state("clip.pt", lambda s: s | {POSITIONS: s[POSITIONS].repeat(2, 1)[:82]}),
+        r"clip\.pt: expected weights of ViT-S-32-alt, with 50 positions of a picture, got 82, those of",
     ),
     "code": (code_in("clip.pt"), r"clip\.pt: expected weights of ViT-S-32-alt, but they cannot be loaded"),
 }
@@ -212,6 +229,16 @@ def edit_config(**values):
 
 RUN = {
     "another width": (edit_config(n_features=16), r"expected a trained run .*but Error.* train it again"),
+    "NaN": (
+        lambda root: save_file(
+            {
+                name: np.full_like(array, np.nan)
+                for name, array in load_file(root / "model.safetensors").items()
+            },
+            root / "model.safetensors",
+        ),
+        r"model\.safetensors: expected finite weights, got NaN or infinity in .*; train it again",
+    ),
     "config without channels": (
         edit_config(eeg={}),
         r"expected a trained run with config\.json .*'channels'",

@@ -298,7 +298,8 @@ def write_clip(root: Path) -> None:
 
 
 def read_clip(root: Path, out: Path) -> np.ndarray:
-    options = {"model": CLIP_MODEL, "batch_size": 2, "n_threads": 1}
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"}
+    options = {"model": CLIP_MODEL, "batch_size": 2, "n_threads": 1, "preprocess": preprocess}
     return embed_images([Image.new("RGB", (9, 9))], weights=root / "clip.pt", **options)
 
 

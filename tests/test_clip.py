@@ -1,5 +1,6 @@
 """CLIP embeddings against the bare model, and wrong models and weights."""
 
+import json
 import logging
 from types import SimpleNamespace
 
@@ -9,13 +10,29 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from brain2image.clip import embed_images, encode_batches, pretrained_sources
 from brain2image.errors import InputError
+from brain2image.files import write_json
 from brain2image.matching import unit_rows
 from brain2image.pictures import Pictures
+from brain2image.preparation import check_positions, find_preparation
 
 MODEL = "ViT-S-32-alt"
+OPTIONS = {"model": MODEL, "batch_size": 2, "n_threads": 2}
+OPENAI = {
+    "mean": [0.48145466, 0.4578275, 0.40821073],
+    "std": [0.26862954, 0.26130258, 0.27577711],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+OWN = {
+    "mean": [0.5, 0.4, 0.3],
+    "std": [0.2, 0.3, 0.4],
+    "interpolation": "bilinear",
+    "resize_mode": "squash",
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +54,7 @@ def test_equals_the_model_picture_by_picture(weights, images):
         slow = np.concatenate(
             [model.eval().encode_image(preprocess(image)[None]).numpy() for image in images]
         )
-    embeddings = embed_images(images, model=MODEL, weights=weights, batch_size=2, n_threads=2)
+    embeddings = embed_images(images, **OPTIONS, weights=weights, preprocess=OPENAI)
     assert embeddings.shape == (5, 256)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(embeddings, slow, atol=1e-5)
@@ -77,21 +94,165 @@ def test_a_batch_that_does_not_fit_is_halved(caplog):
         encode_batches(network, batches, **options)
 
 
-def test_pictures_are_prepared_as_the_tag_wants_it(weights, images, monkeypatch):
-    settings = {
-        "file": weights,  # open_clip itself reads the weights from here
-        "mean": (0.5, 0.4, 0.3),
-        "std": (0.2, 0.3, 0.4),
-        "interpolation": "bilinear",
-        "resize_mode": "squash",
-    }
-    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, MODEL, {"tiny": settings})
+# ---- how pictures are prepared
+
+
+def test_features_are_those_of_open_clip_with_the_same_tag(weights, images, monkeypatch):
+    # open_clip itself reads the weights of the tag from the same file
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, MODEL, {"tiny": {"file": weights, **OWN}})
     model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained="tiny")
     with torch.inference_mode():
         slow = model.eval().encode_image(torch.stack([preprocess(image) for image in images])).numpy()
-    options = {"model": MODEL, "weights": weights, "batch_size": 2, "n_threads": 2}
-    np.testing.assert_allclose(embed_images(images, tag="tiny", **options), slow, atol=1e-5)
-    assert abs(embed_images(images, **options) - slow).max() > 1e-2
+    np.testing.assert_allclose(embed_images(images, **OPTIONS, weights=weights), slow, atol=1e-5)
+
+
+def as_safetensors(weights, folder, **metadata):
+    path = folder / "clip.safetensors"
+    texts = {key: json.dumps(value) for key, value in metadata.items()}
+    save_file({key: value.clone() for key, value in torch.load(weights).items()}, path, texts)
+    return path
+
+
+def beside(weights, folder, **config):
+    path = folder / "clip.pt"
+    path.symlink_to(weights)
+    write_json(folder / "open_clip_config.json", config)
+    return path
+
+
+WAYS = {
+    "the tag": lambda weights, _: {"weights": weights, "tag": "tiny"},
+    "the name of the tag": lambda weights, _: {"weights": weights, "preprocess": "tiny"},
+    "the only tag": lambda weights, _: {"weights": weights},
+    "the values": lambda weights, _: {"weights": weights, "preprocess": OWN},
+    "the metadata": lambda weights, folder: {"weights": as_safetensors(weights, folder, preprocess_cfg=OWN)},
+    "a file beside": lambda weights, folder: {"weights": beside(weights, folder, preprocess_cfg=OWN)},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_that_know_it_say_the_same(weights, tmp_path, monkeypatch, caplog, way):
+    tags = {"tiny": {"file": weights, **OWN}} if "tag" in way else {}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, MODEL, tags)
+    options = {"tag": None, "preprocess": "auto"} | WAYS[way](weights, tmp_path)
+    with caplog.at_level("INFO"):
+        assert find_preparation(MODEL, **options) == OWN
+    assert "prepared with mean [0.5, 0.4, 0.3], std [0.2, 0.3, 0.4], interpolation bilinear" in caplog.text
+
+
+SIGLIP = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"}
+REFUSED = {
+    "nothing says it": (
+        "ViT-S-32-alt",
+        {},
+        "auto",
+        r"clip\.pt: expected metadata, or .*json beside it, .* no tags of it; set clip\.preprocess",
+    ),
+    "tags differ in preparation": (
+        "ViT-L-14",
+        {},
+        "auto",
+        r"its tags \(openai, .*\) differ; set clip\.preprocess",
+    ),
+    "tags differ in activation": (
+        "ViT-B-32",
+        {},
+        "auto",
+        r"its tags \(openai, .*\) differ; set clip\.preprocess",
+    ),
+    "no tag": (
+        "ViT-B-32",
+        {},
+        "opnai",
+        r"clip\.preprocess: expected a tag of ViT-B-32 \(openai, .*got 'opnai'",
+    ),
+    "activation of all tags": ("RN50", {}, "auto", r"\(QuickGELU\); use RN50-quickgelu"),
+    "activation of the tag": (
+        "ViT-B-32",
+        {},
+        "openai",
+        r"ViT-B-32 \+ openai .*\(QuickGELU\); use ViT-B-32-quickgelu",
+    ),
+    "activation of the config": (
+        "ViT-B-32-quickgelu",
+        {"model_cfg": {"embed_dim": 512}, "preprocess_cfg": OPENAI},
+        "auto",
+        r"ViT-B-32-quickgelu \+ .*json differ in their activation \(QuickGELU\); use ViT-B-32$",
+    ),
+    "an activation that no model has": (
+        "ViT-S-32-alt",
+        {"model_cfg": {"quick_gelu": True}, "preprocess_cfg": OPENAI},
+        "auto",
+        r"\(QuickGELU\); use other weights",
+    ),
+    "picture size": (
+        "ViT-L-14-quickgelu",
+        {"model_cfg": {"quick_gelu": True, "vision_cfg": {"image_size": 336}}},
+        "openai",
+        r"a model for pictures of 336 px, as .*json says, got ViT-L-14-quickgelu, which wants 224 px",
+    ),
+    "the tag and the config differ": (
+        "ViT-B-16-SigLIP",
+        {"preprocess_cfg": OPENAI},
+        "webli",
+        r"clip\.pt: expected one preparation .*, got mean \[0\.5, .*squash \(webli\), but mean \[0\.48",
+    ),
+    "the values and the config differ": (
+        "ViT-B-16-SigLIP",
+        {"preprocess_cfg": OPENAI},
+        SIGLIP,
+        r"squash \(clip\.preprocess\), but mean .*json\); correct clip\.preprocess, or remove",
+    ),
+    "a config of another kind": (
+        "ViT-B-32",
+        {"preprocess_cfg": {"mean": [1, 2]}},
+        "auto",
+        r"json: expected open_clip's .*, but mean: List should have at least 3 items.*; download it again",
+    ),
+    "a config of nothing": (
+        "ViT-B-32",
+        {"model_cfg": 3},
+        "auto",
+        r"json: expected open_clip's model_cfg and",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused(weights, tmp_path, case):
+    model, config, preprocess, message = REFUSED[case]
+    path = beside(weights, tmp_path, **config)
+    if not config:
+        (tmp_path / "open_clip_config.json").unlink()
+    with pytest.raises(InputError, match=message):
+        find_preparation(model, path, tag=None, preprocess=preprocess)
+
+
+def test_a_tag_and_other_values_are_refused(weights):
+    with pytest.raises(InputError, match=r"got mean .* \(webli\), but mean .* \(clip\.preprocess\)"):
+        find_preparation("ViT-B-16-SigLIP", weights, tag="webli", preprocess=OPENAI)
+
+
+def test_broken_metadata_are_refused(weights, tmp_path):
+    path = as_safetensors(weights, tmp_path)
+    save_file(load_file(path), path, {"preprocess_cfg": "{"})
+    with pytest.raises(InputError, match=r"expected JSON as .* in its metadata, but .*; download it again"):
+        find_preparation(MODEL, path, tag=None, preprocess="auto")
+
+
+def test_values_that_open_clip_leaves_out_are_its_defaults(weights, tmp_path):
+    path = beside(
+        weights, tmp_path, preprocess_cfg={"mean": OPENAI["mean"], "std": OPENAI["std"], "size": 224}
+    )
+    assert find_preparation(MODEL, path, tag=None, preprocess="auto") == OPENAI
+
+
+def test_safetensors_for_another_picture_size_are_refused(weights, tmp_path):
+    path = as_safetensors(weights, tmp_path)
+    with pytest.raises(
+        InputError, match=r"with 197 positions of a picture, got 50, those of another picture"
+    ):
+        check_positions("ViT-S-16-alt", path, 197)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +311,4 @@ def test_an_unreadable_picture_stops_with_its_error(weights, images):
 
     pictures = Pictures(pd.DataFrame({"number": range(5)}), read)
     with pytest.raises(InputError, match=r"cat_01b\.jpg"):
-        embed_images(pictures, model=MODEL, weights=weights, batch_size=1, n_threads=1)
+        embed_images(pictures, **OPTIONS | {"batch_size": 1}, weights=weights, preprocess=OPENAI)

@@ -16,6 +16,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from brain2image.files import read_json
+from brain2image.sources import redact
 
 ROOT = Path(__file__).parents[1]
 COMMIT = "1" * 40
@@ -96,11 +97,17 @@ def test_all_weights_are_fetched_and_kept(server, tmp_path, rng):
 
 def test_without_network_a_download_says_where_to_make_it(tmp_path):
     target = "results/weights/cbramod.pth"
-    status, output = snakemake(tmp_path, target, cbramod="http://127.0.0.1:1/cbramod.pth")
+    source = "http://SECRET:SECRET@127.0.0.1:1/cbramod.pth?token=SECRET"
+    status, output = snakemake(tmp_path, target, cbramod=source)
     assert status == 1
-    assert "fetch_cbramod: http://127.0.0.1:1/cbramod.pth: the server cannot be reached" in output
+    assert f"fetch_cbramod: {redact(source)}: the server cannot be reached" in output
     assert "run `snakemake fetch_weights` where there is network" in output
     assert not (tmp_path / "results/weights").exists()
+    # nor does anything else say what the source hides
+    assert "SECRET" not in output
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "config.yaml"]
+    assert len(left) > 1
+    assert not [path for path in left if b"SECRET" in path.read_bytes()]
 
 
 @pytest.mark.parametrize(

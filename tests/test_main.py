@@ -1,5 +1,6 @@
 """The command line."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from brain2image.__main__ import main
 from brain2image.comparisons import COMPARISON_COLUMNS
 from brain2image.summary import kind
+from brain2image.weights import REFRESH
 
 CHANCE = {"top1": 0.1, "top5": 0.5, "two_way": 0.5, "median_rank": 5.5, "mse": 0.8, "cosine": 0.0}
 BETTER = {"top1": 0.4, "top5": 0.9, "two_way": 0.8, "median_rank": 2.0, "mse": 0.5, "cosine": 0.6}
@@ -122,3 +124,15 @@ def test_another_file_is_named(tmp_path, content):
         path.write_text(content)
     with pytest.raises(SystemExit, match=r"^brain2image: .*other\.csv: "):
         main(["summary", str(path)])
+
+
+def test_weights_are_fetched_and_refreshed(monkeypatch):
+    monkeypatch.setenv(REFRESH, "")
+    calls = []
+    monkeypatch.setattr("snakemake.cli.main", calls.append)
+    main(["fetch"])
+    assert not os.environ[REFRESH]
+    main(["fetch", "--refresh", "--configfile", "mine.yaml"])
+    assert os.environ[REFRESH]
+    plain = ["fetch_weights", "--cores", "1"]
+    assert calls == [plain, [*plain, "--configfile", "mine.yaml", "--forceall"]]

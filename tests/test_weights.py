@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_nsd import run_script
 from web_server import Server, serving
 
 from brain2image import remote, weights
+from brain2image.client import NotFound
 from brain2image.errors import InputError
 from brain2image.files import read_json
+from brain2image.preparation import find_checkpoint
 from brain2image.remote import RangesRefused, RemoteFile
 from brain2image.sources import KNOWN, Known, check_file, format_size, hub_file, is_remote, normalise
 
@@ -127,14 +130,12 @@ def test_small_reads_share_requests(server):
     assert server.sent == 400_000
 
 
-@pytest.mark.parametrize("cut_after", [1, 70_000])
-def test_a_cut_connection_is_taken_up_where_it_broke(server, cut_after):
-    server.files["/last.pth"] = content = CONTENT[:300] if cut_after == 1 else CONTENT
-    server.cut_after = cut_after
+def test_a_cut_connection_is_taken_up_where_it_broke(server):
+    server.cut_after = 70_000
     file = RemoteFile(f"{server.url}/last.pth")
     server.sent = 0
-    assert b"".join(file.stream(0, len(content))) == content
-    assert server.sent == len(content)
+    assert b"".join(file.stream(0, len(CONTENT))) == CONTENT
+    assert server.sent == len(CONTENT)
 
 
 def test_a_connection_that_stays_cut_is_an_error(server):
@@ -235,7 +236,7 @@ def test_a_url_is_downloaded_once_and_verified(server, caplog, has_ranges):
 @pytest.mark.parametrize("has_ranges", [True, False])
 def test_a_killed_download_goes_on(server, cache, monkeypatch, has_ranges):
     source = f"{server.url}/last.pth"
-    server.cut_after = 300_000
+    server.cut_after, server.headers["/last.pth"] = 300_000, {"ETag": '"1"'}
     monkeypatch.setattr(remote, "DELAYS", ())
     with pytest.raises(InputError, match="cannot be reached"):
         weights.fetch(source)
@@ -288,6 +289,47 @@ def test_the_first_source_that_exists_is_taken(server):
     assert weights.fetch(f"{server.url}/no.pth", f"{server.url}/last.pth").source.endswith("last.pth")
     with pytest.raises(InputError, match="no such file"):
         weights.fetch(f"{server.url}/no.pth", f"{server.url}/neither.pth")
+
+
+@pytest.mark.parametrize(
+    ("status", "names"),
+    [(None, {"clip.bin", "open_clip_config.json"}), (404, {"clip.bin"}), (403, {"clip.bin"})],
+)
+def test_what_says_how_pictures_are_prepared_comes_with_clip(server, tmp_path, status, names):
+    """From the same folder of the server; and the weights are told from it."""
+    server.files |= {"/a/clip.bin?x=1": CONTENT, "/a/open_clip_config.json?x=1": b'{"preprocess_cfg": {}}'}
+    server.before = lambda number: server.statuses.append(status) if number == 2 else None
+    output = {"weights": tmp_path / "clip", "record": tmp_path / "clip.json"}
+    clip = {"model": "ViT-B-32", "weights": f"{server.url}/a/clip.bin?x=1"}
+    run_script("fetch_clip", tmp_path, input={}, output=output, params={"clip": clip})
+    assert {path.name for path in (tmp_path / "clip").iterdir()} == names
+    assert read_json(tmp_path / "clip.json")["size"] == len(CONTENT)
+    assert find_checkpoint(tmp_path / "clip") == tmp_path / "clip" / "clip.bin"
+    assert find_checkpoint(tmp_path / "clip.json") == tmp_path / "clip.json"
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "beside"),
+    [
+        ("hf://o/r@v/a/clip.bin", NotFound("no"), "hf://o/r@v/a/open_clip_config.json"),
+        ("hf://o/r/clip.bin", InputError("cut"), None),
+        ("https://host/clip.bin?x=/1", InputError("cut"), "https://host/open_clip_config.json?x=/1"),
+    ],
+)
+def test_only_the_hub_is_believed_to_have_or_lack_a_file(monkeypatch, source, error, beside):
+    asked = []
+
+    def fail(asked_for):
+        asked.append(asked_for)
+        raise error
+
+    monkeypatch.setattr(weights, "_fetch", fail)
+    if beside is None:
+        with pytest.raises(InputError, match="cut"):
+            weights.fetch_beside(source, "open_clip_config.json")
+    else:
+        assert weights.fetch_beside(source, "open_clip_config.json") is None
+        assert asked == [beside]
 
 
 def test_results_survive_a_purge_of_the_cache(server, tmp_path, monkeypatch):

@@ -2,11 +2,16 @@
 
 import http.server
 import threading
+import time
 from contextlib import contextmanager
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves ``files`` by path; its switches make it misbehave."""
+    """Serves ``files`` by path; its switches make it misbehave.
+
+    ``headers`` of a path are added to its answers, the statuses are answered in turn, each a number or a
+    number and headers. ``before`` is called with the number of each request and may change all else.
+    """
 
     daemon_threads = True
 
@@ -14,8 +19,13 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.redirects, self.headers = {}, {}, {}
         self.has_ranges, self.has_length, self.cut_after, self.statuses = True, True, None, []
+        self.if_range, self.is_held, self.pause = "compare", False, 0
+        self.before = lambda number: None
         self.requests, self.sent = [], 0
         self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_):
+        pass  # a client that gives up breaks the connection
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,9 +37,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
+        server.before(len(server.requests))
         server.requests.append((self.command, self.path, self.headers.get("Range"), dict(self.headers)))
         if server.statuses and (status := server.statuses.pop(0)):
-            self.send_error(status)
+            self.refuse(*status if isinstance(status, tuple) else (status, {}))
             return
         if self.path in server.redirects:
             self.send_response(302)
@@ -44,10 +55,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_content(server.files[self.path], self.headers.get("Range"))
 
+    def refuse(self, status, headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def send_content(self, content, wanted):
         server = self.server
         start, stop = 0, len(content)
-        if wanted and server.has_ranges:
+        known = server.headers.get(self.path, {})
+        validator = known.get("ETag") or known.get("Last-Modified")
+        is_same = self.headers.get("If-Range", validator) == validator
+        is_same = {"compare": is_same, "ignore": True, "refuse": "If-Range" not in self.headers}[
+            server.if_range
+        ]
+        if wanted and server.has_ranges and is_same:
             start, last = (int(part or len(content) - 1) for part in wanted.removeprefix("bytes=").split("-"))
             stop = min(last + 1, stop)
             self.send_response(206)
@@ -64,10 +88,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if server.cut_after is not None:
             stop = min(stop, start + server.cut_after)
         server.sent += stop - start
-        self.wfile.write(content[start:stop])
+        step = 1 if server.pause else len(content)
+        for first in range(start, stop, step):
+            self.wfile.write(content[first : min(first + step, stop)])
+            if server.pause:
+                time.sleep(server.pause)
         if server.cut_after is not None:
             self.wfile.flush()
             self.close_connection = True
+            if server.is_held:  # until the other side gives up
+                self.connection.recv(1)
 
 
 @contextmanager

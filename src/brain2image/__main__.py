@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from brain2image.status import status_table, take_status
 from brain2image.summary import SUMMARY_COLUMNS, over_seeds
 from brain2image.units import RMS_RANGES
 from brain2image.verdicts import against_baselines, without_network
+from brain2image.weights import REFRESH
 
 # Column heading, factor and number format of each metric.
 METRICS = {
@@ -98,6 +100,19 @@ def print_status(options: argparse.Namespace) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(status_table(stages))
 
 
+def fetch_weights(options: argparse.Namespace) -> None:
+    """Download the weights that the config needs; with ``--refresh`` ask for those again that are there."""
+    from snakemake import cli
+
+    arguments = ["fetch_weights", "--cores", "1"]
+    if options.configfile:
+        arguments += ["--configfile", options.configfile]
+    if options.refresh:
+        os.environ[REFRESH] = "1"  # read by the jobs
+        arguments += ["--forceall"]  # of that target, which has no other jobs
+    cli.main(arguments)
+
+
 def translate_file(options: argparse.Namespace) -> None:
     """Write the embeddings of an EEG file."""
     from brain2image.translation import write_translation
@@ -153,6 +168,10 @@ def command_line() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="print which results are stale, why, and how long they took")
     status.add_argument("--configfile", help="the config of the results; config/config.yaml by default")
     status.set_defaults(call=print_status)
+    fetch = commands.add_parser("fetch", help="download the weights that the config needs")
+    fetch.add_argument("--refresh", action="store_true", help="ask for them again where they are there")
+    fetch.add_argument("--configfile", help="config/config.yaml by default")
+    fetch.set_defaults(call=fetch_weights)
     _add_translate(commands)
     docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")

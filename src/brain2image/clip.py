@@ -1,7 +1,7 @@
 """Picture embeddings from open_clip models."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from brain2image.ahead import map_ahead
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
 from brain2image.precision import allow_tf32, resolve_precision
-from brain2image.sources import check_file
+from brain2image.preparation import check_model, check_positions, find_preparation, of_tag
+from brain2image.sources import check_file, check_finite
 
 if TYPE_CHECKING:
     import torch
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What a tag of open_clip says about the preparation of pictures.
-PREPARATION = ("mean", "std", "interpolation", "resize_mode")
 # Names of weights in a repository of which open_clip names no file.
 HUB_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
@@ -32,6 +31,7 @@ def embed_images(
     model: str,
     weights: str | Path,
     tag: str | None = None,
+    preprocess: str | Mapping[str, Any] = "auto",
     precision: str = "auto",
     batch_size: int,
     n_threads: int,
@@ -48,6 +48,7 @@ def embed_images(
     weights : path of a checkpoint.
     tag : open_clip's name of these weights, for example ``openai``, where they have one; pictures are then
         prepared as this tag wants it.
+    preprocess : how pictures are prepared otherwise, as `brain2image.preparation.find_preparation` takes it.
     precision : ``auto``, ``fp32`` or ``bf16``, see `brain2image.precision.resolve_precision`; the log says
         what it came to.
     batch_size : pictures a forward pass, fewer where a GPU's memory is too small for them.
@@ -60,12 +61,12 @@ def embed_images(
     Raises
     ------
     InputError
-        When the model or its weights are unknown, or do not belong together, or the GPU's memory is too small
-        for one picture.
+        When the model or its weights are unknown, or do not belong together, nobody says how pictures are
+        prepared for them, or the GPU's memory is too small for one picture.
     """
     import torch
 
-    network, preprocess = _load(model, weights, tag)
+    network, preprocess = _load(model, weights, tag, preprocess)
     device = compute_device()
     precision = resolve_precision(precision, device)
     allow_tf32(precision)
@@ -194,33 +195,35 @@ def pretrained_sources(model: str, tag: str) -> list[str]:
             f"config: weights.clip: expected a checkpoint or a tag of {model} "
             f"({', '.join(tags) or 'it has none'}), got {tag!r}"
         )
-    _check_activation(model, tag)
+    check_model(model, of_tag(model, tag))
     settings = open_clip.get_pretrained_cfg(model, tag)
     repository, _, name = settings.get("hf_hub", "").rpartition("/")
     names = [f"{Path(name).stem}.safetensors", name] if name else HUB_NAMES
     return [f"hf://{repository}/{file}" for file in names] if repository else [settings["url"]]
 
 
-def _load(model: str, weights: str | Path, tag: str | None) -> tuple[Any, Any]:
+def _load(
+    model: str, weights: str | Path, tag: str | None, preprocess: str | Mapping[str, Any] = "auto"
+) -> tuple[Any, Any]:
     """The open_clip network in eval mode and the preprocessing of its evaluation."""
     import open_clip
 
     _check_model(model)
     check_file(weights)
-    if tag:
-        _check_activation(model, tag)
-    settings = open_clip.get_pretrained_cfg(model, tag) if tag else {}
-    preparation = {f"image_{name}": settings.get(name) for name in PREPARATION}
+    preparation = find_preparation(model, weights, tag=tag, preprocess=preprocess)
     try:
-        network, _, preprocess = open_clip.create_model_and_transforms(
-            model, pretrained=str(weights), **preparation
+        network, _, prepare = open_clip.create_model_and_transforms(
+            model, pretrained=str(weights), **{f"image_{key}": value for key, value in preparation.items()}
         )
     except Exception as error:  # open_clip raises many types, by where the damage is
         raise InputError(
             f"{weights}: expected weights of {model}, but they cannot be loaded ({reason(error)}); download "
             "them again, or correct clip.model"
         ) from None
-    return network.eval(), preprocess
+    if (positions := getattr(network.visual, "positional_embedding", None)) is not None:
+        check_positions(model, weights, len(positions))
+    check_finite(network.state_dict(), source=weights, remedy="download them again")
+    return network.eval(), prepare
 
 
 def _check_model(model: str) -> None:
@@ -228,17 +231,3 @@ def _check_model(model: str) -> None:
 
     if model not in open_clip.list_models():
         raise InputError(f"config: clip.model: expected an open_clip architecture, got {model!r}")
-
-
-def _check_activation(model: str, tag: str) -> None:
-    """Refuse OpenAI's weights in an architecture with another activation: the features would be wrong.
-
-    open_clip only warns of it since version 2.32.
-    """
-    import open_clip
-
-    trained = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
-    if trained != open_clip.get_model_config(model).get("quick_gelu", False):
-        names = f"{model} + {tag}"
-        remedy = f"{model}-quickgelu" if trained else model.removesuffix("-quickgelu")
-        raise InputError(f"config: clip.model: {names} differ in their activation (QuickGELU); use {remedy}")

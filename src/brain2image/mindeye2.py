@@ -20,8 +20,8 @@ from brain2image.errors import InputError
 from brain2image.files import atomic_path, sha256
 from brain2image.nsd.release import N_VOXELS
 from brain2image.remote import RangesRefused
-from brain2image.sources import check_file, format_size, hub_file, is_remote
-from brain2image.weights import cache_folder, copy, fetch, locked, open_remote
+from brain2image.sources import check_file, check_finite, format_size, hub_file, is_remote, redact
+from brain2image.weights import cache_folder, copy, fetch, is_current, locked, open_remote
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def extract_ridge(checkpoint: str, *, subject: str, out: str | Path) -> None:
     checkpoint : file, ``https://…`` or ``hf://…``.
     subject : ``subj01`` to ``subj08``.
     out : ``weight`` (n_features, n_voxels) and ``bias`` (n_features,) float32, and as metadata
-        ``checkpoint``, ``sha256``, ``size`` in bytes and, of a checkpoint on a server, ``commit``. The hash
+        ``checkpoint`` (redacted), ``sha256``, ``size`` in bytes and, of one on a server, ``commit``. The hash
         is that of the whole checkpoint: computed where all of it is at hand, else as the server states it,
         and empty where it does not. The ridge itself is verified by the CRC-32 of its two storages.
     """
@@ -72,13 +72,13 @@ def extract_ridge(checkpoint: str, *, subject: str, out: str | Path) -> None:
         _write_ridge(checkpoint, subject, out)
         return
     file = hub_file(checkpoint)
-    version = None
+    remote = None
     if not (file and file.is_pinned):  # then the content behind this address may change
-        with open_remote(checkpoint) as remote:
-            version = (remote.size, remote.etag)
+        remote = open_remote(checkpoint)
+    version = remote and (remote.size, remote.version)
     cached = cache_folder("ridges", checkpoint, subject, version) / "ridge.safetensors"
     with locked(cached.with_suffix(".lock")):
-        if not cached.exists():
+        if not (is_current(cached, remote) if remote else cached.exists()):
             _write_ridge(checkpoint, subject, cached)
     copy(cached, out)
 
@@ -87,8 +87,9 @@ def _write_ridge(checkpoint: str, subject: str, out: str | Path) -> None:
     weight, bias, source = _read_ridge(checkpoint, subject)
     if not is_remote(checkpoint):
         source = {"sha256": sha256(checkpoint), "size": str(os.path.getsize(checkpoint))}
+    source = {"checkpoint": redact(checkpoint), **source}
     with atomic_path(out) as path:
-        save_file({"weight": weight, "bias": bias}, path, metadata={"checkpoint": checkpoint, **source})
+        save_file({"weight": weight, "bias": bias}, path, metadata=source)
 
 
 def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
@@ -101,11 +102,11 @@ def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.nd
         with open_remote(checkpoint) as remote:
             if not remote.has_ranges:
                 raise RangesRefused
-            logger.info("%s: reading the ridge alone out of %s", checkpoint, format_size(remote.size))
+            logger.info("%s: reading the ridge alone out of %s", remote.name, format_size(remote.size))
             source = {"sha256": remote.sha256 or "", "size": str(remote.size), "commit": remote.commit or ""}
             ridge = _ridge(io.BufferedReader(remote), checkpoint, subject)
     except RangesRefused:
-        logger.warning("%s: the server gives no parts of files; downloading all of it", checkpoint)
+        logger.warning("%s: the server gives no parts of files; downloading all of it", redact(checkpoint))
         fetched = fetch(checkpoint)
         source = {"sha256": fetched.sha256, "size": str(fetched.size), "commit": fetched.commit or ""}
         with fetched.path.open("rb") as file:
@@ -115,6 +116,7 @@ def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.nd
 
 def _ridge(file: BinaryIO, checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Weight and bias of a subject's ridge in an open checkpoint."""
+    checkpoint = redact(checkpoint)
     content = Checkpoint(file, name=checkpoint)
     numbers = sorted(int(match[1]) for match in map(RIDGE_WEIGHT.fullmatch, content.tensors) if match)
     number = _ridge_number(numbers, checkpoint, subject)
@@ -131,7 +133,9 @@ def _ridge(file: BinaryIO, checkpoint: str, subject: str | None) -> tuple[np.nda
             f"{checkpoint}: expected a ridge of {subject}'s {N_VOXELS[subject]} voxels, got {shapes[0][1]}, "
             f"the number of {owner}; use the checkpoint of {subject}"
         )
-    return content.read(keys[0]), content.read(keys[1])
+    weight, bias = ridge = content.read(keys[0]), content.read(keys[1])
+    check_finite({"weight": weight, "bias": bias}, source=checkpoint, remedy="download it again")
+    return ridge
 
 
 def _ridge_number(numbers: list[int], checkpoint: str, subject: str | None) -> int:

@@ -3,18 +3,23 @@
 Only texts are looked at here; `brain2image.weights` downloads.
 """
 
+import hashlib
+import json
+import math
 import os
 import re
-from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import unquote
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from brain2image.errors import InputError
+from brain2image.errors import InputError, reason
 
 HUB_SOURCE = re.compile(
     r"hf://(?P<datasets>datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[^/@]+))?/(?P<path>[^/@].*)"
 )
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 CBRAMOD = "hf://weighting666/CBraMod/pretrained_weights.pth"
@@ -50,6 +55,15 @@ KNOWN = {
     ),
 }
 
+# What open_clip keeps beside weights of CLIP: how the model is built and pictures are prepared.
+CLIP_CONFIG = "open_clip_config.json"
+HIDDEN = "***"
+# The variable by which jobs, whose params hold redacted sources, find the true ones; a JSON object.
+TRUE_SOURCES = "BRAIN2IMAGE_SOURCES"
+NAME_LENGTH = 100  # of a file in the cache, whatever the source calls it
+
+# What follows the eight bytes that a safetensors file begins with, the length of its JSON header.
+SAFETENSORS = b"{"
 # What downloads leave behind when the file itself did not come.
 # A page is not told by its < alone: the length that opens a safetensors file may spell blank and <.
 NOT_WEIGHTS = {rb"version https://git-lfs": "a Git LFS pointer", rb"<[!?A-Za-z]": "a web page"}
@@ -85,10 +99,66 @@ def normalise(source: str) -> str:
     if not is_remote(source):
         return os.path.normpath(os.path.expanduser(source))
     if not source.startswith(("https://", "http://", "hf://")):
-        raise ValueError(f"expected a file, or a source that starts with https:// or hf://, got {source!r}")
-    if source.startswith("hf://") and not HUB_SOURCE.fullmatch(source):
-        raise ValueError(f"expected hf://[datasets/]owner/repo[@revision]/path, got {source!r}")
+        raise ValueError(
+            f"expected a file, or a source that starts with https:// or hf://, got {redact(source)!r}"
+        )
+    if source.startswith("hf://") and (not HUB_SOURCE.fullmatch(source) or source.endswith("/")):
+        raise ValueError(f"expected hf://[datasets/]owner/repo[@revision]/path, got {redact(source)!r}")
     return source
+
+
+def redact(source: str) -> str:
+    """A source as it may be written down and printed: without user, password and the query's values.
+
+    What the values are for cannot be known, so all are hidden; eight digits of a hash tell two sources apart.
+    A source without secrets, and one that was redacted before, stays as it is.
+    """
+    if not is_remote(source) or _without_secrets(source) in (source, re.sub(r"#[0-9a-f]{8}$", "", source)):
+        return source
+    return f"{_without_secrets(source)}#{hashlib.sha256(source.encode(errors='replace')).hexdigest()[:8]}"
+
+
+def _without_secrets(source: str) -> str:
+    scheme, _, rest = source.partition("#")[0].partition("://")
+    address, mark, query = rest.partition("?")
+    authority, slash, path = address.partition("/")
+    if "@" in authority:
+        authority = f"{HIDDEN}@{authority.rpartition('@')[2]}"
+    elif not HOST.fullmatch(authority):  # a password with a slash or a question mark in it
+        return f"{scheme}://{HIDDEN}"
+    values = re.sub(r"([^&=]*=)?[^&]+", rf"\g<1>{HIDDEN}", query)
+    return f"{scheme}://{authority}{slash}{path}{mark}{values}"
+
+
+def true_sources(sources: Iterable[str]) -> dict[str, str]:
+    """Environment variables by which `reveal` finds the sources behind their redacted forms."""
+    hidden = {redact(source): source for source in sources if redact(source) != source}
+    return {TRUE_SOURCES: json.dumps(hidden)} if hidden else {}
+
+
+def reveal(source: str) -> str:
+    """The source that stands behind a redacted one, in the jobs of a workflow."""
+    return json.loads(os.environ.get(TRUE_SOURCES, "{}")).get(source, source)
+
+
+def file_name(source: str, start: bytes) -> str:
+    """A name for the download of a source, of letters that any file system takes.
+
+    Parameters
+    ----------
+    source : a URL.
+    start : the first bytes of the file, by which safetensors are recognised: open_clip goes by the ending.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", PurePosixPath(urlsplit(source).path).name).lstrip(".")
+    stem, ending = os.path.splitext(name)
+    if is_safetensors(start):
+        ending = ".safetensors"
+    return f"{stem[: NAME_LENGTH - len(ending)] or 'weights'}{ending[:NAME_LENGTH]}"
+
+
+def is_safetensors(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of safetensors."""
+    return start[8:9] == SAFETENSORS
 
 
 def hub_file(source: str) -> HubFile | None:
@@ -108,6 +178,14 @@ def format_size(n_bytes: int) -> str:
     return f"{n_bytes} bytes"
 
 
+def format_age(seconds: float) -> str:
+    """A length of time as people say it: ``12 days``."""
+    for unit, length in (("days", 86_400), ("hours", 3600)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"
+
+
 def check_start(start: bytes, *, source: str | os.PathLike, remedy: str) -> None:
     """Raise InputError if the first bytes of a file, 32 or more, are those of a failed download."""
     what = next((name for magic, name in NOT_WEIGHTS.items() if re.match(magic, start.lstrip())), None)
@@ -116,12 +194,24 @@ def check_start(start: bytes, *, source: str | os.PathLike, remedy: str) -> None
 
 
 def check_file(path: str | os.PathLike) -> None:
-    """Raise InputError unless a local file is there and no failed download."""
-    if not Path(path).is_file():
+    """Raise InputError unless a local file can be read and is no failed download."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64)
+    except FileNotFoundError:
         raise InputError(
             f"{path}: no such file; download it, or give an https:// or hf:// source in the config's weights"
-        )
-    with open(path, "rb") as file:
-        check_start(
-            file.read(64), source=path, remedy="download it again, or give its https:// or hf:// source"
-        )
+        ) from None
+    except (OSError, ValueError) as error:  # a folder, a name too long or with a zero byte, no permission
+        raise InputError(
+            f"{path}: expected a file of weights, but it cannot be read ({reason(error)}); correct the path"
+        ) from None
+    check_start(start, source=path, remedy="download it again, or give its https:// or hf:// source")
+
+
+def check_finite(weights: Mapping[str, Any], *, source: str | os.PathLike, remedy: str) -> None:
+    """Raise InputError if a tensor or array holds NaN or infinity, which would spoil all that follows."""
+    for name, values in weights.items():
+        # the two extremes show either, and need no memory; of an empty one there are none
+        if math.prod(values.shape) and not all(map(math.isfinite, map(float, (values.min(), values.max())))):
+            raise InputError(f"{source}: expected finite weights, got NaN or infinity in {name}; {remedy}")

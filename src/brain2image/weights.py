@@ -2,7 +2,7 @@
 
 What comes from the Hub lies in the cache of huggingface_hub, other downloads among its assets. HF_HOME moves
 both, HF_ENDPOINT names a mirror of the Hub, HF_TOKEN opens files with terms of use, HF_HUB_OFFLINE=1 forbids
-the network.
+the network. Sources with secrets in them are written down and printed redacted.
 """
 
 import hashlib
@@ -10,27 +10,41 @@ import logging
 import os
 import re
 import shutil
+import time
 from contextlib import AbstractContextManager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
+from brain2image.client import BY_HAND, NO_NETWORK, NotFound, http_error
 from brain2image.disk import explained_disk_errors
 from brain2image.errors import InputError
 from brain2image.files import atomic_path, sha256, write_json
-from brain2image.remote import NO_NETWORK, NotFound, RemoteFile, http_error
-from brain2image.sources import COMMIT, KNOWN, HubFile, Known, check_start, format_size, hub_file
+from brain2image.remote import RangesRefused, RemoteFile
+from brain2image.sources import (
+    COMMIT,
+    KNOWN,
+    HubFile,
+    Known,
+    check_start,
+    file_name,
+    format_age,
+    format_size,
+    hub_file,
+    redact,
+)
 
 logger = logging.getLogger(__name__)
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 UNKNOWN = Known(None, "")
+REFRESH = "BRAIN2IMAGE_REFRESH"  # set by `brain2image fetch --refresh`
+N_RESTARTS = 3  # of a download that cannot be taken up where it broke
 
 
 class Fetched(NamedTuple):
     """A verified download.
 
-    ``commit`` is that of the Hub's repository, None for other servers.
+    ``source`` is redacted; ``commit`` is that of the Hub's repository, None for other servers.
     """
 
     path: Path
@@ -65,12 +79,32 @@ def fetch(*sources: str) -> Fetched:
     return _fetch(last)
 
 
+def fetch_beside(source: str, name: str) -> Path | None:
+    """Download a small file from the folder that a source lies in; None where there is none.
+
+    Raises
+    ------
+    InputError
+        When a repository of the Hub has it, but it cannot be downloaded.
+    """
+    start, _, query = source.partition("?")
+    beside = f"{start.rpartition('/')[0]}/{name}{'?' * bool(query)}{query}"
+    try:
+        return _fetch(beside).path
+    except InputError as error:
+        # a server that is no Hub may say anything of a file that it does not have
+        if hub_file(source) and not isinstance(error, NotFound):
+            raise
+        logger.info("going on without %s: %s", name, error)
+        return None
+
+
 def _fetch(source: str) -> Fetched:
     file = hub_file(source)
     path, commit, stated = _from_hub(file, source) if file else _from_url(source)
     content = _verify(path, source, stated)
-    logger.info("%s: verified, SHA-256 %s", source, content)
-    return Fetched(path, source, commit, path.stat().st_size, content)
+    logger.info("%s: verified, SHA-256 %s", redact(source), content)
+    return Fetched(path, redact(source), commit, path.stat().st_size, content)
 
 
 def open_remote(source: str) -> RemoteFile:
@@ -85,14 +119,14 @@ def open_remote(source: str) -> RemoteFile:
     from huggingface_hub.utils import build_hf_headers
 
     if constants.HF_HUB_OFFLINE:
-        raise InputError(f"{source}: HF_HUB_OFFLINE forbids the network; {NO_NETWORK}")
+        raise InputError(f"{redact(source)}: HF_HUB_OFFLINE forbids the network; {NO_NETWORK}")
     file = hub_file(source)
     if file:
         url = hf_hub_url(file.repo, file.path, repo_type=file.repo_type, revision=file.revision)
-        remote = RemoteFile(url, headers=build_hf_headers(), name=source)
+        remote = RemoteFile(url, headers=build_hf_headers(), name=redact(source))
     else:
         remote = RemoteFile(source)
-    check_start(remote.start, source=source, remedy="correct the source in the config's weights")
+    check_start(remote.start, source=remote.name, remedy="correct the source in the config's weights")
     _compare("size", KNOWN.get(source, UNKNOWN).size, remote.size, source=source)
     _compare("SHA-256", remote.sha256 and KNOWN.get(source, UNKNOWN).sha256, remote.sha256, source=source)
     return remote
@@ -121,6 +155,7 @@ def locked(path: Path) -> AbstractContextManager:
 
 def announce(source: str, n_bytes: int, folder: Path) -> None:
     """Log how much will be downloaded into a folder; raise InputError if it does not fit."""
+    source = redact(source)
     logger.info("%s: downloading %s into %s", source, format_size(n_bytes), folder)
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
@@ -170,7 +205,7 @@ def _from_hub(file: HubFile, source: str) -> tuple[Path, str, str | None]:
         except Exception as error:  # of several libraries, by the version of huggingface_hub
             status = getattr(getattr(error, "response", None), "status_code", None)
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise http_error(source, status, reason) from None
+            raise http_error(redact(source), status, reason) from None
     blob = Path(path).resolve().name
     commit = next(part for part in reversed(Path(path).parts) if COMMIT.fullmatch(part))
     return Path(path), commit, blob if SHA256.fullmatch(blob) else None
@@ -179,10 +214,10 @@ def _from_hub(file: HubFile, source: str) -> tuple[Path, str, str | None]:
 def _from_url(source: str) -> tuple[Path, None, str | None]:
     """Path in the assets cache, no commit, and the SHA-256 where the server's ETag is one."""
     remote = open_remote(source)
-    folder = cache_folder("weights", source, remote.size, remote.etag)
-    path = folder / PurePosixPath(urlsplit(source).path).name
+    folder = cache_folder("weights", source, remote.size, remote.version)
+    path = folder / file_name(source, remote.start)
     with locked(folder / ".lock"):
-        if not path.exists():
+        if not is_current(path, remote):
             partial = folder / f"{path.name}.incomplete"
             announce(source, remote.size, folder)
             with explained_disk_errors(partial):
@@ -191,23 +226,50 @@ def _from_url(source: str) -> tuple[Path, None, str | None]:
     return path, None, remote.sha256
 
 
+def is_current(cached: Path, remote: RemoteFile) -> bool:
+    """Whether the cache has what was made of this version of a remote file.
+
+    Where the server names no version, an older copy is taken, and a warning tells its age; with `REFRESH` it
+    is removed.
+    """
+    if not cached.exists():
+        return False
+    if remote.version is None:
+        if os.environ.get(REFRESH):
+            cached.unlink()
+            return False
+        logger.warning(
+            "%s: the server does not say whether the file has changed (no ETag, no Last-Modified); using the "
+            "copy that was downloaded %s ago. `brain2image fetch --refresh` downloads it anew",
+            remote.name,
+            format_age(time.time() - cached.stat().st_mtime),
+        )
+    return True
+
+
 def _download(remote: RemoteFile, partial: Path) -> None:
-    """Append what is still missing of a file, or all of it where the server gives no parts."""
+    """Append what is still missing of a file, or all of it where the server gives no parts, or no version."""
     from huggingface_hub.utils import tqdm
 
-    with partial.open("ab") as file:
-        if not remote.has_ranges:
-            file.truncate(0)
-        start = os.path.getsize(partial)
-        options = {
-            "unit": "B",
-            "unit_scale": True,
-            "desc": partial.stem,
-            "disable": None,
-        }  # None: on a terminal
-        with tqdm(total=remote.size, initial=start, **options) as bar:
-            for chunk in remote.stream(start, remote.size):
-                bar.update(file.write(chunk))
+    may_resume = remote.has_ranges and remote.version is not None
+    options = {"unit": "B", "unit_scale": True, "desc": partial.stem, "disable": None}  # None: on a terminal
+    with partial.open("ab") as file, tqdm(total=remote.size, **options) as bar:
+        for _ in range(1 + N_RESTARTS):
+            if not may_resume:
+                file.truncate(0)
+            start = os.path.getsize(partial)
+            bar.initial = bar.n = start
+            try:
+                for chunk in remote.stream(start, remote.size, may_resume=may_resume):
+                    bar.update(file.write(chunk))
+                return
+            except RangesRefused:
+                may_resume = False
+                logger.warning("%s: it cannot be taken up where it was cut; beginning anew", remote.name)
+    raise InputError(
+        f"{remote.name}: expected {format_size(remote.size)} in one piece, as the server gives no parts of "
+        f"one known version, but the connection was cut {1 + N_RESTARTS} times; {BY_HAND}"
+    )
 
 
 def _verify(path: Path, source: str, stated: str | None) -> str:
@@ -216,7 +278,9 @@ def _verify(path: Path, source: str, stated: str | None) -> str:
     content = sha256(path)
     try:
         with path.open("rb") as file:
-            check_start(file.read(64), source=source, remedy="correct the source in the config's weights")
+            check_start(
+                file.read(64), source=redact(source), remedy="correct the source in the config's weights"
+            )
         _compare("size", known.size, path.stat().st_size, source=source)
         _compare("SHA-256", known.sha256 or stated, content, source=source)
     except InputError:
@@ -229,6 +293,6 @@ def _verify(path: Path, source: str, stated: str | None) -> str:
 def _compare(what: str, expected: Any, got: Any, *, source: str) -> None:
     if expected and expected != got:
         raise InputError(
-            f"{source}: expected {what} {expected}, got {got}; run again, and if it stays so give a revision "
-            "(hf://owner/repo@revision/…) or a local file that you trust"
+            f"{redact(source)}: expected {what} {expected}, got {got}; run again, and if it stays so give a "
+            "revision (hf://owner/repo@revision/…) or a local file that you trust"
         )

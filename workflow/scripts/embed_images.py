@@ -1,7 +1,5 @@
 """Embed the pictures of one dataset with CLIP."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -9,16 +7,15 @@ from brain2image import nsd, things
 from brain2image.clip import embed_images
 from brain2image.files import atomic_path
 from brain2image.jobs import job
+from brain2image.preparation import find_checkpoint
 
 READERS = {"things": things.read_images, "nsd": nsd.read_images}
 
 with job(snakemake):
     read_images = READERS[snakemake.wildcards.dataset]
-    weights = Path(snakemake.input.weights)
-    (checkpoint,) = weights.glob("[!.]*") if weights.is_dir() else [weights]
     embeddings = embed_images(
         read_images(pd.read_parquet(snakemake.input.images), snakemake.params.root),
-        weights=checkpoint,
+        weights=find_checkpoint(snakemake.input.weights),
         n_threads=snakemake.threads,
         **snakemake.params.clip,
     )

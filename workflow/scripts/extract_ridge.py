@@ -2,6 +2,8 @@
 
 from brain2image.jobs import job
 from brain2image.mindeye2 import extract_ridge
+from brain2image.sources import reveal
 
 with job(snakemake):
-    extract_ridge(snakemake.params.checkpoint, subject=snakemake.wildcards.subj, out=snakemake.output.ridge)
+    checkpoint = reveal(snakemake.params.checkpoint)
+    extract_ridge(checkpoint, subject=snakemake.wildcards.subj, out=snakemake.output.ridge)

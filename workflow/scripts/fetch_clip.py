@@ -1,14 +1,16 @@
-"""Download the CLIP weights of an open_clip tag, or from a URL, into a folder under their own name."""
+"""Download the CLIP weights of an open_clip tag, or from a URL with the config beside them, into a folder."""
 
 from pathlib import Path
 
 from brain2image.clip import pretrained_sources
 from brain2image.jobs import job
-from brain2image.sources import is_remote
-from brain2image.weights import fetch, link_or_copy
+from brain2image.sources import CLIP_CONFIG, is_remote, reveal
+from brain2image.weights import fetch, fetch_beside, link_or_copy
 
 with job(snakemake):
-    model, weights = snakemake.params.clip["model"], snakemake.params.clip["weights"]
+    model, weights = snakemake.params.clip["model"], reveal(snakemake.params.clip["weights"])
     fetched = fetch(*([weights] if is_remote(weights) else pretrained_sources(model, weights)))
     link_or_copy(fetched.path, Path(snakemake.output.weights, fetched.path.name))
+    if is_remote(weights) and (config := fetch_beside(weights, CLIP_CONFIG)):  # of a tag open_clip knows it
+        link_or_copy(config, Path(snakemake.output.weights, CLIP_CONFIG))
     fetched.write_record(snakemake.output.record)

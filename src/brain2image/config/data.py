@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainSerializer, WrapValidator, model_validator
 
 from brain2image.config.types import (
     Count,
@@ -16,6 +16,8 @@ from brain2image.config.types import (
     Seed,
     SourceText,
     Subject,
+    dump_block,
+    text_or_block,
 )
 from brain2image.sources import CBRAMOD, MINDEYE2
 
@@ -105,6 +107,22 @@ class EEGConfig(Section):
         return self
 
 
+class PreprocessConfig(Section):
+    """How pictures are brought to CLIP's size and range."""
+
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(
+        description="Subtracted from red, green and blue, which lie between 0 and 1."
+    )
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = Field(description="Divided by.")
+    interpolation: Literal["bicubic", "bilinear"] = Field(description="Of the resizing.")
+    resize_mode: Literal["shortest", "longest", "squash"] = Field(
+        description="The shortest side fits and the rest is cut off; the longest, with borders; or both."
+    )
+
+
+Preprocess = Annotated[PreprocessConfig, WrapValidator(text_or_block), PlainSerializer(dump_block)]
+
+
 class CLIPConfig(Section):
     """The picture embedding by which THINGS and NSD are matched."""
 
@@ -118,6 +136,13 @@ class CLIPConfig(Section):
         "auto",
         description="Number format of CLIP's products; auto: bf16 on a GPU that has it, else fp32, which "
         "recent GPUs compute as TF32.",
+    )
+    preprocess: Preprocess = Field(
+        "auto",
+        description="How pictures are prepared for weights from a file or URL: auto, as their metadata, the "
+        "open_clip_config.json beside them, or all tags of the model say; the tag that they are weights of; "
+        "or mean and std (three numbers each), interpolation (bicubic, bilinear) and resize_mode (shortest, "
+        "longest, squash).",
     )
 
 

@@ -1,4 +1,4 @@
-"""The resolved configuration as text, key by key, for the report."""
+"""The resolved configuration as text, key by key, for the report; sources without their secrets."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,6 +6,7 @@ from typing import Any
 
 from brain2image.config.run import RunConfig
 from brain2image.config.whole import Config
+from brain2image.sources import redact
 
 
 def list_settings(config: Config) -> list[list[str]]:
@@ -26,5 +27,5 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = redact(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             yield f"{prefix}{key}", text

@@ -45,6 +45,16 @@ def _all_or_list(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
     return value if value == "all" else check_list(value)
 
 
+def text_or_block(value: Any, check_block: ValidatorFunctionWrapHandler) -> Any:
+    """Let a text pass where a block may stand; a union of types would report a wrong block twice."""
+    return value if isinstance(value, str) and value else check_block(value)
+
+
+def dump_block(value: Any) -> Any:
+    """A block as a dictionary, a text as it is."""
+    return value.model_dump() if isinstance(value, BaseModel) else value
+
+
 Pairs = Annotated[
     list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]],
     Field(min_length=1),

@@ -18,6 +18,7 @@ from brain2image.models.dropout import drop_heads
 from brain2image.models.linear_path import LinearPath
 from brain2image.models.pooling import POOLING_HEADS, linear
 from brain2image.regression import AxisRidge
+from brain2image.sources import check_finite
 
 OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
 PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict
@@ -237,7 +238,7 @@ class AlignmentModel(nn.Module):
         Raises
         ------
         InputError
-            When a file is missing or damaged, or the two do not belong together.
+            When a file is missing or damaged, or the two do not belong together, or a weight is NaN.
         """
         folder = Path(run_folder)
         try:
@@ -252,4 +253,5 @@ class AlignmentModel(nn.Module):
                 f"{folder}: expected a trained run with config.json and model.safetensors, but {reason}; "
                 "train it again"
             ) from None
+        check_finite(model.state_dict(), source=folder / "model.safetensors", remedy="train it again")
         return model.eval()

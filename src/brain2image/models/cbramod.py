@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from brain2image.models.dropout import Dropout, drop_heads
-from brain2image.models.pretrained import check_shapes, read_weights
+from brain2image.models.pretrained import check_weights, read_weights
 
 N_PATCH_TIMES = 200  # samples of one patch, 1 s at 200 Hz; also the width of a token
 N_HEADS = 8  # half of them attend over channels, half over patches
@@ -151,11 +151,11 @@ class CBraMod(nn.Module):
         Raises
         ------
         InputError
-            When the file is missing, holds no weights, or other keys or shapes than the published 211.
+            When the file is missing, holds no weights, other keys or shapes than the published 211, or NaN.
         """
         weights = read_weights(path)
         with torch.device("meta"):
             published = {name: value.shape for name, value in CBraMod().state_dict().items()}
-        check_shapes(weights, published, source=path)
+        check_weights(weights, published, source=path)
         self.load_state_dict({name: weights[name] for name in self.state_dict()})
         return self

@@ -8,14 +8,12 @@ import torch
 from safetensors.torch import load_file
 
 from brain2image.errors import InputError
-from brain2image.sources import check_start
+from brain2image.sources import check_finite, check_start, is_safetensors
 
 MEND = (
     "download pretrained_weights.pth of weighting666/CBraMod or model.safetensors of "
     "braindecode/cbramod-pretrained from Hugging Face"
 )
-# What follows the eight bytes that a safetensors file begins with, the length of its JSON header.
-SAFETENSORS = b"{"
 # braindecode keeps its classifier in the same file.
 CLASSIFIER = "final_layer."
 
@@ -35,7 +33,7 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         start = file.read(64)
     check_start(start, source=path, remedy=MEND)
     try:
-        if start[8:9] == SAFETENSORS:
+        if is_safetensors(start):
             weights = load_file(path)
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
@@ -49,10 +47,10 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     return {name: value for name, value in weights.items() if not str(name).startswith(CLASSIFIER)}
 
 
-def check_shapes(
+def check_weights(
     weights: Mapping[str, Any], published: Mapping[str, torch.Size], *, source: str | Path
 ) -> None:
-    """Raise InputError unless ``weights`` has exactly the published keys and shapes."""
+    """Raise InputError unless ``weights`` has exactly the published keys and shapes, and finite values."""
     missing = sorted(published.keys() - weights.keys())
     unknown = sorted(map(str, weights.keys() - published.keys()))
     if missing or unknown:
@@ -65,3 +63,4 @@ def check_shapes(
         if got != shape:
             shapes = f"of shape {tuple(shape)}, got {got and tuple(got)}"
             raise InputError(f"{source}: expected {name} {shapes}; {MEND}")
+    check_finite(weights, source=source, remedy=MEND)
