@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
-from brain2image.files import atomic_hdf5, open_trials, read_attributes, read_rows, write_trials
+from brain2image.files import atomic_hdf5, write_trials
+from brain2image.hdf5 import open_trials, read_attributes, read_rows
 
 # 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
 BLOCK_TRIALS = 1024

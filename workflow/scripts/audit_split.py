@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from brain2image.audit import audit_split
-from brain2image.files import open_hdf5, read_trials, write_json
+from brain2image.files import write_json
+from brain2image.hdf5 import open_hdf5, read_trials
 from brain2image.jobs import job
 
 with job(snakemake), open_hdf5(snakemake.input.eeg) as eeg, open_hdf5(snakemake.input.projection) as fmri:

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from brain2image.files import open_hdf5, read_trials, write_parquet
+from brain2image.files import write_parquet
+from brain2image.hdf5 import open_hdf5, read_trials
 from brain2image.jobs import job
 from brain2image.matching import match_images
 

@@ -11,7 +11,8 @@ import pandas as pd
 from PIL import Image
 
 from brain2image.errors import InputError
-from brain2image.files import open_dataset, read_rows, write_parquet
+from brain2image.files import write_parquet
+from brain2image.hdf5 import open_dataset, read_rows
 from brain2image.nsd.release import N_IMAGES, read_indices, read_shared1000, subjects_of
 from brain2image.nsd.tars import Member, read_member
 from brain2image.pictures import Pictures, decode

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brain2image.files import open_trials, read_attributes
+from brain2image.hdf5 import open_trials, read_attributes
 from brain2image.quality.eeg_sums import WINDOW, Sums, sum_trials
 from brain2image.quality.rounding import rounded
 from brain2image.units import RMS_RANGES

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtri, stdtrit
 
-from brain2image.files import open_trials, read_rows
+from brain2image.hdf5 import open_trials, read_rows
 from brain2image.quality.rounding import rounded
 
 BLOCK_TRIALS = 1024

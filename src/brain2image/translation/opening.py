@@ -11,7 +11,7 @@ import mne
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.files import open_trials, read_attributes
+from brain2image.hdf5 import open_trials, read_attributes
 from brain2image.lmdb_store import EEG_ATTRIBUTES
 from brain2image.translation.epochs import open_array, open_epochs
 from brain2image.translation.recordings import open_recording
