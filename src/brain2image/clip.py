@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brain2image.ahead import map_ahead
+from brain2image.checkpoints import check_torch_file
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
 from brain2image.sources import check_file
@@ -108,6 +109,7 @@ def _load(model: str, weights: str | Path, tag: str | None) -> tuple[Any, Any]:
 
     _check_model(model)
     check_file(weights)
+    check_torch_file(weights, remedy="download them again, or correct clip.model")
     if tag:
         _check_activation(model, tag)
     settings = open_clip.get_pretrained_cfg(model, tag) if tag else {}
