@@ -134,13 +134,10 @@ def test_instructions_are_counted(tmp_path, monkeypatch):
 
 def test_what_people_save_passes(tmp_path):
     weights = {"a": torch.zeros(3), "step": 2**40, "names": [("x", (1, 2))]}
-    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3))])
-    for number, content in enumerate([weights, torch.nn.Linear(2, 2), optimiser.state_dict()]):
+    for number, content in enumerate([weights, torch.nn.Linear(2, 2)]):
         for is_zip in (True, False):
             path = tmp_path / f"{number}{is_zip}.pt"
             torch.save(content, path, _use_new_zipfile_serialization=is_zip)
             check_torch_file(path, remedy="")
-    torch.jit.script(torch.nn.Linear(3, 3)).save(tmp_path / "script.pt")
-    check_torch_file(tmp_path / "script.pt", remedy="")
     np.save(tmp_path / "names.npy", {"names": np.array(["a"] * 100_000, object), "sfreq": np.float64(1)})
     assert len(load_arrays(tmp_path / "names.npy")["names"]) == 100_000

@@ -47,7 +47,7 @@ class LimitedUnpickler(pickle._Unpickler):
             self.n_objects += len(held)
             if depth > DEEPEST or self.n_objects > MOST_OBJECTS:
                 raise pickle.UnpicklingError(
-                    f"its containers are nested deeper than {DEEPEST} or hold more than {MOST_OBJECTS} objects"
+                    f"its containers are nested deeper than {DEEPEST} or hold over {MOST_OBJECTS} objects"
                 )
             waiting.extend((item, depth + 1) for item in held if _held(item))
 
