@@ -203,6 +203,11 @@ FLOORS = [
         "sources",
         "remote",
         "checkpoints",
+        "hdf5",
+        "regular",
+        "tables",
+        "pickles",
+        "array_pickles",
     },
     {
         "things",

@@ -16,6 +16,7 @@ from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
 from brain2image.status import status_table, take_status
 from brain2image.summary import best, over_seeds
+from brain2image.tables import SUMMARY, read_table
 from brain2image.units import RMS_RANGES
 
 # Column heading, factor and number format of each metric.
@@ -71,14 +72,7 @@ def _cell(score: pd.Series, factor: float, style: str) -> str:
 
 def print_summary(options: argparse.Namespace) -> None:
     """Print the table of each pair of brains."""
-    try:
-        content = pd.read_csv(options.file)
-    except FileNotFoundError:
-        raise InputError(f"{options.file}: no such file; run the workflow first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{options.file}: expected a summary.csv, but {error}") from None
-    if not {"pair", "run", "level", "metric", "value", "chance", "p", "low", "high"} <= set(content):
-        raise InputError(f"{options.file}: expected a summary.csv, got columns {', '.join(content)}")
+    content = read_table(options.file, SUMMARY, remedy="give a summary.csv, which the workflow writes")
     console = Console(width=None if sys.stdout.isatty() else 200)
     for pair in dict.fromkeys(content["pair"]):
         console.print(summary_table(content, pair))

@@ -172,12 +172,9 @@ class _Description(LimitedUnpickler):
 
 
 class _Anything(dict):
-    """What stands for any object: it takes items, and does nothing."""
+    """What stands for any object: it takes items, and forgets members."""
 
-    def append(self, *_: Any) -> None:
-        """Forget a member."""
-
-    extend = append
+    append = extend = lambda *_: None
 
 
 class _Skeleton(LimitedUnpickler):

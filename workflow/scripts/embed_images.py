@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from brain2image import nsd, things
 from brain2image.clip import embed_images
 from brain2image.files import atomic_path
 from brain2image.jobs import job
+from brain2image.tables import read_table
 
 READERS = {"things": things.read_images, "nsd": nsd.read_images}
 
@@ -17,7 +17,7 @@ with job(snakemake):
     weights = Path(snakemake.input.weights)
     (checkpoint,) = weights.glob("[!.]*") if weights.is_dir() else [weights]
     embeddings = embed_images(
-        read_images(pd.read_parquet(snakemake.input.images), snakemake.params.root),
+        read_images(read_table(snakemake.input.images, ["image"]), snakemake.params.root),
         weights=checkpoint,
         n_threads=snakemake.threads,
         **snakemake.params.clip,

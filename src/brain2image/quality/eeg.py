@@ -10,6 +10,7 @@ import pandas as pd
 from brain2image.hdf5 import open_trials, read_attributes
 from brain2image.quality.eeg_sums import WINDOW, Sums, sum_trials
 from brain2image.quality.rounding import rounded
+from brain2image.tables import read_table
 from brain2image.units import RMS_RANGES
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
     (a dict a channel) and ``flagged`` (their names); ``spectra``, ``responses`` and ``reliability`` (curves
     with 95 % limits).
     """
-    partition = pd.read_parquet(images).set_index("image")["partition"]
+    partition = read_table(images, ["image", "partition"]).set_index("image")["partition"]
     with open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times")) as (dataset, trials):
         attributes = read_attributes(dataset.file, ["unit", "sfreq", "t0", "channels", "release"])
         unit, sfreq, names = attributes["unit"], float(attributes["sfreq"]), list(attributes["channels"])

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from brain2image.ahead import map_ahead
 from brain2image.errors import InputError
 from brain2image.files import atomic_hdf5, write_trials
+from brain2image.tables import read_table
 from brain2image.things.epochs import (
     EPOCHS_N_TIMES,
     EPOCHS_SFREQ,
@@ -65,7 +66,7 @@ def repack_eeg(
     InputError
         Names every file that is not what the release holds.
     """
-    pictures = pd.read_parquet(images)
+    pictures = read_table(images, ["partition"])
     append = _append_recordings if filters else partial(_append_epochs, n_threads=n_threads)
     with atomic_hdf5(out) as file:
         shape = (len(CHANNELS), N_TIMES)
