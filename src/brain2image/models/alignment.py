@@ -18,6 +18,7 @@ from brain2image.models.dropout import drop_heads
 from brain2image.models.linear_path import LinearPath
 from brain2image.models.pooling import POOLING_HEADS, linear
 from brain2image.regression import AxisRidge
+from brain2image.regular import check_regular
 
 OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
 PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict
@@ -239,6 +240,7 @@ class AlignmentModel(nn.Module):
         folder = Path(run_folder)
         try:
             config = read_json(folder / "config.json")
+            check_regular(folder / "model.safetensors", remedy="train it again")
             model = cls(ModelConfig(**config["model"]), len(config["eeg"]["channels"]), config["n_features"])
             model.load_state_dict(load_file(folder / "model.safetensors"))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
