@@ -132,6 +132,31 @@ def cut_between_members(name):
     return damage
 
 
+def odd_member(format=tarfile.PAX_FORMAT, type=tarfile.REGTYPE, size=None, pax_size="", **headers):
+    """Add a member that its header describes in another way than the others are."""
+
+    def damage(root):
+        member = tarfile.TarInfo("x.behav.npy")
+        content = npy(np.zeros((1, 17)))
+        member.size, member.type = len(content), type
+        member.pax_headers = headers | ({"size": pax_size} if pax_size else {})
+        with tarfile.open(root / TAR, "w", format=format) as tar:
+            tar.addfile(member, io.BytesIO(content))
+        if size is not None:  # as GNU's tar writes numbers of more than 8 GB, and negative ones
+            whole = bytearray((root / TAR).read_bytes())
+            whole[124:136] = size.to_bytes(12, "big", signed=True)
+            whole[148:156] = b"%06o\0 " % (sum(whole[:148]) + 8 * ord(" ") + sum(whole[156:512]))
+            (root / TAR).write_bytes(whole)
+
+    return damage
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 def add_link(root):
     with tarfile.open(root / TAR, "a") as tar:
         member = tarfile.TarInfo("link.behav.npy")
@@ -144,6 +169,31 @@ def betas(change):
         with h5py.File(root / "betas.hdf5") as file:
             array = file["betas"][:]
         write_betas(root / "betas.hdf5", change(array))
+
+    return damage
+
+
+def elsewhere(name, key, *, external=None, is_virtual=False):
+    """A dataset of the right form, whose bytes the HDF5 library takes from another file."""
+
+    def damage(root):
+        layout = h5py.VirtualLayout((750, 6), "f4")
+        layout[:] = h5py.VirtualSource(root / "other.hdf5", key, (750, 6))
+        shutil.copy(root / name, root / "other.hdf5")
+        with h5py.File(root / name, "w") as file:
+            if is_virtual:
+                file.create_virtual_dataset(key, layout)
+            else:
+                file.create_dataset(key, (750, 6), "f4", external=external)
+
+    return damage
+
+
+def link_to(name, key):
+    def damage(root):
+        (root / name).rename(root / "other.hdf5")
+        with h5py.File(root / name, "w") as file:
+            file[key] = h5py.ExternalLink("other.hdf5", key)
 
     return damage
 
@@ -168,6 +218,7 @@ def count_from_1(root):
     edit_dataset("indices.hdf5", "subj01", lambda ids: ids + 1)(root)
 
 
+ODD_MEMBER = r"0\.tar: expected plain files, got 'x\.behav\.npy' with holes or a size of its own"
 FMRI = ODD_LISTS | {
     "ids of other subjects": (
         write_hdf5("indices.hdf5", "subj02", np.arange(750)),
@@ -207,6 +258,21 @@ FMRI = ODD_LISTS | {
     "member at the root": (
         add_to_tar("/x.behav.npy", np.zeros((1, 17))),
         r"plain files .*got '/x\.behav\.npy'",
+    ),
+    "member of another size": (odd_member(**{"SCHILY.realsize": "5"}), ODD_MEMBER),
+    "member of no size": (odd_member(pax_size="abc"), ODD_MEMBER),
+    "member of negative size": (
+        odd_member(size=-512),
+        r"0\.tar: (expected plain files|cannot read this tar)",
+    ),
+    "member is sparse": (odd_member(tarfile.GNU_FORMAT, tarfile.GNUTYPE_SPARSE), ODD_MEMBER),
+    "member is sparse in pax": (
+        odd_member(**{"GNU.sparse.map": "0,5,9,1", "GNU.sparse.size": "20"}),
+        ODD_MEMBER,
+    ),
+    "member's holes are damaged": (
+        odd_member(**{"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "x.behav.npy"}),
+        r"0\.tar: cannot read this tar \(",
     ),
     "member is a link": (add_link, r"0\.tar: expected plain files .*got 'link\.behav\.npy'"),
     "member missing": (
@@ -250,6 +316,18 @@ FMRI = ODD_LISTS | {
     ),
     "betas under another name": (write_hdf5("betas.hdf5", "x", [1]), r"expected a dataset 'betas', got x"),
     "betas overwritten": (overwrite("betas.hdf5", "betas"), r"betas\.hdf5: cannot read this HDF5 file"),
+    "betas in a file of the system": (
+        elsewhere("betas.hdf5", "betas", external=[(os.devnull, 0, 750 * 6 * 4)]),
+        r"betas\.hdf5: expected its own /betas, got one whose bytes stand in other files",
+    ),
+    "betas of several files": (
+        elsewhere("betas.hdf5", "betas", is_virtual=True),
+        r"betas\.hdf5: expected its own /betas, got one whose bytes stand in other files",
+    ),
+    "betas are a link": (
+        link_to("betas.hdf5", "betas"),
+        r"betas\.hdf5: expected its own betas, got a link to other\.hdf5: betas",
+    ),
     "betas of another subject": (empty_betas(30000, 14278), r"expected 15724 voxels of subj01, got 14278"),
     "betas outdated": (empty_betas(27750, 15724), r"expected 30000 trials of subj01, got 27750: .*outdated"),
 }
@@ -260,12 +338,6 @@ FMRI = ODD_LISTS | {
 ME1_TRAIN, ME1_VAL, ME1_TEST = READERS["mindeye1"].files
 METADATA = "webdataset_avg_new/metadata_subj01.json"
 KINDS = ("coco73k.npy", "jpg", "nsdgeneral.npy", "num_uniques.npy", "trial.npy")
-
-
-def npy(array):
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
 
 
 def edit_tar(name, change):

@@ -1,10 +1,11 @@
 """Bad files of THINGS-EEG2: of every case a name, the damage, and the message."""
 
 import json
+import os
 
 import numpy as np
 import torch
-from damage import Payload, cut, put, remove, rename, save_npy, save_pickle
+from damage import Payload, cut, put, remove, rename, replace, save_npy, save_pickle
 from PIL import Image
 from test_epochs import SUBJECT as SUB
 from test_epochs import subject
@@ -42,6 +43,7 @@ THINGS_IMAGES = {
         lambda root: Image.new("L", (4, 4)).save(root / "test_images/00003_c/c_02b.jpg"),
         r"test_images: expected no more pictures as its picture 3 .*got 00003_c/c_02b.jpg",
     ),
+    "picture is a pipe": (replace(PICTURE, os.mkfifo), r"a_01b\.jpg: expected a file, got a named pipe"),
     "folder missing": (rename("test_images", "elsewhere"), r"test_images: no such folder"),
     "list missing": (edit_lists(test_img_files=None), r"npy: expected a dict with the lists test_img_conc"),
     "lists of two lengths": (edit_lists(test_img_files=["one"]), r"npy: .*of one length, got 3 and 1"),
@@ -56,8 +58,14 @@ THINGS_IMAGES = {
         r"npy: .*it would call \w+\.mkdir",
     ),
 }
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
 THINGS_PICTURE = {
     "no picture": (put(PICTURE, b"no picture"), r"a_01b\.jpg: cannot read this picture"),
+    "an EPS": (put(PICTURE, EPS), r"a_01b\.jpg: cannot read this picture \(cannot identify image file"),
+    "a GIF": (
+        lambda root: Image.new("L", (4, 4)).save(root / PICTURE, "GIF"),
+        r"a_01b\.jpg: cannot read this picture \(cannot identify image file",
+    ),
     "cut by a little": (cut(PICTURE, 0.9), r"a_01b\.jpg: cannot read this picture"),
 }
 

@@ -29,6 +29,16 @@ def cut(name, share=0.3):
     return damage
 
 
+def replace(name, make):
+    """Put what ``make(path)`` makes in place of a file."""
+
+    def damage(root):
+        (root / name).unlink()
+        make(root / name)
+
+    return damage
+
+
 def remove(name):
     return lambda root: (root / name).unlink()
 

@@ -34,6 +34,7 @@ from brain2image.predictions import Predictions, read_predictions, write_predict
 from brain2image.projection import combine_projections, project_fmri
 from brain2image.releases import NSD, THINGS_EEG, find_release
 from brain2image.synthetic.cbramod import simulate_cbramod
+from brain2image.tables import COMPARISONS, SUMMARY, read_array, read_npz, read_result, read_table
 from brain2image.things.eeg import repack_eeg
 from brain2image.translation import translate
 
@@ -291,6 +292,45 @@ def write_prediction_file(root: Path) -> None:
     write_predictions(root / "predictions.npz", content)
 
 
+def write_results(root: Path) -> None:
+    """What stages hand to each other as tables, arrays and JSON."""
+    pictures = pd.DataFrame({"image": range(9), "path": "a/b.jpg", "concept": "a", "partition": "train"})
+    pictures.to_parquet(root / "images.parquet", index=False)
+    pairs().to_parquet(root / "pairs.parquet", index=False)
+    history = pd.DataFrame({"epoch": range(9), "train_loss": 1.5, "val_loss": 1.25, "val_top1": 0.5})
+    history.loc[0, "train_loss"] = np.nan  # before the first step
+    history.to_csv(root / "history.csv", index=False)
+    scores = {
+        "pair": "sub-01_subj01",
+        "run": ["a", "ridge"],
+        "seed": [0, None],
+        "n_test": 9,
+        "level": "image",
+    }
+    scores |= {"n_trials": ["all", "1"], "direction": "forward", "n_gallery": 9, "metric": "top1"}
+    scores |= {
+        "value": 0.5,
+        "chance": 0.1,
+        "p": 0.01,
+        "low": [0.4, None],
+        "high": 0.6,
+        "share_of_ceiling": None,
+    }
+    pd.DataFrame(scores).to_csv(root / "summary.csv", index=False)
+    row = {"pair": "all", "run": "a", "baseline": "ridge", "metric": "top1", "difference": 0.1}
+    pd.DataFrame([row | dict.fromkeys(("low", "high", "p", "p_holm"), 0.05)]).to_csv(
+        root / "comparisons.csv", index=False
+    )
+    (root / "job.tsv").write_text("s\th:m:s\tmax_rss\tcpu_time\n4.5\t0:00:04\t-\t1.5\n")
+    np.save(root / "clip.npy", np.ones((9, 4), np.float32))
+    np.savez(root / "oracle.npz", expected=np.ones(3))
+    write_json(root / "metrics.json", {"n_test": 9, "scores": [1.0] * 9, "audit": {}})
+
+
+def result(name: str, read: Callable[..., Any], *arguments: Any, **options: Any) -> Reader:
+    return Reader(write_results, lambda root, out: read(root / name, *arguments, **options), (name,))
+
+
 def write_clip(root: Path) -> None:
     import open_clip
 
@@ -356,6 +396,15 @@ READERS = {
     "new epochs": Reader(write_new_eeg, read_new_eeg("a-epo.fif"), ("a-epo.fif",)),
     "new array": Reader(write_new_eeg, read_new_eeg("a.npy", **ARRAY), ("a.npy",)),
     "gallery": Reader(write_new_eeg, read_new_eeg("a.npy", **ARRAY), ("gallery.h5",)),
+    "pictures table": result("images.parquet", read_table, ["image", "path", "concept", "partition"]),
+    "pairs table": result("pairs.parquet", read_table, ["things_image", "nsd_image", "split"]),
+    "history": result("history.csv", read_table, ["epoch", "train_loss", "val_loss", "val_top1"]),
+    "summary": result("summary.csv", read_table, SUMMARY),
+    "comparisons": result("comparisons.csv", read_table, COMPARISONS),
+    "benchmark": result("job.tsv", read_table, ["s", "cpu_time", "max_rss"]),
+    "embeddings": result("clip.npy", read_array, n_rows=9),
+    "planted": result("oracle.npz", read_npz, what="planted arrays", names=["expected"]),
+    "metrics": result("metrics.json", read_result, ["n_test", "scores", "audit"]),
     "predictions": Reader(
         write_prediction_file,
         lambda root, out: read_predictions(root / "predictions.npz"),

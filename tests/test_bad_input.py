@@ -1,5 +1,6 @@
 """Every reader on bad files: one line with file, expectation, finding and remedy, and nothing written."""
 
+import os
 import pickle
 import re
 import shutil
@@ -7,12 +8,13 @@ from pathlib import Path
 
 import bad_models
 import bad_nsd
+import bad_tables
 import bad_things
 import h5py
 import numpy as np
 import pytest
 from bad_things import EPOCHS, TRAINING, content
-from damage import Payload, cut, put, remove
+from damage import Payload, cut, put, remove, replace
 from small_releases import READERS
 
 from brain2image import unpickling
@@ -83,7 +85,11 @@ ACCIDENTS = {
     "a web page": lambda name: put(name, PAGE),
     "a Git LFS pointer": lambda name: put(name, POINTER),
     "cut": cut,
+    "random bytes": lambda name: put(name, np.random.default_rng(0).bytes(3000)),
     "missing": remove,
+    # which would wait, and fill the memory, for ever
+    "a named pipe": lambda name: replace(name, os.mkfifo),
+    "a link to a device": lambda name: replace(name, lambda path: path.symlink_to("/dev/zero")),
 }
 
 
@@ -101,7 +107,7 @@ def test_accidents(release, kind, name, accident):
 
 # ---- what only happens to one kind
 
-CASES = bad_things.CASES | bad_nsd.CASES | bad_models.CASES
+CASES = bad_things.CASES | bad_nsd.CASES | bad_models.CASES | bad_tables.CASES
 
 
 @pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind, cases in CASES.items() for case in cases])

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from brain2image.comparisons import COMPARISON_COLUMNS, compare
+from brain2image.comparisons import compare
 from brain2image.statistics import holm
+from brain2image.tables import COMPARISONS
 
 OPTIONS = {"n_permutations": 500, "seed": 0}
 
@@ -59,7 +60,7 @@ def test_what_answers_the_same_for_every_picture_is_not_compared(rng):
     assert set(rows["baseline"]) == {"ridge"}
     none = table(["a"], net=[net], mean_target=collapsed, clip_oracle=net)
     assert none.empty
-    assert set(none.reset_index()) == set(COMPARISON_COLUMNS)
+    assert set(none.reset_index()) == set(COMPARISONS)
 
 
 @pytest.mark.parametrize(("n_brains", "floor"), [(1, 2 / 501), (2, 0.5), (6, 2 / 64)])

@@ -13,7 +13,7 @@ from scipy import signal
 
 from brain2image import unpickling
 from brain2image.errors import InputError
-from brain2image.files import read_trials
+from brain2image.hdf5 import read_trials
 from brain2image.releases import THINGS_EEG, find_release
 from brain2image.synthetic.epochs import (
     write_authors,

@@ -10,7 +10,7 @@ from scipy.stats import kstest
 from brain2image.errors import InputError
 from brain2image.evaluation import evaluate, headline, retrieval_scores, summarise
 from brain2image.predictions import Predictions, read_predictions, write_predictions
-from brain2image.summary import SUMMARY_COLUMNS
+from brain2image.tables import SUMMARY
 
 FACTS = {"training": None, "audit": {"split": {"n_left_out": 7}}}
 
@@ -212,7 +212,7 @@ def test_the_summary_is_tidy(targets):
     trained = metrics | {"training": {"best_epoch": 3, "network_share": 0.5}}
     table = summarise(predictors, [trained, metrics])
     keys = ["pair", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
-    assert tuple(table) == SUMMARY_COLUMNS
+    assert tuple(table) == SUMMARY
     assert set(table["n_left_out"]) == {7}
     assert table.groupby("run")["best_epoch"].first().isna().to_dict() == {"a": False, "ridge": True}
     assert table["share_of_ceiling"].isna().all()

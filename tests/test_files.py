@@ -14,15 +14,8 @@ import pandas as pd
 import pytest
 
 from brain2image.errors import InputError
-from brain2image.files import (
-    atomic_path,
-    read_json,
-    read_trials,
-    sha256,
-    write_json,
-    write_parquet,
-    write_trials,
-)
+from brain2image.files import atomic_path, read_json, sha256, write_json, write_parquet, write_trials
+from brain2image.hdf5 import read_trials
 from brain2image.jobs import job
 from brain2image.units import cbramod_scale, check_rms
 

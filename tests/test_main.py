@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from brain2image.__main__ import main
-from brain2image.comparisons import COMPARISON_COLUMNS
 from brain2image.summary import kind
+from brain2image.tables import COMPARISONS
 from brain2image.weights import REFRESH
 
 CHANCE = {"top1": 0.1, "top5": 0.5, "two_way": 0.5, "median_rank": 5.5, "mse": 0.8, "cosine": 0.0}
@@ -83,7 +83,7 @@ def test_it_is_said_when_ridge_wins(tmp_path, capsys):
 
 def test_without_a_baseline_there_is_no_verdict(tmp_path, capsys):
     path = Path(summary(tmp_path / "summary.csv", flatten=BETTER, ridge=CHANCE))
-    pd.DataFrame(columns=COMPARISON_COLUMNS).to_csv(path.with_name("comparisons.csv"), index=False)
+    pd.DataFrame(columns=COMPARISONS).to_csv(path.with_name("comparisons.csv"), index=False)
     assert "flatten, the best network, was compared with no baseline" in printed(str(path), capsys)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from test_nsd import draw_indices, run_script, write_betas, write_indices, write_shared, write_tars
 
 from brain2image.errors import InputError
-from brain2image.files import open_dataset, read_trials
+from brain2image.hdf5 import open_trials, read_trials
 from brain2image.nsd import N_VOXELS, mindeye1, read_images, tars
 from brain2image.nsd.fmri import repack_fmri as repack_mindeye2
 from brain2image.nsd.mindeye1 import repack_fmri, repack_images
@@ -137,9 +137,8 @@ def test_both_releases_give_the_same_mean_of_each_picture(tmp_path):
     repack_fmri(*tars_of(tmp_path, "subj01"), subject="subj01", out=tmp_path / "mindeye1.h5")
     means = {}
     for name in ("mindeye1", "mindeye2"):
-        path = tmp_path / f"{name}.h5"
-        with open_dataset(path, "betas") as dataset, h5py.File(path) as file:
-            means[name] = pd.DataFrame(dataset[:]).groupby(read_trials(file)["image"]).mean()
+        with open_trials(tmp_path / f"{name}.h5", "betas", ("n_trials", "n_voxels")) as (dataset, trials):
+            means[name] = pd.DataFrame(dataset[:]).groupby(trials["image"]).mean()
     pd.testing.assert_index_equal(means["mindeye1"].index, means["mindeye2"].index)
     np.testing.assert_allclose(means["mindeye1"], means["mindeye2"], atol=2e-3)  # float16
 

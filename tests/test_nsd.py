@@ -3,6 +3,7 @@
 import io
 import runpy
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from brain2image.errors import InputError
-from brain2image.files import open_dataset, read_trials
+from brain2image.hdf5 import open_trials, read_trials
 from brain2image.nsd import N_TRIALS, N_VOXELS, fmri, read_images, repack_images
 from brain2image.nsd.fmri import read_tar, repack_fmri, trial_table
 from brain2image.nsd.images import PIXELS
@@ -244,6 +245,12 @@ def test_the_outdated_test_tar_is_told_by_its_length(release, monkeypatch):
 # ---- the link to the betas
 
 
+@contextmanager
+def open_betas(path):
+    with open_trials(path, "betas", ("n_trials", "n_voxels")) as (betas, _):
+        yield betas
+
+
 def test_betas_are_linked_not_copied(release):
     repack(release.root)
     with h5py.File(release.root / "betas.h5") as file:
@@ -262,7 +269,7 @@ def test_both_files_can_be_moved_and_read_from_anywhere(release, tmp_path, monke
     monkeypatch.chdir(project)
     inputs = ["data/betas.hdf5", *(root / name for name in ("indices.hdf5", "shared1000.npy", "subj01"))]
     repack_fmri(*inputs, subject="subj01", out="results/nsd/subj01/betas.h5")
-    with open_dataset("results/nsd/subj01/betas.h5", "betas") as betas:
+    with open_betas("results/nsd/subj01/betas.h5") as betas:
         np.testing.assert_array_equal(betas[:], release.betas)
     (project / "results").unlink()
     (root / "elsewhere").rename(project / "results")
@@ -271,7 +278,7 @@ def test_both_files_can_be_moved_and_read_from_anywhere(release, tmp_path, monke
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     for path in (tmp_path / "moved/results/nsd/subj01/betas.h5", "../moved/results/nsd/subj01/betas.h5"):
-        with open_dataset(path, "betas") as betas:
+        with open_betas(path) as betas:
             np.testing.assert_array_equal(betas[:], release.betas)
 
 
@@ -281,7 +288,7 @@ def test_a_link_without_its_file_says_which(release, damage):
     damage(release.root / "betas.hdf5")
     with (
         pytest.raises(InputError, match=r"betas\.h5: expected its betas in .*/betas\.hdf5, but"),
-        open_dataset(release.root / "betas.h5", "betas"),
+        open_betas(release.root / "betas.h5"),
     ):
         pass
 

@@ -8,7 +8,8 @@ import torch
 from safetensors.numpy import save_file
 
 from brain2image import projection
-from brain2image.files import link_dataset, read_trials, write_trials
+from brain2image.files import link_dataset, write_trials
+from brain2image.hdf5 import read_trials
 from brain2image.projection import combine_projections, project, project_fmri
 
 N_TRIALS, N_VOXELS, N_FEATURES = 10, 30, 12

@@ -13,7 +13,7 @@ from test_things import DISK_CHANNELS, FILTERS, LEAD, N_TEST, N_TRAIN, TAIL, mak
 
 from brain2image.config.data import EEGConfig
 from brain2image.errors import InputError
-from brain2image.files import read_trials
+from brain2image.hdf5 import read_trials
 from brain2image.quality.losses import loss_notes
 from brain2image.things import bads
 from brain2image.things.eeg import repack_eeg

@@ -11,7 +11,7 @@ from checkouts import copy_checkout, planned_jobs, snakemake
 from test_projection import write_projection
 from test_releases import touch
 
-from brain2image.files import read_trials
+from brain2image.hdf5 import read_trials
 from brain2image.releases import NSD, THINGS_EEG
 
 SUBS, SUBJS = ("sub-01", "sub-02"), ("subj02", "subj05")

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import signal
 
 from brain2image.errors import InputError
-from brain2image.files import read_trials
+from brain2image.hdf5 import read_trials
 from brain2image.things import read_images, repack_images
 from brain2image.things.eeg import repack_eeg
 from brain2image.things.raw import CHANNELS

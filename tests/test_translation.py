@@ -17,7 +17,8 @@ from test_things import DISK_CHANNELS, FILTERS, N_TEST, N_TRAIN, PART, make_raw
 from brain2image.__main__ import main
 from brain2image.config import ModelConfig
 from brain2image.errors import InputError
-from brain2image.files import read_trials, write_json, write_trials
+from brain2image.files import write_json, write_trials
+from brain2image.hdf5 import read_trials
 from brain2image.models.alignment import AlignmentModel
 from brain2image.things.bads import interpolation_matrix
 from brain2image.things.eeg import repack_eeg

@@ -213,7 +213,7 @@ def test_missing_file(tmp_path):
 
 
 def test_folder(tmp_path):
-    with pytest.raises(InputError, match="cannot read this file"):
+    with pytest.raises(InputError, match="expected a file, got a folder"):
         load_arrays(tmp_path)
 
 
@@ -425,7 +425,7 @@ FROM_BUFFER = np._core.numeric._frombuffer
         (Forged(FROM_BUFFER, (BYTES, "f8", (2**7, 2**7), "K", (1, 0))), "do not stand together"),
         (Forged(FROM_BUFFER, (BYTES, "f8", (2**7, 2**7), "K", (0, 7))), "do not stand together"),
         (Forged(FROM_BUFFER, (BYTES, "f8", 2**14, "C")), "has no len"),
-        (Forged(collections.OrderedDict, (BYTES,)), "slices of rows"),
+        (Forged(collections.OrderedDict, (BYTES,)), "takes 0 positional arguments"),
     ],
 )
 def test_forged_descriptions_of_large_arrays_are_refused(tmp_path, content, message):

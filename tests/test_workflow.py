@@ -11,7 +11,7 @@ from checkouts import changed_config, clone, copy_checkout, planned_jobs, snakem
 from PIL import Image
 
 from brain2image.evaluation import headline
-from brain2image.files import read_trials
+from brain2image.hdf5 import read_trials
 from brain2image.releases import THINGS_EEG
 from brain2image.synthetic.epochs import write_ubp
 from brain2image.things.raw import CHANNELS

@@ -12,12 +12,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from brain2image.comparisons import COMPARISON_COLUMNS
 from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
 from brain2image.status import status_table, take_status
-from brain2image.summary import SUMMARY_COLUMNS, over_seeds
+from brain2image.summary import over_seeds
+from brain2image.tables import COMPARISONS, SUMMARY, read_table
 from brain2image.units import RMS_RANGES
 from brain2image.verdicts import against_baselines, without_network
 from brain2image.weights import REFRESH
@@ -71,26 +71,11 @@ def _cell(score: pd.Series, factor: float, style: str) -> str:
 def print_summary(options: argparse.Namespace) -> None:
     """Print the table of each pair of brains."""
     path = Path(options.file)
-    summary = _read_csv(path, SUMMARY_COLUMNS)
-    comparisons = _read_csv(path.with_name("comparisons.csv"), COMPARISON_COLUMNS)
+    summary = read_table(path, SUMMARY, remedy="give a summary.csv, which the workflow writes")
+    comparisons = read_table(path.with_name("comparisons.csv"), COMPARISONS, may_be_empty=True)
     console = Console(width=None if sys.stdout.isatty() else 200)
     for pair in dict.fromkeys(summary["pair"]):
         console.print(summary_table(summary, comparisons, pair))
-
-
-def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        content = pd.read_csv(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the workflow first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a table of results, but {error}") from None
-    if not set(columns) <= set(content):
-        raise InputError(
-            f"{path}: expected the columns {', '.join(columns)}, got {', '.join(content)}; run the "
-            "workflow again"
-        )
-    return content
 
 
 def print_status(options: argparse.Namespace) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brain2image.errors import InputError
 from brain2image.matching import unit_rows
 from brain2image.splits import SPLITS
+from brain2image.tables import find_rows
 
 WINDOW = 1000  # samples at 1000 Hz: a trial is the second after its picture's onset
 NEAR_DUPLICATE = 0.95  # CLIP cosine from which two pictures count as versions of one another
@@ -53,10 +55,13 @@ def audit_split(
         training pair, in either set, is 0.95 or more; the same picture counts, too.
     trials_per_image : for each split, how many of its pictures have how many EEG and fMRI trials.
     """
-    concepts = things.set_index("image")["concept"]
+    rows = {
+        name: find_rows(table["image"], pairs[f"{name}_image"], source=f"{name}/images.parquet")
+        for name, table in (("things", things), ("nsd", nsd))
+    }
     pairs = pairs.assign(
-        concept=concepts[pairs["things_image"]].to_numpy(),
-        fitted=is_ridge_fitted & ~nsd.set_index("image")["shared1000"][pairs["nsd_image"]].to_numpy(),
+        concept=things["concept"].to_numpy()[rows["things"]],
+        fitted=is_ridge_fitted & ~nsd["shared1000"].to_numpy()[rows["nsd"]],
     )
     parts = {split: pairs[pairs["split"] == split] for split in SPLITS}
     keys = {"things_images": "things_image", "nsd_images": "nsd_image", "concepts": "concept"}
@@ -115,6 +120,10 @@ def near_duplicates(
     return int((np.maximum(*nearest) >= NEAR_DUPLICATE).sum())
 
 
+# What of `audit_split` the audit of a run looks at.
+SPLIT_KEYS = ("shared_with_training", "near_duplicates", "ridge_fitted_targets", "overlapping_test_trials")
+
+
 def audit_run(
     split: Mapping[str, Any],
     *,
@@ -147,6 +156,11 @@ def audit_run(
     is_from_training = deviation <= TOLERANCE * training_targets.std()
     chosen_on = None
     if history is not None:
+        if best_epoch not in set(history["epoch"]):
+            raise InputError(
+                f"history.csv: expected epoch {best_epoch}, whose weights config.json says were kept, got "
+                f"{len(history)} epochs without it; delete both and run again"
+            )
         best = history["epoch"][history["val_loss"].idxmin()]
         chosen_on = "validation" if best == best_epoch else "other"
     names = {

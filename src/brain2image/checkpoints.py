@@ -6,17 +6,18 @@ their storages, stored as they are (https://docs.pytorch.org/docs/stable/notes/s
 
 import io
 import math
+import os
 import pickle
 import struct
 import zipfile
 import zlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
 
 from brain2image.errors import InputError, reason
+from brain2image.pickles import LimitedUnpickler, check_shape, dispatch, ordered_dict
 from brain2image.unpickling import DAMAGE
 
 # bfloat16 is the upper half of a float32, so it is read as the integers it looks like.
@@ -25,8 +26,9 @@ DTYPES = {"FloatStorage": "<f4", "HalfStorage": "<f2", "DoubleStorage": "<f8", "
 OTHER_STORAGES = {
     f"{kind}Storage" for kind in ("Long", "Int", "Short", "Char", "Byte", "Bool", "ComplexFloat", "Untyped")
 }
+LEGACY_PICKLES = 5  # before PyTorch 1.6: number, version, system, content, keys of the storages
 LOCAL_HEADER = struct.Struct("<4s22xHH")
-DESCRIPTION_LIMIT = 64 << 20  # bytes of data.pkl; that of MindEye2 takes less than 0.1 MB
+DESCRIPTION_LIMIT = 16 << 20  # bytes of data.pkl; that of MindEye2 takes less than 0.1 MB
 REMEDY = "download it again"
 # What zipfile adds: places before the file's start, foreign methods, broken compression, absurd lengths.
 DAMAGED_ZIP = (*DAMAGE, OSError, NotImplementedError, zlib.error, MemoryError)
@@ -74,10 +76,7 @@ class Checkpoint:
         try:
             with zipfile.ZipFile(file) as archive:
                 self._entries = {entry.filename: entry for entry in archive.infolist()}
-                (description,) = (path for path in self._entries if path.endswith("/data.pkl"))
-                if self._entries[description].file_size > DESCRIPTION_LIMIT:
-                    raise ValueError("its data.pkl is too large")
-                content = archive.read(description)
+                description, content = read_description(archive)
             self._folder = description.removesuffix("data.pkl")
             state = _Description(io.BytesIO(content)).load()["model_state_dict"]
             self.tensors = {str(key): value for key, value in state.items() if _is_tensor(value)}
@@ -133,14 +132,22 @@ class Checkpoint:
         return f"{self._name}: expected a PyTorch checkpoint with 'model_state_dict', but {what}; {remedy}"
 
 
-class _Description(pickle._Unpickler):
-    """Reads ``data.pkl`` into `Tensor` and `Storage`; nothing else can be made, and nothing is executed.
+def read_description(archive: zipfile.ZipFile) -> tuple[str, bytes]:
+    """Name and bytes of the one ``data.pkl``, which ``torch.save`` stores as it is.
 
-    The pure Python unpickler is the one whose instructions can be overridden.
+    A compressed one is not read, as a kilobyte may then become a gigabyte.
     """
+    (entry,) = (entry for entry in archive.infolist() if entry.filename.endswith("/data.pkl"))
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > DESCRIPTION_LIMIT:
+        raise ValueError("its data.pkl is compressed or too large")
+    return entry.filename, archive.read(entry)
+
+
+class _Description(LimitedUnpickler):
+    """Reads ``data.pkl`` into `Tensor` and `Storage`; nothing else can be made, and nothing is executed."""
 
     allowed: ClassVar[Mapping] = {
-        ("collections", "OrderedDict"): OrderedDict,
+        ("collections", "OrderedDict"): ordered_dict,
         ("torch._utils", "_rebuild_tensor_v2"): Tensor,
         **{("torch", kind): kind for kind in (*DTYPES, *OTHER_STORAGES)},
     }
@@ -155,19 +162,77 @@ class _Description(pickle._Unpickler):
         match pid:
             case ("storage", str(kind), str(key), *_):
                 return Storage(kind, key)
-        raise pickle.UnpicklingError(f"it names an unknown object, {str(pid)[:60]}")
+        raise pickle.UnpicklingError("it names an unknown object")
 
     def load_build(self) -> None:
         """Drop the state of an object, that is the ``_metadata`` of a state dict."""
         self.stack.pop()
 
-    dispatch: ClassVar[dict] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
+    dispatch: ClassVar[dict] = dispatch(BUILD=load_build)
+
+
+class _Anything(dict):
+    """What stands for any object: it takes items, and forgets members."""
+
+    append = extend = lambda *_: None
+
+
+class _Skeleton(LimitedUnpickler):
+    """Reads what holds what in any pickle; no name is looked up, and nothing is called."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _Anything
+
+    def persistent_load(self, pid: Any) -> Any:
+        self.check_size(pid)
+
+    def load_reduce(self) -> None:
+        """Put something in place of what a call would give."""
+        self.check_size(self.stack.pop())
+        self.stack[-1] = _Anything()
+
+    def load_newobj_ex(self) -> None:
+        """The same, of a class that is called with keywords."""
+        self.check_size(self.stack.pop())
+        self.load_reduce()
+
+    dispatch: ClassVar[dict] = dispatch(
+        BUILD=_Description.load_build,
+        REDUCE=load_reduce,
+        NEWOBJ=load_reduce,
+        NEWOBJ_EX=load_newobj_ex,
+    )
+
+
+def check_torch_file(path: str | os.PathLike, *, remedy: str) -> None:
+    """Raise InputError where the pickles of a file of ``torch.save`` have no limits; other files pass.
+
+    PyTorch's own reader of weights calls nothing unknown, but it hashes and prints what it meets, see
+    `brain2image.pickles`.
+    """
+    with open(path, "rb") as file:
+        magic = file.read(4)
+        file.seek(0)
+        try:
+            if magic == b"PK\x03\x04":
+                with zipfile.ZipFile(file) as archive:
+                    _Skeleton(io.BytesIO(read_description(archive)[1])).load()
+            elif magic[:1] == pickle.PROTO:
+                for _ in range(LEGACY_PICKLES):
+                    _Skeleton(file).load()
+        except DAMAGED_ZIP as error:
+            raise InputError(
+                f"{path}: expected weights as torch.save writes them, but they cannot be read "
+                f"({reason(error)}); {remedy}"
+            ) from None
 
 
 def _is_tensor(value: Any) -> bool:
     match value:
-        case Tensor(shape=(*lengths,)):
-            return all(isinstance(length, int) for length in lengths)
+        case Tensor(storage=Storage(), offset=int(), shape=tuple() as shape, stride=tuple() as stride):
+            check_shape(shape)
+            check_shape((*stride, value.offset))
+            return True
     return False
 
 

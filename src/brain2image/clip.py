@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brain2image.ahead import map_ahead
+from brain2image.checkpoints import check_torch_file
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
 from brain2image.precision import allow_tf32, resolve_precision
@@ -210,6 +211,7 @@ def _load(
 
     _check_model(model)
     check_file(weights)
+    check_torch_file(weights, remedy="download them again, or correct clip.model")
     preparation = find_preparation(model, weights, tag=tag, preprocess=preprocess)
     try:
         network, _, prepare = open_clip.create_model_and_transforms(

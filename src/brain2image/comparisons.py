@@ -10,20 +10,9 @@ import pandas as pd
 from brain2image.config import ORACLES
 from brain2image.evaluation import PER_IMAGE
 from brain2image.statistics import hierarchical_interval, holm, interval, sign_flip_floor, sign_flip_p
+from brain2image.tables import COMPARISONS
 
 ALL_PAIRS = "all"
-COMPARISON_COLUMNS = (
-    "pair",
-    "run",
-    "baseline",
-    "metric",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "p_floor",
-    "p_holm",
-)
 
 
 def compare(
@@ -47,7 +36,7 @@ def compare(
 
     Returns
     -------
-    Table of `COMPARISON_COLUMNS`; seeds of a run are averaged first, p is two-sided, p_floor the smallest
+    Table of `tables.COMPARISONS`; seeds of a run are averaged first, p is two-sided, p_floor the smallest
     that so many differences can give, p_holm holds for all rows of the same pair and metric together. No
     interval where all pictures differ alike. Left out are oracles, and runs that have the same answer for
     every picture everywhere, whose ranks are those of chance by definition: to be above them says nothing.
@@ -70,7 +59,7 @@ def compare(
             means = np.array([own.mean() for own in differences])
             bounds = hierarchical_interval(differences, seed=seed)
             rows.append({"pair": ALL_PAIRS, **names, **_row(means, bounds, **options)})
-    table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
+    table = pd.DataFrame(rows, columns=COMPARISONS)
     table["p_holm"] = table.groupby(["pair", "metric"])["p"].transform(lambda p: holm(p.to_numpy()))
     return table
 

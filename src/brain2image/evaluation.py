@@ -235,7 +235,7 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 
     Returns
     -------
-    Table of `summary.SUMMARY_COLUMNS`: n_left_out pairs are in no split; best_epoch or network_share of 0
+    Table of `tables.SUMMARY`: n_left_out pairs are in no split; best_epoch or network_share of 0
     mean that the training brought nothing, baselines have neither; ``share_of_ceiling = (value - chance) /
     (ceiling - its chance)`` where the run called ceiling, which simulated data have, passes chance.
     """

@@ -12,20 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 import pandas as pd
 
 from brain2image.disk import explained_disk_errors, lock
 from brain2image.errors import InputError, reason
+from brain2image.regular import check_regular
 
 _UMASK = os.umask(0)  # it can only be read by setting it
 os.umask(_UMASK)
 FILE_MODE = 0o666 & ~_UMASK
 LOCK = ".lock"  # of a scratch folder whose writer lives
-
-# What h5py raises on a missing or damaged file, whichever part is.
-HDF5_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
-HDF5_REMEDY = "download it again; if it is a result, delete it and run again"
 
 
 @contextmanager
@@ -104,117 +100,31 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
         scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike) -> Any:
-    """Read a JSON file; one that is missing or damaged is an InputError."""
+def read_json(
+    path: str | os.PathLike, keys: Sequence[str] = (), *, remedy: str = "copy it again from where it came"
+) -> Any:
+    """Read a JSON file; one that is missing or damaged is an InputError.
+
+    Parameters
+    ----------
+    keys : what must stand in it, as in an object; without any it may be of any form.
+    remedy : what to do about a damaged one.
+    """
+    check_regular(path, remedy=remedy)
     try:
-        return json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text())
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}: cannot read this JSON file ({reason(error)}); copy it again from where it came"
-        ) from None
+        raise InputError(f"{path}: cannot read this JSON file ({reason(error)}); {remedy}") from None
+    if keys and not (isinstance(content, dict) and set(keys) <= set(content)):
+        found = ", ".join(content) if isinstance(content, dict) else type(content).__name__
+        raise InputError(f"{path}: expected {', '.join(keys)}, got {found or 'nothing'}; {remedy}")
+    return content
 
 
 def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
     """Write a table as Parquet without its index, atomically."""
     with atomic_path(path) as scratch:
         table.to_parquet(scratch, index=False)
-
-
-@contextmanager
-def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading; one that is missing or damaged is an InputError."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file; {HDF5_REMEDY}")
-    with _hdf5_damage(path):
-        file = h5py.File(path, "r")
-    with file:
-        yield file
-
-
-@contextmanager
-def open_dataset(path: str | os.PathLike, key: str) -> Iterator[h5py.Dataset]:
-    """Open one dataset of an HDF5 file for reading; what is missing or broken is an InputError."""
-    with open_hdf5(path) as file:
-        yield get_dataset(file, key)
-
-
-@contextmanager
-def open_trials(
-    path: str | os.PathLike, key: str, axes: Sequence[str]
-) -> Iterator[tuple[h5py.Dataset, pd.DataFrame]]:
-    """Open a dataset of one row a trial, and read the table of its trials.
-
-    Parameters
-    ----------
-    path : an HDF5 file that this workflow made.
-    key : of the dataset, which must be float32.
-    axes : their names, for example ``n_trials, n_features``.
-
-    Raises
-    ------
-    InputError
-        When one of the two is missing or broken, has another form, or they differ in length.
-    """
-    with open_hdf5(path) as file:
-        dataset, trials = get_dataset(file, key), read_trials(file)
-        has_form = dataset.ndim == len(axes) and 0 not in dataset.shape and dataset.dtype == np.float32
-        if not has_form or len(dataset) != len(trials):
-            raise InputError(
-                f"{path}: expected {key} float32 ({', '.join(axes)}) with as many trials as its table, "
-                f"{len(trials)}, got {dataset.dtype} {dataset.shape}; delete it and run again"
-            )
-        yield dataset, trials
-
-
-def dataset_names(path: str | os.PathLike) -> list[str]:
-    """The names at the top of an HDF5 file."""
-    with open_hdf5(path) as file, _hdf5_damage(path):
-        return list(file)
-
-
-def get_dataset(file: h5py.File, key: str) -> h5py.Dataset:
-    """One dataset of an open HDF5 file; what is missing or broken is an InputError."""
-    path = file.filename
-    with _hdf5_damage(path):
-        found = list(file)
-        try:
-            dataset = file[key] if key in found else None
-        except (OSError, KeyError):
-            link = file.get(key, getlink=True)
-            if not isinstance(link, h5py.ExternalLink):
-                raise
-            target = os.path.normpath(Path(path).resolve().parent / link.filename)
-            raise InputError(
-                f"{path}: expected its {key} in {target}, but that cannot be read; put that file back, or "
-                f"delete {path} and run again"
-            ) from None
-        if isinstance(dataset, h5py.Dataset):
-            _ = dataset.shape, dataset.dtype  # damage shows here, not when they are used
-            return dataset
-    raise InputError(
-        f"{path}: expected a dataset {key!r}, got {', '.join(found) or 'an empty file'}; {HDF5_REMEDY}"
-    )
-
-
-def read_rows(dataset: h5py.Dataset, rows: int | slice | tuple[slice, ...]) -> np.ndarray:
-    """A row, some rows or a part of them; what is damaged is an InputError."""
-    try:
-        return dataset[rows]
-    except HDF5_DAMAGE as error:  # asked for its name here alone, as that takes longer than to read a row
-        raise InputError(
-            f"{dataset.file.filename}: cannot read this HDF5 file ({reason(error)}); {HDF5_REMEDY}"
-        ) from None
-
-
-@contextmanager
-def _hdf5_damage(path: str | os.PathLike) -> Iterator[None]:
-    """Turn what h5py raises on a missing or damaged file, whichever part is, into an InputError."""
-    try:
-        yield
-    except InputError:
-        raise
-    except HDF5_DAMAGE as error:
-        raise InputError(f"{path}: cannot read this HDF5 file ({reason(error)}); {HDF5_REMEDY}") from None
 
 
 def link_dataset(file: h5py.File, key: str, source: str | os.PathLike, *, out: str | os.PathLike) -> None:
@@ -234,34 +144,6 @@ def write_trials(file: h5py.File, trials: pd.DataFrame, attributes: Mapping[str,
     group.attrs["columns"] = list(trials.columns)
     for name, value in (attributes or {}).items():
         file.attrs[name] = value
-
-
-def read_trials(file: h5py.File) -> pd.DataFrame:
-    """Read the table that `write_trials` stored, columns in their order.
-
-    Raises
-    ------
-    InputError
-        When there is none, or it is damaged.
-    """
-    with _hdf5_damage(file.filename):
-        if "trials" not in file:
-            found = ", ".join(file) or "an empty file"
-            raise InputError(f"{file.filename}: expected a table of trials, got {found}; {HDF5_REMEDY}")
-        group = file["trials"]
-        return pd.DataFrame({name: group[name][:] for name in group.attrs["columns"]})
-
-
-def read_attributes(file: h5py.File, expected: Sequence[str]) -> dict[str, Any]:
-    """All attributes of an open HDF5 file; it is an InputError if one of ``expected`` is missing."""
-    with _hdf5_damage(file.filename):
-        found = dict(file.attrs)
-    if not set(expected) <= set(found):
-        raise InputError(
-            f"{file.filename}: expected the attributes {', '.join(expected)}, got "
-            f"{', '.join(found) or 'none'}; {HDF5_REMEDY}"
-        )
-    return found
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
-from brain2image.files import open_dataset
+from brain2image.hdf5 import open_dataset
 from brain2image.nsd import N_TRIALS, mindeye1
 from brain2image.nsd.fmri import check_betas
 from brain2image.nsd.release import read_indices, read_shared1000

@@ -7,6 +7,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from brain2image.pickles import check_shape
+
 SIMPLE_KINDS = "biufcSUO"  # of a dtype: numbers, strings and objects, nothing structured
 
 
@@ -80,8 +82,8 @@ def lazy_array(
     axes = tuple(range(len(shape))) if axes is None else axes
     if dtype.kind not in SIMPLE_KINDS or dtype.hasobject:
         raise ValueError(f"it holds an array of a type that is not allowed, {dtype}")
-    if not all(type(length) is int and length >= 0 for length in (*shape, *axes)):
-        raise ValueError("it holds an array whose state is not NumPy's")
+    check_shape(tuple(shape))
+    check_shape(tuple(axes))
     if math.prod(shape) * dtype.itemsize != len(content):
         raise ValueError(f"it holds an array {shape} of {dtype} in {len(content)} bytes")
     if order not in ("C", "K") or sorted(axes) != list(range(len(shape))) or axes[0] != 0:

@@ -17,7 +17,8 @@ import pandas as pd
 import pyarrow as pa
 
 from brain2image.errors import InputError
-from brain2image.files import atomic_path, open_trials, read_attributes, read_rows
+from brain2image.files import atomic_path
+from brain2image.hdf5 import open_trials, read_attributes, read_rows
 from brain2image.units import flat_channels
 
 DTYPE = "<f4"

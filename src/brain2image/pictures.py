@@ -9,9 +9,12 @@ from PIL import Image
 
 from brain2image.errors import InputError, reason
 
+# Pillow would read 40 others, and give an EPS to Ghostscript, whatever the file is called.
+FORMATS = ("JPEG", "PNG")
+
 
 def decode(file: str | os.PathLike | BinaryIO, *, source: str | os.PathLike, remedy: str) -> Image.Image:
-    """Read one picture as RGB; an unreadable one is an InputError.
+    """Read one JPEG or PNG as RGB; an unreadable one is an InputError.
 
     Parameters
     ----------
@@ -20,7 +23,7 @@ def decode(file: str | os.PathLike | BinaryIO, *, source: str | os.PathLike, rem
     remedy : what to do about an unreadable one.
     """
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             return image.convert("RGB")
     except Exception as error:  # Pillow raises many types, by where the damage is
         raise InputError(f"{source}: cannot read this picture ({reason(error)}); {remedy}") from None

@@ -7,6 +7,7 @@ import numpy as np
 
 from brain2image.errors import InputError, reason
 from brain2image.files import atomic_path
+from brain2image.tables import read_npz
 
 COUNT_KEY = "predictions_"  # followed by the number of averaged trials
 
@@ -41,13 +42,12 @@ def read_predictions(path: str | Path) -> Predictions:
     InputError
         When the file is missing or damaged.
     """
+    arrays = read_npz(path, what="predictions")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
         counts = [name for name in arrays if name.startswith(COUNT_KEY)]
         by_count = {int(name.removeprefix(COUNT_KEY)): arrays.pop(name) for name in counts}
         content = Predictions(**arrays, by_count=by_count)
-    except Exception as error:  # NumPy and zipfile raise many types, by where the damage is
+    except (TypeError, ValueError) as error:  # of names that are none of its fields
         raise InputError(
             f"{path}: expected predictions, but cannot read them ({reason(error)}); delete it and run again"
         ) from None

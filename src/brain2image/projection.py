@@ -16,7 +16,9 @@ from safetensors import SafetensorError, safe_open
 
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
-from brain2image.files import atomic_hdf5, open_trials, read_attributes, read_rows, write_trials
+from brain2image.files import atomic_hdf5, write_trials
+from brain2image.hdf5 import open_trials, read_attributes, read_rows
+from brain2image.regular import check_regular
 
 # 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
 BLOCK_TRIALS = 1024
@@ -95,6 +97,7 @@ def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> No
 
 def _read_ridge(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """Weight, bias and source of a file that `brain2image.mindeye2.extract_ridge` wrote."""
+    check_regular(path, remedy="delete it and run again")
     try:
         with safe_open(path, framework="numpy") as tensors:
             weight, bias = (tensors.get_tensor(name) for name in ("weight", "bias"))

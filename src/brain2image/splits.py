@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
+from brain2image.tables import find_rows
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +50,14 @@ def split_pairs(
     InputError
         When a split would be empty.
     """
-    concepts = things.set_index("image")["concept"]
-    groups = {"image": pairs["things_image"], "concept": concepts[pairs["things_image"]]}[group_by]
-    shared = nsd.set_index("image")["shared1000"][pairs["nsd_image"]]
-    testable = {"any": np.ones(len(pairs), dtype=bool), "shared1000": shared.to_numpy()}[test_from]
+    rows = {
+        name: find_rows(table["image"], pairs[f"{name}_image"], source=f"{name}/images.parquet")
+        for name, table in (("things", things), ("nsd", nsd))
+    }
+    concepts = things["concept"].to_numpy()[rows["things"]]
+    groups = {"image": pairs["things_image"], "concept": concepts}[group_by]
+    shared = nsd["shared1000"].to_numpy()[rows["nsd"]]
+    testable = {"any": np.ones(len(pairs), dtype=bool), "shared1000": shared}[test_from]
     fractions = {"train": train, "val": val, "test": test}
     split = assign_splits(groups, testable, fractions=fractions, seed=seed)
     counts = {name: int((split == name).sum()) for name in SPLITS}

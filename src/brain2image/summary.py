@@ -4,12 +4,6 @@ import pandas as pd
 
 from brain2image.config import ORACLES, RESERVED_RUNS
 
-SUMMARY_COLUMNS = (
-    *("pair", "run", "seed", "n_test", "n_left_out", "best_epoch", "network_share"),
-    *("n_trials", "level", "direction", "n_gallery", "metric"),
-    *("value", "chance", "p", "low", "high", "share_of_ceiling"),
-)
-
 
 def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Mean over the seeds of a run; the bounds of the interval over pictures are means, too.

@@ -1,24 +1,25 @@
 """Count what training and test pairs have in common."""
 
-import numpy as np
-import pandas as pd
-
 from brain2image.audit import audit_split
-from brain2image.files import open_hdf5, read_trials, write_json
+from brain2image.files import write_json
+from brain2image.hdf5 import open_hdf5, read_trials
 from brain2image.jobs import job
+from brain2image.tables import read_array, read_table
 
 with job(snakemake), open_hdf5(snakemake.input.eeg) as eeg, open_hdf5(snakemake.input.projection) as fmri:
+    things = read_table(snakemake.input.things_images, ["image", "concept", "partition"])
+    nsd = read_table(snakemake.input.nsd_images, ["image", "shared1000"])
     counts = audit_split(
-        pd.read_parquet(snakemake.input.pairs),
-        things=pd.read_parquet(snakemake.input.things_images),
-        nsd=pd.read_parquet(snakemake.input.nsd_images),
+        read_table(snakemake.input.pairs, ["things_image", "nsd_image", "split"]),
+        things=things,
+        nsd=nsd,
         eeg=read_trials(eeg),
         fmri=read_trials(fmri),
         clip={
-            "things": np.load(snakemake.input.things_embeddings, mmap_mode="r"),
-            "nsd": np.load(snakemake.input.nsd_embeddings, mmap_mode="r"),
+            "things": read_array(snakemake.input.things_embeddings, n_rows=len(things)),
+            "nsd": read_array(snakemake.input.nsd_embeddings, n_rows=len(nsd)),
         },
-        n_matched=len(pd.read_parquet(snakemake.input.matched)),
+        n_matched=len(read_table(snakemake.input.matched, ["things_image", "nsd_image"])),
         is_ridge_fitted=snakemake.params.is_ridge_fitted,
     )
     write_json(snakemake.output.audit, counts)

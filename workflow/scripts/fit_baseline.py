@@ -1,24 +1,23 @@
 """Fit one comparison model on the training pairs, predict the test pairs, and keep its weights."""
 
-import numpy as np
-import pandas as pd
-
 from brain2image.baselines import BASELINES, Training
 from brain2image.dataset import pair_means
 from brain2image.jobs import job
 from brain2image.lmdb_store import LMDBReader
 from brain2image.models.linear import write_baseline
 from brain2image.queries import Pairs, write_test_predictions
+from brain2image.tables import find_rows, read_array, read_table
 from brain2image.units import cbramod_scale
 
 with job(snakemake):
     lmdb, name = snakemake.input.lmdb, snakemake.wildcards.run
     reader, pairs = LMDBReader(lmdb), Pairs(*pair_means(lmdb, "train"))
-    things = pd.read_parquet(snakemake.input.things_images).set_index("image")
+    things = read_table(snakemake.input.things_images, ["image", "concept"])
+    rows = find_rows(things["image"], pairs.table["things_image"], source=snakemake.input.things_images)
     training = Training(
         pairs,
-        concepts=things["concept"][pairs.table["things_image"]].to_numpy(),
-        clip=np.load(snakemake.input.things_embeddings),
+        concepts=things["concept"].to_numpy()[rows],
+        clip=read_array(snakemake.input.things_embeddings, n_rows=len(things)),
         eeg_scale=cbramod_scale(pairs.eeg, reader.meta["unit"]),
         cbramod=snakemake.input.get("cbramod"),
     )

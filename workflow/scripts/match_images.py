@@ -1,11 +1,12 @@
 """Match THINGS pictures that have EEG trials one-to-one with the NSD pictures that the fMRI subjects saw."""
 
 import numpy as np
-import pandas as pd
 
-from brain2image.files import open_hdf5, read_trials, write_parquet
+from brain2image.files import write_parquet
+from brain2image.hdf5 import open_hdf5, read_trials
 from brain2image.jobs import job
 from brain2image.matching import match_images
+from brain2image.tables import read_array, read_table
 
 with job(snakemake):
     with open_hdf5(snakemake.input.eeg) as eeg:
@@ -14,11 +15,13 @@ with job(snakemake):
     for path in snakemake.input.betas:
         with open_hdf5(path) as betas:
             seen.update(read_trials(betas)["image"])
+    things = read_table(snakemake.input.things_images, ["image", "partition"])
+    nsd = read_table(snakemake.input.nsd_images, ["image"])
     pairs = match_images(
-        pd.read_parquet(snakemake.input.things_images),
-        pd.read_parquet(snakemake.input.nsd_images),
-        np.load(snakemake.input.things_embeddings),
-        np.load(snakemake.input.nsd_embeddings),
+        things,
+        nsd,
+        read_array(snakemake.input.things_embeddings, n_rows=len(things)),
+        read_array(snakemake.input.nsd_embeddings, n_rows=len(nsd)),
         shown=shown,
         seen=np.array(sorted(seen)),
         **snakemake.params.matching,

@@ -1,23 +1,20 @@
 """Measure what no predictor of the test pairs can pass."""
 
-import numpy as np
-import pandas as pd
-
 from brain2image.ceilings import pairing_ceiling, rsa_ceiling, split_half
 from brain2image.files import write_json
 from brain2image.jobs import job
 from brain2image.queries import read_eeg_halves, read_repetitions
+from brain2image.tables import find_rows, read_array, read_table
 
 with job(snakemake):
     eeg, pairs = read_eeg_halves(snakemake.input.lmdb)
     repetitions = read_repetitions(snakemake.input.lmdb)
-    rows = {
-        name: pd.Index(pd.read_parquet(snakemake.input[f"{name}_images"])["image"]).get_indexer(
-            pairs[f"{name}_image"]
-        )
-        for name in ("things", "nsd")
-    }
-    clip = [np.load(snakemake.input[f"{name}_embeddings"], mmap_mode="r")[rows[name]] for name in rows]
+    clip = []
+    for name in ("things", "nsd"):
+        images = snakemake.input[f"{name}_images"]
+        table = read_table(images, ["image"])
+        rows = find_rows(table["image"], pairs[f"{name}_image"], source=images)
+        clip.append(read_array(snakemake.input[f"{name}_embeddings"], n_rows=len(table), rows=rows))
     centred = repetitions - repetitions.mean(axis=(0, 1))
     ceilings = {
         "eeg": split_half(*eeg),

@@ -2,12 +2,13 @@
 
 from brain2image.comparisons import compare
 from brain2image.evaluation import summarise
-from brain2image.files import atomic_path, read_json
+from brain2image.files import atomic_path
 from brain2image.jobs import job
+from brain2image.tables import read_result
 
 with job(snakemake):
     predictors = snakemake.params.predictors
-    metrics = [read_json(file) for file in snakemake.input.metrics]
+    metrics = [read_result(file, ["n_test", "scores", "per_image"]) for file in snakemake.input.metrics]
     with atomic_path(snakemake.output.summary) as path:
         summarise(predictors, metrics).to_csv(path, index=False)
     with atomic_path(snakemake.output.comparisons) as path:

@@ -1,23 +1,23 @@
 """Write the first page of the report."""
 
-import pandas as pd
-
 from brain2image.figures.scores import plot_headline
 from brain2image.figures.style import to_svg
-from brain2image.files import atomic_path, read_json
+from brain2image.files import atomic_path
 from brain2image.jobs import job
 from brain2image.pages.overview import overview_page
+from brain2image.tables import CEILINGS, COMPARISONS, SUMMARY, read_result, read_table
 
 with job(snakemake), atomic_path(snakemake.output.overview) as path:
-    summary = pd.read_csv(snakemake.input.summary)
+    summary = read_table(snakemake.input.summary, SUMMARY)
     audits = {pair: [] for pair in snakemake.params.pairs}
     for pair, file in zip(snakemake.params.pairs, snakemake.input.metrics, strict=True):
-        audits[pair].append(read_json(file)["audit"])
+        audits[pair].append(read_result(file, ["audit"])["audit"])
+    ceilings = [read_result(file, CEILINGS) for file in snakemake.input.ceilings]
     text = overview_page(
         summary,
-        pd.read_csv(snakemake.input.comparisons),
+        read_table(snakemake.input.comparisons, COMPARISONS, may_be_empty=True),
         audits=audits,
-        ceilings=dict(zip(audits, map(read_json, snakemake.input.ceilings), strict=True)),
+        ceilings=dict(zip(audits, ceilings, strict=True)),
         is_simulated=snakemake.params.is_simulated,
         figure=to_svg(plot_headline(summary)),
     )

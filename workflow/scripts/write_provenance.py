@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brain2image.files import atomic_path, read_json
+from brain2image.files import atomic_path
 from brain2image.jobs import job
 from brain2image.pages.provenance import (
     configuration_page,
@@ -10,6 +10,7 @@ from brain2image.pages.provenance import (
     resources_page,
     versions_page,
 )
+from brain2image.tables import read_result
 
 with job(snakemake):
     facts = snakemake.params.facts
@@ -18,7 +19,8 @@ with job(snakemake):
     pages = {
         "configuration": configuration_page(facts["settings"], facts["runs"]),
         "versions": versions_page(
-            [read_json(file)["versions"] for file in snakemake.input.configs], fingerprints
+            [read_result(file, ["versions"])["versions"] for file in snakemake.input.configs],
+            fingerprints,
         ),
         "resources": resources_page(benchmarks),
     }

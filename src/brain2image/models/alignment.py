@@ -18,6 +18,7 @@ from brain2image.models.dropout import drop_heads
 from brain2image.models.linear_path import LinearPath
 from brain2image.models.pooling import POOLING_HEADS, linear
 from brain2image.regression import AxisRidge
+from brain2image.regular import check_regular
 from brain2image.sources import check_finite
 
 OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
@@ -243,6 +244,7 @@ class AlignmentModel(nn.Module):
         folder = Path(run_folder)
         try:
             config = read_json(folder / "config.json")
+            check_regular(folder / "model.safetensors", remedy="train it again")
             model = cls(ModelConfig(**config["model"]), len(config["eeg"]["channels"]), config["n_features"])
             weights = load_file(folder / "model.safetensors")
             weights.setdefault("mean_response", model.mean_response)  # older runs have none

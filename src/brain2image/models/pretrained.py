@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from brain2image.checkpoints import check_torch_file
 from brain2image.errors import InputError
 from brain2image.sources import check_finite, check_start, is_safetensors
 
@@ -36,7 +37,10 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         if is_safetensors(start):
             weights = load_file(path)
         else:
+            check_torch_file(path, remedy=MEND)
             weights = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # both raise many types, by where the damage is
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(

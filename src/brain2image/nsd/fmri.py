@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
-from brain2image.files import atomic_hdf5, link_dataset, open_dataset, write_trials
+from brain2image.files import atomic_hdf5, link_dataset, write_trials
+from brain2image.hdf5 import open_dataset
 from brain2image.nsd.release import (
     N_IMAGES,
     N_TRIALS,

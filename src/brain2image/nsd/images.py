@@ -11,10 +11,12 @@ import pandas as pd
 from PIL import Image
 
 from brain2image.errors import InputError
-from brain2image.files import open_dataset, read_rows, write_parquet
+from brain2image.files import write_parquet
+from brain2image.hdf5 import open_dataset, read_rows
 from brain2image.nsd.release import N_IMAGES, read_indices, read_shared1000, subjects_of
 from brain2image.nsd.tars import Member, read_member
 from brain2image.pictures import Pictures, decode
+from brain2image.regular import check_regular
 
 PIXELS = "coco_images_224_float16.hdf5"
 PIXELS_SHAPE = (N_IMAGES, 3, 224, 224)
@@ -77,6 +79,7 @@ def _read_pixels(row: Any, root: Path) -> Image.Image:
 def _read_jpeg(row: Any, root: Path) -> Image.Image:
     """A JPEG inside one of MindEye1's tars, straight from its place."""
     source = f"{root / row.tar}: picture {row.image}"
+    check_regular(root / row.tar, remedy="download it again")
     try:
         with open(root / row.tar, "rb") as tar:
             content = read_member(tar, Member(row.offset, row.size), source=source)

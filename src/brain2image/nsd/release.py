@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.files import dataset_names, open_dataset, read_rows
+from brain2image.hdf5 import dataset_names, open_dataset, read_rows
 from brain2image.unpickling import read_npy
 
 N_IMAGES = 73_000  # pictures of NSD, of which each subject saw 10,000 at most
@@ -60,13 +60,15 @@ def read_indices(path: str | os.PathLike, subject: str) -> np.ndarray:
     (n_trials,) int64, 0-based NSD ids in the order of the trials.
     """
     with open_dataset(path, subject) as dataset:
-        indices = read_rows(dataset, slice(None))
-    is_list = indices.ndim == 1 and indices.dtype.kind in "iuf"
+        found = f"{dataset.dtype} {dataset.shape}"
+        # what is too large is not read, as it may claim any size
+        is_list = dataset.ndim == 1 and dataset.dtype.kind in "iuf" and len(dataset) <= N_IMAGES
+        indices = read_rows(dataset, slice(None)) if is_list else np.empty(0)
     if not is_list or not np.array_equal(indices, np.clip(np.floor(indices), 0, N_IMAGES - 1)):
-        limits = f" from {indices.min()} to {indices.max()}" if is_list else ""
+        limits = f" from {indices.min()} to {indices.max()}" if indices.size else ""
         raise InputError(
             f"{path}: expected one integer from 0 to {N_IMAGES - 1} for each trial of {subject}, got "
-            f"{indices.dtype} {indices.shape}{limits}; download it again"
+            f"{found}{limits}; download it again"
         )
     check_n_trials(len(indices), subject, source=path)
     return indices.astype(np.int64)

@@ -10,7 +10,11 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from brain2image.errors import InputError, reason
+from brain2image.regular import check_regular
 from brain2image.unpickling import read_npy
+
+# What tarfile raises on a damaged file, its own errors and those of the numbers in it.
+DAMAGE = (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, EOFError, MemoryError)
 
 
 class Member(NamedTuple):
@@ -38,9 +42,10 @@ def find_samples(path: str | os.PathLike, kinds: Collection[str]) -> dict[str, d
     Raises
     ------
     InputError
-        When the tar is cut short or none, or holds something else than plain files below its own folder, a
-        member twice, a sample without one of ``kinds``, or no sample.
+        When the tar is cut short or none, or holds something else than plain files below its own folder, each
+        of one size and without holes, a member twice, a sample without one of ``kinds``, or no sample.
     """
+    check_regular(path, remedy="download it again")
     samples: dict[str, dict[str, Member]] = {}
     try:
         with tarfile.open(path, "r:") as tar:
@@ -53,7 +58,9 @@ def find_samples(path: str | os.PathLike, kinds: Collection[str]) -> dict[str, d
                 if kind in members:
                     raise InputError(f"{path}: expected one {kind} in {stem}, got two; download it again")
                 members[kind] = Member(member.offset_data, member.size)
-    except (tarfile.TarError, OSError) as error:
+    except InputError:
+        raise
+    except DAMAGE as error:
         raise InputError(f"{path}: cannot read this tar ({reason(error)}); download it again") from None
     if not samples:
         raise InputError(f"{path}: expected samples with {' and '.join(kinds)}, got none; download it again")
@@ -72,6 +79,12 @@ def _safe_name(member: tarfile.TarInfo, path: str | os.PathLike) -> PurePosixPat
         raise InputError(
             f"{path}: expected plain files below the tar's own folder, got {member.name!r}; "
             "this is not the release's tar"
+        )
+    # a sparse file's bytes stand elsewhere than its size says, and so do those of a size that is given twice
+    if member.issparse() or member.size < 0 or any("size" in key.lower() for key in member.pax_headers):
+        raise InputError(
+            f"{path}: expected plain files, got {member.name!r} with holes or a size of its own; this is not "
+            "the release's tar"
         )
     return name
 

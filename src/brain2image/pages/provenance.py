@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from brain2image.pages.html import Markup, bar, heading, note, page, table
+from brain2image.tables import read_table
 
 PACKAGES = (
     "brain2image",
@@ -109,13 +110,14 @@ def read_benchmarks(folder: Path, *, rules: Collection[str], names: Collection[s
     rules, names : what belongs to this workflow; files of removed rules, subjects and runs stay on disk.
     """
     files = {path: path.relative_to(folder).with_suffix("").parts for path in sorted(folder.rglob("*.tsv"))}
+    columns = ["s", "cpu_time", "max_rss"]
     jobs = [
-        pd.read_csv(path, sep="\t", na_values="-")[["s", "cpu_time", "max_rss"]].assign(rule=rule)
+        read_table(path, columns, remedy="delete it")[columns].assign(rule=rule)
         for rule in rules
         for path, (owner, *own) in files.items()
         if owner == rule and set(own) <= set(names)
     ]
-    return pd.concat(jobs, ignore_index=True)
+    return pd.concat(jobs, ignore_index=True) if jobs else pd.DataFrame(columns=[*columns, "rule"])
 
 
 def resources_page(benchmarks: pd.DataFrame) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brain2image.files import open_trials, read_attributes
+from brain2image.hdf5 import open_trials, read_attributes
 from brain2image.quality.eeg_sums import WINDOW, Sums, sum_trials
 from brain2image.quality.losses import describe_losses, loss_notes
 from brain2image.quality.rounding import rounded
+from brain2image.tables import read_table
 from brain2image.things.bads import expected_range, flag_channels
 from brain2image.things.recordings import read_recordings
 
@@ -47,7 +48,7 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
     (amplitudes), ``channels`` (a dict a channel), ``flagged`` and ``interpolated`` (their names);
     ``spectra``, ``responses`` and ``reliability`` (curves with 95 % limits).
     """
-    partition = pd.read_parquet(images).set_index("image")["partition"]
+    partition = read_table(images, ["image", "partition"]).set_index("image")["partition"]
     with open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times")) as (dataset, trials):
         attributes = read_attributes(dataset.file, ["unit", "sfreq", "t0", "channels", "release"])
         unit, sfreq, names = attributes["unit"], float(attributes["sfreq"]), list(attributes["channels"])

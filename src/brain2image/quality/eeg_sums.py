@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.files import read_rows
+from brain2image.hdf5 import read_rows
 from brain2image.things.bads import amplitudes
 
 BLOCK_TRIALS = 256  # 13 MB as float32

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtri, stdtrit
 
-from brain2image.files import open_trials, read_rows
+from brain2image.hdf5 import open_trials, read_rows
 from brain2image.quality.rounding import rounded
+from brain2image.tables import read_table
 
 BLOCK_TRIALS = 1024
 # Sums of 10,000 pictures over so many columns are 82 MB; each further block goes through the file once more.
@@ -60,7 +61,7 @@ def inspect_fmri(
     A dict for JSON: ``trials`` (counts), ``bins`` (edges of the histograms, %), and ``voxels`` and
     ``embedding`` by `describe_columns`.
     """
-    shared = pd.read_parquet(images).set_index("image")["shared1000"].astype(bool)
+    shared = read_table(images, ["image", "shared1000"]).set_index("image")["shared1000"]
     with (
         open_trials(betas, "betas", ("n_trials", "n_voxels")) as (voxels, trials),
         open_trials(projection, "embedding", ("n_trials", "n_features")) as (embedding, projected),

@@ -14,6 +14,8 @@ import torch
 from brain2image.files import atomic_hdf5, atomic_path
 from brain2image.synthetic.fmri import Scaling, Voxels, draw_betas, draw_ridge, draw_voxels, fit_scaling
 from brain2image.synthetic.latents import N_NSD_IMAGES, TRIALS_PER_SESSION, generator
+from brain2image.tables import REMEDY, read_npz
+from brain2image.unpickling import read_npy
 
 RUN_LENGTHS = (63, 62) * 6  # trials in the twelve runs of an NSD session
 N_NEIGHBOURS = 15  # rows of past_behav and future_behav
@@ -46,10 +48,11 @@ def simulate_fmri(
     oracle : what was planted, see `oracle_arrays`.
     """
     seed = simulate["seed"]
-    with np.load(latents) as planted, h5py.File(indices) as file:
-        things, shown, ids = planted["things"], planted["nsd"], planted["nsd_images"]
+    planted = read_npz(latents, what="planted arrays", names=["things", "nsd", "nsd_images"])
+    things, shown, ids = planted["things"], planted["nsd"], planted["nsd_images"]
+    with h5py.File(indices) as file:
         images = file[subject][:]
-    shared = np.load(shared1000)[images]
+    shared = read_npy(shared1000, source=shared1000, remedy=REMEDY)[images]
     sessions = np.arange(len(images)) // TRIALS_PER_SESSION
 
     voxels = draw_voxels(simulate["n_latents"], simulate["n_voxels"], seed=seed, subject=subject)

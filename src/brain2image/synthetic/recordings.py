@@ -10,6 +10,7 @@ from brain2image.files import atomic_path
 from brain2image.synthetic.design import TARGET, test_codes, training_codes
 from brain2image.synthetic.eeg import CHANNELS, SFREQ, Evoked, background, draw_evoked
 from brain2image.synthetic.latents import generator
+from brain2image.tables import read_npz
 
 SOA = 0.2  # s from picture to picture in a sequence
 BLANK = 0.75  # s before and after a sequence
@@ -34,8 +35,7 @@ def simulate_eeg(
         has it, ``raw_eeg_data`` (64, n_times) float64 in V, whose last row is the codes of the events.
     """
     seed = simulate["seed"]
-    with np.load(latents) as planted:
-        things = planted["things"]
+    things = read_npz(latents, what="planted arrays", names=["things"])["things"]
     n_training = simulate["n_concepts"] * simulate["images_per_concept"]
     shown = {"training": things[:n_training], "test": things[n_training:]}
     codes = {

@@ -9,7 +9,7 @@ import mne
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.files import read_rows
+from brain2image.hdf5 import read_rows
 from brain2image.units import RMS_RANGES, is_flat
 
 logger = logging.getLogger(__name__)

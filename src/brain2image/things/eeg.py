@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from brain2image.ahead import map_ahead
 from brain2image.errors import InputError
 from brain2image.files import atomic_hdf5, write_trials
+from brain2image.tables import read_table
 from brain2image.things.bads import check_bads, find_bads, interpolate_bads
 from brain2image.things.epochs import (
     EPOCHS_N_TIMES,
@@ -79,7 +80,7 @@ def repack_eeg(
             f"eeg.baseline: expected 0 for preprocessed epochs, got {baseline:g} s; they begin at the onset, "
             "and their release has subtracted a baseline already"
         )
-    pictures = pd.read_parquet(images)
+    pictures = read_table(images, ["partition"])
     with atomic_hdf5(out) as file:
         shape = (len(CHANNELS), N_TIMES)
         eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))

@@ -10,6 +10,7 @@ from PIL import Image
 from brain2image.errors import InputError
 from brain2image.files import write_parquet
 from brain2image.pictures import Pictures, decode
+from brain2image.regular import check_regular
 from brain2image.unpickling import load_arrays
 
 # Column `partition` of the table -> prefix of the lists' names in image_metadata.npy.
@@ -32,6 +33,7 @@ def repack_images(
     """
     table, root = image_table(training_images, test_images, metadata), Path(training_images).parent
     for path in table["path"]:
+        check_regular(root / path, remedy="unpack the image archive again")
         if not _has_both_ends(root / path):
             read_image(root / path)
     write_parquet(out, table)
@@ -87,8 +89,7 @@ def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
 
 def read_image(path: str | os.PathLike) -> Image.Image:
     """Read one picture as RGB; an unreadable one is an InputError with its path."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such picture; check the image folder in the config")
+    check_regular(path, remedy="check the image folder in the config")
     return decode(path, source=path, remedy="unpack the image archive again")
 
 

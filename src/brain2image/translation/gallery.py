@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
-from brain2image.files import open_trials, read_attributes, read_rows
+from brain2image.hdf5 import open_trials, read_attributes, read_rows
 
 BLOCK_TRIALS = 1024  # 17 MB of 4096 features
 

@@ -12,8 +12,9 @@ import mne
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.files import open_trials, read_attributes
+from brain2image.hdf5 import open_trials, read_attributes
 from brain2image.lmdb_store import EEG_ATTRIBUTES
+from brain2image.regular import check_regular
 from brain2image.translation import edf
 from brain2image.translation.epochs import open_array, open_epochs
 from brain2image.translation.recordings import open_recording
@@ -74,8 +75,8 @@ def open_eeg(
 
 def _load(path: Path) -> Any:
     """What a file holds: MNE's epochs or recording, whose samples stay in the file, or an array."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file; check its name")
+    if not path.is_dir():  # which some formats are
+        check_regular(path, remedy="check its name")
     with readable(path):
         if path.suffix == ".npy":
             return np.load(path, mmap_mode="r", allow_pickle=False)
