@@ -8,9 +8,9 @@ from snakemake.exceptions import WorkflowError
 
 import brain2image
 from brain2image.config import SEED_SUFFIX, list_runs, list_settings, load_config
-from brain2image.disk import check_writable
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
+from brain2image.records import keep_beside
 from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
 from brain2image.sources import check_file, is_remote
 
@@ -20,6 +20,9 @@ try:
     PAIRS = sorted(find_pairs(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else cfg.pairs)
 except InputError as error:
     raise WorkflowError(str(error))
+
+# What made a result is noted beside it, for other checkouts and copies.
+keep_beside(cfg.results, workflow)
 
 # Jobs, those in conda environments too, import the very source that was fingerprinted here.
 SOURCE = str(Path(brain2image.__file__).parents[1])
@@ -31,13 +34,6 @@ os.environ.update(BRAIN2IMAGE_ALLOW_CPU=str(cfg.allow_cpu))
 # OpenMP's threads spin while they wait, which halves the speed of jobs side by side; a short spin costs nothing
 # (one training alone 9.1 -> 9.3 s, two on the same two cores 36 -> 17 s).
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-onstart:
-    try:
-        check_writable(cfg.results)
-    except InputError as error:
-        raise WorkflowError(str(error))
 
 
 pathvars:

@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -15,8 +16,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.disk import explained_disk_errors, lock
+from brain2image.disk import explained_disk_errors, lock, lock_remedy, owner
 from brain2image.errors import InputError, reason
+
+logger = logging.getLogger(__name__)
 
 _UMASK = os.umask(0)  # it can only be read by setting it
 os.umask(_UMASK)
@@ -69,10 +72,16 @@ def _scratch_folder(path: Path) -> Path:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the scratch folder of a process that is no more."""
+    """Remove the scratch folder of a process that is no more; another user's stays, and the log says so."""
     try:
         file = lock(folder / LOCK)
     except FileNotFoundError:  # its writer has just ended
+        return
+    except PermissionError:
+        logger.warning(
+            "%s: scratch folder of %s, who may be writing here now; if not, only they can delete it",
+            *(folder, owner(folder)),
+        )
         return
     if file:
         with file:
@@ -214,7 +223,9 @@ def _hdf5_damage(path: str | os.PathLike) -> Iterator[None]:
     except InputError:
         raise
     except HDF5_DAMAGE as error:
-        raise InputError(f"{path}: cannot read this HDF5 file ({reason(error)}); {HDF5_REMEDY}") from None
+        raise InputError(
+            f"{path}: cannot read this HDF5 file ({reason(error)}); {lock_remedy(error) or HDF5_REMEDY}"
+        ) from None
 
 
 def link_dataset(file: h5py.File, key: str, source: str | os.PathLike, *, out: str | os.PathLike) -> None:
