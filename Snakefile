@@ -5,10 +5,6 @@ from snakemake.utils import min_version
 
 min_version("9.27")  # brain2image.records extends its notes
 
-if not workflow.overwrite_configfiles:  # a --configfile replaces the user's file, it is not merged with it
-
-    configfile: "config/config.yaml"
-
 
 report: "workflow/report/workflow.rst"
 

@@ -19,6 +19,7 @@ rule check_data:
             "data": cfg.data.model_dump(),
             "weights": cfg.weights.model_dump(),
             "pairs": PAIRS,
+            "left_out": LEFT_OUT,
             "fetched": {key: path for key, path in DOWNLOADED.items() if is_fetched(key)},
         },
     script:

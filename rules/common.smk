@@ -5,21 +5,41 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 import brain2image
-from brain2image.config import SEED_SUFFIX, list_runs, list_settings, load_config
+from brain2image.config import SEED_SUFFIX, check_config_file, list_runs, list_settings, load_config
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
 from brain2image.records import keep_beside
-from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
+from brain2image.releases import NSD, PAIR, THINGS_EEG, find_left_out, find_pairs, find_release, members
 from brain2image.sources import check_file, is_remote
 
+# A --configfile replaces the user's file, it is not merged with it.
+CONFIGFILES = workflow.overwrite_configfiles or ["config/config.yaml"]
+
 try:
-    cfg = load_config(config)
-    # Sorted, so that the order of keys and lists in the config makes nothing stale.
-    PAIRS = sorted(find_pairs(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else cfg.pairs)
+    for file in CONFIGFILES:
+        check_config_file(file)
 except InputError as error:
     raise WorkflowError(str(error))
+
+if not workflow.overwrite_configfiles:
+
+    configfile: CONFIGFILES[0]
+
+
+try:
+    cfg = load_config(config, checkout=workflow.basedir)
+    # Sorted, so that the order of keys and lists in the config makes nothing stale.
+    PAIRS = sorted(find_pairs(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else cfg.pairs)
+    LEFT_OUT = find_left_out(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else {}
+except InputError as error:
+    raise WorkflowError(str(error))
+
+if workflow.is_main_process:
+    for subject, reason in LEFT_OUT.items():
+        logger.warning(f"pairs: all leaves out {subject}: {reason}")
 
 # What made a result is noted beside it, for other checkouts and copies.
 keep_beside(cfg.results, workflow)

@@ -69,6 +69,11 @@ def _cell(score: pd.Series, factor: float, style: str) -> str:
     return f"{style.format(factor * score['value'])}{spread}{mark} ({style.format(factor * score['chance'])})"
 
 
+def _console() -> Console:
+    """Where tables are printed; square brackets stand for themselves."""
+    return Console(width=None if sys.stdout.isatty() else 200, markup=False)
+
+
 def print_summary(options: argparse.Namespace) -> None:
     """Print the table of each pair of brains."""
     try:
@@ -79,7 +84,7 @@ def print_summary(options: argparse.Namespace) -> None:
         raise InputError(f"{options.file}: expected a summary.csv, but {error}") from None
     if not {"pair", "run", "level", "metric", "value", "chance", "p", "low", "high"} <= set(content):
         raise InputError(f"{options.file}: expected a summary.csv, got columns {', '.join(content)}")
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = _console()
     for pair in dict.fromkeys(content["pair"]):
         console.print(summary_table(content, pair))
 
@@ -88,7 +93,7 @@ def print_status(options: argparse.Namespace) -> None:
     """Print what the results in this folder were made with, and what the next run would make again."""
     configfile = ["--configfile", options.configfile] if options.configfile else []
     stages = take_status(*configfile)
-    Console(width=None if sys.stdout.isatty() else 200).print(status_table(stages))
+    _console().print(status_table(stages))
 
 
 def translate_file(options: argparse.Namespace) -> None:

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from brain2image.config.types import Count, Fraction, PathText, Positive, Section, Seed, SourceText
+from brain2image.config.types import (
+    Count,
+    Fraction,
+    PathText,
+    Positive,
+    Section,
+    Seed,
+    SourceText,
+    SubjectSourceText,
+)
 from brain2image.sources import CBRAMOD, MINDEYE2
 
 
@@ -34,7 +43,7 @@ class WeightsConfig(Section):
         CBRAMOD,
         description="CBraMod's published weights, 20 MB, or those of braindecode/cbramod-pretrained.",
     )
-    mindeye2: SourceText = Field(
+    mindeye2: SubjectSourceText = Field(
         MINDEYE2,
         description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
         "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",
@@ -48,7 +57,7 @@ class EEGConfig(Section):
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
         75.0, description="Low-pass edge, Hz; 75 at most, it is also the anti-alias filter."
     )
-    notch: Positive = Field(50.0, description="Power line frequency, Hz.")
+    notch: Annotated[float, Field(ge=15, le=100)] = Field(50.0, description="Power line frequency, Hz.")
 
     @model_validator(mode="after")
     def _pass_something(self) -> "EEGConfig":
