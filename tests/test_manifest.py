@@ -161,7 +161,11 @@ def test_results_are_held_until_the_process_ends(tmp_path, other_process):
     other_process.join()
     with Hold(str(tmp_path), is_local=True) as held:
         assert held.leaves_nothing_running()
-    with Hold(str(tmp_path), is_local=True) as held:  # the one before ended well
+    with Hold(str(tmp_path), is_local=False) as held:  # the one before ended well
+        assert not held.leaves_nothing_running()
+        text = (tmp_path / MANIFEST / "running").read_text()
+    (tmp_path / MANIFEST / "running").write_text(text)  # as if killed: its jobs on other machines go on
+    with Hold(str(tmp_path), is_local=True) as held:
         assert not held.leaves_nothing_running()
 
 

@@ -88,7 +88,7 @@ def lock(path: str | os.PathLike) -> IO | None:
         When ``path`` is a symbolic link, which would make or lock a file elsewhere.
     """
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+")
+        file = open(path, "a+", opener=_open_no_link)  # noqa: SIM115
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
@@ -102,6 +102,10 @@ def lock(path: str | os.PathLike) -> IO | None:
         if error.errno not in WITHOUT_LOCKS:
             raise
     return file
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def knows_locks(file: IO) -> bool:
