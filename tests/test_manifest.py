@@ -14,13 +14,15 @@ from types import SimpleNamespace
 import pytest
 from checkouts import TINY, changed_config, clone, copy_checkout, snakemake
 from dry_runs import dry_run, note_start, warm_processes
+from snakemake.exceptions import WorkflowError
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
+from snakemake.settings.types import PersistenceBackend
 from test_staleness import jobs_of, short
 
 from brain2image.errors import InputError
 from brain2image.manifest import MANIFEST, Hold, recorded_params
-from brain2image.records import RESULTS, ResultsPersistence
+from brain2image.records import RESULTS, ResultsPersistence, keep_beside
 
 FORK = multiprocessing.get_context("fork")
 PAIRS = "results/pairs/sub-01_subj01.parquet"
@@ -108,6 +110,14 @@ def test_notes_of_before_in_the_checkout_are_read(notes):
     assert record.input == ["<results>/a", "b"]
     assert record.input_checksums == {"<results>/a": "c"}
     assert notes._read_record(f"{RESULTS}y") is None
+    assert notes._delete_record(f"{RESULTS}x")
+    assert notes._read_record(f"{RESULTS}x") is None
+
+
+def test_notes_in_a_database_are_refused():
+    settings = SimpleNamespace(persistence_backend=PersistenceBackend.DB)
+    with pytest.raises(WorkflowError, match="expected --persistence-backend file"):
+        keep_beside("results", SimpleNamespace(workflow_settings=settings))
 
 
 def test_a_note_lies_beside_its_result(notes):

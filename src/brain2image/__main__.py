@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from brain2image.config import check_config_file
 from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
@@ -92,6 +93,8 @@ def print_summary(options: argparse.Namespace) -> None:
 def print_status(options: argparse.Namespace) -> None:
     """Print what the results in this folder were made with, and what the next run would make again."""
     configfile = ["--configfile", options.configfile] if options.configfile else []
+    for file in configfile[1:]:
+        check_config_file(file)
     stages = take_status(*configfile)
     _console().print(status_table(stages))
 

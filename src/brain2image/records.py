@@ -76,6 +76,10 @@ class ResultsPersistence(FilePersistence):
             record = self._without_place(MetadataRecord.model_validate(note)) if note else None
         return record
 
+    def _delete_record(self, key: str) -> bool:
+        was_earlier = self._io_delete(self._earlier, key.replace(RESULTS, self._results, 1))
+        return super()._delete_record(key) or was_earlier
+
     def _write_record(self, key: str, record: MetadataRecord) -> None:
         super()._write_record(key, self._without_place(record))
 

@@ -23,18 +23,19 @@ def other_checkout(folder, results):
 
 
 def start_a_job(folder):
-    """A Snakemake of which a job runs."""
+    """A Snakemake, and the job that it has started."""
     process = start(folder, "--forcerun", "plot_pairs", FIGURE)
-    while not running_jobs(process):
+    while not (jobs := list(running_jobs(process))):
         assert process.poll() is None
         time.sleep(0.05)
-    return process
+    return process, jobs[0]
 
 
 def test_the_second_of_two_says_so(undisturbed, finished, tmp_path):
     """In the same checkout, and in another one with another config."""
     config = other_checkout(tmp_path / "other", finished / "results")
-    first = start_a_job(finished)
+    first, job = start_a_job(finished)
+    job.suspend()
     for text in (
         run(finished, "--forceall", status=1),
         run(tmp_path / "other", config=config, status=1),
@@ -44,12 +45,13 @@ def test_the_second_of_two_says_so(undisturbed, finished, tmp_path):
         )
         assert f"on {socket.gethostname()}, since 20" in text
         assert "Traceback" not in text
+    job.resume()
     assert first.wait() == 0
     assert_same(finished / "results", undisturbed / "results")
 
 
 def test_a_killed_one_keeps_nobody_out(undisturbed, finished):
-    first = start_a_job(finished)
+    first, _ = start_a_job(finished)
     first.kill()
     first.wait()
     run(finished)
