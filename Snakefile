@@ -3,11 +3,7 @@
 
 from snakemake.utils import min_version
 
-min_version("9.19")
-
-if not workflow.overwrite_configfiles:  # a --configfile replaces the user's file, it is not merged with it
-
-    configfile: "config/config.yaml"
+min_version("9.27")  # brain2image.records extends its notes
 
 
 report: "workflow/report/workflow.rst"

@@ -19,6 +19,7 @@ rule check_data:
             "data": cfg.data.model_dump(),
             "weights": {key: redact(source) for key, source in cfg.weights},
             "pairs": PAIRS,
+            "left_out": LEFT_OUT,
             "fetched": {key: path for key, path in DOWNLOADED.items() if is_fetched(key)},
         },
     script:

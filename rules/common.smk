@@ -5,21 +5,51 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 import brain2image
-from brain2image.config import SEED_SUFFIX, WITHOUT_EFFECT, list_runs, list_settings, load_config
-from brain2image.disk import check_writable
+from brain2image.config import (
+    SEED_SUFFIX,
+    WITHOUT_EFFECT,
+    check_config_file,
+    list_runs,
+    list_settings,
+    load_config,
+)
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
-from brain2image.releases import NSD, PAIR, THINGS_EEG, find_pairs, find_release, members
+from brain2image.records import keep_beside
+from brain2image.releases import NSD, PAIR, THINGS_EEG, find_left_out, find_pairs, find_release, members
 from brain2image.sources import CLIP_CONFIG, check_file, is_remote, redact, true_sources
 
+# A --configfile replaces the user's file, it is not merged with it.
+CONFIGFILES = workflow.overwrite_configfiles or ["config/config.yaml"]
+
 try:
-    cfg = load_config(config)
-    # Sorted, so that the order of keys and lists in the config makes nothing stale.
-    PAIRS = sorted(find_pairs(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else cfg.pairs)
+    for file in CONFIGFILES:
+        check_config_file(file)
 except InputError as error:
     raise WorkflowError(str(error))
+
+if not workflow.overwrite_configfiles:
+
+    configfile: CONFIGFILES[0]
+
+
+try:
+    cfg = load_config(config, checkout=workflow.basedir)
+    # Sorted, so that the order of keys and lists in the config makes nothing stale.
+    PAIRS = sorted(find_pairs(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else cfg.pairs)
+    LEFT_OUT = find_left_out(cfg.data.things_eeg, cfg.data.nsd) if cfg.pairs == "all" else {}
+except InputError as error:
+    raise WorkflowError(str(error))
+
+if workflow.is_main_process:
+    for subject, reason in LEFT_OUT.items():
+        logger.warning(f"pairs: all leaves out {subject}: {reason}")
+
+# What made a result is noted beside it, for other checkouts and copies.
+keep_beside(cfg.results, workflow)
 
 # Jobs, those in conda environments too, import the very source that was fingerprinted here.
 SOURCE = str(Path(brain2image.__file__).parents[1])
@@ -31,13 +61,6 @@ os.environ.update(BRAIN2IMAGE_ALLOW_CPU=str(cfg.allow_cpu))
 # OpenMP's threads spin while they wait, which halves the speed of jobs side by side; a short spin costs nothing
 # (one training alone 9.1 -> 9.3 s, two on the same two cores 36 -> 17 s).
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-onstart:
-    try:
-        check_writable(cfg.results)
-    except InputError as error:
-        raise WorkflowError(str(error))
 
 
 pathvars:

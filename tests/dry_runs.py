@@ -60,22 +60,34 @@ def dry_run(folder: Path, *arguments: str) -> set[str]:
 
 def job_params(folder: Path, config: str, *targets: str) -> list[JobParams]:
     """The params of all jobs of a checkout, from Snakemake's own objects."""
+    with planned_workflow(folder, config, *targets) as workflow:
+        return [
+            JobParams(
+                job.rule.name,
+                dict(job.wildcards_dict),
+                dict(job.params.items()),
+                workflow.persistence._params(job),
+            )
+            for job in workflow.dag.jobs
+        ]
+
+
+def note_start(folder: Path, config: str, target: str) -> None:
+    """Note that the job that makes a file has started, and do no more."""
+    with planned_workflow(folder, config, target) as workflow:
+        workflow.persistence.started(next(job for job in workflow.dag.jobs if target in job.output))
+
+
+@contextlib.contextmanager
+def planned_workflow(folder: Path, config: str, *targets: str) -> Iterator[Any]:
+    """Snakemake's own objects for a checkout, after a dry run of all jobs."""
     enter(folder)
     with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
         workflow = api.workflow(
             types.ResourceSettings(cores=1), types.ConfigSettings(configfiles=[folder / config])
         )
         workflow.dag(types.DAGSettings(targets=set(targets), forceall=True)).execute_workflow("dryrun")
-        inner = workflow._workflow  # there is no public way to the jobs
-        return [
-            JobParams(
-                job.rule.name,
-                dict(job.wildcards_dict),
-                dict(job.params.items()),
-                inner.persistence._params(job),
-            )
-            for job in inner.dag.jobs
-        ]
+        yield workflow._workflow  # there is no public way to the jobs
 
 
 def plan_change(

@@ -5,11 +5,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from brain2image.config import UNUSED_OPTIONS, Config, ModelConfig, load_config
+from brain2image.config import (
+    UNUSED_OPTIONS,
+    Config,
+    ModelConfig,
+    check_config_file,
+    list_settings,
+    load_config,
+)
 from brain2image.config.docs import default_yaml, markdown
 from brain2image.errors import InputError
 
 ROOT = Path(__file__).parents[1]
+DATA_ELSEWHERE = dict.fromkeys(("things_images", "things_eeg", "nsd"), "/raw")
 
 
 def test_the_users_file_holds_exactly_the_defaults():
@@ -106,6 +114,25 @@ def test_the_other_files_are_valid(file):
         ),
         ({"weights": {"mindeye2": "hf://a.pth"}}, "expected hf://[datasets/]owner/repo[@revision]/path, got"),
         ({"xyzzy": 2}, "unknown key 'xyzzy'. Valid keys here: results, pairs"),
+        ({"results": "data"}, "results must not hold the raw data, got 'data' and data.things_images"),
+        ({"results": "data/nsd"}, "results must not hold the raw data, got 'data/nsd' and data.nsd"),
+        ({"results": "a{b}"}, "results: expected a path without braces, < and control characters, got '{'"),
+        ({"results": "a\nb"}, "got '\\n' in 'a\\nb'"),
+        ({"data": {"nsd": "<logs>/nsd"}}, "data.nsd: expected a path without braces, <"),
+        ({"weights": {"clip": "{subj}.pt"}}, "weights.clip: expected a path without braces"),
+        ({"weights": {"mindeye2": "{subj}/{run}.pth"}}, "weights.mindeye2: expected a path without braces"),
+        ({"runs": {"Flat": {}, "flat": {}}}, "must differ by more than case, got Flat and flat"),
+        ({"runs": {"Ridge": {}}}, "must not be called Ridge"),
+        ({"runs": {"a_SEED-1": {}}}, "must not contain '_seed-'"),
+        ({"eeg": {"notch": 499.0}}, "eeg.notch: expected less than or equal to 100, got 499"),
+        ({"eeg": {"notch": 0.1}}, "eeg.notch: expected greater than or equal to 15, got 0.1"),
+        ({"split": {"seed": 2**32}}, "split.seed: expected less than or equal to 4294967295, got 4294967296"),
+        ({"n_seeds": 10**30}, "n_seeds: expected less than or equal to 1000, got 1000"),
+        ({"training": {"epochs": 10**30}}, "training.epochs: expected less than or equal to 1000000000, got"),
+        (
+            {"n_seeds": 2, "training": {"seed": 2**32 - 1}},
+            "training.seed: expected seeds up to 4294967295, got 4294967296, the last of multitoken_vit",
+        ),
     ],
 )
 def test_a_mistake_is_named(content, message):
@@ -113,6 +140,91 @@ def test_a_mistake_is_named(content, message):
         load_config(content)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("results", "problem"),
+    [
+        ("/", "holds this checkout"),
+        (".", "holds this checkout"),
+        ("..", "holds this checkout"),
+        ("src", "is part of this checkout"),
+        ("src/../config/results", "is part of this checkout"),
+    ],
+)
+def test_results_lie_apart_from_the_checkout(results, problem, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(
+        InputError, match=rf"results: expected a folder for results alone, got '.*', which {problem}"
+    ):
+        load_config({"results": results, "data": DATA_ELSEWHERE}, checkout=str(ROOT))
+
+
+def test_the_checkout_is_found_through_links(tmp_path):
+    (tmp_path / "link").symlink_to(ROOT / "src")
+    with pytest.raises(InputError, match="part of this checkout"):
+        load_config({"results": str(tmp_path / "link/out")}, checkout=str(ROOT))
+    for results in ("results", "src_of_my_results", str(tmp_path / "results")):
+        load_config({"results": results}, checkout=str(ROOT))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "expected keys and values as in config/config.yaml, got nothing"),
+        (b"# all commented\n", "got nothing"),
+        (b"- results\n", "got a list"),
+        (b"results\n", "got one value"),
+        (
+            "results: a\n".encode("utf-16"),
+            "expected text in UTF-8, got byte 0xff at position 0; save the file",
+        ),
+        ("results: é\n".encode("latin-1"), "expected text in UTF-8, got byte 0xe9 at position 9"),
+        (b"a: [1\nb: {\n", "expected YAML, but line 2: "),
+        (b"a:\n\t- 1\n", "expected YAML, but line 2: found character '\\t'"),
+        (b"results: a\0b\n", "expected YAML, but unacceptable character #x0000"),
+        (b"a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", "line 5: b.c stands here twice; keep one"),
+        (b'{"a": 1, "a": 2}', "line 1: a stands here twice"),
+        (
+            b"training: {epochs: 010}",
+            "training.epochs: expected a decimal number, got 010, which is 8 in YAML",
+        ),
+        (
+            b"training:\n  epochs: 1:30\n",
+            "training.epochs: expected a decimal number, got 1:30, which is 90 in",
+        ),
+        (b"a: [1, 1:30.5]", "a.1: expected a decimal number, got 1:30.5, which is 90.5 in YAML"),
+        (b"a: &b [*b]\nc: 1\nc: 2", "line 3: c stands here twice"),
+    ],
+)
+def test_a_text_that_is_no_config(tmp_path, text, message):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(text)
+    with pytest.raises(InputError) as error:
+        check_config_file(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\nb: {a: 1}\nc: 0\nd: 0.5\ne: '010'\nf: 1_000\ng: 0x10\n",
+        '{"a": 1,\n\t"b": 2}',
+        "\ufeffa: 1",
+        "a: &x {b: 1}\nc: {<<: *x, d: 1}",
+    ],
+)
+def test_a_text_that_is_read_as_it_looks(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    check_config_file(tmp_path / "config.yaml")
+    with pytest.raises(InputError, match=r"no\.yaml: cannot read this config \(No such file"):
+        check_config_file(tmp_path / "no.yaml")
+
+
+def test_all_pairs_are_written_out_without_a_warning(recwarn):
+    assert ["pairs", "all", '["sub-01_subj01"]'] in list_settings(load_config({"pairs": "all"}))
+    assert not recwarn
 
 
 def test_a_simulated_width_that_the_heads_do_not_divide_is_named():

@@ -128,6 +128,45 @@ def test_the_config_says_whether_the_cpu_will_do(monkeypatch, caplog, allowed):
                 devices.compute_device()
 
 
+def plant(folder, kind):
+    """What somebody else could have made in the temporary folder before."""
+    if kind == "link":
+        (folder.parent / "elsewhere").mkdir()
+        folder.symlink_to(folder.parent / "elsewhere")
+    elif kind == "file":
+        folder.touch()
+    else:
+        folder.mkdir()
+        folder.chmod(0o777 if kind == "open" else 0o700)
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "open", "foreign"])
+def test_a_lock_folder_that_somebody_else_made(tmp_path, monkeypatch, kind):
+    me = devices.os.getuid()
+    if kind == "foreign":
+        monkeypatch.setattr(devices.os, "getuid", lambda: me + 1)
+    folder = tmp_path / f"brain2image-{devices.os.getuid()}"
+    plant(folder, kind)
+    message = (
+        rf"^{folder}: expected a folder of .* for the locks of GPUs, got [-dlrwx]{{10}} of .*set TMPDIR to"
+    )
+    with pytest.raises(InputError, match=message):
+        devices.compute_device()
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_a_planted_lock_is_not_followed(tmp_path):
+    devices.compute_device()
+    devices._held.popitem()[1].close()
+    folder = tmp_path / f"brain2image-{devices.os.getuid()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (folder / "gpu-0.lock").unlink()
+    (folder / "gpu-0.lock").symlink_to(tmp_path / "target")
+    with pytest.raises(InputError, match=r"gpu-0\.lock: expected a lock file, got a link; remove it"):
+        devices.compute_device()
+    assert not (tmp_path / "target").exists()
+
+
 def test_without_cuda_the_cpu_is_used(monkeypatch, caplog):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with caplog.at_level(logging.INFO):

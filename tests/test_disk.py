@@ -12,14 +12,15 @@ import resource
 import time
 from contextlib import contextmanager
 
+import h5py
 import pytest
 from full_disk import KINDS
 from planted import OUTPUTS, planted_lmdb, planted_run
 
-from brain2image import resume
-from brain2image.disk import PROBE_BYTES, check_writable, explained_disk_errors, lock
+from brain2image import files, resume
+from brain2image.disk import PROBE_BYTES, check_writable, explained_disk_errors, knows_locks, lock
 from brain2image.errors import InputError
-from brain2image.files import atomic_path
+from brain2image.files import atomic_hdf5, atomic_path, open_hdf5
 from brain2image.training import train
 
 FORK = multiprocessing.get_context("fork")
@@ -102,8 +103,48 @@ def test_where_the_file_system_knows_no_locks_everybody_gets_one(tmp_path, monke
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with lock(tmp_path / "lock"), lock(tmp_path / "lock"):
-        pass
+    with lock(tmp_path / "lock") as first, lock(tmp_path / "lock"):
+        assert not knows_locks(first)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOLCK, "set the environment variable HDF5_USE_FILE_LOCKING=FALSE"),
+        (errno.EOPNOTSUPP, "set the environment variable HDF5_USE_FILE_LOCKING=FALSE"),
+        (errno.EAGAIN, "another process has it open"),
+    ],
+)
+def test_where_hdf5_cannot_lock_nothing_is_downloaded_again(tmp_path, monkeypatch, number, remedy):
+    text = f"Unable to open file (unable to lock file, errno = {number}, error message = '...')"
+
+    def refuse(*_):
+        raise OSError(number, text)
+
+    path = tmp_path / "file.h5"
+    path.touch()
+    monkeypatch.setattr(h5py, "File", refuse)
+    for open_file in (open_hdf5, atomic_hdf5):
+        with pytest.raises(InputError, match=rf"{path}: cannot .*; .*{remedy}"), open_file(path):
+            pass
+    assert [found.name for found in tmp_path.iterdir()] == ["file.h5"]
+
+
+def test_another_users_scratch_folder_is_left_alone(tmp_path, monkeypatch, caplog):
+    """In a folder that a group shares; the tests may run as root, who may do everything."""
+    left = tmp_path / ".out.partial-abc"
+    left.mkdir()
+
+    def refuse(path):
+        if left in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return lock(path)
+
+    monkeypatch.setattr(files, "lock", refuse)
+    with atomic_path(tmp_path / "out") as scratch:
+        scratch.touch()
+    assert f"{left}: scratch folder of {left.owner()}, who may be writing here now; if not" in caplog.text
+    assert sorted(path.name for path in tmp_path.iterdir()) == [left.name, "out"]
 
 
 def test_the_second_training_of_a_run_waits_for_the_first(tmp_path, monkeypatch, caplog):

@@ -169,7 +169,7 @@ def test_parsing_the_workflow_imports_nothing_heavy(tmp_path):
     assert not heavy & loaded
     common = (ROOT / "rules" / "common.smk").read_text()
     imports = set(re.findall(r"^(?:from|import) (brain2image[\w.]*)", common, re.MULTILINE))
-    light = ("config", "disk", "errors", "fingerprint", "releases", "sources")
+    light = ("config", "errors", "fingerprint", "records", "releases", "sources")
     assert imports == {"brain2image", *(f"brain2image.{name}" for name in light)}
 
 
@@ -225,6 +225,8 @@ FLOORS = [
         "jobs",
         "fingerprint",
         "status",
+        "manifest",
+        "records",
         "devices",
         "precision",
         "config",

@@ -3,7 +3,15 @@
 import pytest
 
 from brain2image.errors import InputError
-from brain2image.releases import NSD, THINGS_EEG, find_pairs, find_release, find_subjects, members
+from brain2image.releases import (
+    NSD,
+    THINGS_EEG,
+    find_left_out,
+    find_pairs,
+    find_release,
+    find_subjects,
+    members,
+)
 
 
 def touch(root, releases, name, **subject):
@@ -69,6 +77,21 @@ def test_all_pairs_are_those_of_whole_releases(tmp_path):
     assert find_pairs(tmp_path / "eeg", tmp_path / "nsd") == [
         f"{sub}_{subj}" for sub in ("sub-01", "sub-02", "sub-04", "sub-10") for subj in ("subj01", "subj07")
     ]
+
+
+def test_who_is_left_out_is_named_with_what_is_missing(tmp_path):
+    touch(tmp_path / "eeg", THINGS_EEG, "ubp", sub="sub-01")
+    touch(tmp_path / "eeg", THINGS_EEG, "nice", sub="sub-02")
+    (tmp_path / "eeg/sub-02/preprocessed_eeg_test.npy").unlink()
+    (tmp_path / "eeg/sub-05").mkdir()
+    touch(tmp_path / "nsd", NSD, "mindeye2", subj="subj01")
+    (tmp_path / "nsd/betas_all_subj03_fp32.hdf5").touch()
+    reasons = find_left_out(tmp_path / "eeg", tmp_path / "nsd")
+    assert list(reasons) == ["sub-02", "sub-05", "subj03"]
+    assert "1 are missing: " in reasons["sub-02"]
+    assert "preprocessed_eeg_test.npy" in reasons["sub-02"]
+    assert "expected a release of sub-05, got no file of any" in reasons["sub-05"]
+    assert "betas_all_subj03_fp32.hdf5 (not normalised anew) is outdated" in reasons["subj03"]
 
 
 def test_no_whole_subject_is_an_error(tmp_path):

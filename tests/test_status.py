@@ -9,7 +9,6 @@ import pytest
 import yaml
 from checkouts import TINY, changed_config, clone, copy_checkout
 from rich.console import Console
-from snakemake.persistence.file import FilePersistence
 
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
@@ -65,23 +64,19 @@ def test_a_plan_that_fails_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("length", [10, 180, 300, 700])
-def test_snakemakes_notes_are_found_at_any_length(tmp_path, monkeypatch, length):
-    """Snakemake cuts the name of a note where the file system would."""
-    monkeypatch.chdir(tmp_path)
-    output = "results/" + "x" * length
-    notes = FilePersistence(path=tmp_path / ".snakemake")
-    notes._io_write(tmp_path / ".snakemake/metadata", {"params": ["{'a': 1}", f"'{'0a' * 8}'"]}, id=output)
-    assert recorded_fingerprint(output) == "0a" * 8
-    assert recorded_fingerprint("results/other") is None
-
-
-@pytest.mark.parametrize("note", ["", "{}", '{"params": ["1", "\'results\'"]}'])
-def test_a_note_without_a_fingerprint(tmp_path, monkeypatch, note):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".snakemake/metadata").mkdir(parents=True)
-    (tmp_path / ".snakemake/metadata/YQ==").write_text(note)
-    assert recorded_fingerprint("a") is None
+@pytest.mark.parametrize(
+    ("note", "found"),
+    [
+        ('{"params": ["{\'a\': 1}", "\'0a0a0a0a0a0a0a0a\'"]}', "0a0a0a0a0a0a0a0a"),
+        ('{"params": ["1", "\'results\'"]}', None),
+        ("", None),
+    ],
+)
+def test_the_fingerprint_in_a_note(tmp_path, note, found):
+    (tmp_path / "manifest/outputs").mkdir(parents=True)
+    (tmp_path / "manifest/outputs/a.csv.json").write_text(note)
+    assert recorded_fingerprint(tmp_path, tmp_path / "a.csv") == found
+    assert recorded_fingerprint(tmp_path, tmp_path / "b.csv") is None
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,22 @@ def test_shared_stages_run_once(checkout):
     assert plan(checkout, pairs="all") == jobs
 
 
+def test_who_is_left_out_is_named(checkout):
+    """In Snakemake's log, so in dry runs too, and in the table; square brackets in paths are no markup."""
+    begun = checkout / "data/things/eeg/sub-03"
+    begun.mkdir()
+    content = {"pairs": "all", "weights": {"cbramod": "[red]/cbramod.pth"}}
+    (checkout / "all.yaml").write_text(yaml.safe_dump(content))
+    result = snakemake(checkout, "check_data", config="all.yaml")
+    begun.rmdir()
+    reason = "sub-03, got no file of any"
+    assert f"pairs: all leaves out sub-03: data/things/eeg: expected a release of {reason}" in result.stderr
+    table = " ".join(result.stdout.replace("│", " ").split())
+    assert "-- sub-03, left out data/things/eeg: expected a" in table
+    assert "[red]/cbramod.pth: no such file" in table
+    assert "Warning: " not in result.stderr
+
+
 def test_the_fmri_of_several_subjects_becomes_one_training_set(checkout):
     jobs = plan(checkout, pairs=["sub-01_subj02-subj05"], weights={"mindeye2": MULTISUBJECT})
     expected = SHARED_STAGES + SUBJECT_STAGES + Counter(combine_projections=1)

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from brain2image.config import check_config_file
 from brain2image.config.docs import write_config_docs
 from brain2image.errors import InputError
 from brain2image.evaluation import SMALLER_IS_BETTER, headline
@@ -68,12 +69,17 @@ def _cell(score: pd.Series, factor: float, style: str) -> str:
     return f"{style.format(factor * score['value'])}{spread}{mark} ({style.format(factor * score['chance'])})"
 
 
+def _console() -> Console:
+    """Where tables are printed; square brackets stand for themselves."""
+    return Console(width=None if sys.stdout.isatty() else 200, markup=False)
+
+
 def print_summary(options: argparse.Namespace) -> None:
     """Print the table of each pair of brains."""
     path = Path(options.file)
     summary = read_table(path, SUMMARY, remedy="give a summary.csv, which the workflow writes")
     comparisons = read_table(path.with_name("comparisons.csv"), COMPARISONS, may_be_empty=True)
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = _console()
     for pair in dict.fromkeys(summary["pair"]):
         console.print(summary_table(summary, comparisons, pair))
 
@@ -81,8 +87,10 @@ def print_summary(options: argparse.Namespace) -> None:
 def print_status(options: argparse.Namespace) -> None:
     """Print what the results in this folder were made with, and what the next run would make again."""
     configfile = ["--configfile", options.configfile] if options.configfile else []
+    for file in configfile[1:]:
+        check_config_file(file)
     stages = take_status(*configfile)
-    Console(width=None if sys.stdout.isatty() else 200).print(status_table(stages))
+    _console().print(status_table(stages))
 
 
 def fetch_weights(options: argparse.Namespace) -> None:

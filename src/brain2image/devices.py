@@ -2,12 +2,14 @@
 
 import logging
 import os
+import stat
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from brain2image.disk import lock
+from brain2image.disk import lock, user_name
 from brain2image.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -90,6 +92,23 @@ def _claim(names: list[str], n_devices: int) -> list[int]:
 
 def _lock(name: str) -> IO | None:
     """The locked file of a device, None where another process holds it."""
+    return lock(_own_folder() / f"gpu-{name.replace('/', '_')}.lock")
+
+
+def _own_folder() -> Path:
+    """A folder below the temporary one that only this user can have made and can write to.
+
+    In the temporary folder everybody may make anything: who made this one first could keep all devices
+    locked, or lay links in it.
+    """
     folder = Path(tempfile.gettempdir(), f"brain2image-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return lock(folder / f"gpu-{name.replace('/', '_')}.lock")
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found, me = folder.lstat(), os.getuid()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != me or found.st_mode & 0o022:
+        raise InputError(
+            f"{folder}: expected a folder of {user_name(me)} that nobody else may write to, for the locks of "
+            f"GPUs, got {stat.filemode(found.st_mode)} of {user_name(found.st_uid)}; have it removed, or set "
+            "TMPDIR to a folder of your own"
+        )
+    return folder

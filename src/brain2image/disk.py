@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import pwd
 import re
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ def explained_disk_errors(path: str | os.PathLike) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
+        if remedy := lock_remedy(error):
+            raise InputError(f"{path}: cannot write this ({error}); {remedy}") from None
         problem = _disk_problem(error, Path(path))
         if problem is None:
             raise
@@ -77,9 +80,19 @@ def lock(path: str | os.PathLike) -> IO | None:
     """The open, locked file ``path``; None where another process holds the lock.
 
     The lock ends when the file is closed, and with the process, however that ends. On network file systems it
-    counts on all machines; on those that know no locks everybody gets one.
+    counts on all machines; on those that know no locks everybody gets one (`knows_locks`).
+
+    Raises
+    ------
+    InputError
+        When ``path`` is a symbolic link, which would make or lock a file elsewhere.
     """
-    file = open(path, "a")  # noqa: SIM115
+    try:
+        file = open(path, "a+", opener=_open_no_link)  # noqa: SIM115
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise InputError(f"{path}: expected a lock file, got a link; remove it") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -89,3 +102,44 @@ def lock(path: str | os.PathLike) -> IO | None:
         if error.errno not in WITHOUT_LOCKS:
             raise
     return file
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def knows_locks(file: IO) -> bool:
+    """Whether the file system of an open file has locks, so that one that `lock` returned is held alone."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in WITHOUT_LOCKS:
+            return False
+        raise
+    return True
+
+
+def lock_remedy(error: Exception) -> str | None:
+    """What to do where the HDF5 library could not lock a file; None for other errors."""
+    number = getattr(error, "errno", None)
+    if "unable to lock file" not in str(error):
+        return None
+    if number in WITHOUT_LOCKS:
+        return (
+            "this file system knows no locks: set the environment variable HDF5_USE_FILE_LOCKING=FALSE and "
+            "give the same command again"
+        )
+    return "another process has it open: give the same command again when that has ended"
+
+
+def user_name(number: int) -> str:
+    """Name of a user of this system; the number itself where it has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def owner(path: str | os.PathLike) -> str:
+    """Name of the user to whom a file, folder or link belongs."""
+    return user_name(os.lstat(path).st_uid)

@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -14,9 +15,11 @@ from typing import Any
 import h5py
 import pandas as pd
 
-from brain2image.disk import explained_disk_errors, lock
+from brain2image.disk import explained_disk_errors, lock, owner
 from brain2image.errors import InputError, reason
 from brain2image.regular import check_regular
+
+logger = logging.getLogger(__name__)
 
 _UMASK = os.umask(0)  # it can only be read by setting it
 os.umask(_UMASK)
@@ -65,10 +68,16 @@ def _scratch_folder(path: Path) -> Path:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the scratch folder of a process that is no more."""
+    """Remove the scratch folder of a process that is no more; another user's stays, and the log says so."""
     try:
         file = lock(folder / LOCK)
     except FileNotFoundError:  # its writer has just ended
+        return
+    except PermissionError:
+        logger.warning(
+            "%s: scratch folder of %s, who may be writing here now; if not, only they can delete it",
+            *(folder, owner(folder)),
+        )
         return
     if file:
         with file:

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from brain2image.disk import lock_remedy
 from brain2image.errors import InputError, reason
 from brain2image.regular import check_regular
 
@@ -128,7 +129,9 @@ def _hdf5_damage(path: str | os.PathLike) -> Iterator[None]:
     except InputError:
         raise
     except HDF5_DAMAGE as error:
-        raise InputError(f"{path}: cannot read this HDF5 file ({reason(error)}); {HDF5_REMEDY}") from None
+        raise InputError(
+            f"{path}: cannot read this HDF5 file ({reason(error)}); {lock_remedy(error) or HDF5_REMEDY}"
+        ) from None
 
 
 def read_trials(file: h5py.File) -> pd.DataFrame:

@@ -29,7 +29,12 @@ class Finding(NamedTuple):
 
 
 def take_inventory(
-    data: Mapping[str, str], weights: Mapping[str, str], *, pairs: Sequence[str], fetched: Mapping[str, str]
+    data: Mapping[str, str],
+    weights: Mapping[str, str],
+    *,
+    pairs: Sequence[str],
+    left_out: Mapping[str, str],
+    fetched: Mapping[str, str],
 ) -> list[Finding]:
     """Look at everything that a config needs.
 
@@ -38,6 +43,7 @@ def take_inventory(
     data : the folders ``things_images``, ``things_eeg`` and ``nsd``.
     weights : the sources ``clip``, ``cbramod`` and ``mindeye2``.
     pairs : pairs of brains, for example ``sub-01_subj01``.
+    left_out : subjects whom ``pairs: all`` leaves out, and why.
     fetched : where the workflow puts what it downloads, for the weights that it downloads.
     """
     subs = sorted({pair.split("_")[0] for pair in pairs})
@@ -55,7 +61,8 @@ def take_inventory(
             for subj in subjs
         },
     }
-    return [_finding(what, check) for what, check in checks.items()]
+    missing = [Finding(f"{subject}, left out", False, reason) for subject, reason in left_out.items()]
+    return [*(_finding(what, check) for what, check in checks.items()), *missing]
 
 
 def _finding(what: str, check: Callable[[], str]) -> Finding:

@@ -115,6 +115,30 @@ def find_subjects(folder: str | Path, releases: Mapping[str, Sequence[str]], key
     return found
 
 
+def left_out(folder: str | Path, releases: Mapping[str, Sequence[str]], key: str) -> dict[str, str]:
+    """Subjects of whom something, but no whole release, lies in a folder; with what each lacks.
+
+    Parameters
+    ----------
+    folder, releases, key : as for `find_subjects`.
+    """
+    reasons = {}
+    for subject in sorted({*SUBJECTS[key]} - {*find_subjects(folder, releases, key)}):
+        patterns = [pattern for paths in releases.values() for pattern in paths]
+        if any(_begun(folder, pattern, key, subject) for pattern in [*patterns, *SUPERSEDED]):
+            try:
+                find_release(folder, releases, **{key: subject})
+            except InputError as error:
+                reasons[subject] = str(error)
+    return reasons
+
+
+def _begun(folder: str | Path, pattern: str, key: str, subject: str) -> bool:
+    """Whether the first part of a path that names the subject exists."""
+    before, name, after = pattern.partition(f"{{{key}}}")
+    return bool(name) and Path(folder, before + subject + after.partition("/")[0]).exists()
+
+
 def find_pairs(things_eeg: str | Path, nsd: str | Path) -> list[str]:
     """All pairs of a THINGS-EEG2 and an NSD subject whose data lie in the two folders."""
     return [
@@ -122,6 +146,11 @@ def find_pairs(things_eeg: str | Path, nsd: str | Path) -> list[str]:
         for sub in find_subjects(things_eeg, THINGS_EEG, "sub")
         for subj in find_subjects(nsd, NSD, "subj")
     ]
+
+
+def find_left_out(things_eeg: str | Path, nsd: str | Path) -> dict[str, str]:
+    """The subjects whom `find_pairs` leaves out although something of theirs is there, and why."""
+    return left_out(things_eeg, THINGS_EEG, "sub") | left_out(nsd, NSD, "subj")
 
 
 def members(group: str) -> list[str]:

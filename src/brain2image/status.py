@@ -2,11 +2,8 @@
 
 import contextlib
 import io
-import json
 import logging
-import os
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +13,8 @@ from rich.table import Table
 
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
+from brain2image.manifest import recorded_params
 
-RECORDS = Path(".snakemake/metadata")  # what Snakemake keeps of every output
 SCRIPTS = Path("workflow/scripts")
 FINGERPRINT = re.compile(r"'([0-9a-f]{16})'")
 # How Snakemake begins a reason, and what that means here.
@@ -36,6 +33,7 @@ class PlannedJob(NamedTuple):
 
     name: str
     rule: str
+    results: str
     outputs: list[str]
     benchmark: str | None
     reason: str
@@ -75,10 +73,10 @@ class _Plan(logging.Handler):
         from snakemake_interface_logger_plugins.common import LogEvent
 
         if getattr(record, "event", None) == LogEvent.JOB_INFO and record.log:
-            name = record.log[0].partition("logs/")[2].removesuffix(".log")
-            self.jobs.append(
-                PlannedJob(name, record.rule_name, record.output, record.benchmark, record.reason)
-            )
+            rule = record.rule_name
+            results, _, rest = record.log[0].removesuffix(".log").rpartition(f"/logs/{rule}")
+            job = (rule, results, record.output, record.benchmark, record.reason)
+            self.jobs.append(PlannedJob(f"{rule}{rest}", *job))
 
 
 def planned_jobs(*arguments: str) -> list[PlannedJob]:
@@ -124,7 +122,7 @@ def take_status(*arguments: str) -> list[Stage]:
 
 def _stage(rule: str, jobs: Sequence[PlannedJob], stale: dict[str, PlannedJob]) -> Stage:
     source = source_fingerprint(SCRIPTS / f"{rule}.py")
-    made_with = {fingerprint for job in jobs if (fingerprint := recorded_fingerprint(job.outputs[0]))}
+    made_with = {recorded_fingerprint(job.results, job.outputs[0]) for job in jobs} - {None}
     due = [stale[job.name] for job in jobs if job.name in stale]
     reasons = {_explain(job.reason): None for job in due}
     if made_with - {source}:
@@ -138,17 +136,10 @@ def _explain(reason: str) -> str:
     return next((text for start, text in REASONS.items() if reason.startswith(start)), reason)
 
 
-def recorded_fingerprint(output: str) -> str | None:
-    """The `source_fingerprint` that Snakemake noted with an output; None where it has no note."""
-    name = urlsafe_b64encode(output.encode()).decode()
-    length = os.pathconf(".", "PC_NAME_MAX") - 1  # longer names are cut into folders
-    *folders, last = (name[start : start + length] for start in range(0, len(name), length))
-    record = RECORDS.joinpath(*(f"@{folder}" for folder in folders), last)
-    try:
-        params = json.loads(record.read_text())["params"]
-    except (OSError, ValueError, LookupError):
-        return None
-    return next((found[1] for text in params if (found := FINGERPRINT.fullmatch(text))), None)
+def recorded_fingerprint(results: str, output: str) -> str | None:
+    """The `source_fingerprint` that was noted with an output below ``results``; None without a note."""
+    texts = recorded_params(results, output)
+    return next((found[1] for text in texts if (found := FINGERPRINT.fullmatch(text))), None)
 
 
 def last_seconds(benchmark: str | None) -> float | None:

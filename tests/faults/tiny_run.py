@@ -19,7 +19,7 @@ from brain2image.lmdb_store import LMDBReader
 
 CONFIG = "tests/tiny.yaml"
 # What tells of the running itself, and what a training goes on from.
-OF_THE_RUNNING = ("logs", "benchmarks", "state")
+OF_THE_RUNNING = ("logs", "benchmarks", "state", "manifest")
 PAGES_OF_THE_RUNNING = {"figures/resources.html", "figures/configuration.html"}  # times; paths
 # Where the checkpoint lies enters these, and its bytes: torch.save names its records after the file.
 OF_THE_PLACE = {"checkpoint", "sha256", "size"}

@@ -2,6 +2,7 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from brain2image.errors import InputError
 from brain2image.inventory import take_inventory
@@ -12,7 +13,7 @@ with job(snakemake):
     table = Table("", "what", show_lines=True)
     table.add_column("found", overflow="fold")
     for finding in findings:
-        table.add_row("ok" if finding.is_usable else "[red]--", finding.what, finding.found)
-    Console().print(table)
+        table.add_row("ok" if finding.is_usable else Text("--", "red"), finding.what, finding.found)
+    Console(markup=False).print(table)  # paths may hold square brackets
     if n_missing := sum(not finding.is_usable for finding in findings):
         raise InputError(f"{n_missing} of {len(findings)} are missing or wrong; see docs/data.md")

@@ -2,6 +2,7 @@
 
 from brain2image.config.data import SimulateConfig
 from brain2image.config.listing import list_runs, list_settings
+from brain2image.config.reading import check_config_file
 from brain2image.config.run import (
     TEMPERATURES,
     UNUSED_OPTIONS,
@@ -36,6 +37,7 @@ __all__ = [
     "Section",
     "SimulateConfig",
     "TrainingConfig",
+    "check_config_file",
     "list_runs",
     "list_settings",
     "load_config",

@@ -16,6 +16,7 @@ from brain2image.config.types import (
     Seed,
     SourceText,
     Subject,
+    SubjectSourceText,
     dump_block,
     text_or_block,
 )
@@ -50,7 +51,7 @@ class WeightsConfig(Section):
         CBRAMOD,
         description="CBraMod's published weights, 20 MB, or those of braindecode/cbramod-pretrained.",
     )
-    mindeye2: SourceText = Field(
+    mindeye2: SubjectSourceText = Field(
         MINDEYE2,
         description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
         "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",

@@ -37,6 +37,9 @@ runs:
 
 Numbers with an exponent need a point in YAML: `5.0e-4`, not `5e-4`.
 
+A config from somebody else may be a program: with the key `__use_yte__`, Snakemake runs the Python in it
+([YTE](https://yte-template-engine.github.io/)), in dry runs too. Look into it before you use it.
+
 This page is written by `brain2image config-docs config` from `src/brain2image/config/`.
 """
 

@@ -1,6 +1,7 @@
 """What values of the configuration may be."""
 
 import os
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -9,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
@@ -16,17 +18,41 @@ from pydantic import (
 from brain2image.releases import PAIR
 from brain2image.sources import normalise
 
+# What Snakemake takes for wildcards and path variables, and what no path should hold.
+UNUSABLE = re.compile(r"[{}<\x00-\x1f\x7f]")
+MAX_SEED = 2**32 - 1  # NumPy's
+
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+
+
+def _usable(path: str, placeholder: str = "") -> str:
+    """The path, unless Snakemake would read more in it than a path."""
+    if found := UNUSABLE.search(path.replace(placeholder, "")):
+        raise ValueError(
+            f"expected a path without braces, < and control characters, got {found[0]!r} in {path!r}"
+        )
+    return path
+
+
 # A path in one spelling, as Snakemake takes another one for another file.
 PathText = Annotated[
-    str, Field(min_length=1), AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path)))
+    str,
+    Field(min_length=1),
+    AfterValidator(_usable),
+    AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path))),
 ]
-# A local file, or a URL, which must stay as it is.
-SourceText = Annotated[str, Field(min_length=1), AfterValidator(normalise)]
+# A local file, or a URL, which must stay as it is; of each NSD subject, or of all.
+SourceText = Annotated[str, Field(min_length=1), AfterValidator(_usable), AfterValidator(normalise)]
+SubjectSourceText = Annotated[
+    str,
+    Field(min_length=1),
+    AfterValidator(lambda path: _usable(path, "{subj}")),
+    AfterValidator(normalise),
+]
 Subject = Annotated[str, Field(pattern=r"^sub-\d{2}$")]  # of THINGS-EEG2
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
 Frequencies = Annotated[
@@ -59,6 +85,7 @@ Pairs = Annotated[
     list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]],
     Field(min_length=1),
     WrapValidator(_all_or_list),
+    PlainSerializer(lambda pairs: pairs),  # pydantic's own would warn of the word all
 ]
 
 

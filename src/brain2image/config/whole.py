@@ -17,8 +17,9 @@ from brain2image.config.data import (
     WeightsConfig,
 )
 from brain2image.config.errors import unknown_key, validate
+from brain2image.config.places import check_apart_from_data, check_apart_from_source
 from brain2image.config.run import UNUSED_OPTIONS, LossConfig, ModelConfig, RunConfig, TrainingConfig
-from brain2image.config.types import Count, Name, Pairs, PathText, Section, Seed
+from brain2image.config.types import MAX_SEED, Name, Pairs, PathText, Section, Seed
 from brain2image.errors import InputError
 from brain2image.releases import PAIR, members
 
@@ -43,7 +44,7 @@ SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and
 class EvaluationConfig(Section):
     """Scores on the test pairs."""
 
-    n_permutations: Annotated[int, Field(ge=100)] = Field(
+    n_permutations: Annotated[int, Field(ge=100, le=10**6)] = Field(
         2000, description="Shuffles of the test pictures behind each p-value."
     )
     seed: Seed = Field(0, description="Seed of the shuffles.")
@@ -75,7 +76,7 @@ class Config(Section):
         {"multitoken_vit": {}},
         description="Runs by name; each lists what differs from the model, loss and training blocks.",
     )
-    n_seeds: Count = Field(
+    n_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="Trainings of each run, with training.seed, training.seed + 1 and so on."
     )
     baselines: Annotated[list[Baseline], Field(min_length=1)] = Field(
@@ -90,13 +91,7 @@ class Config(Section):
     def _consistent(self) -> "Config":
         if self.pairs != "all":
             self._check_pairs()
-        taken = RESERVED_RUNS & set(self.runs)
-        if taken:
-            raise ValueError(
-                f"runs must not be called {', '.join(sorted(taken))}: these names are the baselines'"
-            )
-        if any(SEED_SUFFIX in name for name in self.runs):
-            raise ValueError(f"runs must not contain {SEED_SUFFIX!r}: it names the further seeds of a run")
+        self._check_run_names()
         if len(set(self.baselines)) < len(self.baselines):
             raise ValueError("baselines lists a name twice")
         if self.simulate is not None:
@@ -106,7 +101,23 @@ class Config(Section):
                     "with 'simulate', pairs must be a list and weights.mindeye2 contain {subj}: there are no "
                     "data yet to look for, and each simulated subject has a checkpoint of its own"
                 )
+        else:
+            check_apart_from_data(self.results, dict(self.data))
         return self
+
+    def _check_run_names(self) -> None:
+        """Names that differ by case alone are one folder on the disks of macOS and Windows."""
+        names = [name.lower() for name in self.runs]
+        taken = [name for name in self.runs if name.lower() in RESERVED_RUNS]
+        if taken:
+            raise ValueError(
+                f"runs must not be called {', '.join(sorted(taken))}: these names are the baselines'"
+            )
+        if any(SEED_SUFFIX in name for name in names):
+            raise ValueError(f"runs must not contain {SEED_SUFFIX!r}: it names the further seeds of a run")
+        alike = [name for name in self.runs if names.count(name.lower()) > 1]
+        if alike:
+            raise ValueError(f"the names of runs must differ by more than case, got {' and '.join(alike)}")
 
     def _check_pairs(self) -> None:
         """Each pair once, its NSD subjects in one spelling and in one embedding space."""
@@ -170,8 +181,13 @@ class Config(Section):
         return seeded
 
 
-def load_config(content: Mapping[str, Any]) -> Config:
+def load_config(content: Mapping[str, Any], *, checkout: str | None = None) -> Config:
     """Check a configuration as read from YAML and fill in the defaults.
+
+    Parameters
+    ----------
+    content : what the YAML holds.
+    checkout : folder of the workflow, which results must not be mixed with.
 
     Raises
     ------
@@ -179,8 +195,15 @@ def load_config(content: Mapping[str, Any]) -> Config:
         Naming each wrong key, what was expected, what came, and the nearest valid key. Runs are checked too.
     """
     config = validate(Config, _without_empty_blocks(content), root=Config)
+    if checkout:
+        check_apart_from_source(config.results, checkout)
     for name in config.runs:
-        n_heads = config.run(name).model.n_heads
+        run = config.run(name)
+        n_heads, last_seed = run.model.n_heads, run.training.seed + config.n_seeds - 1
+        if last_seed > MAX_SEED:
+            raise InputError(
+                f"config: training.seed: expected seeds up to {MAX_SEED}, got {last_seed}, the last of {name}"
+            )
         if config.simulate and config.simulate.n_features % n_heads:
             raise InputError(
                 f"config: simulate.n_features: expected a multiple of {n_heads} (model.n_heads of "
