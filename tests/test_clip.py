@@ -62,7 +62,7 @@ def test_equals_the_model_picture_by_picture(weights, images):
 
 def test_short_numbers_point_the_same_way(weights, images):
     """bf16 on the CPU; what it does to real pairs stands in docs/scale.md."""
-    options = {"model": MODEL, "weights": weights, "batch_size": 5, "n_threads": 1}
+    options = OPTIONS | {"weights": weights, "preprocess": OPENAI}
     full, short, auto = (
         embed_images(images, precision=precision, **options) for precision in ("fp32", "bf16", "auto")
     )

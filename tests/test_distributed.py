@@ -16,8 +16,8 @@ from planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
 from brain2image import training
-from brain2image.losses import info_nce, mse, prototype_distillation
-from brain2image.optimisation import AlignmentTask, gathered
+from brain2image.losses import gathered, info_nce, mse, prototype_distillation
+from brain2image.optimisation import AlignmentTask
 from brain2image.resume import Resumption
 
 N_ROWS, N_PROCESSES = 12, 2

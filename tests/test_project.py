@@ -188,9 +188,9 @@ READERS = {
     "np.load": {"tables.py", "translation/opening.py"},
     "np.fromfile": {"lazy_arrays.py"},
     "pd.read_parquet": {"tables.py"},
-    "pd.read_csv": {"tables.py", "translation/recordings.py"},
+    "pd.read_csv": {"tables.py", "translation/beside.py"},
     "json.load": set(),
-    "json.loads": {"files.py", "lmdb_store.py", "status.py"},
+    "json.loads": {"files.py", "lmdb_store.py", "preparation.py", "status.py"},
     "h5py.File": {
         "files.py",
         "hdf5.py",

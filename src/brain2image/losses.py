@@ -3,6 +3,8 @@
 import math
 
 import torch
+import torch.distributed as dist
+import torch.distributed.nn.functional as dist_nn
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -145,3 +147,14 @@ class AlignmentLoss(nn.Module):
             with torch.no_grad():  # clamped in place, as a clamped copy would have no gradient out there
                 self.log_temperature.clamp_(*map(math.log, TEMPERATURES))
         return self.log_temperature.exp()
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """The rows of all processes that train together, (n_trials, ...); gradients flow back to each of them.
+
+    Every process then has the loss of the whole batch, and the mean over processes that DDP takes of their
+    gradients is the gradient of that loss: the backward pass of the gathering adds up what all sent.
+    """
+    if not dist.is_initialized():
+        return rows
+    return torch.cat(dist_nn.all_gather(rows.contiguous()))

@@ -11,8 +11,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-import torch.distributed as dist
-import torch.distributed.nn.functional as dist_nn
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,7 +18,7 @@ from brain2image.config import RunConfig, TrainingConfig
 from brain2image.dataset import Batches
 from brain2image.errors import InputError
 from brain2image.jobs import log_into
-from brain2image.losses import AlignmentLoss
+from brain2image.losses import AlignmentLoss, gathered
 from brain2image.models.alignment import AlignmentModel
 from brain2image.precision import allow_tf32, resolve_precision
 
@@ -52,17 +50,6 @@ def top1(predictions: Tensor, targets: Tensor) -> float:
     similarity = F.normalize(predictions, dim=1) @ F.normalize(targets, dim=1).T
     own = similarity.diagonal().unsqueeze(1)
     return ((similarity >= own).sum(dim=1) == 1).float().mean().item()
-
-
-def gathered(rows: Tensor) -> Tensor:
-    """The rows of all processes that train together, (n_trials, ...); gradients flow back to each of them.
-
-    Every process then has the loss of the whole batch, and the mean over processes that DDP takes of their
-    gradients is the gradient of that loss: the backward pass of the gathering adds up what all sent.
-    """
-    if not dist.is_initialized():
-        return rows
-    return torch.cat(dist_nn.all_gather(rows.contiguous()))
 
 
 def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig) -> list[dict[str, Any]]:

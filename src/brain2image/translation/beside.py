@@ -52,7 +52,8 @@ def read_events(path: Path, *, column: str | None, sfreq: float, n_times: int) -
     InputError
         When columns are missing, or most onsets lie outside of the recording.
     """
-    table = _read_table(path, column)
+    table = read_table(path)
+    _check_columns(table, path, column)
     names = [column] if column else [name for name in NAMES if name in table]
     text = table[names].bfill(axis=1).iloc[:, 0]
     onset = pd.to_numeric(table["onset"], errors="coerce")
@@ -83,15 +84,19 @@ def read_events(path: Path, *, column: str | None, sfreq: float, n_times: int) -
     return [make_mark(*row, sfreq=sfreq) for row in rows]
 
 
-def _read_table(path: Path, column: str | None) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """Read all columns of an ``events.tsv`` as text."""
     try:
         options = {"na_values": MISSING, "keep_default_na": False, "encoding": "utf-8-sig"}
-        table = pd.read_csv(path, sep="\t", dtype=str, **options)
+        return pd.read_csv(path, sep="\t", dtype=str, **options)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: expected a table with tabs, but cannot read it ({reason(error)}); mend it, or take it "
             "away to use the recording's own events"
         ) from None
+
+
+def _check_columns(table: pd.DataFrame, path: Path, column: str | None) -> None:
     wanted = [column] if column else [name for name in NAMES if name in table] or [" or ".join(NAMES)]
     if not {"onset", *wanted} <= set(table):
         raise InputError(
@@ -99,4 +104,3 @@ def _read_table(path: Path, column: str | None) -> pd.DataFrame:
             "that says what happened (--event-column), or take the table away to use the recording's own "
             "events"
         )
-    return table

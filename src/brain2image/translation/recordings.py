@@ -14,7 +14,7 @@ import pandas as pd
 
 from brain2image.errors import InputError
 from brain2image.things.signals import filter_eeg, notch_frequencies
-from brain2image.translation.beside import beside, read_events, read_sidecar
+from brain2image.translation.beside import beside, read_events, read_sidecar, read_table
 from brain2image.translation.caps import ten_five
 from brain2image.translation.gaps import find_gaps, split_parts
 from brain2image.translation.hum import recording_filters, warn_of_hum
@@ -116,7 +116,7 @@ def _places_of_events(raw: mne.io.BaseRaw, name: str) -> str:
     """What there is of tables, annotations and channels in which events could be, and what to do."""
     table = beside(name, "_events.tsv")
     if table is not None:
-        columns = ", ".join(pd.read_csv(table, sep="\t", nrows=0))
+        columns = ", ".join(read_table(table))
         return f"{table} has the columns {columns} and no row that is an event; mend it, or take it away"
     found = {
         "annotations": sorted(set(raw.annotations.description)),
