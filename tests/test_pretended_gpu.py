@@ -27,7 +27,7 @@ from brain2image.dataset import AlignmentDataset, Batches
 from brain2image.models.alignment import PREDICT_BATCH, AlignmentModel
 from brain2image.optimisation import AlignmentTask
 from brain2image.precision import TF32_SWITCH, allow_tf32, resolve_precision
-from brain2image.translation import embeddings
+from brain2image.translation import runs
 
 DEVICE = torch.device("cuda:1")  # not the first one, which is what PyTorch takes without a name
 CPU = torch.device("cpu")
@@ -86,7 +86,7 @@ def read(value):
 @pytest.fixture
 def gpu(monkeypatch):
     """The second of two pretended GPUs, which this process has claimed, and what happens on it."""
-    for module in (clip, projection, inference, embeddings):
+    for module in (clip, projection, inference, runs):
         monkeypatch.setattr(module, "compute_device", lambda: str(DEVICE))
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
@@ -133,18 +133,19 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
 
 def test_a_prediction_is_read_back_once(gpu, monkeypatch):
     pairs = SimpleNamespace(eeg=np.zeros((2, N_CHANNELS, 200), np.float32))
-    model = AlignmentModel(planted_run().model, N_CHANNELS, N_FEATURES)
-    monkeypatch.setattr(AlignmentModel, "load", lambda _: model)
+    models = [AlignmentModel(planted_run().model, N_CHANNELS, N_FEATURES) for _ in range(2)]
+    monkeypatch.setattr(AlignmentModel, "load", lambda _: models.pop())
     asked = []
     monkeypatch.setattr(
         inference, "write_test_predictions", lambda _, predict, *__, **___: asked.append(predict(pairs))
     )
     with gpu() as watch:
         inference.predict_pairs("model.safetensors", "data.lmdb", out="predictions.npz")
+        translate = runs.load_run("run").predict
         watch.copies.clear()
         eeg = np.zeros((2 * PREDICT_BATCH + 1, N_CHANNELS, 200), np.float32)
-        (block,) = embeddings._predict(model, iter([eeg]), None, top_k=5)
-    assert (asked[0].shape, block["embedding"].shape) == ((2, N_FEATURES), (len(eeg), N_FEATURES))
+        embedding = translate(eeg)
+    assert (asked[0].shape, embedding.shape) == ((2, N_FEATURES), (len(eeg), N_FEATURES))
     assert watch.copies == ["cuda", "cuda", "cuda", "cpu"]
 
 

@@ -190,7 +190,7 @@ READERS = {
     "pd.read_parquet": {"tables.py"},
     "pd.read_csv": {"tables.py", "translation/beside.py"},
     "json.load": set(),
-    "json.loads": {"files.py", "lmdb_store.py", "preparation.py", "status.py"},
+    "json.loads": {"files.py", "lmdb_store.py", "manifest.py", "preparation.py", "sources.py", "status.py"},
     "h5py.File": {
         "files.py",
         "hdf5.py",

@@ -47,6 +47,6 @@ def load_run(folder: str | os.PathLike) -> Run:
         baseline = read_baseline(folder)
         return Run(config, baseline.model.predict, baseline.target_mean, baseline.mean_response)
     model = AlignmentModel.load(folder)
-    centre, response = model.target_mean.numpy(), model.mean_response.numpy()
+    centre, response = (buffer.clone().numpy() for buffer in (model.target_mean, model.mean_response))
     model.to(compute_device())
     return Run(config, lambda eeg: model.predict(eeg).numpy(), centre, response)
