@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
 from brain2image.files import atomic_hdf5, open_trials, read_attributes, read_rows, write_trials
+from brain2image.precision import allow_tf32
 
 # 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
 BLOCK_TRIALS = 1024
@@ -57,7 +58,7 @@ def _affine_cpu(weight: np.ndarray, bias: np.ndarray) -> Callable[[np.ndarray], 
 def _affine_gpu(weight: np.ndarray, bias: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
-    # float32 without TF32: the disk sets the pace, and the embedding is what everything is measured against
+    allow_tf32("fp32")  # not here: the disk sets the pace, and everything is measured against the embedding
     weight, bias = (torch.from_numpy(array).to(device) for array in (weight, bias))
     return lambda betas: torch.addmm(bias, torch.from_numpy(betas).to(device), weight.T).cpu().numpy()
 
