@@ -228,7 +228,7 @@ FLOORS = [
         "regression",
     },
     {"models", "losses", "dataset", "examples", "queries"},
-    {"training", "initialisation", "optimisation", "resume", "inference", "translation"},
+    {"training", "initialisation", "learning_rates", "optimisation", "resume", "inference", "translation"},
     {
         "evaluation",
         "baselines",
