@@ -7,7 +7,7 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 
-.PHONY: demo test test-faults test-cluster docs setup clean
+.PHONY: demo test test-faults test-gpu test-cluster docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -31,6 +31,12 @@ test: setup
 # Kills, full disks and the like, minutes each; docs/reliability.md says what they prove.
 test-faults: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -s tests/faults
+
+# The same on a GPU: each use of one, the tiny run, and the faults.
+test-gpu: setup
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; \
+	then OMP_NUM_THREADS=1 $(BIN)/pytest -rs -s tests/gpu tests/faults; \
+	else echo "make test-gpu: PyTorch finds no CUDA device here, so nothing was tested"; fi
 
 # A real SLURM on this machine, and the workflow on it. Its files stay in .slurm; its daemons end with the tests.
 test-cluster: setup .slurm/installed

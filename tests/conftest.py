@@ -8,7 +8,7 @@ import pytest
 from checkouts import build_tiny_run
 from web_server import Server, serving
 
-collect_ignore = ["cluster", "faults"]  # make test-cluster, make test-faults
+collect_ignore = ["cluster", "faults", "gpu"]  # make test-cluster, make test-faults, make test-gpu
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 

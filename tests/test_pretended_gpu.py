@@ -8,6 +8,7 @@ Lightning reads back is counted on the CPU.
 import contextlib
 import traceback
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,6 +30,7 @@ from brain2image.optimisation import AlignmentTask
 from brain2image.precision import TF32_SWITCH, allow_tf32, resolve_precision
 from brain2image.translation import runs
 
+ROOT = Path(__file__).parents[1]
 DEVICE = torch.device("cuda:1")  # not the first one, which is what PyTorch takes without a name
 CPU = torch.device("cpu")
 STEPS = {
@@ -248,3 +250,25 @@ def test_tf32_is_allowed_where_it_is_named(precision):
     found = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(before)
     assert found == {"tf32": "high", "fp32": "highest"}[precision]
+
+
+def test_the_benchmark_runs_at_toy_size(tmp_path, monkeypatch, capsys):
+    """And says in one line where there is nothing to measure."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.chdir(tmp_path)
+    import gpu as benchmark
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    benchmark.main([])
+    assert capsys.readouterr().out == f"{benchmark.NO_GPU}\n"
+    benchmark.main(["--device", "cpu", "--toy"])
+    heading, _, *lines = capsys.readouterr().out.splitlines()
+    assert heading.endswith("; toy sizes, which say nothing about speed")
+    rows = [line.split(" | ")[0].strip("| ") for line in lines[2:] if line.startswith("|")]
+    assert rows == [
+        *["pictures decoded"] * 2,
+        *("CLIP, bare forward", "CLIP, pictures in memory", "CLIP, from JPEGs", "projection"),
+        *("training step", "epoch of 1 steps", "saving, copy in memory", "saving, 0.01 GB to disk"),
+    ]
+    assert all(line.endswith("|  |  |") for line in lines[2:] if line.startswith("|"))  # no GPU, no figures

@@ -18,6 +18,7 @@ from brain2image.devices import compute_device
 from brain2image.errors import InputError, reason
 from brain2image.files import atomic_hdf5, write_trials
 from brain2image.hdf5 import open_trials, read_attributes, read_rows
+from brain2image.precision import allow_tf32
 from brain2image.regular import check_regular
 
 # 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
@@ -59,7 +60,7 @@ def _affine_cpu(weight: np.ndarray, bias: np.ndarray) -> Callable[[np.ndarray], 
 def _affine_gpu(weight: np.ndarray, bias: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
-    # float32 without TF32: the disk sets the pace, and the embedding is what everything is measured against
+    allow_tf32("fp32")  # not here: the disk sets the pace, and everything is measured against the embedding
     weight, bias = (torch.from_numpy(array).to(device) for array in (weight, bias))
     return lambda betas: torch.addmm(bias, torch.from_numpy(betas).to(device), weight.T).cpu().numpy()
 
