@@ -49,6 +49,11 @@ def enter(folder: Path) -> None:
     import brain2image
 
     assert brain2image.__file__ == f"{folder}/src/brain2image/__init__.py"
+    from warm_sources import recall
+
+    from brain2image import fingerprint
+
+    recall(fingerprint)
 
 
 def dry_run(folder: Path, *arguments: str) -> set[str]:
@@ -130,11 +135,11 @@ def plan_change(
 
 @contextlib.contextmanager
 def warm_processes(n_processes: int = 2) -> Iterator[Pool]:
-    """A pool that runs every task in a fork of its own of a process that has imported this module."""
-    # the server looks for this module along its own path
+    """A pool that runs every task in a fork of its own of a process that has imported all that it needs."""
+    # the server looks for the modules along its own path
     with (
         mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)),
-        fork_server(__name__) as context,
+        fork_server("warm_sources") as context,
         context.Pool(n_processes, maxtasksperchild=1) as pool,
     ):
         yield pool
