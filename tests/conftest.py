@@ -27,6 +27,15 @@ def tiny_run(tmp_path_factory):
     return build_tiny_run((folder.parent if is_shared else folder) / "tiny_run")
 
 
+@pytest.fixture(scope="module")
+def pool():
+    """Processes that have imported Snakemake, for the functions of dry_runs.py."""
+    from dry_runs import warm_processes  # it imports Snakemake, which few test files need
+
+    with warm_processes() as processes:
+        yield processes
+
+
 @pytest.fixture
 def server(monkeypatch):
     """A web server, and a client that may use the network and does not wait between its attempts."""

@@ -1,4 +1,4 @@
-"""Dry runs in forks of one process that has imported Snakemake: each takes a third of a new process's time.
+"""Runs in forks of one process that has imported Snakemake: a dry run takes a third of a new process's time.
 
 The process must not import brain2image: every fork takes it from the checkout of its own dry run.
 """
@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.pool import Pool
 from pathlib import Path
@@ -20,7 +21,7 @@ import pandas  # noqa: F401
 import pydantic  # noqa: F401
 import pytest  # noqa: F401
 import smart_open  # noqa: F401
-from checkouts import changed_config, clone
+from checkouts import TINY, changed_config, clone
 from fork_server import fork_server
 from snakemake import cli, storage  # noqa: F401
 from snakemake.api import SnakemakeApi
@@ -48,6 +49,11 @@ def enter(folder: Path) -> None:
     import brain2image
 
     assert brain2image.__file__ == f"{folder}/src/brain2image/__init__.py"
+    from warm_sources import recall
+
+    from brain2image import fingerprint
+
+    recall(fingerprint)
 
 
 def dry_run(folder: Path, *arguments: str) -> set[str]:
@@ -56,6 +62,22 @@ def dry_run(folder: Path, *arguments: str) -> set[str]:
     from brain2image.status import planned_jobs
 
     return {job.name for job in planned_jobs(*arguments)}
+
+
+def run_snakemake(folder: Path, *arguments: str, config: str = TINY) -> tuple[int, str]:
+    """Run Snakemake in a checkout as `checkouts.snakemake` does; its status and all that was said."""
+    enter(folder)
+    with tempfile.TemporaryFile() as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())  # for good: this process ends with its task
+        try:
+            cli.main(["--configfile", config, "--cores", "2", *arguments])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        file.seek(0)
+        return status, file.read().decode()
 
 
 def job_params(folder: Path, config: str, *targets: str) -> list[JobParams]:
@@ -125,11 +147,11 @@ def plan_change(
 
 @contextlib.contextmanager
 def warm_processes(n_processes: int = 2) -> Iterator[Pool]:
-    """A pool that runs every task in a fork of its own of a process that has imported this module."""
-    # the server looks for this module along its own path
+    """A pool that runs every task in a fork of its own of a process that has imported all that it needs."""
+    # the server looks for the modules along its own path
     with (
         mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)),
-        fork_server(__name__) as context,
+        fork_server("warm_sources") as context,
         context.Pool(n_processes, maxtasksperchild=1) as pool,
     ):
         yield pool

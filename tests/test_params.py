@@ -33,7 +33,7 @@ import re
 import pytest
 import yaml
 from checkouts import ROOT, TINY, copy_checkout
-from dry_runs import job_params, warm_processes
+from dry_runs import job_params
 from test_releases import touch
 
 from brain2image.config import RunConfig
@@ -65,12 +65,6 @@ def checkout(tmp_path_factory):
         (folder / "data/things/images" / name).mkdir(parents=True)
     (folder / "real.yaml").write_text(yaml.safe_dump(REAL))
     return folder
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with warm_processes() as processes:
-        yield processes
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,9 @@ import time
 import pytest
 import yaml
 from checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
-from dry_runs import dry_run, plan_change, warm_processes
+from dry_runs import dry_run, plan_change
 
+from brain2image import fingerprint
 from brain2image.config import Config
 from brain2image.config.errors import block_type
 
@@ -60,6 +61,7 @@ def read_rows():
 
 
 ROWS = read_rows()
+MODULES = [name for name in ROWS if name.startswith("modules ")]
 
 
 def config_keys(section=Config, prefix=""):
@@ -87,6 +89,8 @@ def test_every_file_has_a_row(section, folder):
 def test_the_rows_that_are_run_exist():
     assert len(TABLE["real"]) == 5
     assert set(TABLE["real"]) <= set(ROWS)
+    assert len(TABLE["planned"]) == 5
+    assert set(TABLE["planned"]) <= set(TABLE["modules"])
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +109,6 @@ def in_conda(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pool():
-    with warm_processes() as processes:
-        yield processes
-
-
-@pytest.fixture(scope="module")
 def conda_run(tiny_run, conda_path, in_conda, tmp_path_factory):
     """The finished run as if its jobs had run in conda environments."""
     folder = tmp_path_factory.mktemp("conda") / "checkout"
@@ -124,11 +122,13 @@ def conda_run(tiny_run, conda_path, in_conda, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plans(tiny_run, conda_run, conda_path, in_conda, pool, tmp_path_factory):
-    """What each row makes stale, planned side by side."""
+    """What each row makes stale, planned side by side; of the modules' rows, those that are planned."""
     folder = tmp_path_factory.mktemp("rows")
     conda = {"arguments": in_conda, "search_path": conda_path}
     planned = {}
     for number, (name, (change, _)) in enumerate(ROWS.items()):
+        if name in MODULES and name.removeprefix("modules ") not in TABLE["planned"]:
+            continue
         source, options = (
             (conda_run, change | conda) if name.startswith("environments") else (tiny_run, change)
         )
@@ -136,9 +136,45 @@ def plans(tiny_run, conda_run, conda_path, in_conda, pool, tmp_path_factory):
     return planned
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in MODULES])
 def test_a_change_makes_stale_what_its_row_says(plans, name):
     assert short(plans[name].get()) == ROWS[name][1]
+
+
+def fingerprints():
+    """The fingerprint of every script, by the script's name."""
+    scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+    return {script.name: fingerprint.source_fingerprint(script) for script in scripts}
+
+
+@pytest.fixture(scope="module")
+def scripts_changed_by(tmp_path_factory):
+    """Function that names the scripts whose fingerprint differs when code is added to a module."""
+    source, before = fingerprint._source, fingerprints()
+    longer = tmp_path_factory.mktemp("module") / "longer.py"
+    _, text = FILES["modules"]
+
+    def changed(module):
+        path = fingerprint.PACKAGE / module
+        longer.write_text(path.read_text() + text)
+        with pytest.MonkeyPatch.context() as patch:
+            new = source.__wrapped__(longer)
+            patch.setattr(fingerprint, "_source", lambda file: new if file == path else source(file))
+            after = fingerprints()
+        return {name for name in before if before[name] != after[name]}
+
+    return changed
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_makes_stale_what_the_scripts_that_use_it_do(plans, scripts_changed_by, name):
+    """A job is due when its script's fingerprint is another one, or one before it is due.
+
+    So what a module makes stale follows from what each script does; some are planned like the other rows.
+    """
+    scripts = scripts_changed_by(name.removeprefix("modules "))
+    assert short(set().union(*(plans[f"scripts {script}"].get() for script in scripts))) == ROWS[name][1]
+    assert name not in plans or short(plans[name].get()) == ROWS[name][1]
 
 
 def test_everything_is_everything(tiny_run, pool):
@@ -246,21 +282,25 @@ def run_for_real(checkout, config):
     return {log.relative_to(logs).with_suffix("").as_posix() for log in changed}
 
 
-@pytest.mark.parametrize("name", TABLE["real"])
-def test_what_is_stale_runs_and_is_then_fresh(tiny_run, pool, tmp_path, name):
-    change, expected = ROWS[name]
+def test_what_is_stale_runs_and_is_then_fresh(tiny_run, pool, tmp_path):
+    """Several changes at once: a module, a script, settings, a subject more; and then one fewer."""
     checkout = clone(tiny_run, tmp_path / "checkout")
-    for file, text in change["appended"].items():
-        (checkout / file).write_text((checkout / file).read_text() + text)
-    config = changed_config(checkout, change["config"])
+    changes, expected = {}, set()
+    for name in TABLE["real"]:
+        change, jobs = ROWS[name]
+        changes |= change["config"]
+        expected |= jobs
+        for file, text in change["appended"].items():
+            (checkout / file).write_text((checkout / file).read_text() + text)
+    config = changed_config(checkout, changes)
     assert short(run_for_real(checkout, config)) == expected
     assert pool.apply(dry_run, (checkout, "--configfile", config)) == set()
-    if name == "config pairs":  # and one subject fewer
-        removed = pool.apply(dry_run, (checkout, "--configfile", TINY))
-        assert removed == {
-            "summarise",
-            "plot_scores/sub-01_subj01",
-            "write_overview",
-            "write_tables/sub-01_subj01",
-            "write_provenance",
-        }
+    del changes["pairs"]
+    fewer = changed_config(checkout, changes)
+    assert pool.apply(dry_run, (checkout, "--configfile", fewer)) == {
+        "summarise",
+        "plot_scores/sub-01_subj01",
+        "write_overview",
+        "write_tables/sub-01_subj01",
+        "write_provenance",
+    }

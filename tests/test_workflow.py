@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from checkouts import changed_config, clone, copy_checkout, planned_jobs, snakemake
+from checkouts import TINY, changed_config, clone, copy_checkout
+from dry_runs import dry_run, run_snakemake
 from PIL import Image
 
 from brain2image.evaluation import headline
@@ -111,11 +112,12 @@ def test_the_ceiling_knows_the_answer(finished):
     assert summary.loc[("ceiling", "cosine"), "p"] < 0.05
 
 
-def test_raised_epochs_go_on_where_the_training_ended(finished, tmp_path):
+def test_raised_epochs_go_on_where_the_training_ended(finished, pool, tmp_path):
     checkout = clone(finished, tmp_path / "checkout")
     history = f"results/runs/{PAIR}/flatten/history.csv"
-    result = snakemake(checkout, history, config=changed_config(checkout, {"training.epochs": 3}))
-    assert result.returncode == 0, result.stderr
+    options = {"config": changed_config(checkout, {"training.epochs": 3})}
+    status, text = pool.apply(run_snakemake, (checkout, history), options)
+    assert status == 0, text
     assert (
         "going on after 2 finished epochs"
         in (checkout / f"results/logs/train/{PAIR}/flatten.log").read_text()
@@ -125,8 +127,8 @@ def test_raised_epochs_go_on_where_the_training_ended(finished, tmp_path):
     assert after["epoch"].tolist() == [0, 1, 2, 3]  # 0: the linear start
 
 
-def test_a_second_run_does_nothing(finished):
-    assert not planned_jobs(finished)
+def test_a_second_run_does_nothing(finished, pool):
+    assert pool.apply(dry_run, (finished, "--configfile", TINY)) == set()
 
 
 @pytest.mark.parametrize(
@@ -140,13 +142,13 @@ def test_a_second_run_does_nothing(finished):
         ),
     ],
 )
-def test_a_bad_config_stops_before_any_job(tmp_path, config, message):
+def test_a_bad_config_stops_before_any_job(pool, tmp_path, config, message):
     folder = copy_checkout(tmp_path)
     (folder / "bad.yaml").write_text(yaml.safe_dump(config))
-    result = snakemake(folder, config="bad.yaml")
-    assert result.returncode == 1
-    assert message in result.stderr
-    assert "Execute" not in result.stderr
+    status, text = pool.apply(run_snakemake, (folder,), {"config": "bad.yaml"})
+    assert status == 1
+    assert message in text
+    assert "Execute" not in text
     assert not (folder / "results").exists()
 
 
@@ -155,7 +157,7 @@ def squeezed(text):
     return re.sub(r"[\s│]+", "", text)
 
 
-def test_check_data_says_what_was_found_and_what_is_missing(finished, tmp_path):
+def test_check_data_says_what_was_found_and_what_is_missing(finished, pool, tmp_path):
     """The simulated files stand for downloaded ones; of the weights, one is at hand and two are remote."""
     raw = finished / "results/raw"
     content = {
@@ -170,8 +172,9 @@ def test_check_data_says_what_was_found_and_what_is_missing(finished, tmp_path):
 
     def check():
         (tmp_path / "real.yaml").write_text(yaml.safe_dump(content))
-        result = snakemake(finished, "check_data", config=str(tmp_path / "real.yaml"))
-        return result.returncode, squeezed(result.stdout), result.stderr
+        options = {"config": str(tmp_path / "real.yaml")}
+        status, text = pool.apply(run_snakemake, (finished, "check_data"), options)
+        return status, squeezed(text), text
 
     status, table, _ = check()
     assert status == 0
@@ -186,13 +189,13 @@ def test_check_data_says_what_was_found_and_what_is_missing(finished, tmp_path):
     content["pairs"] = ["sub-01_subj02"]
     (raw / "things/images/test_images").rename(raw / "things/images/elsewhere")
     try:
-        status, table, errors = check()
+        status, table, text = check()
     finally:
         (raw / "things/images/elsewhere").rename(raw / "things/images/test_images")
     assert status == 1
     assert squeezed("test_images: no such folder; unpack the picture archives there (OSF y63gw)") in table
     assert squeezed("-- NSD subj02") in table
-    assert "check_data: 2 of 6 are missing or wrong; see docs/data.md" in errors
+    assert "check_data: 2 of 6 are missing or wrong; see docs/data.md" in text
 
 
 EEG_FILE = "results/things/sub-01/eeg.h5"
@@ -226,27 +229,28 @@ def write_config(folder, things_eeg, **changes):
 
 
 @pytest.mark.parametrize("release", THINGS_EEG)
-def test_the_eeg_release_in_the_folder_is_found(downloaded, release):
+def test_the_eeg_release_in_the_folder_is_found(downloaded, pool, release):
     folder, _ = downloaded
     files = [f"{release}/{pattern.format(sub='sub-01')}" for pattern in THINGS_EEG[release]]
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
     write_config(folder, release)
-    result = snakemake(folder, "--dry-run", EEG_FILE, config="real.yaml")
-    assert result.returncode == 0, result.stderr
-    assert f"input: {', '.join(files)}, results/things/images.parquet" in result.stdout
-    assert "input: pictures/train_images, pictures/test_images" in result.stdout
+    plan = (run_snakemake, (folder, "--dry-run", EEG_FILE), {"config": "real.yaml"})
+    status, text = pool.apply(*plan)
+    assert status == 0, text
+    assert f"input: {', '.join(files)}, results/things/images.parquet" in text
+    assert "input: pictures/train_images, pictures/test_images" in text
     (folder / files[-1]).unlink()
-    result = snakemake(folder, "--dry-run", EEG_FILE, config="real.yaml")
-    assert result.returncode == 1
+    status, text = pool.apply(*plan)
+    assert status == 1
     message = (
         rf"files of the {release} release of sub-01, 1 are missing: {files[-1]}; .* change data\.things_eeg"
     )
-    assert re.search(message, result.stdout)
+    assert re.search(message, text)
 
 
-def test_filters_concern_raw_recordings_alone(downloaded, rng):
+def test_filters_concern_raw_recordings_alone(downloaded, pool, rng):
     folder, names = downloaded
     for partition, name in (("train", "train.pt"), ("test", "test.pt")):
         write_ubp(
@@ -257,12 +261,12 @@ def test_filters_concern_raw_recordings_alone(downloaded, rng):
             sessions=np.zeros((2, 4)),
         )
     write_config(folder, "whitened")
-    result = snakemake(folder, EEG_FILE, config="real.yaml")
-    assert result.returncode == 0, result.stderr
+    status, text = pool.apply(run_snakemake, (folder, EEG_FILE), {"config": "real.yaml"})
+    assert status == 0, text
     with h5py.File(folder / EEG_FILE) as file:
         assert (file.attrs["release"], file.attrs["unit"], len(file["eeg"])) == ("ubp", "whitened", 16)
     table = pd.read_parquet(folder / "results/things/images.parquet")
     assert table["path"].tolist() == [*names["train"], *names["test"]]
     write_config(folder, "whitened", eeg={"highpass": 0.5})
-    result = snakemake(folder, "--dry-run", EEG_FILE, config="real.yaml")
-    assert "Nothing to be done" in result.stdout + result.stderr
+    _, text = pool.apply(run_snakemake, (folder, "--dry-run", EEG_FILE), {"config": "real.yaml"})
+    assert "Nothing to be done" in text
