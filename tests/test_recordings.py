@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
+from brain2image.config.data import NOTCH_SPACING, EEGConfig
 from brain2image.errors import InputError
+from brain2image.things import signals
+from brain2image.things.signals import notch_frequencies
 from brain2image.translation import edf, recordings
 from brain2image.translation.marks import Mark, sort_marks
 from brain2image.translation.opening import open_eeg
@@ -340,6 +343,23 @@ def test_the_recording_s_own_power_line_is_taken_out(caplog):
     assert "stand out" not in caplog.text
     with pytest.raises(InputError, match="line_freq: expected 10 to 100 Hz, got 5000"):
         opened(raw, line_freq=5000.0)
+
+
+def test_harmonics_are_power_lines_too():
+    assert notch_frequencies(50, lowpass=75) == [50]
+    assert notch_frequencies([60.0, 50.0], lowpass=75) == [50, 60]
+    assert notch_frequencies(16.7, lowpass=40) == pytest.approx([16.7, 33.4])
+    # what is asked for goes before a harmonic that is too near for two notches
+    assert notch_frequencies([16.7, 50], lowpass=75) == pytest.approx([16.7, 33.4, 50, 66.8, 83.5])
+    assert notch_frequencies([], lowpass=75) == notch_frequencies([50], lowpass=30) == []
+    assert EEGConfig(notch=60.0).notch == [60.0]
+    assert NOTCH_SPACING == signals.NOTCH_SPACING
+    times = np.arange(5000) / SFREQ
+    lines = sum(np.sin(2 * np.pi * line * times) for line in (16.7, 33.4, 66.8))
+    kept = np.sin(2 * np.pi * 10 * times)
+    filters = FILTERS | {"notch": [16.7]}
+    filtered = signals.filter_eeg((kept + lines)[None], SFREQ, **filters)[0]
+    assert np.abs(filtered - kept)[1500:-1500].max() < 0.02
 
 
 def test_only_what_the_filters_reach_is_read():
