@@ -2,6 +2,7 @@
 
 import json
 
+import edfio
 import mne
 import numpy as np
 import pandas as pd
@@ -209,6 +210,31 @@ def test_interrupted_edf_files_are_split_and_their_events_moved(tmp_path, caplog
 
 
 # ---- which events
+
+
+@pytest.mark.parametrize("options", [{}, {"physical_dimension": "uV"}, {"sampling_frequency": SFREQ // 2}])
+def test_codes_of_edf_files_are_whole(tmp_path, options):
+    """MNE would make 94 of 94.998, and a hundred-thousandth of what stands there as microvolts."""
+    codes = np.random.default_rng(1).integers(1, 201, len(EVENTS))
+    rate = options.pop("sampling_frequency", SFREQ)
+    stim = np.zeros(SECONDS * rate)
+    for (onset, _), code in zip(EVENTS, codes, strict=True):
+        stim[round(onset * rate) :][:3] = code
+    volts = {"physical_dimension": "uV", "physical_range": (-500, 500)}
+    signals = [
+        edfio.EdfSignal(1e6 * row, SFREQ, label=name, **volts)
+        for name, row in zip(NAMES, noise(), strict=True)
+    ]
+    signals.append(edfio.EdfSignal(stim, rate, label="Trigger", physical_range=(0, 200), **options))
+    edfio.Edf(signals).write(tmp_path / "a.edf")
+    assert opened(tmp_path / "a.edf").trials["event"].tolist() == [str(code) for code in codes]
+
+
+def test_marks_without_a_time_are_counted(caplog):
+    raw = recording()
+    raw.annotations.onset[3] = np.nan
+    assert len(opened(raw).trials) == len(EVENTS) - 1
+    assert "left out 1 annotations without an onset" in caplog.text
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, "n/a"), (1, "picture"), (None, None)])

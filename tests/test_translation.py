@@ -527,7 +527,9 @@ def command(*arguments):
 def test_the_command(data, tmp_path, capsys):
     raw = write_fif(data.raw, tmp_path)
     out = tmp_path / "new" / "a.parquet"
-    command("--run", data.run, "--eeg", raw, "--out", out, "--average", "--events", "1", "2")
+    options = ("--average", "--events", "1", "2", "--shift", "-2", "--line-freq", "60", "--reference", "Cz")
+    command("--run", data.run, "--eeg", raw, "--out", out, *options)
+    assert b'"shift": "-2 ms", "reference": "Cz"' in pq.read_schema(out).metadata[b"brain2image"]
     assert capsys.readouterr().out == f"Embeddings: {out}\n"
     assert pd.read_parquet(out)["event"].tolist() == ["2", "1"]
 
