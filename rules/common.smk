@@ -249,8 +249,8 @@ def weights_file(key):
 
 def clip_config(wildcards):
     """The file beside the user's CLIP weights that says how pictures are prepared for them, if there is one."""
-    beside = Path(cfg.weights.clip).with_name(CLIP_CONFIG)
-    return str(beside) if not is_fetched("clip") and beside.exists() else []
+    beside = [] if is_fetched("clip") else [Path(cfg.weights.clip).with_name(CLIP_CONFIG)]
+    return [str(path) for path in beside if path.exists()]
 
 
 def cbramod_weights(wildcards):

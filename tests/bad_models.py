@@ -94,6 +94,12 @@ PROJECT = {
         lambda root: write_ridge(root, torch.ones(N_FEATURES, N_VOXELS).double(), torch.zeros(N_FEATURES)),
         r"ridge\.safetensors: expected .*got float64",
     ),
+    "ridge with NaN": (
+        lambda root: write_ridge(
+            root, torch.full((N_FEATURES, N_VOXELS), torch.nan), torch.zeros(N_FEATURES)
+        ),
+        r"ridge\.safetensors: expected finite weights, got NaN or infinity in weight; download the",
+    ),
     "ridge without bias": (
         lambda root: save_file({"weight": np.ones((2, 6), np.float32)}, root / RIDGE),
         r"ridge\.safetensors: cannot read this ridge \(.*bias",

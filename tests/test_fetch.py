@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 import yaml
 from safetensors.numpy import load_file
@@ -110,22 +109,12 @@ def test_without_network_a_download_says_where_to_make_it(tmp_path):
     assert not [path for path in left if b"SECRET" in path.read_bytes()]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "no such file; download it, or give an https:// or hf:// source"),
-        ("<html>404</html>", "expected weights, got a web page"),
-        ("version https://git-lfs.github.com/spec/v1\noid sha256:", "got a Git LFS pointer"),
-    ],
-)
-def test_a_bad_local_file_stops_before_any_job(tmp_path, content, message):
-    if content:
-        (tmp_path / "last.pth").write_text(content)
+def test_a_bad_local_file_stops_before_any_job(tmp_path):
+    (tmp_path / "last.pth").write_text("<html>404</html>")
     target = "results/projection/subj01_ridge.safetensors"
     status, output = snakemake(tmp_path, "--dry-run", target, mindeye2=str(tmp_path / "last.pth"))
     assert status == 1
-    assert f"config: weights.mindeye2: {tmp_path}/last.pth: " in output
-    assert message in output
+    assert f"config: weights.mindeye2: {tmp_path}/last.pth: expected weights, got a web page" in output
 
 
 def test_local_files_are_not_fetched(tmp_path):

@@ -319,7 +319,7 @@ def test_what_says_how_pictures_are_prepared_comes_with_clip(server, tmp_path, s
 def test_only_the_hub_is_believed_to_have_or_lack_a_file(monkeypatch, source, error, beside):
     asked = []
 
-    def fail(asked_for):
+    def fail(asked_for, **_):
         asked.append(asked_for)
         raise error
 
@@ -362,21 +362,23 @@ def test_what_was_downloaded_is_written_down(server, tmp_path):
 
 FETCH = """
 import json, sys
-from brain2image.weights import fetch
+from brain2image.weights import fetch, fetch_beside
 from brain2image.errors import InputError
 from brain2image.files import read_json
 try:
     print(json.dumps(fetch(sys.argv[1]), default=str))
+    for name in sys.argv[2:]:
+        print(fetch_beside(sys.argv[1], name))
 except InputError as error:
     sys.exit(str(error))
 """
 
 
-def hub_fetch(server, folder, source, **environment):
+def hub_fetch(server, folder, source, *beside, **environment):
     """Run `fetch` with a Hub of ours, in a process of its own as huggingface_hub reads its settings once."""
     settings = {"HF_ENDPOINT": server.url, "HF_HOME": str(folder), "HF_HUB_OFFLINE": "0"}
     return subprocess.run(
-        [sys.executable, "-c", FETCH, source],
+        [sys.executable, "-c", FETCH, source, *beside],
         env=os.environ | settings | environment,
         capture_output=True,
         text=True,
@@ -396,10 +398,14 @@ def hub_server(server, revision, digest=None):
 
 def test_a_file_of_the_hub_is_kept_in_the_hubs_cache(server, tmp_path):
     hub_server(server, "main")
+    small = HUB.format(revision="main").replace("last.pth", "config.json")  # the Hub sends small ones itself
+    server.files[small], server.headers[small] = b"{}", {"ETag": f'"{COMMIT}"', "X-Repo-Commit": COMMIT}
     source = "hf://datasets/some/repo/folder/last.pth"
-    result = hub_fetch(server, tmp_path, source)
+    result = hub_fetch(server, tmp_path, source, "config.json", "none.json")
     assert result.returncode == 0, result.stderr
-    path, *rest = json.loads(result.stdout)
+    content, config, none = result.stdout.splitlines()
+    assert (Path(config).read_bytes(), none) == (b"{}", "None")
+    path, *rest = json.loads(content)
     assert rest == [source, COMMIT, len(CONTENT), hashlib.sha256(CONTENT).hexdigest()]
     assert Path(path).read_bytes() == CONTENT
     assert Path(path).is_relative_to(tmp_path / "hub" / "datasets--some--repo" / "snapshots" / COMMIT)

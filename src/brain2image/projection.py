@@ -20,6 +20,7 @@ from brain2image.files import atomic_hdf5, write_trials
 from brain2image.hdf5 import open_trials, read_attributes, read_rows
 from brain2image.precision import allow_tf32
 from brain2image.regular import check_regular
+from brain2image.sources import check_finite
 
 # 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
 BLOCK_TRIALS = 1024
@@ -114,6 +115,7 @@ def _read_ridge(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict[str, str
             f"source ({', '.join(SOURCE)}), got {weight.dtype} {weight.shape}, {bias.dtype} {bias.shape} and "
             f"{', '.join(source) or 'nothing'}; delete it and run again"
         )
+    check_finite({"weight": weight, "bias": bias}, source=path, remedy="download the checkpoint again")
     return weight, bias, source
 
 

@@ -90,7 +90,7 @@ def fetch_beside(source: str, name: str) -> Path | None:
     start, _, query = source.partition("?")
     beside = f"{start.rpartition('/')[0]}/{name}{'?' * bool(query)}{query}"
     try:
-        return _fetch(beside).path
+        return _fetch(beside, is_small=True).path
     except InputError as error:
         # a server that is no Hub may say anything of a file that it does not have
         if hub_file(source) and not isinstance(error, NotFound):
@@ -99,9 +99,9 @@ def fetch_beside(source: str, name: str) -> Path | None:
         return None
 
 
-def _fetch(source: str) -> Fetched:
+def _fetch(source: str, *, is_small: bool = False) -> Fetched:
     file = hub_file(source)
-    path, commit, stated = _from_hub(file, source) if file else _from_url(source)
+    path, commit, stated = _from_hub(file, source, is_small) if file else _from_url(source)
     content = _verify(path, source, stated)
     logger.info("%s: verified, SHA-256 %s", redact(source), content)
     return Fetched(path, redact(source), commit, path.stat().st_size, content)
@@ -186,7 +186,7 @@ def link_or_copy(cached: Path, out: str | os.PathLike) -> None:
         copy(cached, out)
 
 
-def _from_hub(file: HubFile, source: str) -> tuple[Path, str, str | None]:
+def _from_hub(file: HubFile, source: str, is_small: bool) -> tuple[Path, str, str | None]:
     """Path in the Hub's cache, commit, and the SHA-256 that the Hub states of large files."""
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -199,11 +199,13 @@ def _from_hub(file: HubFile, source: str) -> tuple[Path, str, str | None]:
     if path is None:
         folder = Path(constants.HF_HUB_CACHE)
         folder.mkdir(parents=True, exist_ok=True)
-        announce(source, open_remote(source).size, folder)
+        if not is_small:
+            announce(source, open_remote(source).size, folder)
         try:
             path = hf_hub_download(file.repo, **where)
         except Exception as error:  # of several libraries, by the version of huggingface_hub
-            status = getattr(getattr(error, "response", None), "status_code", None)
+            answers = (getattr(cause, "response", None) for cause in (error, error.__cause__))
+            status = next((answer.status_code for answer in answers if answer is not None), None)
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise http_error(redact(source), status, reason) from None
     blob = Path(path).resolve().name
