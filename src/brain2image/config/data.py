@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from brain2image.config.types import Count, Fraction, PathText, Positive, Section, Seed, SourceText
+from brain2image.config.types import Count, Fraction, PathText, PlainText, Positive, Section, Seed, SourceText
 from brain2image.sources import CBRAMOD, MINDEYE2
 
 
@@ -62,7 +62,7 @@ class EEGConfig(Section):
 class CLIPConfig(Section):
     """The picture embedding by which THINGS and NSD are matched."""
 
-    model: str = Field(
+    model: PlainText = Field(
         "ViT-L-14-quickgelu", description="open_clip architecture; OpenAI's weights want a -quickgelu name."
     )
     batch_size: Count = Field(64, description="Pictures a forward pass.")
