@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from brain2image.errors import InputError
 from brain2image.files import atomic_path, read_json, sha256, write_json, write_parquet, write_trials
 from brain2image.hdf5 import read_trials
 from brain2image.jobs import job
+from brain2image.regular import check_regular
 from brain2image.units import cbramod_scale, check_rms
 
 
@@ -128,6 +130,41 @@ def test_an_interrupt_is_one_line(script, interrupt):
     assert end.value.code == 130
     with open(script.log[0]) as log:
         assert "interrupted after" in log.read().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("two\nlines\r\nof text", "two lines of text"),
+        ("\x1b[2J\x07gone\x9b31m", "\ufffd[2J\ufffdgone\ufffd31m"),
+        ("a\u202egpj.exe", "a\ufffdgpj.exe"),
+        ("\udcff.npy", "\ufffd.npy"),
+        ("Übung 1\u202f5.npy", "Übung 1\u202f5.npy"),
+    ],
+)
+def test_a_message_is_one_line_of_text(text, shown):
+    assert str(InputError(text)) == shown
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end():
+    message = str(InputError(f"file.tar: expected a name, got {'x' * 25_000_000}; download it again"))
+    assert message.startswith("file.tar: expected a name, got xxx")
+    assert message.endswith("xxx; download it again")
+    assert len(message) < 4100
+
+
+def test_a_file_has_an_end(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    check_regular(tmp_path / "link", remedy="")
+    for name, found in (("pipe", "a named pipe"), ("endless", "a device"), (".", "a folder")):
+        with pytest.raises(InputError, match=f"expected a file, got {found}; mend it"):
+            check_regular(tmp_path / name, remedy="mend it")
+    for name in ("missing", "null\0byte"):
+        with pytest.raises(InputError, match="no such file; mend it"):
+            check_regular(tmp_path / name, remedy="mend it")
 
 
 SLEEPER = """

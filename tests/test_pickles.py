@@ -42,7 +42,7 @@ AGAIN = b"(" + text("x" * 60_000) + b"q\x000" + (ENCODE + b"h\x00" + text("latin
 ANY = {
     "a key of nested tuples": b"}" + nested() + b"Ns",
     "keys of nested tuples": b"}(" + nested() + b"Nu",
-    "a dict of nested tuples": b"(" + nested() + b"Nd",
+    "a dict of nested tuples": b"(" + nested() + b"N" + pickle.DICT,
     "a key that doubles": b"}" + doubled() + b"Ns",
     "a set": b"\x8f(" + nested() + b"\x90",
     "a frozen set": b"(" + nested() + b"\x91",

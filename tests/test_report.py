@@ -5,14 +5,12 @@ Needs what `make demo` leaves, and Chromium (Debian's package `chromium`).
 
 import base64
 import re
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from browsers import browser, needs_chromium  # noqa: F401, a fixture
 
 REPORT = Path(__file__).parents[1] / "results" / "demo" / "report.html"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Snakemake's report brings Tailwind's development version with it, which says so.
 HARMLESS = "cdn.tailwindcss.com should not be used in production"
 # What the issue of a report is to answer, in this order.
@@ -30,21 +28,12 @@ EYE, INFORMATION = 0, 1
 
 pytestmark = [
     pytest.mark.skipif(not REPORT.is_file(), reason="`make demo` has not run here"),
-    pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on the PATH: apt-get install chromium"),
+    needs_chromium,
 ]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        # as root, as in containers, Chromium runs without its sandbox alone
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser):
+def page(browser):  # noqa: F811
     """The report, just opened and offline; afterwards there was no error and no request to a network."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     context.set_offline(True)

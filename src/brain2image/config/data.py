@@ -11,6 +11,7 @@ from brain2image.config.types import (
     Frequencies,
     NonNegative,
     PathText,
+    PlainText,
     Positive,
     Section,
     Seed,
@@ -127,7 +128,7 @@ Preprocess = Annotated[PreprocessConfig, WrapValidator(text_or_block), PlainSeri
 class CLIPConfig(Section):
     """The picture embedding by which THINGS and NSD are matched."""
 
-    model: str = Field(
+    model: PlainText = Field(
         "ViT-L-14-quickgelu", description="open_clip architecture; OpenAI's weights want a -quickgelu name."
     )
     batch_size: Count = Field(

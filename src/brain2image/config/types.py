@@ -1,7 +1,6 @@
 """What values of the configuration may be."""
 
 import os
-import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,11 +14,11 @@ from pydantic import (
     WrapValidator,
 )
 
+from brain2image.errors import printable
 from brain2image.releases import PAIR
 from brain2image.sources import normalise
 
 # What Snakemake takes for wildcards and path variables, and what no path should hold.
-UNUSABLE = re.compile(r"[{}<\x00-\x1f\x7f]")
 MAX_SEED = 2**32 - 1  # NumPy's
 
 Positive = Annotated[float, Field(gt=0)]
@@ -29,29 +28,31 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
-def _usable(path: str, placeholder: str = "") -> str:
-    """The path, unless Snakemake would read more in it than a path."""
-    if found := UNUSABLE.search(path.replace(placeholder, "")):
-        raise ValueError(
-            f"expected a path without braces, < and control characters, got {found[0]!r} in {path!r}"
-        )
+def _check_plain(text: str) -> str:
+    """Refuse markup, as Snakemake writes the paths and the params of jobs into its report as they are."""
+    if {"<", ">"} & set(text) or text != printable(text):
+        raise ValueError(f"expected a text without < and > and without control characters, got {text!r}")
+    return text
+
+
+def _check_braces(path: str, placeholder: str = "") -> str:
+    """Refuse what Snakemake takes for a wildcard or a format field."""
+    if {"{", "}"} & set(path.replace(placeholder, "")):
+        raise ValueError(f"expected a path without braces, got {path!r}")
     return path
 
 
+PlainText = Annotated[str, Field(min_length=1), AfterValidator(_check_plain)]
 # A path in one spelling, as Snakemake takes another one for another file.
 PathText = Annotated[
-    str,
-    Field(min_length=1),
-    AfterValidator(_usable),
+    PlainText,
+    AfterValidator(_check_braces),
     AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path))),
 ]
 # A local file, or a URL, which must stay as it is; of each NSD subject, or of all.
-SourceText = Annotated[str, Field(min_length=1), AfterValidator(_usable), AfterValidator(normalise)]
+SourceText = Annotated[PlainText, AfterValidator(_check_braces), AfterValidator(normalise)]
 SubjectSourceText = Annotated[
-    str,
-    Field(min_length=1),
-    AfterValidator(lambda path: _usable(path, "{subj}")),
-    AfterValidator(normalise),
+    PlainText, AfterValidator(lambda path: _check_braces(path, "{subj}")), AfterValidator(normalise)
 ]
 Subject = Annotated[str, Field(pattern=r"^sub-\d{2}$")]  # of THINGS-EEG2
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
