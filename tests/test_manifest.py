@@ -190,9 +190,16 @@ def test_without_locks_what_is_written_down_counts(tmp_path, without_locks, othe
     other_process.join()
     with Hold(str(tmp_path), is_local=True):
         content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | {"host": "elsewhere"}))
-    with pytest.raises(InputError, match="on elsewhere, since"), Hold(str(tmp_path), is_local=True):
-        pass
+    for text, who in (
+        (
+            json.dumps(content | {"host": "elsewhere"}),
+            f"a Snakemake of .*, process {os.getpid()} on elsewhere, since",
+        ),
+        ("[1]", "another Snakemake"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=f"being made by {who}"), Hold(str(tmp_path), is_local=True):
+            pass
 
 
 def test_a_second_snakemake_is_kept_out(tiny_run, pool, tmp_path):

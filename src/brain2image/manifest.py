@@ -12,6 +12,7 @@ from brain2image.disk import check_writable, knows_locks, lock, owner, user_name
 from brain2image.errors import InputError
 
 MANIFEST = "manifest"
+DESCRIPTION = "a Snakemake of {user}, process {process} on {host}, since {since}, started in {folder}"
 
 
 def record_path(folder: str, output: str) -> str:
@@ -76,7 +77,7 @@ class Hold:
             return bool(process)
         with suppress(PermissionError):  # somebody else's
             try:
-                os.kill(process["process"], 0)
+                os.kill(process.get("process", 0), 0)
             except ProcessLookupError:
                 return False
         return True
@@ -114,14 +115,13 @@ def _read(path: Path) -> dict[str, Any]:
     """Who is written down as the one that makes these results; empty where nobody is."""
     try:
         text = path.read_text()
-        return json.loads(text) if text else {}
-    except (OSError, ValueError):
+        return dict(json.loads(text)) if text else {}
+    except (OSError, ValueError, TypeError):
         return {"host": None}
 
 
 def _describe(process: dict[str, Any]) -> str:
-    if "user" not in process:
+    try:
+        return DESCRIPTION.format(**process)
+    except KeyError:
         return "another Snakemake"
-    return "a Snakemake of {user}, process {process} on {host}, since {since}, started in {folder}".format(
-        **process
-    )
