@@ -92,7 +92,7 @@ def step_clearness(eeg: np.ndarray, step: int) -> float:
     """By how much the level of most channels changes at a sample, in units of its usual change.
 
     A level is the mean of 20 samples, in which noise of high frequencies, that hides a single step, cancels
-    out; the usual change is the median from one level to the next. In synthetic EEG, as it is or below 100 Hz,
+    out; the usual change is the median from one level to the next. In synthetic EEG, whole or below 100 Hz,
     the largest step of 3 s has 3.0 at most without a joint, and 7.0 at least at one.
 
     Parameters
