@@ -120,7 +120,7 @@ def test_the_other_files_are_valid(file):
         ({"results": "data"}, "results must not hold the raw data, got 'data' and data.things_images"),
         ({"results": "data/nsd"}, "results must not hold the raw data, got 'data/nsd' and data.nsd"),
         ({"results": "a{b}"}, "results: expected a path without braces, got 'a{b}'"),
-        ({"results": "a\nb"}, "got '\\n' in 'a\\nb'"),
+        ({"results": "a\nb"}, "without control characters, got 'a\\nb'"),
         ({"data": {"nsd": "<logs>/nsd"}}, "data.nsd: expected a text without < and >"),
         ({"weights": {"clip": "{subj}.pt"}}, "weights.clip: expected a path without braces"),
         ({"weights": {"mindeye2": "{subj}/{run}.pth"}}, "weights.mindeye2: expected a path without braces"),

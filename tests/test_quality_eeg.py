@@ -37,7 +37,7 @@ def epochs(trials, rng, *, amplitude=10.0):
 def write_eeg(path, eeg, trials, *, unit="uV"):
     with h5py.File(path, "w") as file:
         file["eeg"] = eeg
-        attributes = {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": list(CHANNELS), "release": "raw"}
+        attributes = {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": list(CHANNELS), "release": "ubp"}
         write_trials(file, trials, attributes)
     write_parquet(path.with_suffix(".parquet"), partitions())
     return path, path.with_suffix(".parquet")

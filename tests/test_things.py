@@ -16,11 +16,12 @@ from scipy import signal
 
 from brain2image.errors import InputError
 from brain2image.hdf5 import read_trials
+from brain2image.synthetic.eeg import background
 from brain2image.things import read_images, repack_images
 from brain2image.things.eeg import repack_eeg
 from brain2image.things.raw import CHANNELS
-from brain2image.things.sequences import find_parts, find_sequences
-from brain2image.things.signals import cut_epochs, filter_eeg, find_step
+from brain2image.things.sequences import CLEAR_STEP, find_parts, find_sequences
+from brain2image.things.signals import cut_epochs, filter_eeg, find_step, step_clearness
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 
@@ -199,6 +200,17 @@ def test_find_step_passes_over_pops_and_bursts(boundary, pop, seed):
     step, size = find_step(eeg)
     assert step == boundary
     assert size > 5
+
+
+def test_a_joint_stands_out_from_eeg_that_has_none(rng):
+    """The threshold lies between stretches of synthetic EEG and two that were joined."""
+    eeg, other = background(12_000, rng=rng), background(6000, rng=rng)
+    for start in range(0, 6000, 1500):
+        stretch = eeg[:, start : start + 3000]
+        joint = np.concatenate([eeg[:, start : start + 1500], other[:, start : start + 1500]], axis=1)
+        step, _ = find_step(joint)
+        assert step_clearness(stretch, find_step(stretch)[0]) < CLEAR_STEP - 1
+        assert step == 1500 and step_clearness(joint, step) > CLEAR_STEP + 1
 
 
 # ---- raw files

@@ -55,7 +55,7 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
         chosen = {name: choose_pictures(trials, partition, name) for name in PARTITIONS}
         pictures = np.concatenate([*chosen.values()])
         sums = sum_trials(dataset, trials, sfreq=sfreq, regions=region_rows(names), chosen=pictures)
-        recordings = read_recordings(dataset.file)
+        recordings = read_recordings(dataset.file) if attributes["release"] == "raw" else None
     expected = expected_range(np.median(sums.rms, axis=0), unit)
     channels = describe_channels(sums, names, unit=unit)
     flagged = [channel["name"] for channel in channels if channel["flags"]]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
+from brain2image.files import get_dataset, read_rows
 from brain2image.things.raw import (
     N_PARTS,
     N_SESSIONS,
@@ -27,8 +28,9 @@ logger = logging.getLogger(__name__)
 SFREQ = 200  # Hz
 N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s
 RAW_N_TIMES = N_TIMES * RAW_SFREQ // SFREQ
-# What is counted of each raw file, beside its session and whether it is a test file.
+# What is counted of each raw file.
 COUNTS = ("is_there", "trials", "sequences", *FAULTS, "stray_pulses", "unclear_joints", "near_edge")
+COLUMNS = ["session", "is_test", *COUNTS]
 
 
 def append(eeg: h5py.Dataset, epochs: np.ndarray) -> None:
@@ -79,8 +81,7 @@ def append_recordings(
             f"expected trials {recipe['edge']:g} s or more (eeg.edge) from the ends of their part, got none "
             f"in {', '.join(map(str, files)) or 'no file'}"
         )
-    columns = ["session", "is_test", *COUNTS]
-    return pd.concat(tables, ignore_index=True), pd.DataFrame(counts)[columns].astype(np.int64)
+    return pd.concat(tables, ignore_index=True), pd.DataFrame(counts)[COLUMNS].astype(np.int64)
 
 
 def _log_counts(path: str | os.PathLike, count: Mapping[str, int], *, edge: float) -> None:
@@ -126,8 +127,8 @@ def _append_parts(
     return pd.concat(tables, ignore_index=True), n_near_edge
 
 
-def read_recordings(file: h5py.File) -> pd.DataFrame | None:
-    """What was left out of the raw recordings, from a file that `repack_eeg` wrote; None of epochs.
+def read_recordings(file: h5py.File) -> pd.DataFrame:
+    """Read what was left out of raw recordings, from a file that `brain2image.things.eeg.repack_eeg` wrote.
 
     Returns
     -------
@@ -135,4 +136,10 @@ def read_recordings(file: h5py.File) -> pd.DataFrame | None:
     were kept), sequences (whole ones), those dropped for each of `brain2image.things.sequences.FAULTS`,
     stray_pulses (in no sequence), unclear_joints (of parts) and near_edge (trials left out).
     """
-    return pd.DataFrame(file["recordings"][:]) if "recordings" in file else None
+    table = pd.DataFrame(read_rows(get_dataset(file, "recordings"), slice(None)))
+    if list(table.columns) != COLUMNS:
+        raise InputError(
+            f"{file.filename}: expected a table of recordings with {', '.join(COLUMNS)}, got "
+            f"{', '.join(map(str, table.columns))}; delete it and run again"
+        )
+    return table

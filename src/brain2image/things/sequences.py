@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.things.signals import find_step
+from brain2image.things.signals import find_step, step_clearness
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,7 @@ SOA_MEDIAN_TOLERANCE = 5  # ms, the median gap
 # So long without a pulse ends a sequence: 1.7 s pass between two of them, four lost pulses leave 1 s.
 PAUSE = 1000  # ms
 FEWEST_PULSES = SEQUENCE_LENGTH // 2  # fewer are no sequence but stray pulses
-# Of 250 stretches of EEG of 3 s without a joint, none has a step of more than 4.6 times the usual one.
-CLEAR_STEP = 5.0
+CLEAR_STEP = 5.0  # see step_clearness: 3 at most without a joint, 7 at least at one
 
 # Why a sequence is dropped, and how messages say it.
 FAULTS = {
@@ -152,30 +151,33 @@ def find_parts(
     reach = min(reach, (n_sequences // n_parts - 1) // 2)
     for joint in range(1, n_parts):
         expected = joint * n_sequences / n_parts
-        boundary, size = _find_joint(data, rows, sequences.spans, round(expected)) if is_regular else (0, 0.0)
-        if size < CLEAR_STEP:
+        boundary, clear = (
+            _find_joint(data, rows, sequences.spans, round(expected)) if is_regular else (0, 0.0)
+        )
+        if clear < CLEAR_STEP:
             gaps = range(math.ceil(expected - reach), math.floor(expected + reach) + 1)
             others = [_find_joint(data, rows, sequences.spans, gap) for gap in gaps]
             nearby = max(others, key=lambda found: found[1], default=(0, 0.0))
-            boundary, size = nearby if nearby[1] >= CLEAR_STEP else (boundary, size)
+            boundary, clear = nearby if nearby[1] >= CLEAR_STEP else (boundary, clear)
         if not boundary:
             raise InputError(
                 f"{source}: expected {n_parts} parts of equally many sequences, got {n_sequences} sequences "
                 f"and no step near number {expected:.0f} that tells where part {joint} ends; the recording "
                 "is not whole, download it again"
             )
-        n_unclear += size < CLEAR_STEP
-        logger.info("joint of two parts at sample %d, a step of %.1f times the usual one", boundary, size)
+        n_unclear += clear < CLEAR_STEP
+        logger.info("joint of two parts at sample %d, %.1f times the usual change", boundary, clear)
         boundaries.append(boundary)
     boundaries.append(data.shape[1])
     return list(pairwise(boundaries)), n_unclear
 
 
 def _find_joint(data: np.ndarray, rows: Sequence[int], spans: np.ndarray, gap: int) -> tuple[int, float]:
-    """The largest step before sequence ``gap`` and after the one before it: its sample and its size."""
+    """The largest step before sequence ``gap`` and after the one before it: its sample and clearness."""
     start, stop = int(spans[gap - 1, 1]), int(spans[gap, 0])
-    step, size = find_step(data[:, start : stop + 1][rows])
-    return start + step, size
+    eeg = data[:, start : stop + 1][rows]
+    step, _ = find_step(eeg)
+    return start + step, step_clearness(eeg, step)
 
 
 def count_absent(spans: np.ndarray, parts: Sequence[tuple[int, int]]) -> int:

