@@ -20,7 +20,8 @@ from planted import OUTPUTS, planted_lmdb, planted_run
 from brain2image import files, resume
 from brain2image.disk import PROBE_BYTES, check_writable, explained_disk_errors, knows_locks, lock
 from brain2image.errors import InputError
-from brain2image.files import atomic_hdf5, atomic_path, open_hdf5
+from brain2image.files import atomic_hdf5, atomic_path
+from brain2image.hdf5 import open_hdf5
 from brain2image.training import train
 
 FORK = multiprocessing.get_context("fork")

@@ -195,7 +195,15 @@ READERS = {
     "pd.read_parquet": {"tables.py"},
     "pd.read_csv": {"tables.py", "translation/beside.py"},
     "json.load": set(),
-    "json.loads": {"files.py", "lmdb_store.py", "manifest.py", "preparation.py", "sources.py", "status.py"},
+    "json.loads": {
+        "config/reading.py",
+        "files.py",
+        "lmdb_store.py",
+        "manifest.py",
+        "preparation.py",
+        "sources.py",
+        "status.py",
+    },
     "h5py.File": {
         "files.py",
         "hdf5.py",

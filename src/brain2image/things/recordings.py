@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.errors import InputError
-from brain2image.files import get_dataset, read_rows
+from brain2image.hdf5 import get_dataset, read_rows
 from brain2image.things.raw import (
     N_PARTS,
     N_SESSIONS,
