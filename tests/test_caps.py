@@ -150,7 +150,9 @@ def potential(places):
     return (np.sum(difference * moments, axis=2) / np.linalg.norm(difference, axis=2) ** 3).sum(axis=1)
 
 
-@pytest.mark.parametrize(("cap", "names"), [("biosemi128", None), ("biosemi64", BOX[:64]), ("GSN-HydroCel-256", None)])
+@pytest.mark.parametrize(
+    ("cap", "names"), [("biosemi128", None), ("biosemi64", BOX[:64]), ("GSN-HydroCel-256", None)]
+)
 def test_a_field_is_carried_over_from_another_cap(cap, names, caplog):
     caplog.set_level("INFO")
     names = names or labels(cap)

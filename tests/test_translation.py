@@ -498,6 +498,26 @@ def test_the_command(data, tmp_path, capsys):
     assert pd.read_parquet(out)["event"].tolist() == ["2", "1"]
 
 
+def test_the_command_renames_and_interpolates(data, tmp_path, capsys):
+    raw = data.raw.copy().rename_channels({"Fp1": "X=1", "Oz": "Y"}).drop_channels(["Pz"])
+    (tmp_path / "names.csv").write_text("Y,Oz\nO9,O1\n")
+    options = ["--rename", "X=1=Fp1", "--rename-table", tmp_path / "names.csv", "--events", "1", "2"]
+    out = tmp_path / "a.h5"
+    given = ["--run", data.run, "--eeg", write_fif(raw, tmp_path), "--out", out, *options]
+    command(*given, "--interpolate", "--min-channels", "62")
+    with h5py.File(out) as file:
+        assert len(file["embedding"]) == data.test["image"].isin([N_TRAIN, N_TRAIN + 1]).sum()
+    for more, problem in (
+        (["--interpolate", "--min-channels", "64"], "at least 64 of the 63 channels"),
+        (["--montage", "mgh60", "--min-channels", "1"], "expected electrodes within 20 mm of at least 1"),
+    ):
+        with pytest.raises(SystemExit, match=problem):
+            command(*given, *more)
+    with pytest.raises(SystemExit):
+        command(*given, "--rename", "Fp1")
+    assert "expected OLD=NEW, got 'Fp1'" in capsys.readouterr().err
+
+
 def test_the_command_starts_without_mne_and_torch():
     code = "import sys, brain2image.__main__; print({'mne', 'torch'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
