@@ -39,8 +39,9 @@ def make_source(names, bads=(), kinds=()):
     return Source("file", list(names), bads, "uV", trials, lambda rows: iter(()), None, kinds=kinds)
 
 
-def arrange(names, *, channels=CHANNELS, bads=(), kinds=(), flat=(), **options):
-    return arrange_channels(make_source(names, bads, kinds), channels, CapOptions(**options), flat=flat)
+def arrange(names, *, channels=CHANNELS, bads=(), kinds=(), flat=(), rereferenced=False, **options):
+    source = make_source(names, bads, kinds)
+    return arrange_channels(source, channels, CapOptions(**options), flat=flat, rereferenced=rereferenced)
 
 
 def labels(cap):
@@ -267,7 +268,7 @@ def test_channels_of_another_type_are_not_taken_for_eeg(caplog):
 def test_flat_channels_are_refused_or_interpolated(eeg, caplog):
     eeg[:, [5, 40]] = 3e-3 * eeg[:, [5, 40]] + 7
     eeg[0, 20] = 0  # in one trial of three
-    with pytest.raises(InputError, match=r"got flat ones: AF4, CPz; .*--interpolate.*re-reference"):
+    with pytest.raises(InputError, match=r"got flat ones: AF4, CPz; .*--interpolate.*--reference"):
         arrange([*CHANNELS, "Iz", "Fpz"])(eeg[:, :63])
     names = [*CHANNELS, "Iz", "Fpz"]
     got = arrange(names, interpolate=True)(eeg[:, :63])
@@ -287,6 +288,17 @@ def test_channels_that_were_flat_in_training_may_be(eeg):
     assert (got[:, 5] == 0).all()
     expected = arrange(CHANNELS, interpolate=True, bads=["AF4", "CPz"])
     np.testing.assert_allclose(got[:, 40], expected(eeg[:, expected.rows])[:, 40], atol=1e-5)
+
+
+def test_the_reference_may_be_zero_where_another_is_asked_for(eeg):
+    eeg[:, 30] = 0
+    mixing = arrange(CHANNELS, rereferenced=True)
+    np.testing.assert_array_equal(mixing(eeg[:, :63]), eeg[:, :63])
+    with pytest.raises(InputError, match=r"got flat ones: Cz; .*name another reference \(--reference\)$"):
+        arrange(CHANNELS)(eeg[:, :63])
+    eeg[:, 5] = 1e-3 * eeg[:, 5] + 1
+    with pytest.raises(InputError, match="got flat ones: AF4; have"):
+        mixing(eeg[:, :63])
 
 
 def test_most_channels_may_be_flat_and_are_found(eeg):

@@ -2,13 +2,17 @@
 
 import json
 
+import edfio
 import mne
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
+from brain2image.config.data import NOTCH_SPACING, EEGConfig
 from brain2image.errors import InputError
+from brain2image.things import signals
+from brain2image.things.signals import notch_frequencies
 from brain2image.translation import edf, recordings
 from brain2image.translation.marks import Mark, sort_marks
 from brain2image.translation.opening import open_eeg
@@ -208,6 +212,31 @@ def test_interrupted_edf_files_are_split_and_their_events_moved(tmp_path, caplog
 # ---- which events
 
 
+@pytest.mark.parametrize("options", [{}, {"physical_dimension": "uV"}, {"sampling_frequency": SFREQ // 2}])
+def test_codes_of_edf_files_are_whole(tmp_path, options):
+    """MNE would make 94 of 94.998, and a hundred-thousandth of what stands there as microvolts."""
+    codes = np.random.default_rng(1).integers(1, 201, len(EVENTS))
+    rate = options.pop("sampling_frequency", SFREQ)
+    stim = np.zeros(SECONDS * rate)
+    for (onset, _), code in zip(EVENTS, codes, strict=True):
+        stim[round(onset * rate) :][:3] = code
+    volts = {"physical_dimension": "uV", "physical_range": (-500, 500)}
+    signals = [
+        edfio.EdfSignal(1e6 * row, SFREQ, label=name, **volts)
+        for name, row in zip(NAMES, noise(), strict=True)
+    ]
+    signals.append(edfio.EdfSignal(stim, rate, label="Trigger", physical_range=(0, 200), **options))
+    edfio.Edf(signals).write(tmp_path / "a.edf")
+    assert opened(tmp_path / "a.edf").trials["event"].tolist() == [str(code) for code in codes]
+
+
+def test_marks_without_a_time_are_counted(caplog):
+    raw = recording()
+    raw.annotations.onset[3] = np.nan
+    assert len(opened(raw).trials) == len(EVENTS) - 1
+    assert "left out 1 annotations without an onset" in caplog.text
+
+
 @pytest.mark.parametrize(("first", "second"), [(0, "n/a"), (1, "picture"), (None, None)])
 def test_codes_stand_in_for_trial_types_that_are_missing(tmp_path, first, second):
     kinds = ["n/a" if first is None or i % 2 == first else second for i in range(25)]
@@ -340,6 +369,23 @@ def test_the_recording_s_own_power_line_is_taken_out(caplog):
     assert "stand out" not in caplog.text
     with pytest.raises(InputError, match="line_freq: expected 10 to 100 Hz, got 5000"):
         opened(raw, line_freq=5000.0)
+
+
+def test_harmonics_are_power_lines_too():
+    assert notch_frequencies(50, lowpass=75) == [50]
+    assert notch_frequencies([60.0, 50.0], lowpass=75) == [50, 60]
+    assert notch_frequencies(16.7, lowpass=40) == pytest.approx([16.7, 33.4])
+    # what is asked for goes before a harmonic that is too near for two notches
+    assert notch_frequencies([16.7, 50], lowpass=75) == pytest.approx([16.7, 33.4, 50, 66.8, 83.5])
+    assert notch_frequencies([], lowpass=75) == notch_frequencies([50], lowpass=30) == []
+    assert EEGConfig(notch=60.0).notch == [60.0]
+    assert NOTCH_SPACING == signals.NOTCH_SPACING
+    times = np.arange(5000) / SFREQ
+    lines = sum(np.sin(2 * np.pi * line * times) for line in (16.7, 33.4, 66.8))
+    kept = np.sin(2 * np.pi * 10 * times)
+    filters = FILTERS | {"notch": [16.7]}
+    filtered = signals.filter_eeg((kept + lines)[None], SFREQ, **filters)[0]
+    assert np.abs(filtered - kept)[1500:-1500].max() < 0.02
 
 
 def test_only_what_the_filters_reach_is_read():

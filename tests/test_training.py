@@ -14,8 +14,9 @@ import torch
 from planted import N_CHANNELS, N_FEATURES, OUTPUTS, SPLITS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
+from brain2image import initialisation
 from brain2image.config import RunConfig
-from brain2image.dataset import AlignmentDataset, pair_means
+from brain2image.dataset import AlignmentDataset, eeg_means, pair_means
 from brain2image.errors import InputError
 from brain2image.inference import predict_pairs
 from brain2image.initialisation import build_model
@@ -149,6 +150,16 @@ def test_whitened_eeg_comes_into_the_range_of_cbramod(tmp_path):
     trials = AlignmentDataset(data, "train")
     eeg = torch.stack([trials[number]["eeg"] for number in range(len(trials))])
     assert (model.eeg_scale * eeg).square().mean().sqrt().item() == pytest.approx(CBRAMOD_RMS, rel=1e-4)
+
+
+def test_the_mean_response_of_the_training_is_kept(lmdb, monkeypatch):
+    reader = LMDBReader(lmdb)
+    expected = eeg_means(reader, reader.pairs_of("train")).mean(axis=0)  # of each pair as many trials
+    model = build_model(reader, run=planted_run(), cbramod=None)
+    np.testing.assert_allclose(model.mean_response, expected, atol=1e-4)
+    monkeypatch.setattr(initialisation, "RESPONSE_TRIALS", 50)
+    some = build_model(reader, run=planted_run(), cbramod=None).mean_response
+    assert 0 < (some - model.mean_response).abs().max() < 10
 
 
 def test_pretrained_weights_are_taken(lmdb, tmp_path):

@@ -36,16 +36,21 @@ TARGET = "99999"
 # ---- a run, and recordings of what it was trained on
 
 
-def write_run(folder, *, unit="uV", filters=FILTERS, channels=CHANNELS):
+def write_run(folder, *, unit="uV", filters=FILTERS, channels=CHANNELS, response=None, **said):
     torch.manual_seed(0)
     block = {"n_layers": 1, "hidden_size": 16, "n_tokens": 2, "pooling": "attention"}
     model = AlignmentModel(ModelConfig(**block), len(channels), N_FEATURES)
     model.eeg_scale.fill_(0.01)
     model.target_mean.normal_()
-    eeg = {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": list(channels), **filters}
+    eeg = {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": list(channels), **filters, **said}
     content = {"model": block, "eeg": eeg, "n_features": N_FEATURES}
     write_json(folder / "config.json", content | {"fmri": {"checkpoint": "last.pth", "sha256": SHA256}})
-    save_file(model.state_dict(), folder / "model.safetensors")
+    weights = model.state_dict()
+    if response is None:  # as in runs of before
+        del weights["mean_response"]
+    else:
+        weights["mean_response"] = torch.from_numpy(response)
+    save_file(weights, folder / "model.safetensors")
     return folder
 
 
@@ -246,6 +251,43 @@ def test_events_are_selected(data):
     translation = translate(data.raw, data.run, events=["2", 1])
     assert set(translation.trials["event"]) == {"1", "2"}
     assert_same(translation, data.test[data.test["image"] < N_TRAIN + 2], first_image=N_TRAIN)
+
+
+def test_late_trials_and_another_reference_are_told(data, tmp_path, caplog):
+    caplog.set_level("INFO")
+    run = write_run(tmp_path, response=data.eeg.mean(axis=0), reference="Fz")
+    short = data.raw.copy().crop(0, 8)
+    expected = translate(short, run)
+    for line in ("nothing says what it is referenced to; training's EEG is against Fz", "too few to compare"):
+        assert line in caplog.text
+    caplog.clear()
+    translate(short, data.run)
+    for line in ("does not name the reference of its training", "not hold the mean response of its training"):
+        assert line in caplog.text
+    raw = with_annotations(short)
+    raw.annotations.onset -= 0.05
+    caplog.clear()
+    np.testing.assert_allclose(translate(raw, run, shift=50).embedding, expected.embedding, atol=1e-4)
+    referenced = translate(short.copy().set_eeg_reference(["Cz"], verbose="error"), run)
+    got = translate(short, run, reference="Cz")
+    np.testing.assert_allclose(got.embedding, referenced.embedding, atol=1e-4)
+    assert "its reference is Cz, and Fz in training" in caplog.text
+    write_translation(tmp_path / "a.h5", raw, run, shift=50, reference=["Cz"], events=["1"])
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert (file.attrs["shift"], file.attrs["reference"]) == ("50 ms", "Cz")
+
+
+def test_the_latency_of_repacked_trials_is_compared(data, tmp_path, caplog):
+    """A response in trials of noise, and the same 30 ms later."""
+    noise = np.random.default_rng(0).standard_normal((60, 63, 206)).astype(np.float32)
+    wave = np.random.default_rng(1).standard_normal((63, 206)).cumsum(axis=1).astype(np.float32)
+    run = write_run(tmp_path, response=wave[:, 6:].copy())
+    options = {"unit": "uV", "channels": CHANNELS, "sfreq": 200}
+    translate(noise[:, :, :200] + wave[:, :200], run, **options)
+    assert "comes 30 ms later than in training" in caplog.text
+    caplog.clear()
+    translate(noise + wave, run, shift=30, **options)
+    assert caplog.text == ""
 
 
 # ---- epochs and arrays
@@ -493,7 +535,9 @@ def command(*arguments):
 def test_the_command(data, tmp_path, capsys):
     raw = write_fif(data.raw, tmp_path)
     out = tmp_path / "new" / "a.parquet"
-    command("--run", data.run, "--eeg", raw, "--out", out, "--average", "--events", "1", "2")
+    options = ("--average", "--events", "1", "2", "--shift", "-2", "--line-freq", "60", "--reference", "Cz")
+    command("--run", data.run, "--eeg", raw, "--out", out, *options)
+    assert b'"shift": "-2 ms", "reference": "Cz"' in pq.read_schema(out).metadata[b"brain2image"]
     assert capsys.readouterr().out == f"Embeddings: {out}\n"
     assert pd.read_parquet(out)["event"].tolist() == ["2", "1"]
 

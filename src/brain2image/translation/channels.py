@@ -48,8 +48,10 @@ class Mixing:
         InputError
             When channels are flat in most trials and not to be interpolated.
         """
-        is_flat = zip(self._layout.rows, flat_channels(eeg), strict=True)
-        dead = frozenset(name for name, flat in is_flat if flat)
+        is_flat, is_zero = flat_channels(eeg), ~eeg.any(axis=(0, 2))
+        if self._layout.rereferenced and is_zero.sum() == 1:
+            is_flat &= ~is_zero  # the electrode that the others were measured against
+        dead = frozenset(name for name, flat in zip(self._layout.rows, is_flat, strict=True) if flat)
         if dead not in self._weights:
             self._weights[dead] = self._without(dead)
         weights = self._weights[dead]
@@ -61,7 +63,8 @@ class Mixing:
             if not (options.interpolate or options.montage):
                 raise InputError(
                     f"{layout.source}: expected channels that vary, as in training, got flat ones: {lost}; "
-                    "have them interpolated (--interpolate), or re-reference where one is the reference"
+                    "have them interpolated (--interpolate), or, of the reference electrode, name another "
+                    "reference (--reference)"
                 )
             logger.warning("%s: flat channels are left out: %s", layout.source, lost)
         return layout.weigh(dead, n_least=options.min_channels)
@@ -77,6 +80,7 @@ class Layout(NamedTuple):
     electrodes: Mapping[str, np.ndarray]  # direction (3,) of a row
     targets: Mapping[str, np.ndarray]  # direction (3,) of a channel of the model
     flat: Collection[str] = ()  # channels that were flat in training, and may be here
+    rereferenced: bool = False  # whether the EEG is measured against another reference afterwards
 
     def weigh(self, dead: Collection[str], *, n_least: int | None) -> np.ndarray | None:
         """Weights (n_channels, n_rows) float32 of the rows in the model's channels.
@@ -138,7 +142,12 @@ class Layout(NamedTuple):
 
 
 def arrange_channels(
-    source: Source, channels: Sequence[str], options: CapOptions, *, flat: Collection[str] = ()
+    source: Source,
+    channels: Sequence[str],
+    options: CapOptions,
+    *,
+    flat: Collection[str] = (),
+    rereferenced: bool = False,
 ) -> Mixing:
     """Find the model's channels in a file.
 
@@ -148,6 +157,8 @@ def arrange_channels(
     channels : the model's, in its order.
     options : how to find them.
     flat : channels that were flat in training.
+    rereferenced : whether the EEG is measured against another reference afterwards, so that one channel may
+        be zero.
 
     Raises
     ------
@@ -165,7 +176,7 @@ def arrange_channels(
         layout = layout._replace(flat=flat)
     if ignored := [name for row, name in enumerate(source.channels) if row not in layout.rows.values()]:
         logger.info("%s: channels that are not used: %s", source.name, ", ".join(ignored))
-    return Mixing(layout, options)
+    return Mixing(layout._replace(rereferenced=rereferenced), options)
 
 
 def _by_position(source: Source, rows: Mapping[str, int], channels: Sequence[str], montage: str) -> Layout:

@@ -153,7 +153,9 @@ def _start(
     reference = [reference] if isinstance(reference, str) else reference
     source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
     factor = _unit_factor(source, training["unit"])
-    mixing = arrange_channels(source, training["channels"], cap, flat=training.get("flat", ()))
+    mixing = arrange_channels(
+        source, training["channels"], cap, flat=training.get("flat", ()), rereferenced=reference is not None
+    )
     compare_reference(source, training.get("reference"), reference)
     if reference is not None:
         mixing = Rereferenced(mixing, source, reference)

@@ -14,7 +14,7 @@ LEAST_TRIALS = 5 * N_GROUPS
 LONGEST = 20  # samples at 200 Hz, 100 ms: half of what is between the pictures of THINGS-EEG2
 LEAST_LATENCY = 8.0  # ms, half a frame at 60 Hz; people differ by less
 LEAST_SIMILARITY = 0.5  # cosine; that of noise, or of another rhythm of pictures, lies below
-LEAST_T = 4.0  # mean gain of the groups over its standard error
+LEAST_T = 3.0  # mean gain of the groups over its standard error
 
 
 class Latency(NamedTuple):
@@ -99,14 +99,12 @@ class LatencyCheck:
             wanted = shift + found.milliseconds
             values = (abs(found.milliseconds), order, found.similarity, found.unmoved, wanted, wanted)
             logger.warning(text, source, *values)
-        elif found.unmoved >= LEAST_SIMILARITY:
+        elif found.unmoved >= LEAST_SIMILARITY and abs(found.milliseconds) < LEAST_LATENCY:
             text = "%s: the mean response comes when it did in training (similarity %.2f)"
             logger.info(text, source, found.unmoved)
         else:
-            text = (
-                "%s: the mean response is too unlike the training's to compare the latency (similarity %.2f)"
-            )
-            logger.info(text, source, found.similarity)
+            text = "%s: %d trials do not tell whether they are late (similarity to training's response %.2f)"
+            logger.info(text, source, self.n_trials, found.similarity)
 
     def _curve(self, response: np.ndarray) -> tuple[np.ndarray, int]:
         """Similarity at every latency from -LONGEST to LONGEST, (2 LONGEST + 1,), and where it is highest."""

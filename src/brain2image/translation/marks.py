@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import mne
+import numpy as np
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,14 @@ class Marks(NamedTuple):
     bad: list[tuple[int, int]]  # first sample, and sample after the last
 
 
-def annotation_marks(raw: mne.io.BaseRaw) -> list[Mark]:
+def annotation_marks(raw: mne.io.BaseRaw, *, source: str | os.PathLike) -> list[Mark]:
     """Return the annotations of a recording as marks."""
     is_gdf = any(str(file).lower().endswith(".gdf") for file in raw.filenames)
     sfreq, marks = raw.info["sfreq"], []
-    for annotation in raw.annotations:
+    has_onset = np.isfinite(raw.annotations.onset)
+    if n_odd := int((~has_onset).sum()):
+        logger.warning("%s: left out %d annotations without an onset", source, n_odd)
+    for annotation in raw.annotations[has_onset]:
         # counted from where the numbering of samples begins, also in what was cropped
         onset, text = annotation["onset"] - raw.first_time, str(annotation["description"])
         text = "boundary" if is_gdf and text == GDF_SEGMENT else text

@@ -89,7 +89,7 @@ def open_recording(
 
 def _find_marks(raw: mne.io.BaseRaw, event_column: str | None, name: str) -> Marks:
     """What happened in a recording, and where it was interrupted or bad."""
-    marks = sort_marks(annotation_marks(raw), source=name)
+    marks = sort_marks(annotation_marks(raw, source=name), source=name)
     table = beside(name, "_events.tsv")
     if event_column is not None and table is None:
         raise InputError(
