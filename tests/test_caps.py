@@ -1,5 +1,7 @@
 """Caps: whose names channels have, where electrodes are, what is made of missing, flat and foreign ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -296,6 +298,8 @@ def test_the_reference_may_be_zero_where_another_is_asked_for(eeg):
     np.testing.assert_array_equal(mixing(eeg[:, :63]), eeg[:, :63])
     with pytest.raises(InputError, match=r"got flat ones: Cz; .*name another reference \(--reference\)$"):
         arrange(CHANNELS)(eeg[:, :63])
+    source = replace(make_source(CHANNELS), reference="CZ")
+    np.testing.assert_array_equal(arrange_channels(source, CHANNELS, CapOptions())(eeg[:, :63]), eeg[:, :63])
     eeg[:, 5] = 1e-3 * eeg[:, 5] + 1
     with pytest.raises(InputError, match="got flat ones: AF4; have"):
         mixing(eeg[:, :63])

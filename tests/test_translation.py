@@ -268,7 +268,7 @@ def test_late_trials_and_another_reference_are_told(data, tmp_path, caplog):
     raw.annotations.onset -= 0.05
     caplog.clear()
     np.testing.assert_allclose(translate(raw, run, shift=50).embedding, expected.embedding, atol=1e-4)
-    referenced = translate(short.copy().set_eeg_reference(["Cz"], verbose="error"), run)
+    referenced = translate(short.copy().set_eeg_reference(["Cz"], verbose="error"), run, reference="Cz")
     got = translate(short, run, reference="Cz")
     np.testing.assert_allclose(got.embedding, referenced.embedding, atol=1e-4)
     assert "its reference is Cz, and Fz in training" in caplog.text
@@ -654,7 +654,7 @@ def no_filters(data, folder):
 REFUSED = {
     no_events: "RawArray: expected events, got none: annotations: none; trigger channels: none; channels",
     lambda data, folder: {
-        "eeg": data.raw.copy().set_channel_types({"stim": "misc"})
+        "eeg": data.raw.copy().set_channel_types({"stim": "misc"}, on_unit_change="ignore")
     }: "electrode: stim; set the",
     slow_recording: "expected a whole number of Hz from 200 to 100000 as its rate, got 160;",
     short_epochs: "expected trials from 0 to 0.995 s after the event, got -0.2 to 0.8 s",

@@ -48,10 +48,11 @@ class Mixing:
         InputError
             When channels are flat in most trials and not to be interpolated.
         """
-        is_flat, is_zero = flat_channels(eeg), ~eeg.any(axis=(0, 2))
-        if self._layout.rereferenced and is_zero.sum() == 1:
-            is_flat &= ~is_zero  # the electrode that the others were measured against
-        dead = frozenset(name for name, flat in zip(self._layout.rows, is_flat, strict=True) if flat)
+        names, is_flat = list(self._layout.rows), flat_channels(eeg)
+        zeros = np.flatnonzero(~eeg.any(axis=(0, 2)))
+        if len(zeros) == 1 and self._layout.is_reference(names[zeros[0]]):
+            is_flat[zeros] = False
+        dead = frozenset(name for name, flat in zip(names, is_flat, strict=True) if flat)
         if dead not in self._weights:
             self._weights[dead] = self._without(dead)
         weights = self._weights[dead]
@@ -81,6 +82,11 @@ class Layout(NamedTuple):
     targets: Mapping[str, np.ndarray]  # direction (3,) of a channel of the model
     flat: Collection[str] = ()  # channels that were flat in training, and may be here
     rereferenced: bool = False  # whether the EEG is measured against another reference afterwards
+    reference: str | None = None  # against which it was recorded, where the file says so
+
+    def is_reference(self, name: str) -> bool:
+        """Whether a channel of zeros may be what the others were measured against, and no broken one."""
+        return self.rereferenced or name.casefold() == (self.reference or "").casefold()
 
     def weigh(self, dead: Collection[str], *, n_least: int | None) -> np.ndarray | None:
         """Weights (n_channels, n_rows) float32 of the rows in the model's channels.
@@ -176,7 +182,7 @@ def arrange_channels(
         layout = layout._replace(flat=flat)
     if ignored := [name for row, name in enumerate(source.channels) if row not in layout.rows.values()]:
         logger.info("%s: channels that are not used: %s", source.name, ", ".join(ignored))
-    return Mixing(layout._replace(rereferenced=rereferenced), options)
+    return Mixing(layout._replace(rereferenced=rereferenced, reference=source.reference), options)
 
 
 def _by_position(source: Source, rows: Mapping[str, int], channels: Sequence[str], montage: str) -> Layout:
