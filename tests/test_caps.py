@@ -1,13 +1,14 @@
 """Caps: whose names channels have, where electrodes are, what is made of missing, flat and foreign ones."""
 
-import mne
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from brain2image.errors import InputError
 from brain2image.things.raw import CHANNELS
-from brain2image.translation.caps import BOX, nearest, other_system, positions, read_cap
+from brain2image.translation.caps import BOX, cap_names, nearest, other_system, positions, read_cap
 from brain2image.translation.channels import arrange_channels
 from brain2image.translation.names import CapOptions, read_renames
 from brain2image.translation.sources import Source
@@ -40,8 +41,9 @@ def make_source(names, bads=(), kinds=()):
     return Source("file", list(names), bads, "uV", trials, lambda rows: iter(()), None, kinds=kinds)
 
 
-def arrange(names, *, channels=CHANNELS, bads=(), kinds=(), flat=(), **options):
-    return arrange_channels(make_source(names, bads, kinds), channels, CapOptions(**options), flat=flat)
+def arrange(names, *, channels=CHANNELS, bads=(), kinds=(), flat=(), rereferenced=False, **options):
+    source = make_source(names, bads, kinds)
+    return arrange_channels(source, channels, CapOptions(**options), flat=flat, rereferenced=rereferenced)
 
 
 def labels(cap):
@@ -65,6 +67,7 @@ def eeg(rng):
         (BOX[:32], "biosemi32"),
         ([f"E{i}" for i in range(1, 130)], "GSN-HydroCel-128"),
         ([f"EEG {i}" for i in range(1, 62)], "easycap-M10"),
+        ([f"EEG{i:03}" for i in range(1, 61)], "mgh60"),
         ([f"{row}{i}" for row in "ABCF" for i in range(1, 5)], "names like those of biosemi"),
         ([f"{row}{i}" for row in "FCPO" for i in range(1, 13)], "F11, F12, C7, C8, C9 and .* more beside"),
     ],
@@ -114,7 +117,7 @@ def test_a_run_trained_on_such_names_takes_them():
 
 # ---- where electrodes are
 
-# BioSemi's head caps, and Luu & Ferree (2005) for the HydroCel net of 128, which names the nearest electrode.
+# BioSemi's head caps, and Luu & Ferree (2005) for the HydroCel nets, which name the nearest electrode.
 EQUIVALENT = {
     "biosemi128": (
         "Fp1 C29 Fp2 C16 F3 D4 F4 C4 C3 D19 C4 B22 P3 A7 P4 B4 O1 A15 O2 A28 F7 D7 F8 C7 T7 D23 T8 B26 P7 "
@@ -128,6 +131,7 @@ EQUIVALENT = {
         "Cz Cz",
         16,
     ),
+    "GSN-HydroCel-257": ("F3 E36 C3 E59 C4 E183 T7 E69 T8 E202 Pz E101 Cz Cz", 16),
 }
 
 
@@ -135,7 +139,7 @@ EQUIVALENT = {
 def test_electrodes_are_where_the_manufacturer_says(cap):
     text, largest = EQUIVALENT[cap]
     expected = dict(zip(text.split()[::2], text.split()[1::2], strict=True))
-    electrodes, targets = read_cap(cap, [*BOX, *labels("GSN-HydroCel-129")])
+    electrodes, targets = read_cap(cap, [*BOX, *labels("GSN-HydroCel-257")])
     found = nearest(electrodes, {name: targets[name] for name in expected})
     assert {name: electrode for name, (electrode, _) in found.items()} == expected
     assert max(distance for _, distance in found.values()) < largest
@@ -149,7 +153,9 @@ def potential(places):
     return (np.sum(difference * moments, axis=2) / np.linalg.norm(difference, axis=2) ** 3).sum(axis=1)
 
 
-@pytest.mark.parametrize(("cap", "names"), [("biosemi128", None), ("biosemi64", BOX[:64]), ("EGI_256", None)])
+@pytest.mark.parametrize(
+    ("cap", "names"), [("biosemi128", None), ("biosemi64", BOX[:64]), ("GSN-HydroCel-256", None)]
+)
 def test_a_field_is_carried_over_from_another_cap(cap, names, caplog):
     caplog.set_level("INFO")
     names = names or labels(cap)
@@ -264,7 +270,7 @@ def test_channels_of_another_type_are_not_taken_for_eeg(caplog):
 def test_flat_channels_are_refused_or_interpolated(eeg, caplog):
     eeg[:, [5, 40]] = 3e-3 * eeg[:, [5, 40]] + 7
     eeg[0, 20] = 0  # in one trial of three
-    with pytest.raises(InputError, match=r"got flat ones: AF4, CPz; .*--interpolate.*re-reference"):
+    with pytest.raises(InputError, match=r"got flat ones: AF4, CPz; .*--interpolate.*--reference"):
         arrange([*CHANNELS, "Iz", "Fpz"])(eeg[:, :63])
     names = [*CHANNELS, "Iz", "Fpz"]
     got = arrange(names, interpolate=True)(eeg[:, :63])
@@ -286,6 +292,19 @@ def test_channels_that_were_flat_in_training_may_be(eeg):
     np.testing.assert_allclose(got[:, 40], expected(eeg[:, expected.rows])[:, 40], atol=1e-5)
 
 
+def test_the_reference_may_be_zero_where_another_is_asked_for(eeg):
+    eeg[:, 30] = 0
+    mixing = arrange(CHANNELS, rereferenced=True)
+    np.testing.assert_array_equal(mixing(eeg[:, :63]), eeg[:, :63])
+    with pytest.raises(InputError, match=r"got flat ones: Cz; .*name another reference \(--reference\)$"):
+        arrange(CHANNELS)(eeg[:, :63])
+    source = replace(make_source(CHANNELS), reference="CZ")
+    np.testing.assert_array_equal(arrange_channels(source, CHANNELS, CapOptions())(eeg[:, :63]), eeg[:, :63])
+    eeg[:, 5] = 1e-3 * eeg[:, 5] + 1
+    with pytest.raises(InputError, match="got flat ones: AF4; have"):
+        mixing(eeg[:, :63])
+
+
 def test_most_channels_may_be_flat_and_are_found(eeg):
     eeg[:, :45] = 0
     with pytest.raises(InputError, match=r"got flat ones: Fp1, .*TP8; have"):
@@ -304,6 +323,10 @@ def test_a_flat_electrode_of_a_cap_is_left_out(eeg, caplog):
     assert "flat channels are left out: A4" in caplog.text
 
 
-def test_mne_knows_every_family_of_caps():
-    known = mne.channels.get_builtin_montages()
-    assert {"biosemi128", "easycap-M10", "EGI_256", "GSN-HydroCel-128", "mgh60"} <= set(known)
+def test_channels_are_near_an_electrode_of_every_large_cap():
+    large = [cap for cap in cap_names() if len(labels(cap)) >= 70]
+    assert {cap.partition("-")[0].rstrip("0123456789_") for cap in large} >= {"biosemi", "EGI", "GSN", "mgh"}
+    for cap in large:
+        electrodes, targets = read_cap(cap, labels(cap))
+        distances = nearest(electrodes, {name: targets[name] for name in CHANNELS}).values()
+        assert sum(distance <= 20 for _, distance in distances) >= 59, cap

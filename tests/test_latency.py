@@ -6,8 +6,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from brain2image.errors import InputError
 from brain2image.translation import latency, reference
-from brain2image.translation.channels import Mixing
+from brain2image.translation.channels import arrange_channels
 from brain2image.translation.latency import LatencyCheck
+from brain2image.translation.names import CapOptions
 from brain2image.translation.sources import Source
 
 # a response with the time course of evoked potentials in eight channels, known beyond both ends of the window
@@ -101,19 +102,19 @@ def eeg(rng):
 
 def test_eeg_is_measured_against_other_channels(eeg):
     own = source(eeg)
-    model = Mixing([2, 1, 3], None)
+    model = arrange_channels(own, ["Pz", "Cz", "Oz"], CapOptions())
     for names, expected in (
         (["Fz"], eeg[:, [2, 1, 3]] - eeg[:, [0]]),
         (["Cz"], eeg[:, [2, 1, 3]] - eeg[:, [1]]),
         (["A1", "A2"], eeg[:, [2, 1, 3]] - eeg[:, [4, 5]].mean(axis=1, keepdims=True)),
         (["average"], eeg[:, [2, 1, 3]] - eeg[:, [2, 1, 3]].mean(axis=1, keepdims=True)),
     ):
-        mixing = reference.rereference(model, own, names)
+        mixing = reference.Rereferenced(model, own, names)
         np.testing.assert_allclose(mixing(eeg[:, mixing.rows]), expected, atol=1e-6)
     with pytest.raises(InputError, match="expected good channels as reference, got M1, which the file"):
-        reference.rereference(model, own, ["M1"])
+        reference.Rereferenced(model, own, ["M1"])
     with pytest.raises(InputError, match="got A1, which the file lacks or marks as bad"):
-        reference.rereference(model, source(eeg, bads=["A1"]), ["A1", "A2"])
+        reference.Rereferenced(model, source(eeg, bads=["A1"]), ["A1", "A2"])
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ def test_a_column_is_chosen_and_told_where_none_is_known(tmp_path):
 
 def test_events_lie_beside_split_files_and_the_power_line_is_named_there(tmp_path, caplog):
     write_table(tmp_path, table(trial_type="picture"))
-    side = {"PowerLineFrequency": 60, "EEGReference": "Cz"}
+    side = {"PowerLineFrequency": 60, "EEGReference": "Cz", "EEGGround": "n/a"}
     (tmp_path / "sub-01_task-view_eeg.json").write_text(json.dumps(side))
     recording([(1.0, "wrong")]).save(tmp_path / "sub-01_task-view_split-01_eeg.fif", verbose="error")
     caplog.set_level("INFO")

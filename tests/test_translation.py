@@ -271,7 +271,7 @@ def test_late_trials_and_another_reference_are_told(data, tmp_path, caplog):
     raw.annotations.onset -= 0.05
     caplog.clear()
     np.testing.assert_allclose(translate(raw, run, shift=50).embedding, expected.embedding, atol=1e-4)
-    referenced = translate(short.copy().set_eeg_reference(["Cz"], verbose="error"), run)
+    referenced = translate(short.copy().set_eeg_reference(["Cz"], verbose="error"), run, reference="Cz")
     got = translate(short, run, reference="Cz")
     np.testing.assert_allclose(got.embedding, referenced.embedding, atol=1e-4)
     assert "its reference is Cz, and Fz in training" in caplog.text
@@ -568,6 +568,26 @@ def test_the_command(data, tmp_path, capsys):
     assert pd.read_parquet(out)["event"].tolist() == ["2", "1"]
 
 
+def test_the_command_renames_and_interpolates(data, tmp_path, capsys):
+    raw = data.raw.copy().rename_channels({"Fp1": "X=1", "Oz": "Y"}).drop_channels(["Pz"])
+    (tmp_path / "names.csv").write_text("Y,Oz\nO9,O1\n")
+    options = ["--rename", "X=1=Fp1", "--rename-table", tmp_path / "names.csv", "--events", "1", "2"]
+    out = tmp_path / "a.h5"
+    given = ["--run", data.run, "--eeg", write_fif(raw, tmp_path), "--out", out, *options]
+    command(*given, "--interpolate", "--min-channels", "62")
+    with h5py.File(out) as file:
+        assert len(file["embedding"]) == data.test["image"].isin([N_TRAIN, N_TRAIN + 1]).sum()
+    for more, problem in (
+        (["--interpolate", "--min-channels", "64"], "at least 64 of the 63 channels"),
+        (["--montage", "mgh60", "--min-channels", "1"], "expected electrodes within 20 mm of at least 1"),
+    ):
+        with pytest.raises(SystemExit, match=problem):
+            command(*given, *more)
+    with pytest.raises(SystemExit):
+        command(*given, "--rename", "Fp1")
+    assert "expected OLD=NEW, got 'Fp1'" in capsys.readouterr().err
+
+
 def test_the_command_starts_without_mne_and_torch():
     code = "import sys, brain2image.__main__; print({'mne', 'torch'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
@@ -660,7 +680,7 @@ def no_filters(data, folder):
 REFUSED = {
     no_events: "RawArray: expected events, got none: annotations: none; trigger channels: none; channels",
     lambda data, folder: {
-        "eeg": data.raw.copy().set_channel_types({"stim": "misc"})
+        "eeg": data.raw.copy().set_channel_types({"stim": "misc"}, on_unit_change="ignore")
     }: "electrode: stim; set the",
     slow_recording: "expected a whole number of Hz from 200 to 100000 as its rate, got 160;",
     short_epochs: "expected trials from 0 to 0.995 s after the event, got -0.2 to 0.8 s",

@@ -72,6 +72,9 @@ def test_the_files_hold_what_the_design_promises(finished):
         }
         assert list((results / "runs" / PAIR / run / "tensorboard").rglob("events.out.tfevents*"))
         assert (results / "state" / PAIR / run / "state.ckpt").is_file()
+    for run in ("ridge", "two_step"):
+        names = {path.name for path in (results / "runs" / PAIR / run).iterdir()}
+        assert names == {"model.safetensors", "config.json", "predictions.npz", "metrics.json"}
     summary = pd.read_csv(results / "summary.csv")
     assert set(summary["run"]) == {"multitoken_vit", "flatten", "ridge", "two_step", "ceiling"}
     assert {"1", "2", "all"} <= set(summary["n_trials"])

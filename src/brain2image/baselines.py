@@ -212,7 +212,7 @@ def _ridge_weights(x: np.ndarray, targets: np.ndarray, concepts: np.ndarray) -> 
     """Weight and offset, float64, of the ridge regression of the targets on rows of mean zero."""
     mean = targets.mean(axis=0)
     model = _fit_kernel_ridge(x, targets - mean, concepts, kernel="linear")
-    return x.T.astype(np.float64) @ model.dual_coef_, mean
+    return model.get_primal_coef(), mean
 
 
 def _fit_kernel_ridge(

@@ -35,7 +35,9 @@ def read_sidecar(name: str | os.PathLike) -> Mapping[str, Any]:
     except InputError as error:
         logger.warning("%s", error)
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    return {key: value for key, value in content.items() if value not in MISSING}
 
 
 def read_events(path: Path, *, column: str | None, sfreq: float, n_times: int) -> list[Mark]:

@@ -29,6 +29,7 @@ BOX_CAPS = (
     "biosemi64",
 )  # whose electrodes have 10-20 names, in the order of the box
 RADIUS = 95.0  # mm, of a head
+SCALP = 0.03  # m above ears and nasion, where a head is round; nets reach down to cheeks and neck
 OLD_NAMES = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8"}  # of the 10-20 system before 1991
 DECORATION = re.compile(r"^eeg[ _-]*|[ _-]*(ref|le|ar|a1|a2|m1|m2|avg)$|[. ]+$")
 NUMBERED = re.compile(r"([a-z]+)(\d+)")
@@ -56,14 +57,20 @@ def ten_five() -> dict[str, np.ndarray]:
     return positions(frozenset(TEN_FIVE))
 
 
-def on_sphere(places: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Unit vectors (3,) from the centre of the sphere that fits best; of fewer than four places, from 0."""
+def on_sphere(places: Mapping[str, np.ndarray], *, above: float = -np.inf) -> dict[str, np.ndarray]:
+    """Directions (3,) of places from the centre of the sphere that fits best.
+
+    Parameters
+    ----------
+    places : (3,) each, m in the head frame.
+    above : m; the sphere is fitted to what lies higher. With fewer than four places its centre is 0.
+    """
     points = np.array(list(places.values()))
-    centre = np.zeros(3)
-    if len(points) > 3:
+    fitted, centre = points[points[:, 2] > above], np.zeros(3)
+    if len(fitted) > 3:
         # |p|² = 2 p c + (r² - |c|²) is linear in the centre c
         centre = np.linalg.lstsq(
-            np.c_[2 * points, np.ones(len(points))], np.square(points).sum(1), rcond=None
+            np.c_[2 * fitted, np.ones(len(fitted))], np.square(fitted).sum(1), rcond=None
         )[0][:3]
     vectors = points - centre
     return dict(zip(places, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), strict=True))
@@ -88,14 +95,14 @@ def read_cap(name: str, found: Sequence[str]) -> tuple[dict[str, np.ndarray], di
     """
     if name not in cap_names():
         raise InputError(f"montage: expected one of {', '.join(cap_names())}, got {name!r}")
-    places = on_sphere(positions(frozenset({name})))
+    places = on_sphere(positions(frozenset({name})), above=SCALP)
     systems = [places, dict(zip(BOX, places.values(), strict=False))] if name in BOX_CAPS else [places]
     named = [
         {channel: system[plain_name(channel)] for channel in found if plain_name(channel) in system}
-        for system in ({label.casefold(): place for label, place in system.items()} for system in systems)
+        for system in ({plain_name(label): place for label, place in system.items()} for system in systems)
     ]
     family = next(family for family in GEOMETRIES if name.startswith(family))
-    return max(named, key=len), on_sphere(positions(frozenset(GEOMETRIES[family])))
+    return max(named, key=len), on_sphere(positions(frozenset(GEOMETRIES[family])), above=SCALP)
 
 
 def plain_name(name: str) -> str:
@@ -145,7 +152,7 @@ def _systems() -> dict[str, set[str]]:
     systems = {cap: set(positions(frozenset({cap}))) for cap in cap_names()}
     systems = {cap: names for cap, names in systems.items() if len(names & known) < len(names) / 2}
     systems |= {cap: set(BOX[: int(cap.removeprefix("biosemi"))]) for cap in BOX_CAPS}
-    return {cap: {name.casefold() for name in names} for cap, names in systems.items()}
+    return {cap: {plain_name(name) for name in names} for cap, names in systems.items()}
 
 
 def _some(names: Sequence[str]) -> str:

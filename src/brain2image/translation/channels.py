@@ -49,8 +49,11 @@ class Mixing:
         InputError
             When channels are flat in most trials and not to be interpolated.
         """
-        is_flat = zip(self._layout.rows, flat_channels(eeg), strict=True)
-        dead = frozenset(name for name, flat in is_flat if flat)
+        names, is_flat = list(self._layout.rows), flat_channels(eeg)
+        zeros = np.flatnonzero(~eeg.any(axis=(0, 2)))
+        if len(zeros) == 1 and self._layout.is_reference(names[zeros[0]]):
+            is_flat[zeros] = False
+        dead = frozenset(name for name, flat in zip(names, is_flat, strict=True) if flat)
         if dead not in self._weights:
             self._weights[dead] = self._without(dead)
         weights = self._weights[dead]
@@ -62,7 +65,8 @@ class Mixing:
             if not (options.interpolate or options.montage):
                 raise InputError(
                     f"{layout.source}: expected channels that vary, as in training, got flat ones: {lost}; "
-                    "have them interpolated (--interpolate), or re-reference where one is the reference"
+                    "have them interpolated (--interpolate), or, of the reference electrode, name another "
+                    "reference (--reference)"
                 )
             logger.warning("%s: flat channels are left out: %s", layout.source, lost)
         return layout.weigh(dead, n_least=options.min_channels)
@@ -95,6 +99,12 @@ class Layout(NamedTuple):
     electrodes: Mapping[str, np.ndarray]  # direction (3,) of a row
     targets: Mapping[str, np.ndarray]  # direction (3,) of a channel of the model
     flat: Collection[str] = ()  # channels that were flat in training, and may be here
+    rereferenced: bool = False  # whether the EEG is measured against another reference afterwards
+    reference: str | None = None  # against which it was recorded, where the file says so
+
+    def is_reference(self, name: str) -> bool:
+        """Whether a channel of zeros may be what the others were measured against, and no broken one."""
+        return self.rereferenced or name.casefold() == (self.reference or "").casefold()
 
     def weigh(self, dead: Collection[str], *, n_least: int | None) -> np.ndarray | None:
         """Weights (n_channels, n_rows) float32 of the rows in the model's channels.
@@ -156,7 +166,12 @@ class Layout(NamedTuple):
 
 
 def arrange_channels(
-    source: Source, channels: Sequence[str], options: CapOptions, *, flat: Collection[str] = ()
+    source: Source,
+    channels: Sequence[str],
+    options: CapOptions,
+    *,
+    flat: Collection[str] = (),
+    rereferenced: bool = False,
 ) -> Mixing:
     """Find the model's channels in a file.
 
@@ -166,6 +181,8 @@ def arrange_channels(
     channels : the model's, in its order.
     options : how to find them.
     flat : channels that were flat in training.
+    rereferenced : whether the EEG is measured against another reference afterwards, so that one channel may
+        be zero.
 
     Raises
     ------
@@ -183,7 +200,7 @@ def arrange_channels(
         layout = layout._replace(flat=flat)
     if ignored := [name for row, name in enumerate(source.channels) if row not in layout.rows.values()]:
         logger.info("%s: channels that are not used: %s", source.name, ", ".join(ignored))
-    return Mixing(layout, options)
+    return Mixing(layout._replace(rereferenced=rereferenced, reference=source.reference), options)
 
 
 def _by_position(source: Source, rows: Mapping[str, int], channels: Sequence[str], montage: str) -> Layout:

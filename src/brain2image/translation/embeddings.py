@@ -159,7 +159,9 @@ def _start(
     source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
     factor = _unit_factor(source, training["unit"])
     _check_baseline(source, training.get("baseline", 0.0))
-    mixing = arrange_channels(source, training["channels"], cap, flat=training.get("flat", ()))
+    mixing = arrange_channels(
+        source, training["channels"], cap, flat=training.get("flat", ()), rereferenced=reference is not None
+    )
     if bads := training.get("interpolated"):
         mixing = Interpolated(mixing, training["channels"], bads, source=source.name)
     compare_reference(source, training.get("reference"), reference)

@@ -61,6 +61,7 @@ def open_recording(
     sfreq, name = whole_rate(raw.info["sfreq"], source=name), str(name)
     names, bads = named_channels(raw.ch_names, channels, bads=raw.info["bads"], source=name)
     said = read_sidecar(name)
+    reference = str(said["EEGReference"]) if "EEGReference" in said else None
     filters = recording_filters(raw, cutting, said, source=name)
     marks = _find_marks(raw, cutting.event_column, name)
     events = pd.DataFrame(marks.events, columns=Mark._fields).rename(columns={"text": "event"})
@@ -78,7 +79,7 @@ def open_recording(
         by_part = [(start, stop, onsets[(onsets >= start) & (onsets < stop)]) for start, stop in parts]
         blocks = partial(_blocks, raw, sfreq, [part for part in by_part if len(part[2])], filters, name)
         trials = events[["event"]].assign(sample=events["start"] + raw.first_samp).reset_index(drop=True)
-        return Source(name, names, bads, unit, trials, blocks, usable, said.get("EEGReference"))
+        return Source(name, names, bads, unit, trials, blocks, usable, reference)
 
     def usable(rows: Sequence[int]) -> Source:
         gaps = find_gaps(raw, rows, block=BLOCK_SECONDS * sfreq, name=name)
