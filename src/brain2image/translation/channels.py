@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.things.bads import interpolation_matrix
 from brain2image.translation import caps
 from brain2image.translation.names import CapOptions, check_names, usable_rows
 from brain2image.translation.sources import Source
@@ -70,23 +69,6 @@ class Mixing:
                 )
             logger.warning("%s: flat channels are left out: %s", layout.source, lost)
         return layout.weigh(dead, n_least=options.min_channels)
-
-
-class Interpolated:
-    """The model's channels, those that training interpolated made from the others: the model knows no other.
-
-    Attributes
-    ----------
-    rows : of the file, to be read.
-    """
-
-    def __init__(self, mixing: Mixing, channels: Sequence[str], bads: Sequence[str], *, source: str):
-        self.rows, self._mixing, self._matrix = mixing.rows, mixing, interpolation_matrix(channels, bads)
-        logger.warning("%s: %s are interpolated, as in training", source, ", ".join(bads))
-
-    def __call__(self, eeg: np.ndarray) -> np.ndarray:
-        """Return (n_trials, n_channels, n_times) float32 of the rows that were read."""
-        return np.matmul(self._matrix, self._mixing(eeg))
 
 
 class Layout(NamedTuple):

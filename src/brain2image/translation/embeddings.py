@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from brain2image.errors import InputError
-from brain2image.translation.channels import Interpolated, Mixing, arrange_channels
+from brain2image.translation.channels import Mixing, arrange_channels
 from brain2image.translation.gallery import Gallery, read_gallery
 from brain2image.translation.latency import LatencyCheck
 from brain2image.translation.names import CapOptions
 from brain2image.translation.opening import open_eeg
 from brain2image.translation.outputs import check_suffix, write_blocks
-from brain2image.translation.reference import Rereferenced, compare_reference, warn_of_average
+from brain2image.translation.reference import Interpolated, Rereferenced, compare_reference, warn_of_average
 from brain2image.translation.runs import Predict, load_run
 from brain2image.translation.sources import Cutting, Source
 from brain2image.units import MICROVOLTS_PER_VOLT, RMS_RANGES, check_rms
@@ -162,11 +162,11 @@ def _start(
     mixing = arrange_channels(
         source, training["channels"], cap, flat=training.get("flat", ()), rereferenced=reference is not None
     )
-    if bads := training.get("interpolated"):
-        mixing = Interpolated(mixing, training["channels"], bads, source=source.name)
     compare_reference(source, training.get("reference"), reference)
     if reference is not None:
         mixing = Rereferenced(mixing, source, reference)
+    if bads := training.get("interpolated"):
+        mixing = Interpolated(mixing, training["channels"], bads, source=source.name)
     source = source.usable(mixing.rows)
     pictures = None
     if gallery is not None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from brain2image.errors import InputError
-from brain2image.translation.channels import Interpolated, Mixing
+from brain2image.things.bads import interpolation_matrix
+from brain2image.translation.channels import Mixing
 from brain2image.translation.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class Rereferenced:
     rows : of the file, to be read.
     """
 
-    def __init__(self, mixing: Mixing | Interpolated, source: Source, reference: Sequence[str]):
+    def __init__(self, mixing: Mixing, source: Source, reference: Sequence[str]):
         """Find the reference.
 
         Parameters
@@ -59,6 +60,25 @@ class Rereferenced:
         mixed = self._mixing(eeg[:, : len(self._mixing.rows)])
         against = eeg[:, self._columns] if self._columns else mixed
         return mixed - against.mean(axis=1, keepdims=True)
+
+
+class Interpolated:
+    """The model's channels, those that training interpolated made from the others: the model knows no other.
+
+    Attributes
+    ----------
+    rows : of the file, to be read.
+    """
+
+    def __init__(
+        self, mixing: Mixing | Rereferenced, channels: Sequence[str], bads: Sequence[str], *, source: str
+    ):
+        self.rows, self._mixing, self._matrix = mixing.rows, mixing, interpolation_matrix(channels, bads)
+        logger.warning("%s: %s are interpolated, as in training", source, ", ".join(bads))
+
+    def __call__(self, eeg: np.ndarray) -> np.ndarray:
+        """Return (n_trials, n_channels, n_times) float32 of the rows that were read."""
+        return np.matmul(self._matrix, self._mixing(eeg))
 
 
 def compare_reference(source: Source, trained: str | None, reference: Sequence[str] | None) -> None:
