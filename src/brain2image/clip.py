@@ -72,6 +72,8 @@ def embed_images(
     precision = resolve_precision(precision, device)
     allow_tf32(precision)
     logger.info("CLIP's products are computed in %s", precision)
+    if precision == "bf16":
+        _add_in_float32(network)
     *shaping, _, normalisation = preprocess.transforms  # between them, bytes become numbers from 0 to 1
     batches = shaped_batches(
         images, shaping, batch_size=batch_size, n_threads=n_threads, pinned=device != "cpu"
@@ -85,6 +87,17 @@ def embed_images(
         precision=precision,
     )
     return torch.cat(features).cpu().numpy()
+
+
+def _add_in_float32(network: Any) -> None:
+    """Let a vision transformer add up its layers in float32, of the type that its first convolution gives.
+
+    In bfloat16 the sum would be rounded after each layer, most of what bfloat16 does to the features.
+    """
+    import torch
+
+    first = next(module for module in network.visual.modules() if isinstance(module, torch.nn.Conv2d))
+    first.register_forward_hook(lambda _, __, output: output.float())
 
 
 def encode_batches(
