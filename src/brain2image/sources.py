@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from brain2image.errors import InputError, reason
+from brain2image.regular import check_regular
 
 HUB_SOURCE = re.compile(
     r"hf://(?P<datasets>datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[^/@]+))?/(?P<path>[^/@].*)"
@@ -195,6 +196,8 @@ def check_start(start: bytes, *, source: str | os.PathLike, remedy: str) -> None
 
 def check_file(path: str | os.PathLike) -> None:
     """Raise InputError unless a local file can be read and is no failed download."""
+    if os.path.exists(path) and not os.path.isdir(path):
+        check_regular(path, remedy="correct the path")
     try:
         with open(path, "rb") as file:
             start = file.read(64)
