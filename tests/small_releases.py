@@ -305,6 +305,9 @@ def write_results(root: Path) -> None:
         "run": ["a", "ridge"],
         "seed": [0, None],
         "n_test": 9,
+        "n_left_out": 3,
+        "best_epoch": [2, None],
+        "network_share": [0.5, None],
         "level": "image",
     }
     scores |= {"n_trials": ["all", "1"], "direction": "forward", "n_gallery": 9, "metric": "top1"}
@@ -318,7 +321,7 @@ def write_results(root: Path) -> None:
     }
     pd.DataFrame(scores).to_csv(root / "summary.csv", index=False)
     row = {"pair": "all", "run": "a", "baseline": "ridge", "metric": "top1", "difference": 0.1}
-    pd.DataFrame([row | dict.fromkeys(("low", "high", "p", "p_holm"), 0.05)]).to_csv(
+    pd.DataFrame([row | dict.fromkeys(("low", "high", "p", "p_floor", "p_holm"), 0.05)]).to_csv(
         root / "comparisons.csv", index=False
     )
     (root / "job.tsv").write_text("s\th:m:s\tmax_rss\tcpu_time\n4.5\t0:00:04\t-\t1.5\n")

@@ -190,7 +190,7 @@ def test_load_gives_the_same_predictions(tmp_path):
 
 
 def test_load_refuses_damage(tmp_path):
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         AlignmentModel.load(tmp_path)
     run = _save(_model(), tmp_path / "run")
     (run / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:-100])

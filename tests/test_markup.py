@@ -25,6 +25,8 @@ AUDIT = {
     "statistics_fitted_on": PLANT,
     "checkpoint_chosen_on": PLANT,
     "leaks": [PLANT],
+    "caveats": [PLANT],
+    "unknown": [PLANT],
 }
 
 

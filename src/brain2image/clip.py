@@ -96,8 +96,9 @@ def _add_in_float32(network: Any) -> None:
     """
     import torch
 
-    first = next(module for module in network.visual.modules() if isinstance(module, torch.nn.Conv2d))
-    first.register_forward_hook(lambda _, __, output: output.float())
+    convolutions = (module for module in network.modules() if isinstance(module, torch.nn.Conv2d))
+    if first := next(convolutions, None):
+        first.register_forward_hook(lambda _, __, output: output.float())
 
 
 def encode_batches(

@@ -74,7 +74,7 @@ def _all_or_list(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
 
 def text_or_block(value: Any, check_block: ValidatorFunctionWrapHandler) -> Any:
     """Let a text pass where a block may stand; a union of types would report a wrong block twice."""
-    return value if isinstance(value, str) and value else check_block(value)
+    return _check_plain(value) if isinstance(value, str) and value else check_block(value)
 
 
 def dump_block(value: Any) -> Any:
