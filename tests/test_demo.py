@@ -1,5 +1,6 @@
 """The demo's results, where `make demo` has left them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,25 @@ def test_the_ceiling_is_the_highest(summary):
     for metric in ("top1", "cosine"):
         values = summary["value"].xs(metric, level="metric")
         assert values.idxmax() == "ceiling"
+
+
+def claims():
+    """Run, metric and range of every cell of README's table."""
+    text = (RESULTS.parents[1] / "README.md").read_text()
+    rows = re.findall(r"^\| (`.*`) \| (\d+)-(\d+) \| (\d+)-(\d+) \|$", text, re.MULTILINE)
+    for names, *bounds in rows:
+        for run in re.findall(r"`(\w+)`", names):
+            yield run, "top1", *map(int, bounds[:2])
+            yield run, "top5", *map(int, bounds[2:])
+
+
+def test_the_scores_are_those_that_the_readme_claims(summary):
+    found = {(run, metric): (low, high) for run, metric, low, high in claims()}
+    runs = {run for run, _ in summary.index}
+    assert {run for run, _ in found} == runs == {"flatten", "multitoken_vit", "ridge", "two_step", "ceiling"}
+    for (run, metric), (low, high) in found.items():
+        assert high - low <= 30
+        assert low <= 100 * summary.loc[(run, metric), "value"] <= high, (run, metric)
 
 
 def test_pairs_show_similar_things():
