@@ -29,6 +29,7 @@ from brain2image.synthetic.clip import simulate_clip
 from brain2image.synthetic.pictures import Painter
 
 STAND_IN, DEEP = "ViT-S-32-alt", "ViT-L-14-quickgelu"
+PREPARATION = {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
 PRODUCTS = {"linear", "matmul", "mm", "addmm", "bmm", "baddbmm", "conv2d", "convolution"}
 PRODUCTS |= {"scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"}
 
@@ -55,7 +56,13 @@ def paint(n_images: int) -> list[Image.Image]:
 
 def both(images: list[Image.Image], model: str, weights: Path) -> list[np.ndarray]:
     """Unit embeddings in float32 and in bfloat16."""
-    options = {"model": model, "weights": weights, "batch_size": 16, "n_threads": 1}
+    options = {
+        "model": model,
+        "weights": weights,
+        "preprocess": PREPARATION,
+        "batch_size": 16,
+        "n_threads": 1,
+    }
     embeddings = []
     for precision in ("fp32", "bf16"):
         with LongSums() if precision == "bf16" else nullcontext():

@@ -32,7 +32,7 @@ import yaml
 REPOSITORY = Path(__file__).parents[1]
 SUB, SUBJ, PAIR = "sub-01", inputs.SUBJECT, f"sub-01_{inputs.SUBJECT}"
 BLOCK = 1 << 23  # bytes of a plain read or write
-CLIP = {"model": "ViT-L-14-quickgelu", "batch_size": 8}
+CLIP = {"model": "ViT-L-14-quickgelu", "preprocess": "openai", "batch_size": 8}
 N_PICTURES = 24  # to embed
 DONE = re.compile(r"done in ([\d.]+) s, peak memory ([\d.]+) GB, read ([\d.]+) GB, wrote ([\d.]+) GB")
 COLUMNS = ("call, s", "process, s", "peak, GB", "read, GB", "written, GB", "floor, s", "ratio")
