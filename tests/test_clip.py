@@ -109,7 +109,9 @@ def test_features_are_those_of_open_clip_with_the_same_tag(weights, images, monk
 def as_safetensors(weights, folder, **metadata):
     path = folder / "clip.safetensors"
     texts = {key: json.dumps(value) for key, value in metadata.items()}
-    save_file({key: value.clone() for key, value in torch.load(weights).items()}, path, texts)
+    save_file(
+        {key: value.clone() for key, value in torch.load(weights, weights_only=True).items()}, path, texts
+    )
     return path
 
 
