@@ -3,7 +3,7 @@
 
 from snakemake.utils import min_version
 
-min_version("9.27")  # brain2image.records extends its notes
+min_version("9.27")  # brain2image.core.records extends its notes
 
 
 report: "workflow/report/workflow.rst"

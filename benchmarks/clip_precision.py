@@ -22,11 +22,11 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from brain2image.clip import embed_images
 from brain2image.config import SimulateConfig
-from brain2image.matching import match_one_to_one, unit_rows
-from brain2image.synthetic.clip import simulate_clip
-from brain2image.synthetic.pictures import Painter
+from brain2image.pairs.clip import embed_images
+from brain2image.pairs.matching import match_one_to_one, unit_rows
+from brain2image.synthetic.clip_weights import simulate_clip
+from brain2image.synthetic.drawings import Painter
 
 STAND_IN, DEEP = "ViT-S-32-alt", "ViT-L-14-quickgelu"
 PREPARATION = {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}

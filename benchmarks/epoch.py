@@ -18,9 +18,9 @@ from loader import N_TRIALS, write_set
 from train_step import BATCH, DEVICE, N_CHANNELS, N_CLUSTERS, N_FEATURES, our_steps, random_data, seconds
 
 from brain2image.config import RunConfig
-from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
-from brain2image.training import train
+from brain2image.models.losses import AlignmentLoss
+from brain2image.training.train import train
 
 
 class EpochTimes(logging.Handler):
@@ -46,7 +46,7 @@ def floor_step(run: RunConfig, n_repeats: int) -> float:
 
 def epochs_of(run: RunConfig, lmdb: Path, folder: Path) -> list[float]:
     """Seconds of each epoch of a training but the first, which also starts up."""
-    clock, logger = EpochTimes(), logging.getLogger("brain2image.optimisation")
+    clock, logger = EpochTimes(), logging.getLogger("brain2image.training.task")
     logger.setLevel(logging.INFO)
     logger.addHandler(clock)
     files = {"model": "model.safetensors", "config": "config.json", "history": "h.csv", "tensorboard": "tb"}

@@ -161,7 +161,7 @@ def bare_forward(weights: Path, n_pictures: int) -> float:
 
 def repack_raw_session(folder: Path) -> None:
     """One raw training session; a subject has four of these, and four test sessions a quarter as long."""
-    from brain2image.things.eeg import repack_eeg
+    from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 
     repack_eeg(
         [folder / "inputs" / "ses-01" / "raw_eeg_training.npy"],
@@ -175,8 +175,8 @@ def repack_raw_session(folder: Path) -> None:
 
 def embed_pictures(folder: Path) -> None:
     """The embedding of some pictures of the usual size, and the loading of the model."""
-    from brain2image.clip import embed_images
-    from brain2image.things import read_images
+    from brain2image.datasets.things_eeg2.things_images import read_images
+    from brain2image.pairs.clip import embed_images
 
     files = sorted((folder / "inputs" / "pictures").iterdir())
     pictures = read_images(pd.DataFrame({"path": [path.name for path in files]}), files[0].parent)
@@ -185,7 +185,7 @@ def embed_pictures(folder: Path) -> None:
 
 def embed_with_loaded_model(folder: Path) -> float:
     """Seconds of `embed_pictures` where the model is in memory, as it is after the first of many batches."""
-    from brain2image import clip
+    from brain2image.pairs import clip
 
     clip._load = functools.cache(clip._load)
     embed_pictures(folder)
@@ -200,7 +200,7 @@ def run_directly(name: str, folder: Path) -> Stage:
     log = folder / "results" / "logs" / f"{name}.log"
     code = (
         "import sys; from types import SimpleNamespace; from pathlib import Path\n"
-        "import full_size; from brain2image.jobs import job\n"
+        "import full_size; from brain2image.core.jobs import job\n"
         f"with job(SimpleNamespace(log=[{str(log)!r}], rule={name!r}, threads=1)):\n"
         f"    full_size.DIRECT[{name!r}](Path({str(folder)!r}))"
     )

@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from brain2image.datasets.things_eeg2.raw import CHANNELS as ORDERED
+from brain2image.datasets.things_eeg2.sequences import SEQUENCE_LENGTH, SOA
 from brain2image.synthetic.concepts import image_metadata
 from brain2image.synthetic.eeg import CHANNELS
-from brain2image.synthetic.epochs import write_ubp
 from brain2image.synthetic.latents import nsd_design
 from brain2image.synthetic.nsd_files import behaviour_table, write_wds
-from brain2image.things.raw import CHANNELS as ORDERED
-from brain2image.things.sequences import SEQUENCE_LENGTH, SOA
+from brain2image.synthetic.preprocessed_files import write_ubp
 
 N_CONCEPTS, IMAGES_PER_CONCEPT, N_TEST = 1654, 10, 200
 N_VOXELS, N_FEATURES, CLIP_WIDTH = 15_724, 4096, 768

@@ -109,8 +109,8 @@ def clip_rows(sizes: Sizes, device: str, folder: Path) -> Iterator[Row]:
     import open_clip
     from pictures import BATCH, rate, things_pictures
 
-    from brain2image.clip import encode_batches, shaped_batches
-    from brain2image.precision import allow_tf32
+    from brain2image.formats.precision import allow_tf32
+    from brain2image.pairs.clip import encode_batches, shaped_batches
 
     network = open_clip.create_model(sizes.clip, pretrained=None).eval().to(device)
     size, n_threads, on_gpu = network.visual.image_size[0], os.cpu_count(), device != "cpu"
@@ -156,7 +156,7 @@ def projection_rows(sizes: Sizes, device: str) -> Iterator[Row]:
     import numpy as np
     import torch
 
-    from brain2image.projection import BLOCK_TRIALS, project
+    from brain2image.projection.projecting import BLOCK_TRIALS, project
 
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((sizes.n_features, sizes.n_voxels), np.float32)
@@ -190,7 +190,7 @@ def number_format(setting: str) -> Iterator[dict[str, Any]]:
     """The options of a training in one of the settings; plain fp32 is what no GPU does by itself any more."""
     import torch
 
-    from brain2image.precision import TF32_SWITCH
+    from brain2image.formats.precision import TF32_SWITCH
 
     before = os.environ.get(TF32_SWITCH), torch.backends.cudnn.allow_tf32
     if setting == "fp32":
@@ -212,7 +212,7 @@ def training_rows(sizes: Sizes, device: str, folder: Path) -> Iterator[Row]:
     from train_step import BATCH
 
     from brain2image.config import RunConfig
-    from brain2image.resume import StateFile
+    from brain2image.training.resume import StateFile
 
     n_val = max(2, sizes.n_pairs // 10)
     lmdb = write_set(folder, sizes.n_pairs, n_val=n_val, n_features=sizes.n_features)
@@ -245,11 +245,11 @@ def training_steps(
     """Steps as Lightning makes them, and the state after them."""
     import torch
 
-    from brain2image.dataset import AlignmentDataset, Batches
-    from brain2image.initialisation import build_model, start_linearly
-    from brain2image.lmdb_store import LMDBReader
-    from brain2image.optimisation import AlignmentTask
-    from brain2image.precision import allow_tf32, resolve_precision
+    from brain2image.formats.precision import allow_tf32, resolve_precision
+    from brain2image.training.start import build_model, start_linearly
+    from brain2image.training.task import AlignmentTask
+    from brain2image.training_set.batches import AlignmentDataset, Batches
+    from brain2image.training_set.lmdb_store import LMDBReader
 
     reader, options = LMDBReader(lmdb), run.training
     model = build_model(reader, run=run, cbramod=None)
@@ -291,7 +291,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     import torch
 
-    from brain2image.devices import compute_device
+    from brain2image.core.devices import compute_device
 
     if options.device == "cuda" and not torch.cuda.is_available():
         print(NO_GPU)

@@ -24,9 +24,9 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from brain2image.dataset import AlignmentDataset, Batches
-from brain2image.files import write_trials
-from brain2image.lmdb_store import LMDBReader, write_lmdb
+from brain2image.formats.hdf5 import write_trials
+from brain2image.training_set.batches import AlignmentDataset, Batches
+from brain2image.training_set.lmdb_store import LMDBReader, write_lmdb
 
 N_TRIALS, N_REPETITIONS, N_CHANNELS, N_TIMES, N_FEATURES = 4, 3, 63, 200, 4096
 BATCH, STEP_SECONDS = 64, 0.005
@@ -76,7 +76,7 @@ def write_set(folder: Path, n_pairs: int, *, n_val: int = 0, n_features: int = N
             write_trials(file, trials, attributes)
     images = np.arange(n_pairs)
     pairs = pd.DataFrame(
-        {"things_image": images, "nsd_image": images, "similarity": 1.0, "cluster": images % 5}
+        {"eeg_image": images, "fmri_image": images, "similarity": 1.0, "cluster": images % 5}
     )
     pairs["split"] = np.where(images < n_pairs - n_val, "train", "val")
     out = folder / "ours.lmdb"

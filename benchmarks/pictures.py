@@ -21,9 +21,10 @@ import open_clip
 import pandas as pd
 from PIL import Image
 
-from brain2image import nsd, things
-from brain2image.clip import shaped_batches
-from brain2image.nsd.images import PIXELS, PIXELS_SHAPE
+from brain2image.datasets.nsd import nsd_images as nsd
+from brain2image.datasets.nsd.nsd_images import PIXELS, PIXELS_SHAPE
+from brain2image.datasets.things_eeg2 import things_images as things
+from brain2image.pairs.clip import shaped_batches
 
 BATCH = 64
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from brain2image.models.alignment import AlignmentModel
-from brain2image.models.cbramod import CrissCrossLayer, PatchEmbedding
+from brain2image.models.encoders.cbramod import CrissCrossLayer, PatchEmbedding
 
 
 class PlainEmbedding(PatchEmbedding):

@@ -26,15 +26,16 @@ import pandas as pd
 import torch
 from recovery_data import Setting, write_setting
 
-from brain2image.baselines import BASELINES, Training, fit_ceiling
 from brain2image.config import RunConfig
-from brain2image.dataset import pair_means
-from brain2image.files import atomic_path
-from brain2image.metrics import ranks, similarity_matrix
+from brain2image.core.outputs import atomic_path
+from brain2image.evaluation.baselines.base import Training
+from brain2image.evaluation.baselines.fitting import BASELINES
+from brain2image.evaluation.baselines.oracle import fit_ceiling
+from brain2image.evaluation.metrics import ranks, similarity_matrix
+from brain2image.evaluation.statistics import hierarchical_interval
 from brain2image.models.alignment import AlignmentModel
-from brain2image.queries import Pairs, Predictor
-from brain2image.statistics import hierarchical_interval
-from brain2image.training import train
+from brain2image.training.train import train
+from brain2image.training_set.means import Predictor, read_pairs
 
 SNRS, PAIR_COUNTS, RELATIONS = (0.2, 0.4, 0.8), (400, 1200), (False, True)
 MODEL = {"pretrained": False, "n_layers": 1, "hidden_size": 256, "n_tokens": 2, "pooling_layers": 1}
@@ -64,14 +65,14 @@ def fit_network(setting: Setting, folder: Path, model: dict[str, Any]) -> Predic
 
 def fit_baseline(_: Setting, folder: Path, name: str) -> Predictor:
     """Fit a comparison model on the setting's training pairs."""
-    pairs, oracle = Pairs(*pair_means(folder / "data.lmdb", "train")), np.load(folder / "oracle.npz")
-    concepts = oracle["concept"][pairs.table["things_image"]]
+    pairs, oracle = read_pairs(folder / "data.lmdb", "train"), np.load(folder / "oracle.npz")
+    concepts = oracle["concept"][pairs.table["eeg_image"]]
     return BASELINES[name](Training(pairs, concepts, oracle["clip"], eeg_scale=0.01, cbramod=None))
 
 
 def fit_oracle(_: Setting, folder: Path) -> Predictor:
     """The best prediction from what the picture truly shows; pairing and fMRI noise limit it."""
-    pairs, oracle = Pairs(*pair_means(folder / "data.lmdb", "train")), np.load(folder / "oracle.npz")
+    pairs, oracle = read_pairs(folder / "data.lmdb", "train"), np.load(folder / "oracle.npz")
     return fit_ceiling(pairs, oracle["expected"])
 
 
@@ -89,13 +90,13 @@ DEFAULT_METHODS = [name for name in METHODS if name != "without_path"]
 
 def picture_scores(predict: Predictor, folder: Path) -> pd.DataFrame:
     """Scores of each test picture, centred on the mean training embedding as in `evaluation.evaluate`."""
-    mean = pair_means(folder / "data.lmdb", "train")[1].mean(axis=0)
-    test = Pairs(*pair_means(folder / "data.lmdb", "test"))
+    mean = read_pairs(folder / "data.lmdb", "train")[1].mean(axis=0)
+    test = read_pairs(folder / "data.lmdb", "test")
     similarity = similarity_matrix(predict(test) - mean, test.targets - mean)
     rank = np.diag(ranks(similarity))
     return pd.DataFrame(
         {
-            "things_image": test.table["things_image"],
+            "eeg_image": test.table["eeg_image"],
             "top1": (rank == 1).astype(float),
             "mrr": 1 / rank,
             "cosine": np.diag(similarity),
@@ -132,7 +133,7 @@ def differences_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     title, factor = METRICS[metric]
     rows = []
     for key, group in table.groupby(KEYS):
-        scores = group.pivot(index=["seed", "things_image"], columns="method", values=metric) * factor
+        scores = group.pivot(index=["seed", "eeg_image"], columns="method", values=metric) * factor
         best = max(LINEAR, key=lambda name: scores[name].mean())
         row = dict(zip(KEYS, key, strict=True)) | {"best linear": best}
         for name in ("best linear", *OTHERS):

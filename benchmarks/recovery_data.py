@@ -7,14 +7,15 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.clustering import cluster_pairs
-from brain2image.files import atomic_path, write_trials
-from brain2image.lmdb_store import write_lmdb
+from brain2image.core.outputs import atomic_path
+from brain2image.datasets.signals import cut_epochs, filter_eeg
+from brain2image.formats.hdf5 import write_trials
+from brain2image.pairs.clustering import cluster_pairs
 from brain2image.synthetic.eeg import CHANNELS, SFREQ, draw_evoked
 from brain2image.synthetic.fmri import draw_betas, draw_ridge, draw_voxels
 from brain2image.synthetic.latents import KINSHIP, generator, things_latents
-from brain2image.synthetic.recordings import record
-from brain2image.things.signals import cut_epochs, filter_eeg
+from brain2image.synthetic.raw_files import record
+from brain2image.training_set.lmdb_store import write_lmdb
 
 SUBJECT, NSD_SUBJECT = "sub-01", "subj01"
 N_LATENTS, N_VOXELS, N_FEATURES, N_CLIP = 12, 400, 256, 64
@@ -84,7 +85,7 @@ def write_setting(setting: Setting, folder: Path) -> None:
     _write_eeg(folder / "eeg.h5", things, setting)
     expected = _write_fmri(folder / "fmri.h5", things, nsd, setting)
     basis, _ = np.linalg.qr(rng.normal(size=(N_CLIP, N_LATENTS)))
-    clip, nsd_clip = (
+    clip, fmri_clip = (
         (latents + CLIP_NOISE * rng.normal(size=things.shape)) @ basis.T for latents in (things, nsd)
     )
     concept = np.arange(n_images) // IMAGES_PER_CONCEPT
@@ -92,10 +93,10 @@ def write_setting(setting: Setting, folder: Path) -> None:
         np.savez(file, concept=concept, clip=clip.astype(np.float32), expected=expected.astype(np.float32))
     split = np.repeat(["train", "val", "test"], [setting.n_pairs, n_val, N_TEST])
     pairs = pd.DataFrame(
-        {"things_image": range(n_images), "nsd_image": range(n_images), "similarity": 1.0, "split": split}
+        {"eeg_image": range(n_images), "fmri_image": range(n_images), "similarity": 1.0, "split": split}
     )
     training = (pairs["split"] == "train").to_numpy()
-    pairs["cluster"] = cluster_pairs(clip, nsd_clip, training, n_clusters=N_CLUSTERS, seed=0)
+    pairs["cluster"] = cluster_pairs(clip, fmri_clip, training, n_clusters=N_CLUSTERS, seed=0)
     write_lmdb(folder / "data.lmdb", eeg=folder / "eeg.h5", projection=folder / "fmri.h5", pairs=pairs)
     for name in ("eeg.h5", "fmri.h5"):
         (folder / name).unlink()

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from brain2image.config import RunConfig
-from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
-from brain2image.models.cbramod import SelfAttention
+from brain2image.models.encoders.cbramod import SelfAttention
+from brain2image.models.losses import AlignmentLoss
 from brain2image.models.pooling import POOLING_HEADS
-from brain2image.optimisation import parameter_groups
+from brain2image.training.task import parameter_groups
 
 N_CHANNELS, N_FEATURES, N_CLUSTERS, BATCH = 63, 4096, 5, 64
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

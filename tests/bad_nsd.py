@@ -13,8 +13,8 @@ from small_releases import READERS
 from test_mindeye1 import draw_trials, write_subject
 from test_nsd import add_member, write_betas, write_shared, write_tar
 
-from brain2image.nsd.fmri import read_tar
-from brain2image.nsd.images import PIXELS
+from brain2image.datasets.nsd.betas import read_tar
+from brain2image.datasets.nsd.nsd_images import PIXELS
 
 # ---- MindEye2's lists and pixels
 

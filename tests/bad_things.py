@@ -12,10 +12,10 @@ from test_epochs import subject
 from test_epochs import write as write_epochs
 from test_things import DISK_CHANNELS, LEAD
 
-from brain2image.releases import THINGS_EEG
-from brain2image.synthetic.epochs import write_authors
-from brain2image.things.raw import CHANNELS
-from brain2image.unpickling import load_arrays
+from brain2image.datasets.releases import THINGS_EEG
+from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.formats.unpickling import load_arrays
+from brain2image.synthetic.preprocessed_files import write_authors
 
 # ---- pictures
 

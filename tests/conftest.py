@@ -39,8 +39,8 @@ def pool():
 @pytest.fixture
 def server(monkeypatch):
     """A web server, and a client that may use the network and does not wait between its attempts."""
-    monkeypatch.setattr("brain2image.remote.DELAYS", (0, 0))
-    monkeypatch.setattr("brain2image.remote.FIRST_DELAYS", (0, 0))
+    monkeypatch.setattr("brain2image.weights.remote.DELAYS", (0, 0))
+    monkeypatch.setattr("brain2image.weights.remote.FIRST_DELAYS", (0, 0))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with serving(Server()) as server:
         yield server
@@ -55,6 +55,6 @@ def cache(tmp_path, monkeypatch):
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    monkeypatch.setattr("brain2image.weights.cache_folder", folder)
-    monkeypatch.setattr("brain2image.mindeye2.cache_folder", folder)
+    monkeypatch.setattr("brain2image.weights.download.cache_folder", folder)
+    monkeypatch.setattr("brain2image.projection.ridge.cache_folder", folder)
     return tmp_path / "cache"

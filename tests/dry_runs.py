@@ -51,15 +51,15 @@ def enter(folder: Path) -> None:
     assert brain2image.__file__ == f"{folder}/src/brain2image/__init__.py"
     from warm_sources import recall
 
-    from brain2image import fingerprint
+    from brain2image.core import fingerprint
 
     recall(fingerprint)
 
 
 def dry_run(folder: Path, *arguments: str) -> set[str]:
-    """What `snakemake --dry-run` would run in a checkout: ``train/sub-01_subj01/flatten`` and so on."""
+    """What `snakemake --dry-run` would run in a checkout: ``train/things-01_subj01/flatten`` and so on."""
     enter(folder)
-    from brain2image.status import planned_jobs
+    from brain2image.core.status import planned_jobs
 
     return {job.name for job in planned_jobs(*arguments)}
 

@@ -8,11 +8,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib import pyplot as plt
 from safetensors.torch import save_file
 
-from brain2image.disk import explained_disk_errors
-from brain2image.figures.style import save
-from brain2image.files import atomic_hdf5, atomic_path, write_json, write_parquet
-from brain2image.lmdb_store import _put
-from brain2image.resume import StateFile
+from brain2image.core.disk import explained_disk_errors
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.files import write_json, write_parquet
+from brain2image.formats.hdf5 import atomic_hdf5
+from brain2image.report.figures.style import save
+from brain2image.training.resume import StateFile
+from brain2image.training_set.lmdb_store import _put
 
 
 def numbers(n_bytes):

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 
 from brain2image.config import RunConfig
-from brain2image.files import write_trials
-from brain2image.lmdb_store import write_lmdb
+from brain2image.formats.hdf5 import write_trials
+from brain2image.training_set.lmdb_store import write_lmdb
 
 N_CHANNELS, N_FEATURES, N_CLUSTERS = 8, 16, 3
 SPLITS = {"train": 40, "val": 10, "test": 10}
@@ -59,8 +59,8 @@ def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False):
     images = np.arange(n_pairs)
     pairs = pd.DataFrame(
         {
-            "things_image": images,
-            "nsd_image": images,
+            "eeg_image": images,
+            "fmri_image": images,
             "similarity": 1.0,
             "cluster": images % N_CLUSTERS,
             "split": np.repeat(list(splits), list(splits.values())),

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.files import write_trials
-from brain2image.lmdb_store import write_lmdb
+from brain2image.formats.hdf5 import write_trials
+from brain2image.training_set.lmdb_store import write_lmdb
 
 N_PAIRS, N_CHANNELS, N_TIMES, N_FEATURES = 12, 4, 200, 8
 ATTRIBUTES = {
@@ -38,8 +38,8 @@ def write_sources(folder):
         write_trials(file, fmri_trials, {"checkpoint": "final_subj01", "sha256": "0" * 64})
     pairs = pd.DataFrame(
         {
-            "things_image": rng.permutation(20)[:N_PAIRS],
-            "nsd_image": rng.permutation(30)[:N_PAIRS],
+            "eeg_image": rng.permutation(20)[:N_PAIRS],
+            "fmri_image": rng.permutation(30)[:N_PAIRS],
             "similarity": np.linspace(0.9, 0.5, N_PAIRS),
             "cluster": np.arange(N_PAIRS) % 3,
             "split": ["train"] * 8 + ["val"] * 2 + ["test"] * 2,
@@ -51,7 +51,7 @@ def write_sources(folder):
 def write_from(sources, pairs=None):
     """The LMDB of these sources and pairs."""
     folder = sources[0]
-    out = folder / "out" / "sub-01_subj01.lmdb"
+    out = folder / "out" / "things-01_subj01.lmdb"
     options = {"eeg": folder / "eeg.h5", "projection": folder / "projection.h5"}
     write_lmdb(out, pairs=sources[3] if pairs is None else pairs, **options)
     return out

@@ -19,24 +19,27 @@ from test_nsd import draw_indices, write_betas, write_indices, write_pixels, wri
 from test_things import FILTERS, N_TRAIN, make_raw
 from test_things import N_TEST as N_RAW_TEST
 
-from brain2image import nsd, things
-from brain2image.clip import embed_images
 from brain2image.config import ModelConfig
-from brain2image.dataset import pair_means
-from brain2image.files import write_json, write_trials
-from brain2image.inference import predict_pairs
-from brain2image.lmdb_store import write_lmdb
-from brain2image.mindeye2 import extract_ridge
+from brain2image.datasets.nsd import betas as fmri
+from brain2image.datasets.nsd import mindeye1
+from brain2image.datasets.nsd import nsd_images as nsd
+from brain2image.datasets.releases import NSD, THINGS_EEG, find_release
+from brain2image.datasets.things_eeg2 import things_images as things
+from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
+from brain2image.evaluation.predict import predict_pairs
+from brain2image.evaluation.predictions import Predictions, read_predictions, write_predictions
+from brain2image.formats.files import write_json
+from brain2image.formats.hdf5 import write_trials
+from brain2image.formats.tables import COMPARISONS, SUMMARY, read_array, read_npz, read_result, read_table
 from brain2image.models.alignment import AlignmentModel
-from brain2image.models.cbramod import CBraMod
-from brain2image.nsd import fmri, mindeye1
-from brain2image.predictions import Predictions, read_predictions, write_predictions
-from brain2image.projection import combine_projections, project_fmri
-from brain2image.releases import NSD, THINGS_EEG, find_release
-from brain2image.synthetic.cbramod import simulate_cbramod
-from brain2image.tables import COMPARISONS, SUMMARY, read_array, read_npz, read_result, read_table
-from brain2image.things.eeg import repack_eeg
-from brain2image.translation import translate
+from brain2image.models.encoders.cbramod import CBraMod
+from brain2image.pairs.clip import embed_images
+from brain2image.projection.projecting import combine_projections, project_fmri
+from brain2image.projection.ridge import extract_ridge
+from brain2image.synthetic.cbramod_weights import simulate_cbramod
+from brain2image.training_set.lmdb_store import write_lmdb
+from brain2image.training_set.means import read_pairs
+from brain2image.translation.embeddings import translate
 
 SHORT_FILTERS = {"highpass": 10.0, "lowpass": 70.0, "notch": 50.0}
 RAW_TRAINING, RAW_TEST = "ses-01/raw_eeg_training.npy", "ses-01/raw_eeg_test.npy"
@@ -223,7 +226,7 @@ def write_lmdb_sources(root: Path) -> None:
 
 def pairs() -> pd.DataFrame:
     split = np.resize(["train", "val", "test"], N_PAIRS)
-    images = {"things_image": np.arange(N_PAIRS), "nsd_image": np.arange(N_PAIRS)}
+    images = {"eeg_image": np.arange(N_PAIRS), "fmri_image": np.arange(N_PAIRS)}
     return pd.DataFrame(images | {"similarity": 0.5, "cluster": 0, "split": split})
 
 
@@ -237,7 +240,7 @@ def write_training_set(root: Path) -> None:
 
 
 def read_training_set(root: Path, out: Path) -> Any:
-    return pair_means(root / "pairs.lmdb", "train")
+    return read_pairs(root / "pairs.lmdb", "train")
 
 
 def write_run(root: Path) -> None:
@@ -281,8 +284,8 @@ def write_prediction_file(root: Path) -> None:
     content = Predictions(
         predictions=embeddings,
         targets=embeddings,
-        things_image=pairs()["things_image"].to_numpy(),
-        nsd_image=pairs()["nsd_image"].to_numpy(),
+        eeg_image=pairs()["eeg_image"].to_numpy(),
+        fmri_image=pairs()["fmri_image"].to_numpy(),
         target_mean=embeddings[0],
         repetitions=embeddings,
         repetition_pair=np.arange(len(embeddings)),
@@ -301,7 +304,7 @@ def write_results(root: Path) -> None:
     history.loc[0, "train_loss"] = np.nan  # before the first step
     history.to_csv(root / "history.csv", index=False)
     scores = {
-        "pair": "sub-01_subj01",
+        "brains": "things-01_subj01",
         "run": ["a", "ridge"],
         "seed": [0, None],
         "n_test": 9,
@@ -320,7 +323,7 @@ def write_results(root: Path) -> None:
         "share_of_ceiling": None,
     }
     pd.DataFrame(scores).to_csv(root / "summary.csv", index=False)
-    row = {"pair": "all", "run": "a", "baseline": "ridge", "metric": "top1", "difference": 0.1}
+    row = {"brains": "all", "run": "a", "baseline": "ridge", "metric": "top1", "difference": 0.1}
     pd.DataFrame([row | dict.fromkeys(("low", "high", "p", "p_floor", "p_holm"), 0.05)]).to_csv(
         root / "comparisons.csv", index=False
     )
@@ -400,7 +403,7 @@ READERS = {
     "new array": Reader(write_new_eeg, read_new_eeg("a.npy", **ARRAY), ("a.npy",)),
     "gallery": Reader(write_new_eeg, read_new_eeg("a.npy", **ARRAY), ("gallery.h5",)),
     "pictures table": result("images.parquet", read_table, ["image", "path", "concept", "partition"]),
-    "pairs table": result("pairs.parquet", read_table, ["things_image", "nsd_image", "split"]),
+    "pairs table": result("pairs.parquet", read_table, ["eeg_image", "fmri_image", "split"]),
     "history": result("history.csv", read_table, ["epoch", "train_loss", "val_loss", "val_top1"]),
     "summary": result("summary.csv", read_table, SUMMARY),
     "comparisons": result("comparisons.csv", read_table, COMPARISONS),

@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from brain2image.config import ModelConfig
-from brain2image.errors import InputError
-from brain2image.files import write_json
+from brain2image.core.errors import InputError
+from brain2image.formats.files import write_json
 from brain2image.models.alignment import AlignmentModel, AlignmentModule
 
 N_CHANNELS, N_FEATURES = 6, 16

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.audit import FINDINGS, WINDOW, audit_run, audit_split, overlap
+from brain2image.evaluation.run_audit import FINDINGS, audit_run
+from brain2image.pairs.split_audit import WINDOW, audit_split, overlap
 
 
 @pytest.fixture
@@ -20,8 +21,8 @@ def tables():
     nsd = pd.DataFrame({"image": range(100, 108), "shared1000": [False] * 4 + [True] * 4})
     pairs = pd.DataFrame(
         {
-            "things_image": [0, 1, 2, 3, 4, 5],
-            "nsd_image": [100, 101, 102, 103, 104, 105],
+            "eeg_image": [0, 1, 2, 3, 4, 5],
+            "fmri_image": [100, 101, 102, 103, 104, 105],
             "split": ["train"] * 3 + ["val"] + ["test"] * 2,
         }
     )
@@ -68,7 +69,7 @@ def test_a_ridge_that_was_fitted_on_nothing_has_fitted_no_target(tables):
 
 def test_planted_leaks_are_counted(tables):
     tables["things"].loc[4, "concept"] = "dog"
-    tables["pairs"].loc[5, ["things_image", "nsd_image"]] = (0, 102)
+    tables["pairs"].loc[5, ["eeg_image", "fmri_image"]] = (0, 102)
     counts = audit(tables)
     assert counts["shared_with_training"]["test"] == {"things_images": 1, "nsd_images": 1, "concepts": 2}
     assert counts["ridge_fitted_targets"]["test"] == 0.5
@@ -93,7 +94,7 @@ def run(tables, rng):
         "split": audit(tables),
         "target_dependence": 0.0,
         "target_mean": targets.mean(axis=0),
-        "training_targets": targets,
+        "read_training_targets": targets,
         "best_epoch": 2,
         "history": pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [3.0, 1.0, 2.0]}),
     }
@@ -108,7 +109,7 @@ def test_a_clean_run_has_no_leak(run):
 
 
 def test_each_leak_of_a_run_is_named(run):
-    targets = run["training_targets"]
+    targets = run["read_training_targets"]
     more_targets = np.concatenate([targets, targets[:1]])
     planted = {
         "targets in predictions": {"target_dependence": 1e-9},
@@ -140,7 +141,7 @@ def test_each_finding_of_the_split_is_a_leak_a_caveat_or_unknown(run, name, key,
 
 
 def test_trials_are_counted_by_image(tables):
-    tables["pairs"].loc[5, "nsd_image"] = 107
+    tables["pairs"].loc[5, "fmri_image"] = 107
     assert audit(tables)["trials_per_image"]["test"]["fmri"] == {"1": 1, "3": 1}
 
 

@@ -17,8 +17,8 @@ from bad_things import EPOCHS, TRAINING, content
 from damage import Payload, cut, put, remove, replace
 from small_releases import READERS
 
-from brain2image import unpickling
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
+from brain2image.formats import unpickling
 
 # ``file: expected ..., got ...; remedy``, or, of what is missing or cannot be read at all, the short forms.
 PROMISE = r"(expected .+(got|but) .+|no such .+|cannot read this .+ \(.+\)); .+"

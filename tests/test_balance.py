@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from brain2image.config import RunConfig
-from brain2image.losses import AlignmentLoss
 from brain2image.models.alignment import AlignmentModel
+from brain2image.models.losses import AlignmentLoss
 from brain2image.models.pooling import POOLING_HEADS
-from brain2image.optimisation import parameter_groups, rate_factor
+from brain2image.training.task import parameter_groups, rate_factor
 
 N_TRIALS, N_CHANNELS, N_FEATURES, N_CLUSTERS, N_STEPS = 16, 8, 4096, 5, 20
 

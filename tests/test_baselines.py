@@ -7,12 +7,15 @@ import torch
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge
 
-from brain2image import baselines
-from brain2image.baselines import BASELINES, Training, fit_ceiling, inner_folds
 from brain2image.config import Baseline
-from brain2image.errors import InputError
-from brain2image.models.cbramod import CBraMod
-from brain2image.queries import Pairs, shuffle_targets
+from brain2image.core.errors import InputError
+from brain2image.evaluation.baselines import linear as baselines
+from brain2image.evaluation.baselines.base import Training, inner_folds
+from brain2image.evaluation.baselines.fitting import BASELINES
+from brain2image.evaluation.baselines.oracle import fit_ceiling
+from brain2image.evaluation.queries import shuffle_targets
+from brain2image.models.encoders.cbramod import CBraMod
+from brain2image.training_set.means import Pairs
 
 N_CHANNELS, N_TIMES, N_FEATURES, N_CLIP = 5, 8, 6, 4
 # Those that a linear relation of EEG, CLIP and target must lead far below the error of the mean.
@@ -26,9 +29,9 @@ def planted(rng, n_train=120, n_test=30, noise=0.05, n_times=N_TIMES):
     eeg = latents @ rng.standard_normal((3, N_CHANNELS * n_times))
     eeg = (eeg + noise * rng.standard_normal(eeg.shape)).reshape(n, N_CHANNELS, n_times)
     targets = latents @ rng.standard_normal((3, N_FEATURES)) + 2
-    table = pd.DataFrame({"things_image": rng.permutation(n), "nsd_image": np.arange(n)})
+    table = pd.DataFrame({"eeg_image": rng.permutation(n), "fmri_image": np.arange(n)})
     clip = np.empty((n, N_CLIP), np.float32)
-    clip[table["things_image"]] = latents @ rng.standard_normal((3, N_CLIP))
+    clip[table["eeg_image"]] = latents @ rng.standard_normal((3, N_CLIP))
     parts = [
         Pairs(
             eeg[part].astype(np.float32), targets[part].astype(np.float32), table[part].reset_index(drop=True)
@@ -158,7 +161,7 @@ def test_inner_folds_share_no_concept():
 def test_the_ceiling_shrinks_as_much_as_the_pairs_differ(rng):
     expected = rng.standard_normal((500, 8)).astype(np.float32) + 3
     targets = (1 + 0.6 * (expected - 3) + 0.5 * rng.standard_normal(expected.shape)).astype(np.float32)
-    images = pd.DataFrame({"things_image": range(500)})
+    images = pd.DataFrame({"eeg_image": range(500)})
     predict = fit_ceiling(Pairs(np.empty(500), targets, images), expected)
     queries = Pairs(np.empty(2), targets[:2], images[:2])
     np.testing.assert_allclose(predict(queries), 1 + 0.6 * (expected[:2] - 3), atol=0.15)

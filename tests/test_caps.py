@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.errors import InputError
-from brain2image.things.raw import CHANNELS
+from brain2image.core.errors import InputError
+from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.translation.caps import BOX, cap_names, nearest, other_system, positions, read_cap
 from brain2image.translation.channels import arrange_channels
 from brain2image.translation.names import CapOptions, read_renames
-from brain2image.translation.sources import Source
+from brain2image.translation.new_eeg import Source
 
 CLINICAL = [
     "Fp1",

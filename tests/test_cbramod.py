@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from brain2image.errors import InputError
-from brain2image.models import cbramod
-from brain2image.models.cbramod import CBraMod, SelfAttention
+from brain2image.core.errors import InputError
+from brain2image.models.encoders import cbramod
+from brain2image.models.encoders.cbramod import CBraMod, SelfAttention
 
 
 @pytest.fixture(scope="module")

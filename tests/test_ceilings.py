@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from brain2image.ceilings import pairing_ceiling, rsa_ceiling, split_half
-from brain2image.metrics import dissimilarities, rsa
+from brain2image.evaluation.ceilings import pairing_ceiling, rsa_ceiling, split_half
+from brain2image.evaluation.metrics import dissimilarities, rsa
 
 
 def test_split_halves_without_noise_find_each_other(rng):

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brain2image.checkpoints import Checkpoint
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
+from brain2image.formats.checkpoints import Checkpoint
 
 
 def saved(tensors, **options):

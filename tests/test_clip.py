@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from brain2image.clip import embed_images, encode_batches, pretrained_sources
-from brain2image.errors import InputError
-from brain2image.files import write_json
-from brain2image.matching import unit_rows
-from brain2image.pictures import Pictures
-from brain2image.preparation import check_positions, find_preparation
+from brain2image.core.errors import InputError
+from brain2image.formats.files import write_json
+from brain2image.formats.pictures import Pictures
+from brain2image.pairs.clip import embed_images, encode_batches, pretrained_sources
+from brain2image.pairs.matching import unit_rows
+from brain2image.pairs.preparation import check_positions, find_preparation
 
 MODEL = "ViT-S-32-alt"
 OPTIONS = {"model": MODEL, "batch_size": 2, "n_threads": 2}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from brain2image.comparisons import compare
-from brain2image.statistics import holm
-from brain2image.tables import COMPARISONS
+from brain2image.evaluation.comparisons import compare
+from brain2image.evaluation.statistics import holm
+from brain2image.formats.tables import COMPARISONS
 
 OPTIONS = {"n_permutations": 500, "seed": 0}
 
@@ -22,9 +22,9 @@ def table(pairs, **runs):
         is_network = isinstance(seeds, list)
         for seed, scores in enumerate(seeds if is_network else [seeds]):
             for pair, own in zip(pairs, scores, strict=True):
-                predictors.append({"pair": pair, "run": run, "seed": seed if is_network else None})
+                predictors.append({"brains": pair, "run": run, "seed": seed if is_network else None})
                 contents.append(metrics(own))
-    return compare(predictors, contents, **OPTIONS).set_index(["pair", "run", "baseline", "metric"])
+    return compare(predictors, contents, **OPTIONS).set_index(["brains", "run", "baseline", "metric"])
 
 
 def test_differences_are_means_over_seeds_and_pictures(rng):

@@ -13,8 +13,8 @@ from brain2image.config import (
     list_settings,
     load_config,
 )
-from brain2image.config.docs import default_yaml, markdown
-from brain2image.errors import InputError
+from brain2image.config.documents import default_yaml, markdown
+from brain2image.core.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 DATA_ELSEWHERE = dict.fromkeys(("things_images", "things_eeg", "nsd"), "/raw")
@@ -79,15 +79,18 @@ def test_the_other_files_are_valid(file):
         ({"eeg": {"notch": 499}}, "eeg.notch.0: expected less than or equal to 100, got 499"),
         ({"eeg": {"notch": [50, "60"]}}, "eeg.notch.1: expected number, got '60'"),
         ({"eeg": {"notch": [50, 51]}}, "notch: expected frequencies 2 Hz apart at least, got [50.0, 51.0]"),
-        ({"pairs": ["sub-1_subj01"]}, "pairs.0: expected a pair such as sub-01_subj01, got 'sub-1_subj01'"),
-        ({"pairs": ["sub-01_subj01", "sub-01_subj01"]}, "pairs lists sub-01_subj01 twice"),
+        (
+            {"pairs": ["sub-1_subj01"]},
+            "pairs.0: expected a pair such as things-01_subj01, got 'sub-1_subj01'",
+        ),
+        ({"pairs": ["things-01_subj01", "things-01_subj01"]}, "pairs lists things-01_subj01 twice"),
         ({"pairs": []}, "pairs: expected"),
         ({"pairs": "al"}, "pairs: expected all or a list of pairs, got 'al'"),
-        ({"pairs": ["all"]}, "pairs.0: expected a pair such as sub-01_subj01, got 'all'"),
-        ({"pairs": ["sub-01_subj05-subj02"]}, "once, in ascending order, got sub-01_subj05-subj02"),
-        ({"pairs": ["sub-01_subj02-subj02"]}, "once, in ascending order, got sub-01_subj02-subj02"),
+        ({"pairs": ["all"]}, "pairs.0: expected a pair such as things-01_subj01, got 'all'"),
+        ({"pairs": ["things-01_subj05-subj02"]}, "once, in ascending order, got things-01_subj05-subj02"),
+        ({"pairs": ["things-01_subj02-subj02"]}, "once, in ascending order, got things-01_subj02-subj02"),
         (
-            {"pairs": ["sub-01_subj02-subj05"]},
+            {"pairs": ["things-01_subj02-subj05"]},
             "fMRI of subj02 and subj05, but weights.mindeye2 names a checkpoint for each ({subj})",
         ),
         ({"runs": {"ridge": {}}}, "must not be called ridge"),
@@ -226,7 +229,7 @@ def test_a_text_that_is_read_as_it_looks(tmp_path, text):
 
 
 def test_all_pairs_are_written_out_without_a_warning(recwarn):
-    assert ["pairs", "all", '["sub-01_subj01"]'] in list_settings(load_config({"pairs": "all"}))
+    assert ["pairs", "all", '["things-01_subj01"]'] in list_settings(load_config({"pairs": "all"}))
     assert not recwarn
 
 
@@ -250,7 +253,7 @@ def test_seeds_count_from_that_of_the_run():
 def test_several_subjects():
     assert load_config({"pairs": "all"}).pairs == "all"
     content = {
-        "pairs": ["sub-01_subj02-subj05-subj07"],
+        "pairs": ["things-01_subj02-subj05-subj07"],
         "weights": {"mindeye2": "final_multisubject/last.pth"},
     }
     assert load_config(content).pairs == content["pairs"]

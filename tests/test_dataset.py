@@ -8,9 +8,9 @@ import pytest
 import torch
 from small_lmdb import N_CHANNELS, N_TIMES, write_from, write_sources
 
-from brain2image.dataset import AlignmentDataset, Batches
-from brain2image.errors import InputError
-from brain2image.lmdb_store import LMDBReader
+from brain2image.core.errors import InputError
+from brain2image.training_set.batches import AlignmentDataset, Batches
+from brain2image.training_set.lmdb_store import LMDBReader
 
 MODES = ["mean", "sample", "cross"]
 
@@ -171,7 +171,7 @@ def test_no_batch_has_a_single_row(path, batch_size, sizes):
 
 
 def test_processes_share_every_batch(path, monkeypatch):
-    import brain2image.dataset as module
+    import brain2image.training_set.batches as module
 
     def shares(batch_size, n_processes):
         parts = []

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.evaluation import headline
+from brain2image.evaluation.summary import headline
 
 RESULTS = Path(__file__).parents[1] / "results" / "demo"
 
@@ -53,9 +53,9 @@ def test_the_scores_are_those_that_the_readme_claims(summary):
 
 def test_pairs_show_similar_things():
     latents = np.load(RESULTS / "simulated" / "latents.npz")
-    pairs = pd.read_parquet(RESULTS / "pairs" / "sub-01_subj01.parquet")
-    things = latents["things"][pairs["things_image"]]
-    nsd = latents["nsd"][np.searchsorted(latents["nsd_images"], pairs["nsd_image"])]
+    pairs = pd.read_parquet(RESULTS / "pairs" / "things-01_subj01.parquet")
+    things = latents["things"][pairs["eeg_image"]]
+    nsd = latents["nsd"][np.searchsorted(latents["nsd_images"], pairs["fmri_image"])]
     things, nsd = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (things, nsd))
     assert np.median(np.sum(things * nsd, axis=1)) > np.median(things @ nsd.T) + 0.5
 

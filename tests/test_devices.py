@@ -7,8 +7,8 @@ import time
 import pytest
 import torch
 
-from brain2image import devices
-from brain2image.errors import InputError
+from brain2image.core import devices
+from brain2image.core.errors import InputError
 
 FORK = multiprocessing.get_context("fork")
 

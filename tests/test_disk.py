@@ -17,12 +17,13 @@ import pytest
 from full_disk import KINDS
 from planted import OUTPUTS, planted_lmdb, planted_run
 
-from brain2image import files, resume
-from brain2image.disk import PROBE_BYTES, check_writable, explained_disk_errors, knows_locks, lock
-from brain2image.errors import InputError
-from brain2image.files import atomic_hdf5, atomic_path
-from brain2image.hdf5 import open_hdf5
-from brain2image.training import train
+from brain2image.core.disk import PROBE_BYTES, check_writable, explained_disk_errors, knows_locks, lock
+from brain2image.core.errors import InputError
+from brain2image.core.outputs import atomic_path
+from brain2image.formats import files
+from brain2image.formats.hdf5 import atomic_hdf5, open_hdf5
+from brain2image.training import resume
+from brain2image.training.train import train
 
 FORK = multiprocessing.get_context("fork")
 LIMIT = 2**17  # bytes

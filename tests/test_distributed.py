@@ -15,10 +15,10 @@ from lightning.pytorch.strategies import DDPStrategy
 from planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
-from brain2image import training
-from brain2image.losses import gathered, info_nce, mse, prototype_distillation
-from brain2image.optimisation import AlignmentTask
-from brain2image.resume import Resumption
+from brain2image.models.losses import gathered, info_nce, mse, prototype_distillation
+from brain2image.training import train as training
+from brain2image.training.resume import Resumption
+from brain2image.training.task import AlignmentTask
 
 N_ROWS, N_PROCESSES = 12, 2
 
@@ -57,7 +57,7 @@ def gather_and_learn(rank, folder):
 @pytest.fixture(scope="module", autouse=True)
 def server():
     """Every process here is a fork of one that has imported everything."""
-    with fork_server("brain2image.training"):
+    with fork_server("brain2image.training.train"):
         yield
 
 

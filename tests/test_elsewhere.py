@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from small_releases import READERS, write_checkpoint
 
-from brain2image.checkpoints import Checkpoint
-from brain2image.errors import InputError
-from brain2image.nsd.tars import find_samples
+from brain2image.core.errors import InputError
+from brain2image.formats.checkpoints import Checkpoint
+from brain2image.formats.tars import find_samples
 
 PARTS = st.sampled_from(["..", ".", "", "a", "é", "x.jpg", "con", "a\\..\\b", "\n"])
 NAMES = st.lists(PARTS, min_size=1, max_size=4).map("/".join)

@@ -11,22 +11,22 @@ import pytest
 import torch
 from scipy import signal
 
-from brain2image import unpickling
-from brain2image.errors import InputError
-from brain2image.hdf5 import read_trials
-from brain2image.releases import THINGS_EEG, find_release
-from brain2image.synthetic.epochs import (
+from brain2image.core.errors import InputError
+from brain2image.datasets.releases import THINGS_EEG, find_release
+from brain2image.datasets.signals import resampling_matrix
+from brain2image.datasets.things_eeg2.preprocessed import recognise
+from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
+from brain2image.formats import unpickling
+from brain2image.formats.hdf5 import read_trials
+from brain2image.formats.unpickling import load_arrays, open_arrays
+from brain2image.synthetic.preprocessed_files import (
     write_authors,
     write_neurobridge,
     write_neurobridge_info,
     write_nice,
     write_ubp,
 )
-from brain2image.things.eeg import repack_eeg
-from brain2image.things.epochs import recognise
-from brain2image.things.raw import CHANNELS
-from brain2image.things.signals import resampling_matrix
-from brain2image.unpickling import load_arrays, open_arrays
 
 N_CONCEPTS, N_EACH, N_TEST = 6, 2, 5
 SUBJECT = "sub-03"
@@ -150,7 +150,7 @@ def test_blocks_of_any_size_give_the_same_trials(tmp_path, images, monkeypatch):
     write(tmp_path, "ubp", content)
     whole, *_ = repack(tmp_path, "ubp", images)
     for n_trials in (1, 5, 17):
-        monkeypatch.setattr("brain2image.things.eeg.BLOCK_TRIALS", n_trials)
+        monkeypatch.setattr("brain2image.datasets.things_eeg2.things_eeg.BLOCK_TRIALS", n_trials)
         np.testing.assert_allclose(repack(tmp_path, "ubp", images)[0], whole, atol=1e-6)
 
 

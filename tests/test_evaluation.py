@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest
 
-from brain2image.errors import InputError
-from brain2image.evaluation import evaluate, headline, retrieval_scores, summarise
-from brain2image.predictions import Predictions, read_predictions, write_predictions
-from brain2image.tables import SUMMARY
+from brain2image.core.errors import InputError
+from brain2image.evaluation.predictions import Predictions, read_predictions, write_predictions
+from brain2image.evaluation.scores import evaluate, retrieval_scores
+from brain2image.evaluation.summary import headline, summarise
+from brain2image.formats.tables import SUMMARY
 
 FACTS = {"training": None, "audit": {"split": {"n_left_out": 7}}}
 
@@ -21,8 +22,8 @@ def content(predictions, targets):
     return Predictions(
         predictions=predictions,
         targets=targets,
-        things_image=images,
-        nsd_image=images + 100,
+        eeg_image=images,
+        fmri_image=images + 100,
         target_mean=np.zeros(n_features, np.float32),
         repetitions=targets,
         repetition_pair=images,
@@ -206,12 +207,12 @@ def test_predictions_survive_the_file(tmp_path, targets):
 def test_the_summary_is_tidy(targets):
     metrics = evaluate(content(targets, targets), n_permutations=100, seed=0) | FACTS
     predictors = [
-        {"pair": "sub-01_subj01", "run": "a", "seed": 0},
-        {"pair": "sub-01_subj01", "run": "ridge", "seed": None},
+        {"brains": "things-01_subj01", "run": "a", "seed": 0},
+        {"brains": "things-01_subj01", "run": "ridge", "seed": None},
     ]
     trained = metrics | {"training": {"best_epoch": 3, "network_share": 0.5}}
     table = summarise(predictors, [trained, metrics])
-    keys = ["pair", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
+    keys = ["brains", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
     assert tuple(table) == SUMMARY
     assert set(table["n_left_out"]) == {7}
     assert table.groupby("run")["best_epoch"].first().isna().to_dict() == {"a": False, "ridge": True}
@@ -223,7 +224,7 @@ def test_the_summary_is_tidy(targets):
 
 def test_the_share_of_the_ceiling_counts_from_chance(rng, targets):
     near, far = (targets + size * rng.standard_normal(targets.shape) for size in (1, 3))
-    predictors = [{"pair": "a", "run": run, "seed": None} for run in ("ceiling", "ridge")]
+    predictors = [{"brains": "a", "run": run, "seed": None} for run in ("ceiling", "ridge")]
     contents = [content(array.astype(np.float32), targets) for array in (near, far)]
     metrics = [evaluate(own, n_permutations=100, seed=0) | FACTS for own in contents]
     rows = headline(summarise(predictors, metrics)).set_index(["run", "metric"])

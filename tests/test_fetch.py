@@ -14,8 +14,8 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
-from brain2image.files import read_json
-from brain2image.sources import redact
+from brain2image.formats.files import read_json
+from brain2image.weights.sources import redact
 
 ROOT = Path(__file__).parents[1]
 COMMIT = "1" * 40

@@ -11,8 +11,10 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image, ImageFilter
 
-from brain2image.figures import pairs as pair_figures
-from brain2image.figures import scores, style, training
+from brain2image.report.figures import pair_pictures as pair_figures
+from brain2image.report.figures import score_plots as scores
+from brain2image.report.figures import style
+from brain2image.report.figures import training_curves as training
 
 RUNS = ("multitoken_vit", "ridge")
 
@@ -78,7 +80,7 @@ def summary(runs=RUNS, seeds=(0,), galleries=(60,)):
     """Rows of one pair of brains: top-k of 0.1 k, RSA of 0.3, each ± 0.05."""
     rows = [
         {
-            "pair": "sub-01_subj01",
+            "brains": "things-01_subj01",
             "run": run,
             "seed": None if run == "ridge" else seed,
             "n_test": 60,
@@ -151,15 +153,15 @@ def test_curves_over_trials_and_over_galleries_where_there_are_several(galleries
 
 def test_the_headline_orders_networks_baselines_and_oracles():
     rows = summary(("ceiling", "ridge", "flatten"))
-    both = pd.concat([rows, rows.assign(pair="sub-02_subj01")])
+    both = pd.concat([rows, rows.assign(brains="things-02_subj01")])
     figure = scores.plot_headline(both)
-    assert [panel.get_title() for panel in figure.axes] == ["sub-01_subj01", "sub-02_subj01"]
+    assert [panel.get_title() for panel in figure.axes] == ["things-01_subj01", "things-02_subj01"]
     assert ticks(figure.axes[0]) == ["flatten", "ridge", "ceiling"]
     assert intervals(figure.axes[1]) == [(5, 15)] * 3
 
 
 def test_comparisons_are_coloured_by_what_is_certain():
-    names = {"pair": "sub-01_subj01", "run": "flatten"}
+    names = {"brains": "things-01_subj01", "run": "flatten"}
     rows = pd.DataFrame(
         {
             "baseline": baseline,
@@ -180,7 +182,7 @@ def test_comparisons_are_coloured_by_what_is_certain():
     assert intervals(top1) == [(10, 30), (-30, -10), (10, 30)]
     assert intervals(mrr) == [(0.1, 0.3), (-0.3, -0.1), (0.1, 0.3)]
     assert [text.get_text() for text in top1.texts] == ["p = 0.010", "p = 0.010", "p = 0.200"]
-    everywhere = scores.plot_comparisons(pd.concat([rows, rows.assign(pair="all", p_floor=0.5)])).axes[0]
+    everywhere = scores.plot_comparisons(pd.concat([rows, rows.assign(brains="all", p_floor=0.5)])).axes[0]
     assert ticks(everywhere)[3] == "flatten − ridge (all)"
     assert [text.get_text() for text in everywhere.texts][3:] == ["p ≥ 0.5"] * 3
     assert "no network" in scores.plot_comparisons(rows[:0]).axes[0].texts[0].get_text()

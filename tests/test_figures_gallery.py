@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import same_color
 from test_figures import pictures
 
-from brain2image.figures.gallery import RIGHT, choose_queries, plot_gallery
+from brain2image.report.figures.retrieved_pictures import RIGHT, choose_queries, plot_gallery
 
 
 def red(panel):

@@ -5,10 +5,10 @@ import pytest
 from test_quality_eeg import epochs, trial_table, write_eeg
 from test_quality_fmri import described, simulate
 
-from brain2image.figures import quality as figures
-from brain2image.figures.style import save
-from brain2image.quality.eeg import REGIONS, inspect_eeg
-from brain2image.quality.fmri import BINS
+from brain2image.quality.eeg_quality import REGIONS, inspect_eeg
+from brain2image.quality.fmri_quality import BINS
+from brain2image.report.figures import quality_plots as figures
+from brain2image.report.figures.style import save
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.errors import InputError
-from brain2image.files import atomic_path, read_json, sha256, write_json, write_parquet, write_trials
-from brain2image.hdf5 import read_trials
-from brain2image.jobs import job
-from brain2image.regular import check_regular
-from brain2image.units import cbramod_scale, check_rms
+from brain2image.core.errors import InputError
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.core.regular import check_regular
+from brain2image.datasets.units import cbramod_scale, check_rms
+from brain2image.formats.files import read_json, sha256, write_json, write_parquet
+from brain2image.formats.hdf5 import read_trials, write_trials
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

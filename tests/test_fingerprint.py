@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from brain2image import fingerprint
+from brain2image.core import fingerprint
 
 SCRIPT = '''"""Docstring."""
 
@@ -111,6 +111,8 @@ def test_the_real_scripts_import_what_their_fingerprint_holds():
     script = Path(__file__).parents[1] / "workflow" / "scripts" / "match_images.py"
     clear_caches()
     names = fingerprint.imported_modules(script)
-    assert {"brain2image.matching", "brain2image.files", "brain2image.errors"} <= set(names)
-    assert not {"brain2image", "brain2image.training", "brain2image.jobs"} & set(names)
+    assert {"brain2image.pairs.matching", "brain2image.formats.files", "brain2image.core.errors"} <= set(
+        names
+    )
+    assert not {"brain2image", "brain2image.training.train", "brain2image.core.jobs"} & set(names)
     assert not any(name.startswith("brain2image.config") for name in names)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from small_releases import READERS
 
-from brain2image import unpickling
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
+from brain2image.formats import unpickling
 
 # FUZZ_MUTATIONS=200 searches deeper.
 N_MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "15"))

@@ -15,12 +15,13 @@ import pytest
 import torch
 from web_server import Server, serving
 
-from brain2image import client, remote, weights
-from brain2image.errors import InputError
-from brain2image.files import read_json
-from brain2image.mindeye2 import extract_ridge, read_ridge
-from brain2image.remote import RemoteFile
-from brain2image.sources import check_file, file_name, normalise, redact, reveal, true_sources
+from brain2image.core.errors import InputError
+from brain2image.formats.files import read_json
+from brain2image.projection.ridge import extract_ridge, read_ridge
+from brain2image.weights import client, remote
+from brain2image.weights import download as weights
+from brain2image.weights.remote import RemoteFile
+from brain2image.weights.sources import check_file, file_name, normalise, redact, reveal, true_sources
 
 OLD, NEW = (np.random.default_rng(seed).integers(0, 256, 300_000, np.uint8).tobytes() for seed in range(2))
 PATH = "/last.pth"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
 from brain2image.translation import latency, reference
 from brain2image.translation.channels import arrange_channels
 from brain2image.translation.latency import LatencyCheck
 from brain2image.translation.names import CapOptions
-from brain2image.translation.sources import Source
+from brain2image.translation.new_eeg import Source
 
 # a response with the time course of evoked potentials in eight channels, known beyond both ends of the window
 LONG = gaussian_filter1d(np.random.default_rng(0).standard_normal((8, 2000)), 40, axis=1)

@@ -9,13 +9,14 @@ import torch
 from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
-from brain2image.dataset import AlignmentDataset, pair_means
-from brain2image.initialisation import N_FOLDS, build_model, start_linearly
-from brain2image.lmdb_store import LMDBReader
 from brain2image.models.alignment import AlignmentModel
-from brain2image.optimisation import SHARES
-from brain2image.regression import blocks, fit_axis_ridge
-from brain2image.training import train
+from brain2image.models.regression import blocks, fit_axis_ridge
+from brain2image.training.start import N_FOLDS, build_model, start_linearly
+from brain2image.training.task import SHARES
+from brain2image.training.train import train
+from brain2image.training_set.batches import AlignmentDataset
+from brain2image.training_set.lmdb_store import LMDBReader
+from brain2image.training_set.means import read_pairs
 
 RUN = planted_run(model={"linear_axes": 6})
 
@@ -31,15 +32,15 @@ def started(lmdb):
     reader = LMDBReader(lmdb)
     model = build_model(reader, run=RUN, cbramod=None)
     codes = start_linearly(model, reader)
-    eeg, targets, pairs = pair_means(lmdb, "train")
-    folds = blocks(pairs["things_image"].to_numpy(), N_FOLDS)
+    eeg, targets, pairs = read_pairs(lmdb, "train")
+    folds = blocks(pairs["eeg_image"].to_numpy(), N_FOLDS)
     standardised = (targets - targets.mean(axis=0)) / model.target_scale.numpy()
     return model, codes, fit_axis_ridge(eeg.reshape(len(eeg), -1), standardised, folds, n_axes=6), folds
 
 
 def test_the_model_starts_as_the_regression(lmdb, started):
     model, _, regression, _ = started
-    eeg, _, _ = pair_means(lmdb, "test")
+    eeg, _, _ = read_pairs(lmdb, "test")
     expected = (eeg.reshape(len(eeg), -1) @ regression.weight + regression.offset) @ regression.axes
     predictions = model.standardise(model.predict(eeg)).numpy()
     np.testing.assert_allclose(predictions, expected, atol=2e-3)
@@ -47,7 +48,7 @@ def test_the_model_starts_as_the_regression(lmdb, started):
 
 
 def test_more_axes_than_the_data_have_change_nothing(lmdb):
-    reader, eeg = LMDBReader(lmdb), pair_means(lmdb, "test")[0]
+    reader, eeg = LMDBReader(lmdb), read_pairs(lmdb, "test")[0]
     predictions = []
     for n_axes in (N_FEATURES, 99):
         model = build_model(reader, run=planted_run(model={"linear_axes": n_axes}), cbramod=None)
@@ -93,7 +94,7 @@ def test_a_training_that_only_harms_leaves_the_regression(lmdb, tmp_path, starte
     config, history, _ = _train(lmdb, tmp_path / "run", epochs=1, **rate)
     assert config["best_epoch"] == 0
     assert history["val_loss"][0] < history["val_loss"][1]
-    eeg, _, _ = pair_means(lmdb, "test")
+    eeg, _, _ = read_pairs(lmdb, "test")
     expected = started[0].predict(eeg)
     torch.testing.assert_close(AlignmentModel.load(tmp_path / "run").predict(eeg), expected)
 
@@ -104,7 +105,7 @@ def test_the_share_with_the_least_loss_is_saved(lmdb, tmp_path):
     weights = load_file(outputs["model"])
     assert weights["network_share"].item() == best["val_share"]
     model = AlignmentModel.load(tmp_path / "run")
-    eeg, targets, _ = pair_means(lmdb, "val")
+    eeg, targets, _ = read_pairs(lmdb, "val")
     truth = model.standardise(torch.from_numpy(targets))
     errors = {}
     for share in SHARES:

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from small_lmdb import ATTRIBUTES, N_CHANNELS, N_FEATURES, N_PAIRS, N_TIMES, write_from, write_sources
 
-from brain2image import lmdb_store
-from brain2image.dataset import pair_means
-from brain2image.errors import InputError
-from brain2image.lmdb_store import LMDBReader
+from brain2image.core.errors import InputError
+from brain2image.training_set import lmdb_store
+from brain2image.training_set.lmdb_store import LMDBReader
+from brain2image.training_set.means import read_pairs
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_every_trial_of_the_pairs_is_stored_once(sources):
     reader = LMDBReader(out)
     pd.testing.assert_frame_equal(reader.pairs.drop(columns="pair"), pairs, check_dtype=False)
     parts = [
-        ("eeg.h5", "eeg", eeg_trials, "things_image", reader.eeg_index, reader.eeg),
-        ("projection.h5", "embedding", fmri_trials, "nsd_image", reader.fmri_index, reader.fmri),
+        ("eeg.h5", "eeg", eeg_trials, "eeg_image", reader.eeg_index, reader.eeg),
+        ("projection.h5", "embedding", fmri_trials, "fmri_image", reader.fmri_index, reader.fmri),
     ]
     for name, dataset, trials, image, index, read in parts:
         data = h5py.File(folder / name)[dataset][:]
@@ -71,7 +71,7 @@ def test_the_file_is_as_documented(sources):
     assert out.stat().st_size < 3 * eeg.nbytes * n_eeg  # the map's unused part takes no space
 
 
-@pytest.mark.parametrize(("column", "reason"), [("things_image", "eeg.h5"), ("nsd_image", "projection.h5")])
+@pytest.mark.parametrize(("column", "reason"), [("eeg_image", "eeg.h5"), ("fmri_image", "projection.h5")])
 def test_pair_without_trials(sources, column, reason):
     pairs = sources[3].copy()
     pairs.loc[3, column] = 999
@@ -82,7 +82,7 @@ def test_pair_without_trials(sources, column, reason):
 
 def test_picture_in_two_pairs_is_stored_once(sources):
     pairs = sources[3].copy()
-    pairs.loc[1, "things_image"] = pairs.loc[0, "things_image"]
+    pairs.loc[1, "eeg_image"] = pairs.loc[0, "eeg_image"]
     reader = LMDBReader(write_from(sources, pairs))
     index = reader.eeg_index
     assert (len(index), index["trial"].nunique()) == (4 * N_PAIRS, 4 * (N_PAIRS - 1))
@@ -154,7 +154,7 @@ def test_missing_trial(sources):
 def test_pair_means(sources):
     out = write_from(sources)
     reader = LMDBReader(out)
-    eeg, targets, pairs = pair_means(out, "test")
+    eeg, targets, pairs = read_pairs(out, "test")
     assert (eeg.shape, targets.shape) == ((2, N_CHANNELS, N_TIMES), (2, N_FEATURES))
     assert pairs["pair"].tolist() == [10, 11]
     for means, index, read in (

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from brain2image.__main__ import main
-from brain2image.summary import kind
-from brain2image.tables import COMPARISONS
-from brain2image.weights import REFRESH
+from brain2image.evaluation.summary import kind
+from brain2image.formats.tables import COMPARISONS
+from brain2image.weights.download import REFRESH
 
 CHANCE = {"top1": 0.1, "top5": 0.5, "two_way": 0.5, "median_rank": 5.5, "mse": 0.8, "cosine": 0.0}
 BETTER = {"top1": 0.4, "top5": 0.9, "two_way": 0.8, "median_rank": 2.0, "mse": 0.5, "cosine": 0.6}
@@ -18,7 +18,7 @@ BETTER = {"top1": 0.4, "top5": 0.9, "two_way": 0.8, "median_rank": 2.0, "mse": 0
 def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
     rows = [
         {
-            "pair": "sub-01_subj01",
+            "brains": "things-01_subj01",
             "run": run,
             "seed": seed,
             "n_test": 10,
@@ -42,7 +42,7 @@ def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
         for metric, value in scores.items()
     ]
     pd.DataFrame(rows).to_csv(path, index=False)
-    row = {"pair": "sub-01_subj01", "metric": "top1", "difference": difference, "low": low, "high": 0.5}
+    row = {"brains": "things-01_subj01", "metric": "top1", "difference": difference, "low": low, "high": 0.5}
     row |= {"p": p_holm, "p_floor": 0.001, "p_holm": p_holm}
     names = {kind(run): [other for other in runs if kind(other) == kind(run)] for run in runs}
     compared = [{**row, "run": a, "baseline": b} for a in names["network"] for b in names["baseline"]]

@@ -10,10 +10,13 @@ from checkouts import changed_config, clone, snakemake
 from test_pages import CEILINGS, LEAKY, comparisons, summary
 
 from brain2image.config import Config, load_config
-from brain2image.errors import InputError
-from brain2image.figures.scores import plot_headline
-from brain2image.figures.style import to_svg
-from brain2image.pages import audit, overview, provenance, scores
+from brain2image.core.errors import InputError
+from brain2image.report.figures.score_plots import plot_headline
+from brain2image.report.figures.style import to_svg
+from brain2image.report.pages import audit_page as audit
+from brain2image.report.pages import overview_page as overview
+from brain2image.report.pages import provenance_pages as provenance
+from brain2image.report.pages import score_pages as scores
 
 SCRIPT = "<script>window.planted = 1</script>"
 PLANT = f"</script></style></svg></title>-->{SCRIPT}\"'><img src=x onerror='window.planted = 1'>&lt;]]>"

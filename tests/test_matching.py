@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brain2image import matching
-from brain2image.clustering import cluster_pairs
-from brain2image.errors import InputError
-from brain2image.matching import match_images, match_one_to_one, unit_rows
-from brain2image.splits import SPLITS, assign_splits, split_pairs
+from brain2image.core.errors import InputError
+from brain2image.pairs import matching
+from brain2image.pairs.clustering import cluster_pairs
+from brain2image.pairs.matching import match_images, match_one_to_one, unit_rows
+from brain2image.pairs.splits import SPLITS, assign_splits, split_pairs
 
 
 def sort_the_full_matrix(a, b, top_k):
@@ -100,13 +100,13 @@ def test_only_seen_and_wanted_pictures_are_matched(tables):
     nsd_embeddings[3] = things_embeddings[7]  # a perfect match in the THINGS test partition
     options = {"shown": np.arange(8), "seen": np.array([9, 41, 78]), "top_k": 3}
     pairs = match_images(*tables, **options, include_things_test=False)
-    assert set(pairs["nsd_image"]) == {9, 41, 78}
-    assert pairs["things_image"].max() < 6
+    assert set(pairs["fmri_image"]) == {9, 41, 78}
+    assert pairs["eeg_image"].max() < 6
     with_test = match_images(*tables, **options, include_things_test=True)
-    assert tuple(with_test.loc[0, ["things_image", "nsd_image"]]) == (7, 41)
+    assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (7, 41)
     # no trial of pictures 0 to 2 and 7 is left
     left = match_images(*tables, **options | {"shown": np.arange(3, 7)}, include_things_test=True)
-    assert set(left["things_image"]) <= {3, 4, 5, 6}
+    assert set(left["eeg_image"]) <= {3, 4, 5, 6}
 
 
 def test_embeddings_of_another_table_are_refused(tables):
@@ -188,8 +188,8 @@ def pictures(rng):
     nsd = pd.DataFrame({"image": 3 * np.arange(1500), "shared1000": rng.random(1500) < 0.15})
     pairs = pd.DataFrame(
         {
-            "things_image": rng.permutation(1200)[:1000],
-            "nsd_image": 3 * rng.permutation(1500)[:1000],
+            "eeg_image": rng.permutation(1200)[:1000],
+            "fmri_image": 3 * rng.permutation(1500)[:1000],
             "similarity": np.linspace(0.9, 0.3, 1000),
         }
     )
@@ -203,9 +203,9 @@ def test_test_pairs_are_pictures_that_the_ridge_has_not_seen(pictures):
     pairs, things, nsd = pictures
     split = split_pairs(*pictures, **SHARES, group_by="concept", test_from="shared1000")
     shared = nsd.set_index("image")["shared1000"]
-    assert shared[split.loc[split["split"] == "test", "nsd_image"]].all()
+    assert shared[split.loc[split["split"] == "test", "fmri_image"]].all()
     assert 98 <= (split["split"] == "test").sum() <= 103
-    concept = things.set_index("image")["concept"][split["things_image"]].to_numpy()
+    concept = things.set_index("image")["concept"][split["eeg_image"]].to_numpy()
     assert split["split"].groupby(concept).nunique().max() == 1
     assert list(split) == [*pairs, "split"]
     assert 0 < len(pairs) - len(split) < 250  # pairs of tested concepts whose own picture is not shared
@@ -220,7 +220,7 @@ def test_by_image_no_pair_is_left_out_and_a_shortage_is_logged(pictures, caplog)
     assert len(split) == len(pairs)
     assert split["split"].value_counts().to_dict() == {"train": 800, "val": 100, "test": 100}
     assert not caplog.records
-    few = nsd.assign(shared1000=nsd["image"].isin(pairs["nsd_image"][:30]))
+    few = nsd.assign(shared1000=nsd["image"].isin(pairs["fmri_image"][:30]))
     split = split_pairs(pairs, things, few, **SHARES, group_by="image", test_from="shared1000")
     assert (split["split"] == "test").sum() == 30
     assert "the test split has 30 pairs instead of 100: only 30 pairs show one" in caplog.text

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from brain2image.metrics import (
+from brain2image.evaluation.metrics import (
     csls,
     dissimilarities,
     gallery_scores,

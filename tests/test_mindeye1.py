@@ -11,13 +11,16 @@ import pytest
 from PIL import Image
 from test_nsd import draw_indices, run_script, write_betas, write_indices, write_shared, write_tars
 
-from brain2image.errors import InputError
-from brain2image.hdf5 import open_trials, read_trials
-from brain2image.nsd import N_VOXELS, mindeye1, read_images, tars
-from brain2image.nsd.fmri import repack_fmri as repack_mindeye2
-from brain2image.nsd.mindeye1 import repack_fmri, repack_images
-from brain2image.releases import NSD, find_release
-from brain2image.synthetic.mindeye1 import write_mindeye1
+from brain2image.core.errors import InputError
+from brain2image.datasets.nsd import mindeye1
+from brain2image.datasets.nsd.betas import repack_fmri as repack_mindeye2
+from brain2image.datasets.nsd.checks import N_VOXELS
+from brain2image.datasets.nsd.mindeye1 import repack_fmri, repack_images
+from brain2image.datasets.nsd.nsd_images import read_images
+from brain2image.datasets.releases import NSD, find_release
+from brain2image.formats import tars
+from brain2image.formats.hdf5 import open_trials, read_trials
+from brain2image.synthetic.mindeye1_files import write_mindeye1
 
 SHARED = np.arange(2950, 73000, 70)
 TRAIN, VAL, TEST = (

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from brain2image import remote
-from brain2image.errors import InputError
-from brain2image.mindeye2 import extract_ridge, read_ridge
-from brain2image.sources import KNOWN, Known
+from brain2image.core.errors import InputError
+from brain2image.projection.ridge import extract_ridge, read_ridge
+from brain2image.weights import remote
+from brain2image.weights.sources import KNOWN, Known
 
 N_FEATURES, N_VOXELS = 12, 30
 

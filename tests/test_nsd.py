@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from brain2image.errors import InputError
-from brain2image.hdf5 import open_trials, read_trials
-from brain2image.nsd import N_TRIALS, N_VOXELS, fmri, read_images, repack_images
-from brain2image.nsd.fmri import read_tar, repack_fmri, trial_table
-from brain2image.nsd.images import PIXELS
-from brain2image.nsd.release import check_n_trials, read_indices, read_shared1000
+from brain2image.core.errors import InputError
+from brain2image.datasets.nsd import betas as fmri
+from brain2image.datasets.nsd.betas import read_tar, repack_fmri, trial_table
+from brain2image.datasets.nsd.checks import N_TRIALS, N_VOXELS, check_n_trials, read_indices, read_shared1000
+from brain2image.datasets.nsd.nsd_images import PIXELS, read_images, repack_images
+from brain2image.formats.hdf5 import open_trials, read_trials
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 N_SESSIONS = 2

@@ -5,11 +5,15 @@ import re
 import pandas as pd
 import pytest
 
-from brain2image.audit import audit_run
 from brain2image.config import list_runs, list_settings, load_config
-from brain2image.pages import audit, html, overview, provenance, scores
+from brain2image.evaluation.run_audit import audit_run
+from brain2image.report.pages import audit_page as audit
+from brain2image.report.pages import html
+from brain2image.report.pages import overview_page as overview
+from brain2image.report.pages import provenance_pages as provenance
+from brain2image.report.pages import score_pages as scores
 
-PAIRS = ("sub-01_subj01", "sub-02_subj01")
+PAIRS = ("things-01_subj01", "things-02_subj01")
 CLEAN = {
     "n_pairs": {"train": 80, "val": 10, "test": 10},
     "n_left_out": 37,
@@ -39,7 +43,7 @@ def text_of(page):
 def summary(pairs=PAIRS[:1], p=0.0005, **top1):
     rows = [
         {
-            "pair": pair,
+            "brains": pair,
             "run": run,
             "seed": None if run in ("ridge", "ceiling") else 0,
             "n_test": 10,
@@ -68,7 +72,7 @@ def comparisons(difference, p_holm, pairs=PAIRS[:1]):
     row = {"run": "flatten", "baseline": "ridge", "metric": "top1", "difference": difference}
     bounds = {"low": difference - 0.05, "high": difference + 0.05}
     bounds |= {"p": p_holm, "p_floor": 0.001, "p_holm": p_holm}
-    return pd.DataFrame([{"pair": pair, **row, **bounds} for pair in pairs])
+    return pd.DataFrame([{"brains": pair, **row, **bounds} for pair in pairs])
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_it_is_said_where_training_brought_nothing(outcome, what):
 def test_every_finding_of_the_audit_has_a_line(rng):
     targets = rng.standard_normal((20, 4)).astype("f4")
     history = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 2.0]})
-    options = {"training_targets": targets, "history": history}
+    options = {"read_training_targets": targets, "history": history}
     clean = audit_run(CLEAN, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
     leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **options)
     assert {*leaky["leaks"], *leaky["caveats"]} == set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)

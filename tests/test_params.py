@@ -37,8 +37,8 @@ from dry_runs import job_params
 from test_releases import touch
 
 from brain2image.config import RunConfig
-from brain2image.fingerprint import imported_modules
-from brain2image.releases import NSD, THINGS_EEG
+from brain2image.core.fingerprint import imported_modules
+from brain2image.datasets.releases import NSD, THINGS_EEG
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 PLAIN = (str, int, float, bool, type(None))
@@ -48,7 +48,7 @@ RULES = re.findall(
     r"^rule (\w+):", "".join(path.read_text() for path in ROOT.glob("rules/*.smk")), re.MULTILINE
 )
 REAL = {
-    "pairs": ["sub-01_subj02-subj05", "sub-02_subj02"],
+    "pairs": ["things-01_subj02-subj05", "things-02_subj02"],
     "weights": {"mindeye2": "hf://datasets/pscotti/mindeyev2/train_logs/final_multisubject_subj01/last.pth"},
 }
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from brain2image import pickles
-from brain2image.checkpoints import Checkpoint, check_torch_file
-from brain2image.errors import InputError
-from brain2image.unpickling import load_arrays
+from brain2image.core.errors import InputError
+from brain2image.formats import pickles
+from brain2image.formats.checkpoints import Checkpoint, check_torch_file
+from brain2image.formats.unpickling import load_arrays
 
 N_NESTED = 50_000  # tuples; a hash of so many ends Python
 

@@ -23,12 +23,15 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from brain2image import clip, inference, projection, training
-from brain2image.dataset import AlignmentDataset, Batches
+from brain2image.evaluation import predict as inference
+from brain2image.formats.precision import TF32_SWITCH, allow_tf32, resolve_precision
 from brain2image.models.alignment import PREDICT_BATCH, AlignmentModel
-from brain2image.optimisation import AlignmentTask
-from brain2image.precision import TF32_SWITCH, allow_tf32, resolve_precision
-from brain2image.translation import runs
+from brain2image.pairs import clip
+from brain2image.projection import projecting as projection
+from brain2image.training import train as training
+from brain2image.training.task import AlignmentTask
+from brain2image.training_set.batches import AlignmentDataset, Batches
+from brain2image.translation import loading as runs
 
 ROOT = Path(__file__).parents[1]
 DEVICE = torch.device("cuda:1")  # not the first one, which is what PyTorch takes without a name

@@ -7,10 +7,9 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from brain2image import projection
-from brain2image.files import link_dataset, write_trials
-from brain2image.hdf5 import read_trials
-from brain2image.projection import combine_projections, project, project_fmri
+from brain2image.formats.hdf5 import link_dataset, read_trials, write_trials
+from brain2image.projection import projecting as projection
+from brain2image.projection.projecting import combine_projections, project, project_fmri
 
 N_TRIALS, N_VOXELS, N_FEATURES = 10, 30, 12
 SOURCE = {"checkpoint": "last.pth", "sha256": "ab" * 32}

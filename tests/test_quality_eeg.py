@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from scipy.signal import welch
 
-from brain2image.files import write_parquet, write_trials
-from brain2image.quality import eeg as quality
+from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.formats.files import write_parquet
+from brain2image.formats.hdf5 import write_trials
+from brain2image.quality import eeg_quality as quality
 from brain2image.quality.eeg_sums import power_densities, sum_trials
-from brain2image.things.raw import CHANNELS
 
 N_IMAGES, N_TEST = 12, 4
 REGIONS = quality.region_rows(list(CHANNELS))

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.files import write_parquet, write_trials
-from brain2image.quality import fmri as quality
+from brain2image.formats.files import write_parquet
+from brain2image.formats.hdf5 import write_trials
+from brain2image.quality import fmri_quality as quality
 
 
 def simulate(rng, *, ncsnr, n_images=600, n_repetitions=3):

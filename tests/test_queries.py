@@ -5,17 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.dataset import pair_means
-from brain2image.files import write_trials
-from brain2image.lmdb_store import write_lmdb
-from brain2image.predictions import read_predictions
-from brain2image.queries import (
+from brain2image.evaluation.predictions import read_predictions
+from brain2image.evaluation.queries import (
     draw_subsets,
     read_eeg_halves,
     read_repetitions,
-    training_targets,
     write_test_predictions,
 )
+from brain2image.formats.hdf5 import write_trials
+from brain2image.training_set.lmdb_store import write_lmdb
+from brain2image.training_set.means import read_pairs, read_training_targets
 
 N_PAIRS, N_TRIALS, N_REPETITIONS, N_FEATURES = 8, 5, 3, 6
 
@@ -35,8 +34,8 @@ def lmdb(tmp_path, rng):
         write_trials(file, fmri, {"checkpoint": "final_subj01"})
     pairs = pd.DataFrame(
         {
-            "things_image": range(N_PAIRS),
-            "nsd_image": range(100, 100 + N_PAIRS),
+            "eeg_image": range(N_PAIRS),
+            "fmri_image": range(100, 100 + N_PAIRS),
             "similarity": 0.5,
             "cluster": 0,
             "split": ["train"] * 4 + ["test"] * 4,
@@ -78,10 +77,10 @@ def test_all_trials_are_no_subset(n_trials, counts):
 
 def test_each_number_of_trials_is_predicted_from_its_own_mean(lmdb):
     content = predicted(lmdb, echo)
-    eeg, targets, pairs = pair_means(lmdb, "test")
+    eeg, targets, pairs = read_pairs(lmdb, "test")
     np.testing.assert_array_equal(content.predictions, eeg[:, 0])
     np.testing.assert_array_equal(content.targets, targets)
-    np.testing.assert_array_equal(content.things_image, pairs["things_image"])
+    np.testing.assert_array_equal(content.eeg_image, pairs["eeg_image"])
     assert {count: len(drawn) for count, drawn in content.by_count.items()} == {1: 4, 2: 2, 4: 1}
     trials = content.by_count[1][:, :, 0]  # the echo of a single trial is its number
     assert all(len(set(numbers)) == 4 for numbers in trials.T)
@@ -97,14 +96,14 @@ def test_repetitions_belong_to_their_targets(lmdb):
 
 
 def test_training_targets_are_those_of_the_data_set(lmdb):
-    np.testing.assert_array_equal(training_targets(lmdb), pair_means(lmdb, "train")[1])
+    np.testing.assert_array_equal(read_training_targets(lmdb), read_pairs(lmdb, "train")[1])
 
 
 @pytest.mark.parametrize(
     "leak",
     [
         lambda pairs: echo(pairs) + 1e-3 * pairs.targets,
-        lambda pairs: echo(pairs) + 1e-3 * pairs.table[["nsd_image"]].to_numpy(),
+        lambda pairs: echo(pairs) + 1e-3 * pairs.table[["fmri_image"]].to_numpy(),
     ],
 )
 def test_a_predictor_that_looks_at_the_answer_is_caught(lmdb, leak):
@@ -121,7 +120,7 @@ def test_a_failed_prediction_leaves_no_file(lmdb):
 def test_halves_share_no_trial_and_repetitions_keep_their_order(lmdb):
     halves, pairs = read_eeg_halves(lmdb)
     sums = 3 * halves[0][:, 0] + 2 * halves[1][:, 0]  # means of three and of two of the five trials
-    np.testing.assert_allclose(sums, [sum(range(5 * n, 5 * n + 5)) for n in pairs["things_image"]], rtol=1e-6)
+    np.testing.assert_allclose(sums, [sum(range(5 * n, 5 * n + 5)) for n in pairs["eeg_image"]], rtol=1e-6)
     repetitions = read_repetitions(lmdb)
     assert repetitions.shape == (N_REPETITIONS, 4, N_FEATURES)
-    np.testing.assert_allclose(repetitions.mean(axis=0), pair_means(lmdb, "test")[1], rtol=1e-5)
+    np.testing.assert_allclose(repetitions.mean(axis=0), read_pairs(lmdb, "test")[1], rtol=1e-5)

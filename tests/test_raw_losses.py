@@ -12,14 +12,21 @@ from hypothesis import strategies as st
 from test_things import DISK_CHANNELS, FILTERS, LEAD, N_TEST, N_TRAIN, TAIL, make_raw
 
 from brain2image.config.data import EEGConfig
-from brain2image.errors import InputError
-from brain2image.hdf5 import read_trials
-from brain2image.quality.losses import loss_notes
-from brain2image.things import bads
-from brain2image.things.eeg import repack_eeg
-from brain2image.things.raw import CHANNELS
-from brain2image.things.recordings import read_recordings
-from brain2image.things.sequences import FAULTS, TARGET, check_lost, count_absent, find_parts, find_sequences
+from brain2image.core.errors import InputError
+from brain2image.datasets import bad_channels as bads
+from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.sequences import (
+    FAULTS,
+    TARGET,
+    check_lost,
+    count_absent,
+    find_parts,
+    find_sequences,
+)
+from brain2image.datasets.things_eeg2.sessions import read_recordings
+from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
+from brain2image.formats.hdf5 import read_trials
+from brain2image.quality.lost_trials import loss_notes
 
 N_SEQUENCES = 2  # of a part
 CYCLE = 6000  # ms from sequence to sequence

@@ -10,13 +10,13 @@ import pytest
 from scipy.signal import lfilter
 
 from brain2image.config.data import NOTCH_SPACING, EEGConfig
-from brain2image.errors import InputError
-from brain2image.things import signals
-from brain2image.things.signals import notch_frequencies
+from brain2image.core.errors import InputError
+from brain2image.datasets import signals
+from brain2image.datasets.signals import notch_frequencies
 from brain2image.translation import edf, recordings
 from brain2image.translation.marks import Mark, sort_marks
+from brain2image.translation.new_eeg import Cutting
 from brain2image.translation.opening import open_eeg
-from brain2image.translation.sources import Cutting
 
 SFREQ = 250
 SECONDS = 60

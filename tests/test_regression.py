@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from brain2image.regression import ALPHAS, blocks, fit_axis_ridge
+from brain2image.models.regression import ALPHAS, blocks, fit_axis_ridge
 
 N_PAIRS, N_INPUTS, N_FEATURES, N_AXES, N_FOLDS = 60, 90, 12, 4, 5
 

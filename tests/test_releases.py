@@ -2,8 +2,8 @@
 
 import pytest
 
-from brain2image.errors import InputError
-from brain2image.releases import (
+from brain2image.core.errors import InputError
+from brain2image.datasets.releases import (
     NSD,
     THINGS_EEG,
     find_left_out,

@@ -16,12 +16,12 @@ from planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from brain2image import resume
 from brain2image.config import WITHOUT_EFFECT
-from brain2image.errors import InputError
-from brain2image.optimisation import AlignmentTask
-from brain2image.resume import InBackground, StateFile, epochs_done, read_state, run_identity
-from brain2image.training import train
+from brain2image.core.errors import InputError
+from brain2image.training import resume
+from brain2image.training.resume import InBackground, StateFile, epochs_done, read_state, run_identity
+from brain2image.training.task import AlignmentTask
+from brain2image.training.train import train
 
 RUN = planted_run(
     model={"pooling": "multitoken_vit", "pooling_layers": 1},

@@ -11,12 +11,12 @@ import yaml
 from checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
 from dry_runs import dry_run, plan_change
 
-from brain2image import fingerprint
 from brain2image.config import Config
-from brain2image.config.errors import block_type
+from brain2image.config.messages import block_type
+from brain2image.core import fingerprint
 
 TABLE = yaml.safe_load((ROOT / "tests" / "staleness.yaml").read_text())
-PAIR = {"sub-01", "subj01", "sub-01_subj01"}
+PAIR = {"sub-01", "subj01", "things-01_subj01"}
 # The files that a row of each section changes, and what is added to them.
 FILES = {
     "modules": ("src/brain2image/{}", "\nCHANGED = True\n"),

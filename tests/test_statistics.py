@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, kstest
 
-from brain2image import statistics
-from brain2image.metrics import dissimilarities, rsa
-from brain2image.statistics import (
+from brain2image.evaluation import statistics
+from brain2image.evaluation.metrics import dissimilarities, rsa
+from brain2image.evaluation.statistics import (
     hierarchical_interval,
     holm,
     interval,

@@ -10,9 +10,9 @@ import yaml
 from checkouts import TINY, changed_config, clone, copy_checkout
 from rich.console import Console
 
-from brain2image.errors import InputError
-from brain2image.fingerprint import source_fingerprint
-from brain2image.status import Stage, last_seconds, planned_jobs, recorded_fingerprint, status_table
+from brain2image.core.errors import InputError
+from brain2image.core.fingerprint import source_fingerprint
+from brain2image.core.status import Stage, last_seconds, planned_jobs, recorded_fingerprint, status_table
 
 
 def status(folder, config):

@@ -13,9 +13,9 @@ from dry_runs import dry_run, run_snakemake
 from test_projection import write_projection
 from test_releases import touch
 
-from brain2image.errors import InputError
-from brain2image.hdf5 import read_trials
-from brain2image.releases import NSD, THINGS_EEG
+from brain2image.core.errors import InputError
+from brain2image.datasets.releases import NSD, THINGS_EEG
+from brain2image.formats.hdf5 import read_trials
 
 SUBS, SUBJS = ("sub-01", "sub-02"), ("subj02", "subj05")
 PAIRS = [f"{sub}_{subj}" for sub in SUBS for subj in SUBJS]
@@ -83,7 +83,7 @@ def test_who_is_left_out_is_named(checkout, pool):
 
 
 def test_the_fmri_of_several_subjects_becomes_one_training_set(plan):
-    jobs = plan(pairs=["sub-01_subj02-subj05"], weights={"mindeye2": MULTISUBJECT})
+    jobs = plan(pairs=["things-01_subj02-subj05"], weights={"mindeye2": MULTISUBJECT})
     expected = SHARED_STAGES + SUBJECT_STAGES + Counter(combine_projections=1)
     expected["repack_things_eeg"] = expected["inspect_eeg"] = 1
     for rule, count in expected.items():

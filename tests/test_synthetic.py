@@ -17,19 +17,19 @@ from PIL import Image
 from scipy.signal import butter, sosfiltfilt, welch
 
 from brain2image.config import SimulateConfig
-from brain2image.errors import InputError
-from brain2image.files import sha256
-from brain2image.synthetic import recordings
-from brain2image.synthetic.cbramod import cbramod_shapes
-from brain2image.synthetic.clip import simulate_clip
+from brain2image.core.errors import InputError
+from brain2image.formats.files import sha256
+from brain2image.formats.unpickling import load_arrays
+from brain2image.synthetic import raw_files as recordings
+from brain2image.synthetic.cbramod_weights import cbramod_shapes
+from brain2image.synthetic.clip_weights import simulate_clip
 from brain2image.synthetic.concepts import concept_names, image_metadata
 from brain2image.synthetic.design import _fill, training_codes
+from brain2image.synthetic.drawings import Painter
 from brain2image.synthetic.eeg import CHANNELS, NOISE_RMS, background, draw_evoked
 from brain2image.synthetic.fmri import draw_betas, draw_ridge, draw_voxels, fit_scaling
 from brain2image.synthetic.latents import KINSHIP, RELATED_SHARE, nsd_design, nsd_latents, things_latents
 from brain2image.synthetic.nsd_files import oracle_arrays
-from brain2image.synthetic.pictures import Painter
-from brain2image.unpickling import load_arrays
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 SIMULATE = SimulateConfig(

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import signal
 
-from brain2image.errors import InputError
-from brain2image.hdf5 import read_trials
+from brain2image.core.errors import InputError
+from brain2image.datasets.signals import cut_epochs, filter_eeg, find_step, step_clearness
+from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.sequences import CLEAR_STEP, find_parts, find_sequences
+from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
+from brain2image.datasets.things_eeg2.things_images import read_images, repack_images
+from brain2image.formats.hdf5 import read_trials
 from brain2image.synthetic.eeg import background
-from brain2image.things import read_images, repack_images
-from brain2image.things.eeg import repack_eeg
-from brain2image.things.raw import CHANNELS
-from brain2image.things.sequences import CLEAR_STEP, find_parts, find_sequences
-from brain2image.things.signals import cut_epochs, filter_eeg, find_step, step_clearness
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 

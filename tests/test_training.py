@@ -14,19 +14,20 @@ import torch
 from planted import N_CHANNELS, N_CLUSTERS, N_FEATURES, OUTPUTS, SPLITS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
-from brain2image import initialisation
 from brain2image.config import WITHOUT_EFFECT, RunConfig
-from brain2image.dataset import AlignmentDataset, eeg_means, pair_means
-from brain2image.errors import InputError
-from brain2image.inference import predict_pairs
-from brain2image.initialisation import build_model
-from brain2image.lmdb_store import LMDBReader
-from brain2image.losses import AlignmentLoss
+from brain2image.core.errors import InputError
+from brain2image.datasets.units import CBRAMOD_RMS
+from brain2image.evaluation.predict import predict_pairs
 from brain2image.models.alignment import AlignmentModel
-from brain2image.models.cbramod import CBraMod
-from brain2image.optimisation import parameter_groups, rate_factor, top1
-from brain2image.training import train
-from brain2image.units import CBRAMOD_RMS
+from brain2image.models.encoders.cbramod import CBraMod
+from brain2image.models.losses import AlignmentLoss
+from brain2image.training import start as initialisation
+from brain2image.training.start import build_model
+from brain2image.training.task import parameter_groups, rate_factor, top1
+from brain2image.training.train import train
+from brain2image.training_set.batches import AlignmentDataset
+from brain2image.training_set.lmdb_store import LMDBReader
+from brain2image.training_set.means import eeg_means, read_pairs
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 
@@ -50,7 +51,7 @@ def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes):
     )
     with caplog.at_level(logging.INFO):
         outputs = _train(lmdb, tmp_path / "run", run)
-    eeg, targets, _ = pair_means(lmdb, "test")
+    eeg, targets, _ = read_pairs(lmdb, "test")
     model = AlignmentModel.load(tmp_path / "run")
     predictions = model.predict(eeg)
     # chance is 0.1; P(5 or more hits of 10) by chance is 0.0016
@@ -62,7 +63,11 @@ def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes):
     assert history["train_loss"].iloc[-1] < (0.9 if linear_axes else 0.5) * history["train_loss"].iloc[1]
     assert json.loads(outputs["config"].read_text())["best_epoch"] == history["val_loss"].idxmin()
     lines = [record.name for record in caplog.records]
-    assert lines == ["brain2image.devices", "brain2image.training", *["brain2image.optimisation"] * 26]
+    assert lines == [
+        "brain2image.core.devices",
+        "brain2image.training.train",
+        *["brain2image.training.task"] * 26,
+    ]
 
 
 def test_outputs(lmdb, tmp_path, capfd):
@@ -76,7 +81,7 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert config["eeg"]["scale"] == pytest.approx(0.01)
     assert config["query_effect"] == 0
     assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
-    weights, (_, targets, _) = load_file(outputs["model"]), pair_means(lmdb, "train")
+    weights, (_, targets, _) = load_file(outputs["model"]), read_pairs(lmdb, "train")
     np.testing.assert_allclose(weights["target_mean"], targets.mean(axis=0), rtol=1e-5)
     common = (targets - targets.mean(axis=0)).std()
     np.testing.assert_allclose(weights["target_scale"], np.full(N_FEATURES, common), rtol=1e-5)
@@ -105,7 +110,7 @@ def test_best_epoch_is_restored(lmdb, tmp_path):
     run = planted_run(training={"epochs": 6, "learning_rate": 0.03})
     outputs = _train(lmdb, tmp_path / "run", run)
     history = pd.read_csv(outputs["history"])
-    eeg, targets, _ = pair_means(lmdb, "val")
+    eeg, targets, _ = read_pairs(lmdb, "val")
     model = AlignmentModel.load(tmp_path / "run")
     with torch.no_grad():
         error = (model(torch.from_numpy(eeg)) - model.standardise(torch.from_numpy(targets))).square().mean()
@@ -134,10 +139,10 @@ def test_predictions_file(lmdb, tmp_path):
     outputs = _train(lmdb, tmp_path / "run", planted_run(training={"epochs": 1}))
     predict_pairs(outputs["model"], lmdb, out=tmp_path / "predictions.npz")
     content = np.load(tmp_path / "predictions.npz")
-    eeg, targets, pairs = pair_means(lmdb, "test")
+    eeg, targets, pairs = read_pairs(lmdb, "test")
     np.testing.assert_array_equal(content["predictions"], AlignmentModel.load(tmp_path / "run").predict(eeg))
     np.testing.assert_array_equal(content["targets"], targets)
-    for name in ("things_image", "nsd_image"):
+    for name in ("eeg_image", "fmri_image"):
         assert content[name].dtype == np.int64
         np.testing.assert_array_equal(content[name], pairs[name])
     assert content["target_mean"].shape == (N_FEATURES,)

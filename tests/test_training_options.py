@@ -8,12 +8,13 @@ from planted import N_CHANNELS, N_CLUSTERS, N_FEATURES, OUTPUTS, planted_lmdb, p
 from safetensors.torch import load_file
 from torch.multiprocessing import ProcessRaisedException
 
-from brain2image import initialisation, training
-from brain2image.errors import InputError
-from brain2image.lmdb_store import LMDBReader
-from brain2image.losses import AlignmentLoss
+from brain2image.core.errors import InputError
 from brain2image.models.alignment import AlignmentModel
-from brain2image.optimisation import AlignmentTask, is_finished, parameter_groups
+from brain2image.models.losses import AlignmentLoss
+from brain2image.training import start as initialisation
+from brain2image.training import train as training
+from brain2image.training.task import AlignmentTask, is_finished, parameter_groups
+from brain2image.training_set.lmdb_store import LMDBReader
 
 MSE_ONLY = {"info_nce": 0.0, "prototype": 0.0}
 

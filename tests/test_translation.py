@@ -16,15 +16,16 @@ from test_things import DISK_CHANNELS, FILTERS, N_TEST, N_TRAIN, PART, make_raw
 
 from brain2image.__main__ import main
 from brain2image.config import ModelConfig
-from brain2image.errors import InputError
-from brain2image.files import write_json, write_trials
-from brain2image.hdf5 import read_trials
+from brain2image.core.errors import InputError
+from brain2image.datasets.bad_channels import interpolation_matrix
+from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
+from brain2image.formats.files import write_json
+from brain2image.formats.hdf5 import read_trials, write_trials
 from brain2image.models.alignment import AlignmentModel
-from brain2image.things.bads import interpolation_matrix
-from brain2image.things.eeg import repack_eeg
-from brain2image.things.raw import CHANNELS
-from brain2image.translation import recordings, translate, write_translation
+from brain2image.translation import recordings
 from brain2image.translation.caps import TEN_FIVE
+from brain2image.translation.embeddings import translate, write_translation
 from brain2image.translation.epochs import BLOCK_TRIALS
 from brain2image.translation.names import likely_name
 from brain2image.translation.rates import at_model_rate
@@ -519,7 +520,7 @@ def test_nearest_pictures(data, gallery):
     measured = {
         image: gallery.embedding[gallery.images == image].mean(0) - centre for image in gallery.images
     }
-    for embedding, images, similarities in zip(got.embedding, got.nsd_image, got.similarity, strict=True):
+    for embedding, images, similarities in zip(got.embedding, got.fmri_image, got.similarity, strict=True):
         own = embedding - centre
         cosine = {i: own @ m / np.linalg.norm(own) / np.linalg.norm(m) for i, m in measured.items()}
         assert images.tolist() == sorted(cosine, key=cosine.get, reverse=True)[:4]
@@ -533,7 +534,7 @@ def test_both_files_hold_the_translation(data, gallery, tmp_path, monkeypatch):
     for name in ("a.h5", "a.parquet"):
         write_translation(tmp_path / name, data.raw, data.run, **options)
     with h5py.File(tmp_path / "a.h5") as file:
-        for name in ("embedding", "nsd_image", "similarity"):
+        for name in ("embedding", "fmri_image", "similarity"):
             np.testing.assert_array_equal(file[name][:], getattr(expected, name))
         assert file["trials/event"].asstr()[:].tolist() == expected.trials["event"].tolist()
         assert file["trials/sample"][:].tolist() == expected.trials["sample"].tolist()
@@ -544,9 +545,9 @@ def test_both_files_hold_the_translation(data, gallery, tmp_path, monkeypatch):
             "sha256": SHA256,
         }
     table = pd.read_parquet(tmp_path / "a.parquet")
-    assert list(table) == ["event", "sample", "embedding", "nsd_image", "similarity"]
+    assert list(table) == ["event", "sample", "embedding", "fmri_image", "similarity"]
     pd.testing.assert_frame_equal(table[["event", "sample"]], expected.trials)
-    for name in ("embedding", "nsd_image", "similarity"):
+    for name in ("embedding", "fmri_image", "similarity"):
         np.testing.assert_array_equal(np.stack(table[name]), getattr(expected, name))
     assert b"brain2image" in pq.read_schema(tmp_path / "a.parquet").metadata
 

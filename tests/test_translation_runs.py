@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 from small_lmdb import N_FEATURES, write_from, write_sources
 
-from brain2image.baselines import BASELINES
 from brain2image.config import Baseline
-from brain2image.errors import InputError
-from brain2image.files import read_json, write_json, write_trials
-from brain2image.models.linear import LINEAR_BASELINES, read_baseline
-from brain2image.translation import translate
-from brain2image.translation.runs import load_run
+from brain2image.core.errors import InputError
+from brain2image.evaluation.baselines.fitting import BASELINES
+from brain2image.formats.files import read_json, write_json
+from brain2image.formats.hdf5 import write_trials
+from brain2image.models.linear_model import LINEAR_BASELINES, read_baseline
+from brain2image.translation.embeddings import translate
+from brain2image.translation.loading import load_run
 
 SCRIPT = Path(__file__).parents[1] / "workflow/scripts/fit_baseline.py"
 FITTED = (*LINEAR_BASELINES, "kernel_ridge", "mean_target")
@@ -76,7 +77,7 @@ def test_the_registry_names_what_keeps_its_weights(folder):
 def test_means_of_test_trials_are_translated_as_they_were_predicted(folder, name):
     expected = np.load(folder / name / "predictions.npz")
     found = translate(folder / "eeg.h5", folder / name, average=True)
-    rows = pd.Index(found.trials["event"].astype(int)).get_indexer(expected["things_image"])
+    rows = pd.Index(found.trials["event"].astype(int)).get_indexer(expected["eeg_image"])
     assert found.embedding.dtype == np.float32
     np.testing.assert_allclose(found.embedding[rows], expected["predictions"], rtol=0, atol=1e-5)
     assert np.ptp(found.embedding, axis=0).max() > 0.01  # they depend on the EEG
@@ -92,7 +93,7 @@ def test_what_the_run_says_of_its_data(folder):
         file["embedding"] = np.random.default_rng(0).standard_normal((9, N_FEATURES)).astype(np.float32)
         write_trials(file, pd.DataFrame({"image": range(9)}), {"checkpoint": "a", "sha256": "0" * 64})
     found = translate(folder / "eeg.h5", folder / "two_step", gallery=folder / "subj01.h5", top_k=2)
-    assert found.nsd_image.shape == (80, 2)
+    assert found.fmri_image.shape == (80, 2)
 
 
 def test_a_channel_that_was_flat_in_training_only_may_be_flat(folder):

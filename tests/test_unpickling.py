@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from brain2image import unpickling
-from brain2image.errors import InputError
-from brain2image.lazy_arrays import LazyArray
-from brain2image.unpickling import load_arrays, open_arrays
+from brain2image.core.errors import InputError
+from brain2image.formats import unpickling
+from brain2image.formats.lazy_arrays import LazyArray
+from brain2image.formats.unpickling import load_arrays, open_arrays
 
 CONTENT = {
     "raw_eeg_data": np.arange(12.0).reshape(3, 4),

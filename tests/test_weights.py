@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from test_nsd import run_script
 from web_server import Server, serving
 
-from brain2image import remote, weights
-from brain2image.client import NotFound
-from brain2image.errors import InputError
-from brain2image.files import read_json
-from brain2image.preparation import find_checkpoint
-from brain2image.remote import RangesRefused, RemoteFile
-from brain2image.sources import KNOWN, Known, check_file, format_size, hub_file, is_remote, normalise
+from brain2image.core.errors import InputError
+from brain2image.formats.files import read_json
+from brain2image.pairs.preparation import find_checkpoint
+from brain2image.weights import download as weights
+from brain2image.weights import remote
+from brain2image.weights.client import NotFound
+from brain2image.weights.remote import RangesRefused, RemoteFile
+from brain2image.weights.sources import KNOWN, Known, check_file, format_size, hub_file, is_remote, normalise
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -11,13 +11,13 @@ from checkouts import TINY, changed_config, clone, copy_checkout
 from dry_runs import dry_run, run_snakemake
 from PIL import Image
 
-from brain2image.evaluation import headline
-from brain2image.hdf5 import read_trials
-from brain2image.releases import THINGS_EEG
-from brain2image.synthetic.epochs import write_ubp
-from brain2image.things.raw import CHANNELS
+from brain2image.datasets.releases import THINGS_EEG
+from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.evaluation.summary import headline
+from brain2image.formats.hdf5 import read_trials
+from brain2image.synthetic.preprocessed_files import write_ubp
 
-PAIR = "sub-01_subj01"
+PAIR = "things-01_subj01"
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +78,20 @@ def test_the_files_hold_what_the_design_promises(finished):
     summary = pd.read_csv(results / "summary.csv")
     assert set(summary["run"]) == {"multitoken_vit", "flatten", "ridge", "two_step", "ceiling"}
     assert {"1", "2", "all"} <= set(summary["n_trials"])
-    keys = ["pair", "run", "seed", "level", "n_trials", "direction", "n_gallery", "metric"]
+    keys = ["brains", "run", "seed", "level", "n_trials", "direction", "n_gallery", "metric"]
     assert not summary.duplicated(keys).any()
 
 
 def test_pairs_hold_their_promises(finished):
     results = finished / "results"
     pairs = pd.read_parquet(results / f"pairs/{PAIR}.parquet")
-    assert list(pairs) == ["things_image", "nsd_image", "similarity", "cluster", "split"]
+    assert list(pairs) == ["eeg_image", "fmri_image", "similarity", "cluster", "split"]
     assert len(pairs) == 40
-    assert pairs["things_image"].is_unique
-    assert pairs["nsd_image"].is_unique
+    assert pairs["eeg_image"].is_unique
+    assert pairs["fmri_image"].is_unique
     assert pairs["similarity"].is_monotonic_decreasing
     concepts = pd.read_parquet(results / "things/images.parquet").set_index("image")["concept"]
-    splits_of_concept = pairs["split"].groupby(concepts[pairs["things_image"]].to_numpy()).nunique()
+    splits_of_concept = pairs["split"].groupby(concepts[pairs["eeg_image"]].to_numpy()).nunique()
     assert splits_of_concept.max() == 1
 
 
@@ -99,8 +99,8 @@ def test_matched_pictures_show_similar_latents(finished):
     latents = np.load(finished / "results/simulated/latents.npz")
     pairs = pd.read_parquet(finished / f"results/pairs/{PAIR}.parquet")
     rows = {image: row for row, image in enumerate(latents["nsd_images"])}
-    things = unit(latents["things"][pairs["things_image"]])
-    nsd = unit(latents["nsd"][[rows[image] for image in pairs["nsd_image"]]])
+    things = unit(latents["things"][pairs["eeg_image"]])
+    nsd = unit(latents["nsd"][[rows[image] for image in pairs["fmri_image"]]])
     matched, random = np.sum(things * nsd, axis=1), things @ nsd.T
     assert np.median(matched) > np.median(random) + 0.3
     assert np.median(matched) > np.quantile(random, 0.75)
@@ -190,7 +190,7 @@ def test_check_data_says_what_was_found_and_what_is_missing(finished, pool, tmp_
         "ok MindEye2 ridge of subj01 to be fetched from hf://datasets/pscotti/mindeyev2@",
     ):
         assert squeezed(line) in table
-    content["pairs"] = ["sub-01_subj02"]
+    content["pairs"] = ["things-01_subj02"]
     (raw / "things/images/test_images").rename(raw / "things/images/elsewhere")
     try:
         status, table, text = check()

@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from brain2image.config import check_config_file
-from brain2image.config.docs import write_config_docs
-from brain2image.errors import InputError
-from brain2image.evaluation import SMALLER_IS_BETTER, headline
-from brain2image.status import status_table, take_status
-from brain2image.summary import over_seeds
-from brain2image.tables import COMPARISONS, SUMMARY, read_table
-from brain2image.units import RMS_RANGES
-from brain2image.verdicts import against_baselines, without_network
-from brain2image.weights import REFRESH
+from brain2image.config.documents import write_config_docs
+from brain2image.core.errors import InputError
+from brain2image.core.status import status_table, take_status
+from brain2image.datasets.units import RMS_RANGES
+from brain2image.evaluation.scores import SMALLER_IS_BETTER
+from brain2image.evaluation.summary import headline, over_seeds
+from brain2image.formats.tables import COMPARISONS, SUMMARY, read_table
+from brain2image.report.verdicts import against_baselines, without_network
+from brain2image.weights.download import REFRESH
 
 # Column heading, factor and number format of each metric.
 METRICS = {
@@ -40,11 +40,11 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, pair: str) -
     Parameters
     ----------
     summary, comparisons : the tables of ``results/summary.csv`` and ``results/comparisons.csv``.
-    pair : pair of brains, for example ``sub-01_subj01``.
+    pair : pair of brains, for example ``things-01_subj01``.
     """
-    summary = summary[summary["pair"] == pair]
+    summary = summary[summary["brains"] == pair]
     rows = over_seeds(headline(summary), ["run", "metric"])
-    verdict = against_baselines(summary, comparisons[comparisons["pair"] == pair])
+    verdict = against_baselines(summary, comparisons[comparisons["brains"] == pair])
     left_out = f"; {n} matched pairs left out" if (n := summary["n_left_out"].iloc[0]) else ""
     table = Table(
         title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance){left_out}",
@@ -80,7 +80,7 @@ def print_summary(options: argparse.Namespace) -> None:
     summary = read_table(path, SUMMARY, remedy="give a summary.csv, which the workflow writes")
     comparisons = read_table(path.with_name("comparisons.csv"), COMPARISONS, may_be_empty=True)
     console = _console()
-    for pair in dict.fromkeys(summary["pair"]):
+    for pair in dict.fromkeys(summary["brains"]):
         console.print(summary_table(summary, comparisons, pair))
 
 
@@ -108,7 +108,7 @@ def fetch_weights(options: argparse.Namespace) -> None:
 
 def translate_file(options: argparse.Namespace) -> None:
     """Write the embeddings of an EEG file."""
-    from brain2image.translation import write_translation
+    from brain2image.translation.embeddings import write_translation
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     given = {name: value for name, value in vars(options).items() if name != "call"}

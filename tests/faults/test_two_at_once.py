@@ -10,8 +10,8 @@ import yaml
 from checkouts import copy_checkout
 from tiny_run import CONFIG, assert_same, run, running_jobs, start
 
-FIGURE = "results/figures/sub-01_subj01/pairs.svg"
-PREDICTIONS = "results/runs/sub-01_subj01/flatten/predictions.npz"
+FIGURE = "results/figures/things-01_subj01/pairs.svg"
+PREDICTIONS = "results/runs/things-01_subj01/flatten/predictions.npz"
 
 
 def other_checkout(folder, results):
@@ -70,6 +70,6 @@ def test_a_gpu_job_without_a_gpu(undisturbed, finished):
     )
     assert "Traceback" not in text
     run(finished, PREDICTIONS)  # named, as what was made of them is there already
-    log = (finished / "results/logs/predict/sub-01_subj01/flatten.log").read_text()
+    log = (finished / "results/logs/predict/things-01_subj01/flatten.log").read_text()
     assert "no CUDA device found: computing on the CPU" in log
     assert_same(finished / "results", undisturbed / "results")

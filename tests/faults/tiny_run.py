@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from brain2image.lmdb_store import LMDBReader
+from brain2image.training_set.lmdb_store import LMDBReader
 
 CONFIG = "tests/tiny.yaml"
 # What tells of the running itself, and what a training goes on from.

@@ -12,12 +12,14 @@ from checkouts import TINY, copy_checkout, snakemake
 from PIL import Image
 from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 
-from brain2image import clip, projection
-from brain2image.dataset import AlignmentDataset, Batches, pair_means
+from brain2image.formats.precision import allow_tf32
 from brain2image.models.alignment import AlignmentModel
-from brain2image.optimisation import AlignmentTask
-from brain2image.precision import allow_tf32
-from brain2image.training import train
+from brain2image.pairs import clip
+from brain2image.projection import projecting as projection
+from brain2image.training.task import AlignmentTask
+from brain2image.training.train import train
+from brain2image.training_set.batches import AlignmentDataset, Batches
+from brain2image.training_set.means import read_pairs
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device here")
 
@@ -78,7 +80,7 @@ def test_training_learns_and_its_model_predicts_alike_on_both_devices(lmdb, tmp_
     wanted = options.get("precision", "auto")
     possible = {"auto": {"bf16", "fp32"}, "fp32": {"tf32", "fp32"}, "fp16": {"fp16"}}[wanted]
     assert json.loads(outputs["config"].read_text())["precision"] in possible
-    eeg, _, _ = pair_means(lmdb, "test")
+    eeg, _, _ = read_pairs(lmdb, "test")
     model = AlignmentModel.load(tmp_path / "run")
     allow_tf32("fp32")
     expected = model.predict(eeg)

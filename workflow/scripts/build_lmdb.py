@@ -1,8 +1,8 @@
 """Store every EEG trial and fMRI embedding of the image pairs once, in one LMDB file."""
 
-from brain2image.jobs import job
-from brain2image.lmdb_store import write_lmdb
-from brain2image.tables import read_table
+from brain2image.core.jobs import job
+from brain2image.formats.tables import read_table
+from brain2image.training_set.lmdb_store import write_lmdb
 
 with job(snakemake):
     write_lmdb(
@@ -10,6 +10,6 @@ with job(snakemake):
         eeg=snakemake.input.eeg,
         projection=snakemake.input.projection,
         pairs=read_table(
-            snakemake.input.pairs, ["things_image", "nsd_image", "similarity", "cluster", "split"]
+            snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity", "cluster", "split"]
         ),
     )

@@ -4,9 +4,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from brain2image.errors import InputError
-from brain2image.inventory import take_inventory
-from brain2image.jobs import job
+from brain2image.core.errors import InputError
+from brain2image.core.jobs import job
+from brain2image.datasets.inventory import take_inventory
 
 with job(snakemake):
     findings = take_inventory(**snakemake.params.inventory)

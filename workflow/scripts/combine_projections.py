@@ -1,7 +1,7 @@
 """Put the projections of several NSD subjects into one file."""
 
-from brain2image.jobs import job
-from brain2image.projection import combine_projections
+from brain2image.core.jobs import job
+from brain2image.projection.projecting import combine_projections
 
 with job(snakemake):
     combine_projections(

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from brain2image import nsd, things
-from brain2image.clip import embed_images
-from brain2image.files import atomic_path
-from brain2image.jobs import job
-from brain2image.preparation import find_checkpoint
-from brain2image.tables import read_table
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.datasets.nsd import nsd_images as nsd
+from brain2image.datasets.things_eeg2 import things_images as things
+from brain2image.formats.tables import read_table
+from brain2image.pairs.clip import embed_images
+from brain2image.pairs.preparation import find_checkpoint
 
 READERS = {"things": things.read_images, "nsd": nsd.read_images}
 

@@ -1,8 +1,8 @@
 """Keep the ridge layer of a MindEye2 checkpoint."""
 
-from brain2image.jobs import job
-from brain2image.mindeye2 import extract_ridge
-from brain2image.sources import reveal
+from brain2image.core.jobs import job
+from brain2image.projection.ridge import extract_ridge
+from brain2image.weights.sources import reveal
 
 with job(snakemake):
     checkpoint = reveal(snakemake.params.checkpoint)

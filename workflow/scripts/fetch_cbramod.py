@@ -1,8 +1,8 @@
 """Download CBraMod's weights."""
 
-from brain2image.jobs import job
-from brain2image.sources import reveal
-from brain2image.weights import copy, fetch
+from brain2image.core.jobs import job
+from brain2image.weights.download import copy, fetch
+from brain2image.weights.sources import reveal
 
 with job(snakemake):
     fetched = fetch(reveal(snakemake.params.source))

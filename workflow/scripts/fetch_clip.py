@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from brain2image.clip import pretrained_sources
-from brain2image.jobs import job
-from brain2image.sources import CLIP_CONFIG, is_remote, reveal
-from brain2image.weights import fetch, fetch_beside, link_or_copy
+from brain2image.core.jobs import job
+from brain2image.pairs.clip import pretrained_sources
+from brain2image.weights.download import fetch, fetch_beside, link_or_copy
+from brain2image.weights.sources import CLIP_CONFIG, is_remote, reveal
 
 with job(snakemake):
     model, weights = snakemake.params.clip["model"], reveal(snakemake.params.clip["weights"])

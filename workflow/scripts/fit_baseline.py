@@ -1,19 +1,20 @@
 """Fit one comparison model on the training pairs, predict the test pairs, and keep its weights."""
 
-from brain2image.baselines import BASELINES, Training
-from brain2image.dataset import pair_means
-from brain2image.jobs import job
-from brain2image.lmdb_store import LMDBReader
-from brain2image.models.linear import write_baseline
-from brain2image.queries import Pairs, write_test_predictions
-from brain2image.tables import find_rows, read_array, read_table
-from brain2image.units import cbramod_scale
+from brain2image.core.jobs import job
+from brain2image.datasets.units import cbramod_scale
+from brain2image.evaluation.baselines.base import Training
+from brain2image.evaluation.baselines.fitting import BASELINES
+from brain2image.evaluation.queries import write_test_predictions
+from brain2image.formats.tables import find_rows, read_array, read_table
+from brain2image.models.linear_model import write_baseline
+from brain2image.training_set.lmdb_store import LMDBReader
+from brain2image.training_set.means import read_pairs
 
 with job(snakemake):
     lmdb, name = snakemake.input.lmdb, snakemake.wildcards.run
-    reader, pairs = LMDBReader(lmdb), Pairs(*pair_means(lmdb, "train"))
+    reader, pairs = LMDBReader(lmdb), read_pairs(lmdb, "train")
     things = read_table(snakemake.input.things_images, ["image", "concept"])
-    rows = find_rows(things["image"], pairs.table["things_image"], source=snakemake.input.things_images)
+    rows = find_rows(things["image"], pairs.table["eeg_image"], source=snakemake.input.things_images)
     training = Training(
         pairs,
         concepts=things["concept"].to_numpy()[rows],

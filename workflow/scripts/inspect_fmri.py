@@ -1,10 +1,11 @@
 """Measure and draw the quality of one subject's fMRI."""
 
-from brain2image.figures.quality import plot_noise_ceilings
-from brain2image.figures.style import save
-from brain2image.files import atomic_path, write_json
-from brain2image.jobs import job
-from brain2image.quality.fmri import inspect_fmri
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.files import write_json
+from brain2image.quality.fmri_quality import inspect_fmri
+from brain2image.report.figures.quality_plots import plot_noise_ceilings
+from brain2image.report.figures.style import save
 
 with job(snakemake), atomic_path(snakemake.output.noise_ceilings) as path:
     quality = inspect_fmri(snakemake.input.betas, snakemake.input.projection, snakemake.input.images)

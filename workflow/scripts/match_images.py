@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from brain2image.files import write_parquet
-from brain2image.hdf5 import open_hdf5, read_trials
-from brain2image.jobs import job
-from brain2image.matching import match_images
-from brain2image.tables import read_array, read_table
+from brain2image.core.jobs import job
+from brain2image.formats.files import write_parquet
+from brain2image.formats.hdf5 import open_hdf5, read_trials
+from brain2image.formats.tables import read_array, read_table
+from brain2image.pairs.matching import match_images
 
 with job(snakemake):
     with open_hdf5(snakemake.input.eeg) as eeg:

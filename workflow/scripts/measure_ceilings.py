@@ -1,10 +1,10 @@
 """Measure what no predictor of the test pairs can pass."""
 
-from brain2image.ceilings import pairing_ceiling, rsa_ceiling, split_half
-from brain2image.files import write_json
-from brain2image.jobs import job
-from brain2image.queries import read_eeg_halves, read_repetitions
-from brain2image.tables import find_rows, read_array, read_table
+from brain2image.core.jobs import job
+from brain2image.evaluation.ceilings import pairing_ceiling, rsa_ceiling, split_half
+from brain2image.evaluation.queries import read_eeg_halves, read_repetitions
+from brain2image.formats.files import write_json
+from brain2image.formats.tables import find_rows, read_array, read_table
 
 with job(snakemake):
     eeg, pairs = read_eeg_halves(snakemake.input.lmdb)

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from brain2image import nsd, things
-from brain2image.figures.gallery import choose_queries, plot_gallery
-from brain2image.figures.style import save
-from brain2image.files import atomic_path
-from brain2image.jobs import job
-from brain2image.metrics import ranks, similarity_matrix
-from brain2image.predictions import read_predictions
-from brain2image.tables import find_rows, read_table
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.datasets.nsd import nsd_images as nsd
+from brain2image.datasets.things_eeg2 import things_images as things
+from brain2image.evaluation.metrics import ranks, similarity_matrix
+from brain2image.evaluation.predictions import read_predictions
+from brain2image.formats.tables import find_rows, read_table
+from brain2image.report.figures.retrieved_pictures import choose_queries, plot_gallery
+from brain2image.report.figures.style import save
 
 with job(snakemake), atomic_path(snakemake.output.figure) as path:
     content = read_predictions(snakemake.input.predictions)
@@ -18,7 +19,7 @@ with job(snakemake), atomic_path(snakemake.output.figure) as path:
     )
     roots = snakemake.params.roots
     tables = {}
-    for name, wanted in (("things", content.things_image), ("nsd", content.nsd_image)):
+    for name, wanted in (("things", content.eeg_image), ("nsd", content.fmri_image)):
         images = read_table(snakemake.input[f"{name}_images"], ["image"])
         rows = find_rows(images["image"], wanted, source=snakemake.input[f"{name}_images"])
         tables[name] = images.iloc[rows]

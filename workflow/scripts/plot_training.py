@@ -1,10 +1,10 @@
 """Draw the training curves of all runs on one pair of brains."""
 
-from brain2image.figures.style import save
-from brain2image.figures.training import plot_training
-from brain2image.files import atomic_path
-from brain2image.jobs import job
-from brain2image.tables import read_result, read_table
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.tables import read_result, read_table
+from brain2image.report.figures.style import save
+from brain2image.report.figures.training_curves import plot_training
 
 with job(snakemake), atomic_path(snakemake.output.figure) as path:
     histories = [

@@ -1,7 +1,7 @@
 """Predict the fMRI embeddings of the test pairs from their EEG alone."""
 
-from brain2image.inference import predict_pairs
-from brain2image.jobs import job
+from brain2image.core.jobs import job
+from brain2image.evaluation.predict import predict_pairs
 
 with job(snakemake):
     predict_pairs(snakemake.input.model, snakemake.input.lmdb, out=snakemake.output.predictions)

@@ -1,14 +1,14 @@
 """Predict the test pairs' fMRI embeddings from the true latents of the THINGS pictures."""
 
-from brain2image.baselines import fit_ceiling
-from brain2image.dataset import pair_means
-from brain2image.jobs import job
-from brain2image.queries import Pairs, write_test_predictions
-from brain2image.tables import read_npz
+from brain2image.core.jobs import job
+from brain2image.evaluation.baselines.oracle import fit_ceiling
+from brain2image.evaluation.queries import write_test_predictions
+from brain2image.formats.tables import read_npz
+from brain2image.training_set.means import read_pairs
 
 with job(snakemake):
     oracle = read_npz(snakemake.input.oracle, what="planted arrays", names=["expected"])
-    training = Pairs(*pair_means(snakemake.input.lmdb, "train"))
+    training = read_pairs(snakemake.input.lmdb, "train")
     write_test_predictions(
         snakemake.output.predictions,
         fit_ceiling(training, oracle["expected"]),

@@ -1,8 +1,8 @@
 """Write the table of the NSD pictures that subjects saw."""
 
-from brain2image import nsd
-from brain2image.jobs import job
-from brain2image.nsd import mindeye1
+from brain2image.core.jobs import job
+from brain2image.datasets.nsd import mindeye1
+from brain2image.datasets.nsd import nsd_images as nsd
 
 REPACK = {"mindeye1": mindeye1.repack_images, "mindeye2": nsd.repack_images}
 

@@ -1,7 +1,7 @@
 """Write one THINGS subject's trials of one second at 200 Hz, from the release that was found."""
 
-from brain2image.jobs import job
-from brain2image.things.eeg import repack_eeg
+from brain2image.core.jobs import job
+from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 
 with job(snakemake):
     repack_eeg(

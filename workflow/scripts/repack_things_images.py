@@ -1,7 +1,7 @@
 """Write the table of all THINGS pictures, checked against the authors' lists."""
 
-from brain2image.jobs import job
-from brain2image.things import repack_images
+from brain2image.core.jobs import job
+from brain2image.datasets.things_eeg2.things_images import repack_images
 
 with job(snakemake):
     repack_images(

@@ -1,7 +1,7 @@
 """Write a small CLIP checkpoint that sees what the synthetic pictures show."""
 
-from brain2image.jobs import job
-from brain2image.synthetic.clip import simulate_clip
+from brain2image.core.jobs import job
+from brain2image.synthetic.clip_weights import simulate_clip
 
 with job(snakemake):
     simulate_clip(snakemake.params.simulate, model=snakemake.params.model, weights=snakemake.output.weights)

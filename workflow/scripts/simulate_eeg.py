@@ -1,7 +1,7 @@
 """Simulate the eight raw EEG recordings of one THINGS-EEG2 subject."""
 
-from brain2image.jobs import job
-from brain2image.synthetic.recordings import simulate_eeg
+from brain2image.core.jobs import job
+from brain2image.synthetic.raw_files import simulate_eeg
 
 with job(snakemake):
     simulate_eeg(

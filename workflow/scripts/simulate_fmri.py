@@ -1,6 +1,6 @@
 """Simulate one NSD subject: betas, behaviour, the MindEye2 checkpoint that reads them, and the oracle."""
 
-from brain2image.jobs import job
+from brain2image.core.jobs import job
 from brain2image.synthetic.nsd_files import simulate_fmri
 
 with job(snakemake):

@@ -1,6 +1,6 @@
 """Draw the synthetic pictures of THINGS and NSD from one set of latents, and write them as released."""
 
-from brain2image.jobs import job
+from brain2image.core.jobs import job
 from brain2image.synthetic.images import simulate_images
 
 with job(snakemake):

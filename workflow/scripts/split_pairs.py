@@ -1,13 +1,13 @@
 """Divide the pairs into training, validation and test."""
 
-from brain2image.files import write_parquet
-from brain2image.jobs import job
-from brain2image.splits import split_pairs
-from brain2image.tables import read_table
+from brain2image.core.jobs import job
+from brain2image.formats.files import write_parquet
+from brain2image.formats.tables import read_table
+from brain2image.pairs.splits import split_pairs
 
 with job(snakemake):
     tables = [
-        read_table(snakemake.input.pairs, ["things_image", "nsd_image", "similarity"]),
+        read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity"]),
         read_table(snakemake.input.things_images, ["image", "concept"]),
         read_table(snakemake.input.nsd_images, ["image", "shared1000"]),
     ]

@@ -1,10 +1,10 @@
 """Put the scores of all runs into one table, and the networks beside the baselines into another."""
 
-from brain2image.comparisons import compare
-from brain2image.evaluation import summarise
-from brain2image.files import atomic_path
-from brain2image.jobs import job
-from brain2image.tables import read_result
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.evaluation.comparisons import compare
+from brain2image.evaluation.summary import summarise
+from brain2image.formats.tables import read_result
 
 with job(snakemake):
     predictors = snakemake.params.predictors

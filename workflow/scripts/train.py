@@ -1,8 +1,8 @@
 """Train the EEG encoder of one pair of brains and keep its best epoch."""
 
 from brain2image.config import RunConfig
-from brain2image.jobs import job
-from brain2image.training import train
+from brain2image.core.jobs import job
+from brain2image.training.train import train
 
 with job(snakemake):
     train(

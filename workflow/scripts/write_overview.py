@@ -1,11 +1,11 @@
 """Write the first page of the report."""
 
-from brain2image.figures.scores import plot_headline
-from brain2image.figures.style import to_svg
-from brain2image.files import atomic_path
-from brain2image.jobs import job
-from brain2image.pages.overview import overview_page
-from brain2image.tables import CEILINGS, COMPARISONS, SUMMARY, read_result, read_table
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.tables import CEILINGS, COMPARISONS, SUMMARY, read_result, read_table
+from brain2image.report.figures.score_plots import plot_headline
+from brain2image.report.figures.style import to_svg
+from brain2image.report.pages.overview_page import overview_page
 
 with job(snakemake), atomic_path(snakemake.output.overview) as path:
     summary = read_table(snakemake.input.summary, SUMMARY)

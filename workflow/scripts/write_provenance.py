@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from brain2image.files import atomic_path
-from brain2image.jobs import job
-from brain2image.pages.provenance import (
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.tables import read_result
+from brain2image.report.pages.provenance_pages import (
     configuration_page,
     read_benchmarks,
     resources_page,
     versions_page,
 )
-from brain2image.tables import read_result
 
 with job(snakemake):
     facts = snakemake.params.facts

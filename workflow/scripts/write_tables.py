@@ -1,10 +1,10 @@
 """Write the pages of one pair of brains: scores, ceilings, leak audit."""
 
-from brain2image.files import atomic_path
-from brain2image.jobs import job
-from brain2image.pages.audit import audit_page
-from brain2image.pages.scores import ceilings_page, scores_page
-from brain2image.tables import CEILINGS, SUMMARY, read_result, read_table
+from brain2image.core.jobs import job
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.tables import CEILINGS, SUMMARY, read_result, read_table
+from brain2image.report.pages.audit_page import audit_page
+from brain2image.report.pages.score_pages import ceilings_page, scores_page
 
 with job(snakemake):
     pair = snakemake.params.pair
@@ -13,7 +13,7 @@ with job(snakemake):
     metrics = zip(names["predictors"], snakemake.input.metrics, strict=True)
     configs = zip(names["trainings"], snakemake.input.configs, strict=True)
     pages = {
-        "scores": scores_page(pair, summary[summary["pair"] == pair]),
+        "scores": scores_page(pair, summary[summary["brains"] == pair]),
         "ceilings": ceilings_page(pair, read_result(snakemake.input.ceilings, CEILINGS)),
         "audit": audit_page(
             pair,

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from brain2image.config.run import RunConfig
+from brain2image.config.training_run import RunConfig
 from brain2image.config.whole import Config
-from brain2image.sources import redact
+from brain2image.weights.sources import redact
 
 
 def list_settings(config: Config) -> list[list[str]]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
 
 # Folders of the checkout that must hold no results.
 SOURCES = {

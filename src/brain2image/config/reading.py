@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from brain2image.errors import InputError, reason
+from brain2image.core.errors import InputError, reason
 
 # What YAML 1.1 reads as numbers to another base: 010 is 8, and 1:30 is 90.
 OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")

@@ -14,9 +14,9 @@ from pydantic import (
     WrapValidator,
 )
 
-from brain2image.errors import printable
-from brain2image.releases import PAIR
-from brain2image.sources import normalise
+from brain2image.core.errors import printable
+from brain2image.datasets.releases import PAIR
+from brain2image.weights.sources import normalise
 
 # What Snakemake takes for wildcards and path variables, and what no path should hold.
 MAX_SEED = 2**32 - 1  # NumPy's

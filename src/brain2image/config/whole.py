@@ -16,12 +16,12 @@ from brain2image.config.data import (
     SplitConfig,
     WeightsConfig,
 )
-from brain2image.config.errors import unknown_key, validate
+from brain2image.config.messages import unknown_key, validate
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
-from brain2image.config.run import UNUSED_OPTIONS, LossConfig, ModelConfig, RunConfig, TrainingConfig
+from brain2image.config.training_run import UNUSED_OPTIONS, LossConfig, ModelConfig, RunConfig, TrainingConfig
 from brain2image.config.types import MAX_SEED, Name, Pairs, PathText, Section, Seed
-from brain2image.errors import InputError
-from brain2image.releases import PAIR, members
+from brain2image.core.errors import InputError
+from brain2image.datasets.releases import PAIR, members
 
 # Predictions that no run makes, but that are evaluated like a run. Oracles know the picture that was seen.
 Baseline = Literal[
@@ -55,9 +55,9 @@ class Config(Section):
 
     results: PathText = Field("results", description="Folder for all outputs.")
     pairs: Pairs = Field(
-        ["sub-01_subj01"],
+        ["things-01_subj01"],
         description="Pairs of a THINGS-EEG2 and an NSD subject; all: every pair of subjects whose data are "
-        "there. sub-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
+        "there. things-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
     )
     allow_cpu: bool = Field(
         True, description="Jobs that ask for a GPU compute on the CPU where there is none; false: they stop."

@@ -1,1 +1,0 @@
-"""The network: CBraMod backbone, pooling heads, attention alignment."""

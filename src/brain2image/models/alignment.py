@@ -11,15 +11,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
-from brain2image.errors import InputError
-from brain2image.files import read_json
-from brain2image.models.cbramod import N_PATCH_TIMES, CBraMod
+from brain2image.core.errors import InputError
+from brain2image.core.regular import check_regular
+from brain2image.formats.files import read_json
 from brain2image.models.dropout import drop_heads
+from brain2image.models.encoders.cbramod import N_PATCH_TIMES, CBraMod
 from brain2image.models.linear_path import LinearPath
 from brain2image.models.pooling import POOLING_HEADS, linear
-from brain2image.regression import AxisRidge
-from brain2image.regular import check_regular
-from brain2image.sources import check_finite
+from brain2image.models.regression import AxisRidge
+from brain2image.weights.sources import check_finite
 
 OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
 PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
-from brain2image.models.cbramod import N_PATCH_TIMES
 from brain2image.models.dropout import Dropout
+from brain2image.models.encoders.cbramod import N_PATCH_TIMES
 from brain2image.models.pooling import linear
-from brain2image.regression import AxisRidge
+from brain2image.models.regression import AxisRidge
 
 
 class LinearPath(nn.Module):

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
-from brain2image.models.cbramod import N_PATCH_TIMES
 from brain2image.models.dropout import Dropout
+from brain2image.models.encoders.cbramod import N_PATCH_TIMES
 
 
 def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:

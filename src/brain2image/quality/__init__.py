@@ -1,1 +1,0 @@
-"""What the measured data are worth: `brain2image.quality.eeg` and `brain2image.quality.fmri`."""

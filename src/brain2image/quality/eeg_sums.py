@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.hdf5 import read_rows
-from brain2image.things.bads import amplitudes
+from brain2image.datasets.bad_channels import amplitudes
+from brain2image.formats.hdf5 import read_rows
 
 BLOCK_TRIALS = 256  # 13 MB as float32
 WINDOW = 4  # samples, 20 ms, whose means are kept of chosen pictures

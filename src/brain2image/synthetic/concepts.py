@@ -1,6 +1,6 @@
 """Names of concepts and files as the THINGS-EEG2 picture set has them."""
 
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
 from brain2image.synthetic.latents import generator
 
 _NOUNS = """

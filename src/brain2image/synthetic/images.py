@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from brain2image.files import atomic_hdf5, atomic_path
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.hdf5 import atomic_hdf5
 from brain2image.synthetic.concepts import concept_names, image_metadata
+from brain2image.synthetic.drawings import Painter
 from brain2image.synthetic.latents import (
     N_NSD_IMAGES,
     NSDDesign,
@@ -17,7 +19,6 @@ from brain2image.synthetic.latents import (
     nsd_latents,
     things_latents,
 )
-from brain2image.synthetic.pictures import Painter
 
 THINGS_SIZES = (256, 280, 300)  # pixels; the real ones differ in size as well
 NSD_SIZE = 224
@@ -39,7 +40,7 @@ def simulate_images(
 
     Parameters
     ----------
-    simulate : the fields of `brain2image.config.SimulateConfig`.
+    simulate : the fields of `config.SimulateConfig`.
     subjects : NSD subjects, ``subj01`` and so on.
     training_images, test_images : folders ``00001_concept/concept_01b.jpg``.
     metadata : THINGS-EEG2's ``image_metadata.npy``.

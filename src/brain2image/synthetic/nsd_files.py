@@ -11,11 +11,12 @@ import h5py
 import numpy as np
 import torch
 
-from brain2image.files import atomic_hdf5, atomic_path
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.hdf5 import atomic_hdf5
+from brain2image.formats.tables import REMEDY, read_npz
+from brain2image.formats.unpickling import read_npy
 from brain2image.synthetic.fmri import Scaling, Voxels, draw_betas, draw_ridge, draw_voxels, fit_scaling
 from brain2image.synthetic.latents import N_NSD_IMAGES, TRIALS_PER_SESSION, generator
-from brain2image.tables import REMEDY, read_npz
-from brain2image.unpickling import read_npy
 
 RUN_LENGTHS = (63, 62) * 6  # trials in the twelve runs of an NSD session
 N_NEIGHBOURS = 15  # rows of past_behav and future_behav
@@ -39,9 +40,9 @@ def simulate_fmri(
 
     Parameters
     ----------
-    simulate : the fields of `brain2image.config.SimulateConfig`.
+    simulate : the fields of `config.SimulateConfig`.
     subject : ``subj01`` and so on.
-    latents, indices, shared1000 : what `brain2image.synthetic.images.simulate_images` wrote.
+    latents, indices, shared1000 : what `images.simulate_images` wrote.
     betas : HDF5, ``betas`` (n_trials, n_voxels) float32, z-scored per session, in the order of trials.
     wds : folder of ``train/{session}.tar`` and ``new_test/0.tar`` with the behaviour of each trial.
     checkpoint : torch file with ``ridge.linears.0`` from n_voxels to n_features.

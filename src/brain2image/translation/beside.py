@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brain2image.errors import InputError, reason
-from brain2image.files import read_json
+from brain2image.core.errors import InputError, reason
+from brain2image.formats.files import read_json
 from brain2image.translation.marks import Mark, make_mark
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from functools import cache
 import mne
 import numpy as np
 
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
 
 # Positions of the names of the 10-05 system on a template head, as MNE calls it from 1.13 on and before.
 TEN_FIVE = {"colin27_1005", "standard_1005"}

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
+from brain2image.datasets.units import flat_channels
 from brain2image.translation import caps
 from brain2image.translation.names import CapOptions, check_names, usable_rows
-from brain2image.translation.sources import Source
-from brain2image.units import flat_channels
+from brain2image.translation.new_eeg import Source
 
 logger = logging.getLogger(__name__)
 

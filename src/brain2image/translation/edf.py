@@ -11,7 +11,7 @@ from typing import NamedTuple
 import mne
 import numpy as np
 
-from brain2image.translation.sources import MNE_LEVEL
+from brain2image.translation.new_eeg import MNE_LEVEL
 
 logger = logging.getLogger(__name__)
 

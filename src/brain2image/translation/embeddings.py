@@ -12,17 +12,17 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
+from brain2image.datasets.units import MICROVOLTS_PER_VOLT, RMS_RANGES, check_rms
 from brain2image.translation.channels import Mixing, arrange_channels
-from brain2image.translation.gallery import Gallery, read_gallery
 from brain2image.translation.latency import LatencyCheck
+from brain2image.translation.loading import Predict, load_run
 from brain2image.translation.names import CapOptions
+from brain2image.translation.new_eeg import Cutting, Source
 from brain2image.translation.opening import open_eeg
 from brain2image.translation.outputs import check_suffix, write_blocks
 from brain2image.translation.reference import Interpolated, Rereferenced, compare_reference, warn_of_average
-from brain2image.translation.runs import Predict, load_run
-from brain2image.translation.sources import Cutting, Source
-from brain2image.units import MICROVOLTS_PER_VOLT, RMS_RANGES, check_rms
+from brain2image.translation.retrieval import Gallery, read_gallery
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Translation(NamedTuple):
 
     trials: pd.DataFrame  # event and sample; of averages event and n_trials
     embedding: np.ndarray  # (n_trials, n_features) float32, in the units of the measured embeddings
-    nsd_image: np.ndarray | None = None  # (n_trials, top_k) int64, nearest picture first
+    fmri_image: np.ndarray | None = None  # (n_trials, top_k) int64, nearest picture first
     similarity: np.ndarray | None = None  # (n_trials, top_k) float32
 
 
@@ -118,7 +118,7 @@ def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, 
 
     Parameters
     ----------
-    out : ``.h5`` or ``.parquet``, see `brain2image.translation.outputs`.
+    out : ``.h5`` or ``.parquet``, see `translation.outputs`.
     eeg, run, options : those of `translate`, with its defaults.
 
     Raises
@@ -291,5 +291,5 @@ def _predict(
         embedding = predict(eeg)
         block = {"embedding": embedding}
         if pictures is not None:
-            block["nsd_image"], block["similarity"] = pictures.nearest(embedding, top_k=top_k)
+            block["fmri_image"], block["similarity"] = pictures.nearest(embedding, top_k=top_k)
         yield block

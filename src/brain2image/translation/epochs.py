@@ -13,9 +13,8 @@ import mne
 import numpy as np
 import pandas as pd
 
-from brain2image.errors import InputError
-from brain2image.translation.rates import N_TIMES, SFREQ, at_model_rate, whole_rate
-from brain2image.translation.sources import (
+from brain2image.core.errors import InputError
+from brain2image.translation.new_eeg import (
     MNE_LEVEL,
     Cutting,
     Source,
@@ -23,6 +22,7 @@ from brain2image.translation.sources import (
     readable,
     select_events,
 )
+from brain2image.translation.rates import N_TIMES, SFREQ, at_model_rate, whole_rate
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import mne
 import numpy as np
 
-from brain2image.errors import InputError
-from brain2image.translation.sources import readable
+from brain2image.core.errors import InputError
+from brain2image.translation.new_eeg import readable
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import mne
 import numpy as np
 from scipy.signal import welch
 
-from brain2image.errors import InputError
-from brain2image.things.signals import NOTCH_SPACING, notch_frequencies
-from brain2image.translation.sources import Cutting
+from brain2image.core.errors import InputError
+from brain2image.datasets.signals import NOTCH_SPACING, notch_frequencies
+from brain2image.translation.new_eeg import Cutting
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def recording_filters(
     ----------
     raw : the recording.
     cutting : its ``line_freq`` goes before what the recording says.
-    said : what lies beside the recording, see `brain2image.translation.beside.read_sidecar`.
+    said : what lies beside the recording, see `beside.read_sidecar`.
 
     Raises
     ------

@@ -8,15 +8,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from brain2image.errors import InputError, reason
+from brain2image.core.errors import InputError, reason
 from brain2image.translation.caps import OLD_NAMES, other_system, plain_name, ten_five
-from brain2image.translation.sources import Source
+from brain2image.translation.new_eeg import Source
 
 logger = logging.getLogger(__name__)
 
 
 class CapOptions(NamedTuple):
-    """How the user wants channels to be found, see `brain2image.translation.translate`."""
+    """How the user wants channels to be found, see `translation.translate`."""
 
     interpolate: bool = False
     min_channels: int | None = None

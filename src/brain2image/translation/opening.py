@@ -11,15 +11,15 @@ import h5py
 import mne
 import numpy as np
 
-from brain2image.errors import InputError
-from brain2image.hdf5 import open_trials, read_attributes
-from brain2image.lmdb_store import EEG_ATTRIBUTES
-from brain2image.regular import check_regular
+from brain2image.core.errors import InputError
+from brain2image.core.regular import check_regular
+from brain2image.datasets.units import RMS_RANGES
+from brain2image.formats.hdf5 import open_trials, read_attributes
+from brain2image.training_set.lmdb_store import EEG_ATTRIBUTES
 from brain2image.translation import edf
 from brain2image.translation.epochs import open_array, open_epochs
+from brain2image.translation.new_eeg import MNE_LEVEL, Cutting, Source, readable
 from brain2image.translation.recordings import open_recording
-from brain2image.translation.sources import MNE_LEVEL, Cutting, Source, readable
-from brain2image.units import RMS_RANGES
 
 EPOCHS_FILE = re.compile(r"epo\.fif(\.gz)?$")  # MNE's naming convention
 MAX_SHIFT = 1000  # ms
@@ -34,7 +34,7 @@ def open_eeg(
     sfreq: float | None,
     cutting: Cutting,
 ) -> Source:
-    """Open EEG of any kind that `brain2image.translation.translate` takes, see there.
+    """Open EEG of any kind that `translation.translate` takes, see there.
 
     Parameters
     ----------

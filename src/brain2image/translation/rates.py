@@ -6,7 +6,7 @@ import os
 import numpy as np
 from scipy.signal import resample_poly
 
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
 
 SFREQ = 200  # Hz, the rate that CBraMod takes
 N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s after the event
@@ -37,7 +37,7 @@ def at_model_rate(eeg: np.ndarray, onset: int, sfreq: int, *, lowpass: float) ->
     """The second after the event, 200 samples from the very sample of the event on.
 
     Every n-th sample where ``eeg`` holds nothing above the new Nyquist frequency and n is whole, as in
-    `brain2image.things.signals.cut_epochs`; else polyphase resampling with straight lines beyond both ends,
+    `signals.cut_epochs`; else polyphase resampling with straight lines beyond both ends,
     see `resampling_matrix` there for its error.
 
     Parameters

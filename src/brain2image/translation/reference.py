@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from brain2image.errors import InputError
-from brain2image.things.bads import interpolation_matrix
+from brain2image.core.errors import InputError
+from brain2image.datasets.bad_channels import interpolation_matrix
 from brain2image.translation.channels import Mixing
-from brain2image.translation.sources import Source
+from brain2image.translation.new_eeg import Source
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,79 @@
+"""What is wrong with a configuration, in sentences that help."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from brain2image.core.errors import InputError
+
+# What the texts that must follow a pattern look like.
+EXAMPLES = {
+    "pairs": "a pair such as things-01_subj01",
+    "runs": "a name of letters, digits, - and _",
+    "eeg": "a subject such as sub-01",
+}
+
+
+def validate(
+    section: type[BaseModel], content: Mapping[str, Any], *, root: type[BaseModel], prefix: str = ""
+) -> Any:
+    """The section with its values checked.
+
+    Parameters
+    ----------
+    section : the block to make.
+    content : its keys and values.
+    root : the whole configuration, in whose blocks a misplaced key is looked for.
+    prefix : where the block stands, for the messages: ``runs.flatten.``.
+
+    Raises
+    ------
+    InputError
+        Naming each wrong key, what was expected, what came, and the nearest valid key.
+    """
+    try:
+        return section.model_validate(content)
+    except ValidationError as error:
+        problems = (_explain(problem, section, root, prefix) for problem in error.errors())
+        raise InputError("; ".join(problems)) from None
+
+
+def _explain(problem: Mapping[str, Any], section: type[BaseModel], root: type[BaseModel], prefix: str) -> str:
+    """One problem that pydantic found, as a sentence."""
+    location = prefix + ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        for part in problem["loc"][:-1]:
+            section = block_type(section, part)
+        return unknown_key(location, section, root=root)
+    if problem["type"] == "value_error":
+        return f"config: {location + ': ' if location else ''}{problem['ctx']['error']}"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"config: {location}: expected {EXAMPLES[problem['loc'][0]]}, got {problem['input']!r}"
+    expected = problem["msg"].removeprefix("Input should be ").removeprefix("a ").removeprefix("valid ")
+    hint = "; YAML reads 5e-4 as text, write 5.0e-4" if _looks_like_exponent(problem["input"]) else ""
+    return f"config: {location}: expected {expected}, got {problem['input']!r}{hint}"
+
+
+def unknown_key(location: str, section: type[BaseModel], *, root: type[BaseModel]) -> str:
+    """A sentence on a key that its section does not have, with the one that was probably meant."""
+    key = location.rpartition(".")[2]
+    near = difflib.get_close_matches(key, section.model_fields, n=1)
+    blocks = {name: block_type(root, name) for name in root.model_fields}
+    elsewhere = [f"{name}.{key}" for name, block in blocks.items() if block and key in block.model_fields]
+    hint = f"; did you mean {(near + elsewhere)[0]!r}?" if near or elsewhere else "."
+    return f"config: unknown key {location!r}{hint} Valid keys here: {', '.join(section.model_fields)}"
+
+
+def block_type(section: type[BaseModel], field: str) -> type[BaseModel] | None:
+    """The type of a block inside a section; None for a plain key."""
+    annotation = section.model_fields[field].annotation
+    candidates = (annotation, *getattr(annotation, "__args__", ()))
+    kinds = (kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(kinds, None)
+
+
+def _looks_like_exponent(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", value) is not None

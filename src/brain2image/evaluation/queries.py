@@ -1,0 +1,118 @@
+"""The test pairs as queries: their EEG as means of 1, 2, 4, … and of all trials, given to a predictor."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brain2image.evaluation.predictions import Predictions, write_predictions
+from brain2image.training_set.lmdb_store import LMDBReader
+from brain2image.training_set.means import Pairs, Predictor, list_trials, trial_means
+
+MAX_DRAWS = 4  # subsets of a picture's trials for each number of trials; bounds the size of the file
+SEED = 0  # of the subsets; one for all predictors, so that they answer the same queries
+
+
+def write_test_predictions(
+    out: str | Path, predict: Predictor, lmdb: str | Path, *, target_mean: np.ndarray
+) -> None:
+    """Predict the test pairs from every number of averaged trials, and measure whether targets leak in.
+
+    Parameters
+    ----------
+    out : ``predictions.npz``.
+    predict : the predictor; it is handed the targets too, so that a use of them is found: once more they come
+        shuffled among the pairs, and the largest change of a prediction is written as target_dependence.
+    lmdb : the data set.
+    target_mean : (n_features,) float32, mean target of the training pairs.
+    """
+    reader = LMDBReader(lmdb)
+    table = reader.pairs_of("test").reset_index(drop=True)
+    trials = list_trials(reader.eeg_index, table)
+    fmri = list_trials(reader.fmri_index, table)
+    repetitions = [reader.read("fmri", numbers) for numbers in fmri]
+    targets = np.stack([rows.mean(axis=0) for rows in repetitions])
+    pairs = Pairs(trial_means(reader, "eeg", trials), targets, table)
+    predictions = predict(pairs)
+    content = Predictions(
+        predictions=predictions,
+        targets=targets,
+        eeg_image=table["eeg_image"].to_numpy(),
+        fmri_image=table["fmri_image"].to_numpy(),
+        target_mean=target_mean,
+        repetitions=np.concatenate(repetitions),
+        repetition_pair=np.repeat(np.arange(len(table)), [len(rows) for rows in repetitions]),
+        target_dependence=np.abs(predict(shuffle_targets(pairs)) - predictions).max().astype(np.float64),
+        by_count={
+            count: np.stack(
+                [predict(pairs._replace(eeg=trial_means(reader, "eeg", subset))) for subset in subsets]
+            )
+            for count, subsets in draw_subsets(trials).items()
+        },
+    )
+    write_predictions(out, content)
+
+
+def draw_subsets(trials: list[np.ndarray]) -> dict[int, list[list[np.ndarray]]]:
+    """Random disjoint subsets of 1, 2, 4, … trials of each picture.
+
+    A number of trials is used when every picture has as many and some picture has more.
+
+    Parameters
+    ----------
+    trials : the trial numbers of each pair.
+
+    Returns
+    -------
+    For each number of trials up to four draws, each a list of trial numbers for every pair.
+    """
+    rng = np.random.default_rng(SEED)
+    shuffled = [rng.permutation(numbers) for numbers in trials]
+    n_trials = [len(numbers) for numbers in trials]
+    counts = [2**power for power in range(min(n_trials).bit_length()) if 2**power < max(n_trials)]
+    return {
+        count: [
+            [numbers[draw * count : (draw + 1) * count] for numbers in shuffled]
+            for draw in range(min(MAX_DRAWS, min(n_trials) // count))
+        ]
+        for count in counts
+    }
+
+
+def shuffle_targets(pairs: Pairs) -> Pairs:
+    """The same EEG and THINGS pictures, each with the targets and their metadata of another pair."""
+    order = np.roll(np.arange(len(pairs.targets)), 1)
+    answers = pairs.table.columns.difference(["pair", "eeg_image"])
+    table = pairs.table.assign(**{name: pairs.table[name].to_numpy()[order] for name in answers})
+    return pairs._replace(targets=pairs.targets[order], table=table)
+
+
+def read_eeg_halves(lmdb: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
+    """Mean EEG of each test picture over a random half of its trials, and over the other half.
+
+    Returns
+    -------
+    halves : (2, n_images, n_channels * n_times) float32; a picture with a single trial is left out.
+    pairs : the rows of the pairs table of all test pairs.
+    """
+    reader = LMDBReader(lmdb)
+    table = reader.pairs_of("test")
+    rng = np.random.default_rng(SEED)
+    shuffled = [
+        rng.permutation(numbers) for numbers in list_trials(reader.eeg_index, table) if len(numbers) > 1
+    ]
+    halves = zip(*((numbers[::2], numbers[1::2]) for numbers in shuffled), strict=True)
+    return np.stack([trial_means(reader, "eeg", half).reshape(len(shuffled), -1) for half in halves]), table
+
+
+def read_repetitions(lmdb: str | Path) -> np.ndarray:
+    """The fMRI repetitions of the test pairs, as many as every pair has.
+
+    Returns
+    -------
+    (n_repetitions, n_pairs, n_features) float32
+    """
+    reader = LMDBReader(lmdb)
+    trials = list_trials(reader.fmri_index, reader.pairs_of("test"))
+    n_repetitions = min(len(numbers) for numbers in trials)
+    return np.stack([[reader.fmri(numbers[i]) for numbers in trials] for i in range(n_repetitions)])

@@ -1,0 +1,78 @@
+"""What the numbers of a run depend on besides its EEG."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brain2image.core.errors import InputError
+
+FINDINGS = ("leaks", "caveats", "unknown")  # the lists of what `audit_run` found
+TOLERANCE = 1e-3  # of the targets' deviation; what float32 and another order of summing may change in a mean
+# What of `audit_split` the audit of a run looks at.
+SPLIT_KEYS = ("shared_with_training", "near_duplicates", "ridge_fitted_targets", "overlapping_test_trials")
+
+
+def audit_run(
+    split: Mapping[str, Any],
+    *,
+    target_dependence: float,
+    target_mean: np.ndarray,
+    read_training_targets: np.ndarray,
+    best_epoch: int | None,
+    history: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """What the numbers of one run depend on besides the EEG of its test pairs.
+
+    Parameters
+    ----------
+    split : what `audit_split` returned.
+    target_dependence : largest change of a prediction when the test targets were shuffled.
+    target_mean : (n_features,) float32, the mean on which the run centres.
+    read_training_targets : (n_pairs, n_features) float32.
+    best_epoch, history : epoch whose weights a network kept, and its table ``epoch, val_loss``; None for a
+        baseline, which has no checkpoints.
+
+    Returns
+    -------
+    ``split``; ``target_dependence``; ``statistics_fitted_on`` (train, or other where the mean is not that of
+    the training pairs); ``checkpoint_chosen_on`` (validation, or other where another epoch has a lower
+    validation loss; None for a baseline); and the names of all findings: ``leaks``, by which answers or test
+    pictures reached the training; ``caveats``, which make test pairs differ from new ones; ``unknown``, what
+    could not be looked at.
+    """
+    deviation = np.abs(target_mean - read_training_targets.mean(axis=0)).max()
+    is_from_training = deviation <= TOLERANCE * read_training_targets.std()
+    chosen_on = None
+    if history is not None:
+        if best_epoch not in set(history["epoch"]):
+            raise InputError(
+                f"history.csv: expected epoch {best_epoch}, whose weights config.json says were kept, got "
+                f"{len(history)} epochs without it; delete both and run again"
+            )
+        best = history["epoch"][history["val_loss"].idxmin()]
+        chosen_on = "validation" if best == best_epoch else "other"
+    names = {
+        "leaks": {
+            **{
+                f"test {name} in training": n > 0 for name, n in split["shared_with_training"]["test"].items()
+            },
+            "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
+            "targets in predictions": target_dependence > 0,
+            "statistics not of the training pairs": not is_from_training,
+            "checkpoint not chosen on validation": chosen_on == "other",
+        },
+        "caveats": {
+            "ridge-fitted test targets": split["ridge_fitted_targets"]["test"] > 0,
+            "raw EEG samples shared with training": (split["overlapping_test_trials"] or 0) > 0,
+        },
+        "unknown": {"raw EEG samples shared with training": split["overlapping_test_trials"] is None},
+    }
+    return {
+        "split": dict(split),
+        "target_dependence": float(target_dependence),
+        "statistics_fitted_on": "train" if is_from_training else "other",
+        "checkpoint_chosen_on": chosen_on,
+        **{finding: [name for name in names[finding] if names[finding][name]] for finding in FINDINGS},
+    }

@@ -1,0 +1,87 @@
+"""Readings of the summary table: means over seeds, kinds of runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from brain2image.config import ORACLES, RESERVED_RUNS
+
+
+def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Mean over the seeds of a run; the bounds of the interval over pictures are means, too.
+
+    Parameters
+    ----------
+    summary : rows of the summary table.
+    by : columns besides seed that tell the rows apart.
+
+    Returns
+    -------
+    Table indexed by ``by``, in the order of the rows: n_test, value, deviation (SD over seeds; NaN of
+    a single one), chance, low, high, p (the largest, so that a claim holds for every seed), share_of_ceiling.
+    """
+    return summary.groupby(by, sort=False).agg(
+        n_test=("n_test", "first"),
+        value=("value", "mean"),
+        deviation=("value", "std"),
+        chance=("chance", "mean"),
+        low=("low", "mean"),
+        high=("high", "mean"),
+        p=("p", "max"),
+        share_of_ceiling=("share_of_ceiling", "mean"),
+    )
+
+
+def kind(run: str) -> str:
+    """What a run is: ``network``, ``baseline``, or ``oracle``, which knows the pictures."""
+    return "oracle" if run in ORACLES else "baseline" if run in RESERVED_RUNS else "network"
+
+
+def headline(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a paper's table shows: image level, all trials, EEG finds fMRI, whole gallery.
+
+    Parameters
+    ----------
+    summary : table of `summarise`.
+    """
+    return summary[
+        (summary["level"] == "image")
+        & (summary["n_trials"] == "all")
+        & (summary["direction"] != "backward")
+        & (summary["n_gallery"] == summary["n_test"])
+    ]
+
+
+def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a pair of brains, run, seed, level, number of trials, direction, gallery and metric.
+
+    Parameters
+    ----------
+    predictors : pair, run and seed of each of ``metrics``.
+    metrics : what `evaluate` returned.
+
+    Returns
+    -------
+    Table of `tables.SUMMARY`: n_left_out pairs are in no split; best_epoch or network_share of 0
+    mean that the training brought nothing, baselines have neither; ``share_of_ceiling = (value - chance) /
+    (ceiling - its chance)`` where the run called ceiling, which simulated data have, passes chance.
+    """
+    rows = [
+        {**predictor, **_facts(content), **score}
+        for predictor, content in zip(predictors, metrics, strict=True)
+        for score in content["scores"]
+    ]
+    table = pd.DataFrame(rows).astype({"seed": "Int64", "best_epoch": "Int64"})  # baselines have none
+    gain = table["value"] - table["chance"]
+    keys = ["brains", "level", "n_trials", "direction", "n_gallery", "metric"]
+    ceiling = table[table["run"] == "ceiling"].assign(gain=gain)[[*keys, "gain"]]
+    reachable = table[keys].merge(ceiling, how="left", on=keys)["gain"]
+    return table.assign(share_of_ceiling=gain / reachable.where(reachable != 0))
+
+
+def _facts(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's rows of the summary say besides its scores."""
+    training = content["training"] or {"best_epoch": None, "network_share": None}
+    n_left_out = content["audit"]["split"]["n_left_out"]
+    return {"n_test": content["n_test"], "n_left_out": n_left_out, **training}

@@ -1,1 +1,0 @@
-"""Figures of the report: one function a figure, tables and arrays in, a matplotlib figure out."""

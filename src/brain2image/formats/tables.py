@@ -1,0 +1,181 @@
+"""Tables and arrays that this workflow wrote, read back: one that is damaged is an InputError of one line."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brain2image.core.errors import InputError, reason
+from brain2image.core.regular import check_regular
+from brain2image.formats.files import read_json
+from brain2image.formats.unpickling import read_npy
+
+REMEDY = "delete it and run again"
+# What stands in a column, by its name, which means the same in every table.
+INTEGERS = {
+    *("image", "row", "offset", "size", "eeg_image", "fmri_image", "cluster"),
+    *("epoch", "n_test", "n_left_out", "n_gallery"),
+}
+NUMBERS = {"similarity", "val_loss", "val_top1", "value", "difference", "s"}
+MAYBE_NUMBERS = {
+    *("seed", "chance", "p", "p_floor", "p_holm", "low", "high", "share_of_ceiling"),
+    *("best_epoch", "network_share"),
+    *("train_loss", "cpu_time", "max_rss"),
+}
+FLAGS = {"shared1000"}
+TEXTS = {
+    *("path", "concept", "partition", "tar", "split"),
+    *("brains", "run", "baseline", "level", "n_trials", "direction", "metric"),
+}
+
+
+# Columns and keys of the results that several pages show.
+SUMMARY = (
+    *("brains", "run", "seed", "n_test", "n_left_out", "best_epoch", "network_share"),
+    *("n_trials", "level", "direction", "n_gallery", "metric"),
+    *("value", "chance", "p", "low", "high", "share_of_ceiling"),
+)
+COMPARISONS = ("brains", "run", "baseline", "metric", "difference", "low", "high", "p", "p_floor", "p_holm")
+CEILINGS = ("eeg", "fmri", "rsa", "pairing")
+
+
+def read_result(path: str | os.PathLike, keys: Sequence[str]) -> dict[str, Any]:
+    """Read a JSON object that the workflow wrote, with the keys that it must have."""
+    return read_json(path, keys, remedy=REMEDY)
+
+
+def read_table(
+    path: str | os.PathLike, columns: Sequence[str], *, remedy: str = REMEDY, may_be_empty: bool = False
+) -> pd.DataFrame:
+    """Read a table: Parquet, or text by the file's ending, ``.csv`` or ``.tsv``.
+
+    Parameters
+    ----------
+    columns : that must be there. These, and all others of the names above, must hold what belongs there.
+    remedy : what to do about a damaged one.
+    may_be_empty : whether a table without rows is one.
+
+    Raises
+    ------
+    InputError
+        When it is missing, cut, damaged, empty, lacks a column, or a column holds something else.
+    """
+    check_regular(path, remedy=remedy)
+    try:
+        table = _read(Path(path))
+        wrong = [name for name in table if not _is_right(name, table[name])]
+    except Exception as error:  # pandas and pyarrow raise many types, by where the damage is
+        raise InputError(f"{path}: cannot read this table ({reason(error)}); {remedy}") from None
+    if (table.empty and not may_be_empty) or not set(columns) <= set(table):
+        found = f"{len(table)} rows of {', '.join(map(str, table)) or 'nothing'}"
+        raise InputError(f"{path}: expected rows of {', '.join(columns)}, got {found}; {remedy}")
+    if wrong and not table.empty:
+        raise InputError(
+            f"{path}: expected {_meaning(wrong[0])} in every row of {wrong[0]}, got something else, or "
+            f"nothing; {remedy}"
+        )
+    return table
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        raise ValueError("its last line is cut" if content else "it is empty")
+    # Snakemake writes - for what it could not measure
+    options = {"sep": "\t", "na_values": "-"} if path.suffix == ".tsv" else {}
+    return pd.read_csv(io.BytesIO(content), index_col=False, **options)
+
+
+def _is_right(name: Any, column: pd.Series) -> bool:
+    """Whether a column holds what belongs under its name; of an unknown one nothing is known."""
+    kind = column.dtype.kind
+    if name in TEXTS:
+        return all(isinstance(value, str) for value in column)
+    if name in INTEGERS | FLAGS:
+        return kind in ("b" if name in FLAGS else "iu")
+    if name in NUMBERS:
+        return kind in "iuf" and bool(np.isfinite(column).all())
+    return name not in MAYBE_NUMBERS or kind in "iuf" or bool(column.isna().all())
+
+
+def _meaning(name: str) -> str:
+    kinds = {"a text": TEXTS, "an integer": INTEGERS, "true or false": FLAGS}
+    return next((meaning for meaning, names in kinds.items() if name in names), "a number")
+
+
+def read_array(
+    path: str | os.PathLike, *, n_rows: int | None = None, rows: Sequence[int] | None = None
+) -> np.ndarray:
+    """Read embeddings from an ``.npy`` file, (n_images, n_features) floats without NaN and infinity.
+
+    Parameters
+    ----------
+    n_rows : how many there must be; None: it is not known.
+    rows : (n,) those to return, from 0; None: all.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged, or holds something else.
+    """
+    array = read_npy(path, source=path, remedy=REMEDY)
+    n_images = len(array) if array.ndim == 2 and array.dtype.kind == "f" else 0
+    is_long_enough = rows is None or (min(rows) >= 0 and max(rows) < n_images)
+    if not n_images or n_images != (n_rows or n_images) or not is_long_enough:
+        expected = n_rows or ("n_images" if rows is None else f"{max(rows) + 1} or more")
+        raise InputError(
+            f"{path}: expected floats ({expected}, n_features), got {array.dtype} {array.shape}; {REMEDY}"
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"{path}: expected finite embeddings, got NaN or infinity; {REMEDY}")
+    return array if rows is None else array[rows]
+
+
+def read_npz(path: str | os.PathLike, *, what: str, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Read all arrays of an ``.npz`` file, none of which holds objects.
+
+    Parameters
+    ----------
+    what : it holds, for the message.
+    names : arrays that must be there.
+    """
+    check_regular(path, remedy=REMEDY)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        _ = [arrays[name] for name in names]
+        return arrays
+    except Exception as error:  # NumPy and zipfile raise many types, by where the damage is
+        raise InputError(
+            f"{path}: expected {what}, but cannot read them ({reason(error)}); {REMEDY}"
+        ) from None
+
+
+def find_rows(images: pd.Series, wanted: Sequence[int], *, source: str | os.PathLike) -> np.ndarray:
+    """Where pictures stand in a table, (n_wanted,) int64 from 0.
+
+    Parameters
+    ----------
+    images : the table's column ``image``.
+    wanted : (n_wanted,) ids of pictures.
+    source : the table's file, for the message.
+
+    Raises
+    ------
+    InputError
+        When one is not there, or the table names a picture twice.
+    """
+    index = pd.Index(images)
+    rows = index.get_indexer(wanted) if index.is_unique else np.array([-1])
+    if (rows < 0).any():
+        raise InputError(
+            f"{source}: expected each of {len(wanted)} paired pictures in one row, got {(rows < 0).sum()} "
+            f"that are not; {REMEDY}"
+        )
+    return rows

@@ -1,0 +1,161 @@
+"""CBraMod, the criss-cross EEG encoder of Wang et al. (ICLR 2025, https://arxiv.org/abs/2412.07236).
+
+Parameters carry the published names, so that the published weights load as they are.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from brain2image.models.dropout import Dropout, drop_heads
+from brain2image.models.encoders.pretrained import check_weights, read_weights
+
+N_PATCH_TIMES = 200  # samples of one patch, 1 s at 200 Hz; also the width of a token
+N_HEADS = 8  # half of them attend over channels, half over patches
+N_FEEDFORWARD = 800
+N_PUBLISHED_LAYERS = 12
+DROPOUT = 0.1
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over the last but one axis, with the parameters of nn.MultiheadAttention."""
+
+    def __init__(self, n_features: int, n_heads: int):
+        super().__init__()
+        self.n_heads = n_heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * n_features, n_features))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * n_features))
+        self.out_proj = nn.Linear(n_features, n_features)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend; ``x`` and the result are (..., n_tokens, n_features)."""
+        attended = self._attend_one(x) if x.shape[-2] == 1 else self._attend(x)
+        return self.out_proj(attended)
+
+    def _attend(self, x: Tensor) -> Tensor:
+        projected = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        query, key, value = (
+            part.unflatten(-1, (self.n_heads, -1)).transpose(-2, -3) for part in projected.chunk(3, dim=-1)
+        )  # (..., n_heads, n_tokens, n_features / n_heads)
+        dropout = DROPOUT if self.training else 0.0
+        heads = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        return heads.transpose(-2, -3).flatten(-2)
+
+    def _attend_one(self, x: Tensor) -> Tensor:
+        weight, bias = self.in_proj_weight.chunk(3)[2], self.in_proj_bias.chunk(3)[2]
+        return drop_heads(F.linear(x, weight, bias), self.n_heads, rate=DROPOUT, training=self.training)
+
+
+class CrissCrossLayer(nn.Module):
+    """Pre-norm transformer layer: half of the features attends over channels, half over patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.self_attn_s = SelfAttention(N_PATCH_TIMES // 2, N_HEADS // 2)
+        self.self_attn_t = SelfAttention(N_PATCH_TIMES // 2, N_HEADS // 2)
+        self.linear1 = nn.Linear(N_PATCH_TIMES, N_FEEDFORWARD)
+        self.linear2 = nn.Linear(N_FEEDFORWARD, N_PATCH_TIMES)
+        self.norm1 = nn.LayerNorm(N_PATCH_TIMES)
+        self.norm2 = nn.LayerNorm(N_PATCH_TIMES)
+        self.dropout = Dropout(DROPOUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One layer; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
+        over_channels, over_patches = self.norm1(x).chunk(2, dim=-1)
+        spatial = self.self_attn_s(over_channels.transpose(1, 2)).transpose(1, 2)
+        temporal = self.self_attn_t(over_patches)
+        x = x + self.dropout(torch.cat((spatial, temporal), dim=-1))
+        hidden = self.dropout(F.gelu(self.linear1(self.norm2(x))))
+        return x + self.dropout(self.linear2(hidden))
+
+
+class PatchEmbedding(nn.Module):
+    """One token a patch: a convolution in time, the amplitude spectrum, and a conditional position."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Only the pretraining by reconstruction reads it; it is here because the published file has it.
+        self.mask_encoding = nn.Parameter(torch.zeros(N_PATCH_TIMES), requires_grad=False)
+        self.positional_encoding = nn.Sequential(
+            nn.Conv2d(N_PATCH_TIMES, N_PATCH_TIMES, (19, 7), padding=(9, 3), groups=N_PATCH_TIMES)
+        )
+        self.proj_in = nn.Sequential(
+            *(nn.Conv2d(1, 25, (1, 49), stride=(1, 25), padding=(0, 24)), nn.GroupNorm(5, 25), nn.GELU()),
+            *(nn.Conv2d(25, 25, (1, 3), padding=(0, 1)), nn.GroupNorm(5, 25), nn.GELU()),
+            *(nn.Conv2d(25, 25, (1, 3), padding=(0, 1)), nn.GroupNorm(5, 25), nn.GELU()),
+        )
+        self.spectral_proj = nn.Sequential(nn.Linear(N_PATCH_TIMES // 2 + 1, N_PATCH_TIMES), Dropout(DROPOUT))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed patches; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
+        waves = self.proj_in(x.flatten(1, 2).unsqueeze(1))  # (n_trials, 25, n_channels * n_patches, 8)
+        waves = waves.transpose(1, 2).reshape(x.shape)
+        amplitudes = torch.fft.rfft(x, norm="forward").abs()
+        tokens = waves + self.spectral_proj(amplitudes)
+        return tokens + self._position(tokens)
+
+    def _position(self, tokens: Tensor) -> Tensor:
+        convolution = self.positional_encoding[0]
+        # Kernel columns that would only ever meet the zero padding are left out: with one patch, 6 of 7.
+        reach = min(tokens.shape[2] - 1, 3)
+        position = F.conv2d(
+            tokens.permute(0, 3, 1, 2),
+            convolution.weight[..., 3 - reach : 4 + reach],
+            convolution.bias,
+            padding=(9, reach),
+            groups=N_PATCH_TIMES,
+        )
+        return position.permute(0, 2, 3, 1)
+
+
+class CBraMod(nn.Module):
+    """The published network; replace ``proj_out`` by nn.Identity to use the encoder's own output.
+
+    Parameters
+    ----------
+    n_layers : criss-cross layers; 12 as published.
+    """
+
+    def __init__(self, n_layers: int = N_PUBLISHED_LAYERS):
+        super().__init__()
+        self.patch_embedding = PatchEmbedding()
+        self.encoder = nn.ModuleDict({"layers": nn.ModuleList(CrissCrossLayer() for _ in range(n_layers))})
+        self.proj_out = nn.Sequential(nn.Linear(N_PATCH_TIMES, N_PATCH_TIMES))
+
+    def forward(self, eeg: Tensor) -> Tensor:
+        """Encode EEG patches.
+
+        Parameters
+        ----------
+        eeg : (n_trials, n_channels, n_patches, 200) float32 at 200 Hz, microvolts / 100.
+
+        Returns
+        -------
+        (n_trials, n_channels, n_patches, 200) float32
+        """
+        tokens = self.patch_embedding(eeg)
+        for layer in self.encoder["layers"]:
+            tokens = layer(tokens)
+        return self.proj_out(tokens)
+
+    def load_pretrained(self, path: str | Path) -> "CBraMod":
+        """Take over published weights and return the model itself.
+
+        They are ``pretrained_weights.pth`` of weighting666/CBraMod or ``model.safetensors`` of
+        braindecode/cbramod-pretrained (Hugging Face). With fewer than 12 layers the first ones are taken.
+
+        Raises
+        ------
+        InputError
+            When the file is missing, holds no weights, other keys or shapes than the published 211, or NaN.
+        """
+        weights = read_weights(path)
+        with torch.device("meta"):
+            published = {name: value.shape for name, value in CBraMod().state_dict().items()}
+        check_weights(weights, published, source=path)
+        self.load_state_dict({name: weights[name] for name in self.state_dict()})
+        return self

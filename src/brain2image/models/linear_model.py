@@ -1,0 +1,148 @@
+"""Linear models from EEG to fMRI embeddings: what is kept of those baselines that new EEG can be given to."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from brain2image import __version__
+from brain2image.core.errors import InputError, reason
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.files import read_json, write_json
+from brain2image.training_set.means import Pairs
+
+# The baselines that are linear in the EEG. Of the others nothing is kept: they need all training EEG
+# (nearest_image, kernel_ridge), a network of their own (mlp, cbramod_*) or no EEG (mean_target, clip_oracle).
+LINEAR_BASELINES = ("ridge", "pls", "two_step")
+PARTS = ("weight", "offset")  # of a layer, as the tensors 0.weight, 0.offset, 1.weight, ... are called
+
+
+Encoder = Callable[[Pairs], np.ndarray]  # gives (n_pairs, n_inputs) float32
+
+
+class LinearModel(NamedTuple):
+    """A chain of affine maps, each ``x @ weight + offset``, from centred EEG to fMRI embeddings.
+
+    As a predictor of `Pairs` it takes their EEG alone.
+    """
+
+    centre: np.ndarray  # (n_inputs,) float32, subtracted first, as an offset of the EEG may be large
+    layers: list[tuple[np.ndarray, np.ndarray]]  # weight (n_inputs, n_outputs), offset (n_outputs,), float32
+
+    def predict(self, eeg: np.ndarray) -> np.ndarray:
+        """Predict from EEG in the unit of the training.
+
+        Parameters
+        ----------
+        eeg : (n_trials, n_channels, n_times) float32.
+
+        Returns
+        -------
+        (n_trials, n_features) float32
+        """
+        x = eeg.reshape(len(eeg), -1) - self.centre
+        for weight, offset in self.layers:
+            x = x @ weight + offset
+        return x
+
+    def __call__(self, pairs: Pairs) -> np.ndarray:
+        """Predict from the EEG of pairs, (n_pairs, n_features) float32."""
+        return self.predict(pairs.eeg)
+
+
+class Standardised(NamedTuple):
+    """An encoder whose every column is z-scored."""
+
+    encode: Encoder
+    mean: np.ndarray  # (n_inputs,)
+    scale: np.ndarray  # (n_inputs,), such that a linear kernel has a mean diagonal of 1
+
+    def __call__(self, pairs: Pairs) -> np.ndarray:
+        return ((self.encode(pairs) - self.mean) / self.scale).astype(np.float32)
+
+    def model(
+        self, weight: np.ndarray, offset: np.ndarray, *layers: tuple[np.ndarray, np.ndarray]
+    ) -> LinearModel:
+        """The model that applies these layers, of any type, to the columns once they are z-scored."""
+        first = weight / self.scale[:, None], offset
+        return LinearModel(self.mean.astype(np.float32), [as_layer(*layer) for layer in (first, *layers)])
+
+
+def as_layer(weight: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A layer of a `LinearModel`."""
+    return np.ascontiguousarray(weight, np.float32), offset.astype(np.float32)
+
+
+class Baseline(NamedTuple):
+    """A baseline that was read from its folder."""
+
+    model: LinearModel
+    target_mean: np.ndarray  # (n_features,) float32, mean target of the training pairs
+    mean_response: np.ndarray  # (n_channels, n_times) float32, mean EEG of the training pairs
+
+
+def write_baseline(
+    predict: Callable[[Pairs], np.ndarray],
+    *,
+    name: str,
+    pairs: Pairs,
+    data: Mapping[str, Any],
+    model: str | Path,
+    config: str | Path,
+) -> None:
+    """Keep a fitted baseline for `read_baseline`.
+
+    Parameters
+    ----------
+    predict : the predictor; its weights are kept when it is a `LinearModel`.
+    name : of the baseline.
+    pairs : the training pairs, whose mean EEG and mean target are kept too.
+    data : what it was fitted on, `lmdb_store.LMDBReader.describe`.
+    model, config : the files to write, safetensors and JSON.
+    """
+    layers = predict.layers if isinstance(predict, LinearModel) else []
+    tensors = {f"{i}.{part}": layer[j] for i, layer in enumerate(layers) for j, part in enumerate(PARTS)}
+    tensors |= {"centre": predict.centre} if layers else {}
+    means = {"target_mean": pairs.targets, "mean_response": pairs.eeg}
+    with atomic_path(model) as scratch:
+        save_file(tensors | {name: part.mean(axis=0) for name, part in means.items()}, scratch)
+    content = {"baseline": name, "n_layers": len(layers), **data, "versions": {"brain2image": __version__}}
+    write_json(config, content)
+
+
+def read_baseline(run_folder: str | Path) -> Baseline:
+    """Read the ``config.json`` and ``model.safetensors`` of a baseline.
+
+    Raises
+    ------
+    InputError
+        When it is none whose weights were kept, or a file is missing, damaged or does not fit the other.
+    """
+    folder = Path(run_folder)
+    config = read_json(folder / "config.json")
+    try:
+        name, n_layers = config["baseline"], int(config["n_layers"])
+        if n_layers == 0:
+            raise InputError(
+                f"{folder}: expected a network, or a baseline that keeps its weights "
+                f"({', '.join(LINEAR_BASELINES)}), got {name}; translate with one of these"
+            )
+        tensors = load_file(folder / "model.safetensors")
+        layers = [tuple(tensors[f"{i}.{part}"] for part in PARTS) for i in range(n_layers)]
+        model = LinearModel(tensors["centre"], layers)
+        mean, response = tensors["target_mean"], tensors["mean_response"]
+        n_channels = len(config["eeg"]["channels"])
+        shape = model.predict(response[None]).shape
+        if len(response) != n_channels or shape != (1, *mean.shape):
+            raise ValueError("the weights do not lead from the EEG to the embedding")
+    except InputError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
+        raise InputError(
+            f"{folder}: expected a fitted baseline with config.json and model.safetensors, but "
+            f"{reason(error)}; delete both and run the workflow again"
+        ) from None
+    return Baseline(model, mean, response)

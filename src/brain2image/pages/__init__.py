@@ -1,1 +1,0 @@
-"""Pages of the report: numbers and tables in, one HTML page with its own style out."""

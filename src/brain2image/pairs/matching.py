@@ -1,0 +1,193 @@
+"""Pairs of pictures from two sets that look most alike: one-to-one, best first."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from brain2image.core.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# Rows of one block of the similarity matrix: 1024 × 10,000 float32 similarities are 40 MB.
+BLOCK_ROWS = 1024
+# The pool holds this many candidates a wanted pair, so that one pass over the matrix mostly suffices.
+CANDIDATES_PER_PAIR = 20
+
+
+def unit_rows(embeddings: np.ndarray) -> np.ndarray:
+    """Rows divided by their Euclidean length.
+
+    Parameters
+    ----------
+    embeddings : (n_images, n_features) float32.
+
+    Returns
+    -------
+    (n_images, n_features) float32.
+
+    Raises
+    ------
+    InputError
+        When a row is zero or not finite: it has no direction to compare.
+    """
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    bad = np.flatnonzero(~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0))
+    if bad.size:
+        raise InputError(
+            f"expected finite embeddings other than zero, got {bad.size} bad rows (first: {bad[0]}); "
+            "check the pictures and the CLIP weights"
+        )
+    return (embeddings / lengths).astype(np.float32, copy=False)
+
+
+def match_one_to_one(a: np.ndarray, b: np.ndarray, *, top_k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Greedy one-to-one matching by cosine similarity.
+
+    Equal to sorting the whole n_a × n_b matrix of similarities and taking, from the best down, each pair
+    of which neither picture is taken yet, until there are ``top_k`` pairs; but only the best candidates
+    are ever in memory. Equal similarities are taken in the order of rows, then columns.
+
+    Parameters
+    ----------
+    a : (n_a, n_features) float32 embeddings, of any length.
+    b : (n_b, n_features) float32.
+    top_k : number of pairs.
+
+    Returns
+    -------
+    pairs : (top_k, 2) int64, row of ``a`` and row of ``b``, best first.
+    similarities : (top_k,) float32, falling.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than ``top_k`` pictures on one side, the widths differ, or a row is zero or
+        not finite.
+    """
+    if a.shape[1] != b.shape[1]:
+        raise InputError(
+            f"expected embeddings of one width, got {a.shape[1]} and {b.shape[1]}; embed both with one model"
+        )
+    if not 1 <= top_k <= min(len(a), len(b)):
+        raise InputError(
+            f"expected at least top_k = {top_k} pictures on both sides, got {len(a)} and {len(b)}; "
+            "choose matching.top_k from 1 to the smaller number"
+        )
+    a, b = unit_rows(a), unit_rows(b)
+    rows, columns = np.arange(len(a)), np.arange(len(b))
+    found: list[tuple[int, int, float]] = []
+    while len(found) < top_k:
+        wanted = top_k - len(found)
+        left = (a[rows], b[columns]) if found else (a, b)
+        pool = _best_candidates(*left, n_candidates=CANDIDATES_PER_PAIR * wanted)
+        new = _take_greedily(*pool, wanted)
+        found += [(rows[i], columns[j], similarity) for i, j, similarity in new]
+        # What is left of the matrix lies below this pool: the next pass goes on where this one ended.
+        rows = np.setdiff1d(rows, [i for i, _, _ in found])
+        columns = np.setdiff1d(columns, [j for _, j, _ in found])
+    pairs = np.array([(i, j) for i, j, _ in found], dtype=np.int64)
+    return pairs, np.array([similarity for _, _, similarity in found], dtype=np.float32)
+
+
+def _similarity_blocks(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """First row and (BLOCK_ROWS, n_b) similarities of each block; the array is used again for the next."""
+    block = np.empty((min(BLOCK_ROWS, len(a)), len(b)), dtype=np.float32)
+    for start in range(0, len(a), BLOCK_ROWS):
+        rows = a[start : start + BLOCK_ROWS]
+        yield start, np.matmul(rows, b.T, out=block[: len(rows)])
+
+
+def _best_candidates(
+    a: np.ndarray, b: np.ndarray, *, n_candidates: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and similarities of the ``n_candidates`` best cells, with all that equal the last one."""
+    threshold = -np.inf
+    pool = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    for start, block in _similarity_blocks(a, b):
+        flat = block.ravel()
+        if start == 0 and flat.size > n_candidates:  # not all of the first block's cells go into the pool
+            threshold = np.partition(flat, -n_candidates)[-n_candidates]
+        cells = np.flatnonzero(flat >= threshold)
+        new = (cells // len(b) + start, cells % len(b), flat[cells])
+        pool = tuple(np.concatenate(both) for both in zip(pool, new, strict=True))
+        if len(pool[2]) > n_candidates:
+            threshold = np.partition(pool[2], -n_candidates)[-n_candidates]
+            keep = pool[2] >= threshold
+            pool = tuple(part[keep] for part in pool)
+    return pool
+
+
+def _take_greedily(
+    rows: np.ndarray, columns: np.ndarray, similarities: np.ndarray, wanted: int
+) -> list[tuple[int, int, float]]:
+    """At most ``wanted`` pairs from the candidates, best first, each row and each column once."""
+    taken_rows: set[int] = set()
+    taken_columns: set[int] = set()
+    pairs: list[tuple[int, int, float]] = []
+    for cell in np.lexsort((columns, rows, -similarities)):
+        i, j = int(rows[cell]), int(columns[cell])
+        if i in taken_rows or j in taken_columns:
+            continue
+        taken_rows.add(i)
+        taken_columns.add(j)
+        pairs.append((i, j, float(similarities[cell])))
+        if len(pairs) == wanted:
+            break
+    return pairs
+
+
+def match_images(
+    things: pd.DataFrame,
+    nsd: pd.DataFrame,
+    things_embeddings: np.ndarray,
+    nsd_embeddings: np.ndarray,
+    *,
+    shown: np.ndarray,
+    seen: np.ndarray,
+    top_k: int,
+    include_things_test: bool,
+) -> pd.DataFrame:
+    """Match THINGS pictures that have EEG trials one-to-one with the NSD pictures that the fMRI subjects saw.
+
+    Parameters
+    ----------
+    things : table of THINGS pictures: ``image``, ``partition``.
+    nsd : table of NSD pictures: ``image``.
+    things_embeddings, nsd_embeddings : (n_images, n_features) float32, in the row order of the tables.
+    shown : (n,) int64 ids of the THINGS pictures that the EEG has trials of.
+    seen : (n,) int64 ids of the NSD pictures that any of the subjects saw.
+    top_k : number of pairs.
+    include_things_test : whether the 200 pictures of the THINGS test runs are matched too.
+
+    Returns
+    -------
+    Table ``eeg_image, fmri_image`` (int64), ``similarity`` (float32, cosine), best match first.
+
+    Raises
+    ------
+    InputError
+        When tables and embeddings differ in length, or there are too few pictures.
+    """
+    for name, table, embeddings in (("THINGS", things, things_embeddings), ("NSD", nsd, nsd_embeddings)):
+        if len(table) != len(embeddings):
+            raise InputError(
+                f"expected {len(table)} embeddings of {name} pictures, got {len(embeddings)}; embed again"
+            )
+    is_wanted = include_things_test | (things["partition"] == "train")
+    has_trials = things["image"].isin(shown)
+    if n_without := int((is_wanted & ~has_trials).sum()):
+        logger.warning("%d THINGS pictures have no EEG trial and cannot be matched", n_without)
+    things_rows = np.flatnonzero(is_wanted & has_trials)
+    nsd_rows = np.flatnonzero(nsd["image"].isin(seen))
+    pairs, similarity = match_one_to_one(
+        things_embeddings[things_rows], nsd_embeddings[nsd_rows], top_k=top_k
+    )
+    return pd.DataFrame(
+        {
+            "eeg_image": things["image"].to_numpy()[things_rows[pairs[:, 0]]],
+            "fmri_image": nsd["image"].to_numpy()[nsd_rows[pairs[:, 1]]],
+            "similarity": similarity,
+        }
+    )

@@ -1,0 +1,120 @@
+"""Training, validation and test pairs that share no picture and, by default, no THINGS concept."""
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from brain2image.core.errors import InputError
+from brain2image.formats.tables import find_rows
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "val", "test")
+TEST = SPLITS.index("test")
+
+
+def split_pairs(
+    pairs: pd.DataFrame,
+    things: pd.DataFrame,
+    nsd: pd.DataFrame,
+    *,
+    train: float,
+    val: float,
+    test: float,
+    seed: int,
+    group_by: Literal["image", "concept"],
+    test_from: Literal["any", "shared1000"],
+) -> pd.DataFrame:
+    """Add the column ``split`` to a table of pairs, and take out the pairs that fit into none.
+
+    MindEye2's ridge was fitted on all NSD pictures but the shared 1,000 (Scotti et al., ICML 2024): only
+    their embeddings are predictions, as a test target should be. With ``test_from="shared1000"`` no other
+    picture is in the test split. A pair whose concept is in the test split through another pair, but whose
+    own NSD picture is not shared, is left out.
+
+    Parameters
+    ----------
+    pairs : columns eeg_image, fmri_image, ...; one-to-one.
+    things : THINGS pictures: image, concept.
+    nsd : NSD pictures: image, shared1000.
+    train, val, test : shares of the pairs, summing to 1.
+    seed : seed of the shuffle.
+    group_by : what no two splits may share, the THINGS ``concept`` or only the ``image``.
+    test_from : ``any`` pair, or those whose NSD picture is one of the ``shared1000``.
+
+    Raises
+    ------
+    InputError
+        When a split would be empty.
+    """
+    rows = {
+        name: find_rows(table["image"], pairs[f"{name}_image"], source=f"{name}/images.parquet")
+        for name, table in (("things", things), ("nsd", nsd))
+    }
+    concepts = things["concept"].to_numpy()[rows["things"]]
+    groups = {"image": pairs["eeg_image"], "concept": concepts}[group_by]
+    shared = nsd["shared1000"].to_numpy()[rows["nsd"]]
+    testable = {"any": np.ones(len(pairs), dtype=bool), "shared1000": shared}[test_from]
+    fractions = {"train": train, "val": val, "test": test}
+    split = assign_splits(groups, testable, fractions=fractions, seed=seed)
+    counts = {name: int((split == name).sum()) for name in SPLITS}
+    logger.info("%s; %d of %d pairs left out", counts, (split == "").sum(), len(pairs))
+    if counts["test"] < np.floor(test * len(pairs)):
+        logger.warning(
+            "the test split has %d pairs instead of %.0f: only %d pairs show one of NSD's shared 1,000",
+            counts["test"],
+            test * len(pairs),
+            testable.sum(),
+        )
+    return pairs.assign(split=split)[split != ""]
+
+
+def assign_splits(
+    groups: Sequence, testable: np.ndarray, *, fractions: dict[str, float], seed: int
+) -> np.ndarray:
+    """Split of each pair; pairs of one group stay together.
+
+    Groups are shuffled; each goes to the split that lacks most of its share, so that the size of a split is
+    off its share by less than the largest group. Where not every pair may be tested, the test split is
+    filled first, and the rest is divided in the ratio of the other two shares.
+
+    Parameters
+    ----------
+    groups : (n_pairs,) name or number of each pair's group.
+    testable : (n_pairs,) bool, whether a pair may be in the test split.
+    fractions : share of ``train``, ``val`` and ``test``, summing to 1.
+    seed : seed of the shuffle.
+
+    Returns
+    -------
+    (n_pairs,) str: ``train``, ``val``, ``test``, or nothing for a pair that may not be tested in a group that
+    is.
+    """
+    names, members = np.unique(np.asarray(groups), return_inverse=True)
+    sizes = np.bincount(members)
+    n_testable = np.bincount(members, weights=testable)
+    order = np.random.default_rng(seed).permutation(len(names))
+    lacking = np.array([fractions[split] for split in SPLITS]) * len(members)
+    chosen = np.full(len(names), -1)
+    if not testable.all():
+        for group in order[n_testable[order] > 0]:
+            if lacking[TEST] > 0:
+                chosen[group] = TEST
+                lacking[TEST] -= n_testable[group]
+        lacking[:TEST] *= sizes[chosen < 0].sum() / lacking[:TEST].sum()
+        lacking[TEST] = -np.inf
+    for group in order[chosen[order] < 0]:
+        chosen[group] = np.argmax(lacking)
+        lacking[chosen[group]] -= sizes[group]
+    empty = [split for number, split in enumerate(SPLITS) if number not in chosen]
+    if empty:
+        raise InputError(
+            f"{len(members)} pairs of {len(names)} groups, {int(testable.sum())} of them testable, leave "
+            f"{' and '.join(empty)} empty; raise matching.top_k or the share of the split, or change "
+            "split.test_from"
+        )
+    split = np.array(SPLITS)[chosen[members]]
+    return np.where((split == "test") & ~testable, "", split)

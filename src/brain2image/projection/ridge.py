@@ -1,0 +1,158 @@
+"""The ridge layer of MindEye2 checkpoints, and fMRI projected through it.
+
+Scotti et al., "MindEye2: Shared-Subject Models Enable fMRI-To-Image With 1 Hour of Data", ICML 2024, section
+2.1: a linear layer of each subject maps its voxels to the 4096 inputs of the shared backbone. Checkpoints:
+https://huggingface.co/datasets/pscotti/mindeyev2/tree/main/train_logs
+"""
+
+import io
+import logging
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from brain2image.core.errors import InputError
+from brain2image.core.outputs import atomic_path
+from brain2image.datasets.nsd.checks import N_VOXELS
+from brain2image.formats.checkpoints import Checkpoint
+from brain2image.formats.files import sha256
+from brain2image.weights.download import cache_folder, copy, fetch, is_current, locked, open_remote
+from brain2image.weights.remote import RangesRefused
+from brain2image.weights.sources import check_file, check_finite, format_size, hub_file, is_remote, redact
+
+logger = logging.getLogger(__name__)
+
+# 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
+BLOCK_TRIALS = 1024
+RIDGE_WEIGHT = re.compile(r"ridge\.linears\.(\d+)\.weight")
+
+
+def read_ridge(path_or_url: str | Path, *, subject: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of a checkpoint's ridge layer; the rest of the file is neither read nor downloaded.
+
+    Parameters
+    ----------
+    path_or_url : ``last.pth`` of a model, as a file, ``https://…`` or ``hf://…``.
+    subject : ``subj01`` to ``subj08``; needed for ``final_multisubject_subj0X``, which holds the ridges of
+        all subjects but the X-th, in ascending order.
+
+    Returns
+    -------
+    weight : (n_features, n_voxels) float32, 4096 features in the published files.
+    bias : (n_features,) float32.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, no checkpoint, damaged, or has no ridge of this subject.
+    """
+    weight, bias, _ = _read_ridge(str(path_or_url), subject)
+    return weight, bias
+
+
+def extract_ridge(checkpoint: str, *, subject: str, out: str | Path) -> None:
+    """Write a checkpoint's ridge as a safetensors file.
+
+    The ridge of a checkpoint on a server is kept in the shared cache, so that it is downloaded once. Where
+    the server gives no parts of files, the whole checkpoint is downloaded into the cache.
+
+    Parameters
+    ----------
+    checkpoint : file, ``https://…`` or ``hf://…``.
+    subject : ``subj01`` to ``subj08``.
+    out : ``weight`` (n_features, n_voxels) and ``bias`` (n_features,) float32, and as metadata
+        ``checkpoint`` (redacted), ``sha256``, ``size`` in bytes and, of one on a server, ``commit``. The hash
+        is that of the whole checkpoint: computed where all of it is at hand, else as the server states it,
+        and empty where it does not. The ridge itself is verified by the CRC-32 of its two storages.
+    """
+    if not is_remote(checkpoint):
+        _write_ridge(checkpoint, subject, out)
+        return
+    file = hub_file(checkpoint)
+    remote = None
+    if not (file and file.is_pinned):  # then the content behind this address may change
+        remote = open_remote(checkpoint)
+    version = remote and (remote.size, remote.version)
+    cached = cache_folder("ridges", checkpoint, subject, version) / "ridge.safetensors"
+    with locked(cached.with_suffix(".lock")):
+        if not (is_current(cached, remote) if remote else cached.exists()):
+            _write_ridge(checkpoint, subject, cached)
+    copy(cached, out)
+
+
+def _write_ridge(checkpoint: str, subject: str, out: str | Path) -> None:
+    weight, bias, source = _read_ridge(checkpoint, subject)
+    if not is_remote(checkpoint):
+        source = {"sha256": sha256(checkpoint), "size": str(os.path.getsize(checkpoint))}
+    source = {"checkpoint": redact(checkpoint), **source}
+    with atomic_path(out) as path:
+        save_file({"weight": weight, "bias": bias}, path, metadata=source)
+
+
+def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """Weight, bias, and what a server states of the checkpoint."""
+    if not is_remote(checkpoint):
+        check_file(checkpoint)
+        with open(checkpoint, "rb") as file:
+            return *_ridge(file, checkpoint, subject), {}
+    try:
+        with open_remote(checkpoint) as remote:
+            if not remote.has_ranges:
+                raise RangesRefused
+            logger.info("%s: reading the ridge alone out of %s", remote.name, format_size(remote.size))
+            source = {"sha256": remote.sha256 or "", "size": str(remote.size), "commit": remote.commit or ""}
+            ridge = _ridge(io.BufferedReader(remote), checkpoint, subject)
+    except RangesRefused:
+        logger.warning("%s: the server gives no parts of files; downloading all of it", redact(checkpoint))
+        fetched = fetch(checkpoint)
+        source = {"sha256": fetched.sha256, "size": str(fetched.size), "commit": fetched.commit or ""}
+        with fetched.path.open("rb") as file:
+            ridge = _ridge(file, checkpoint, subject)
+    return *ridge, source
+
+
+def _ridge(file: BinaryIO, checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of a subject's ridge in an open checkpoint."""
+    checkpoint = redact(checkpoint)
+    content = Checkpoint(file, name=checkpoint)
+    numbers = sorted(int(match[1]) for match in map(RIDGE_WEIGHT.fullmatch, content.tensors) if match)
+    number = _ridge_number(numbers, checkpoint, subject)
+    keys = [f"ridge.linears.{number}.{name}" for name in ("weight", "bias")]
+    shapes = [content.tensors[key].shape if key in content.tensors else None for key in keys]
+    if shapes[1] is None or len(shapes[0]) != 2 or shapes[1] != shapes[0][:1]:
+        raise InputError(
+            f"{checkpoint}: expected a ridge of shapes (n_features, n_voxels) and (n_features,), "
+            f"got {shapes[0]} and {shapes[1]}; download the checkpoint again"
+        )
+    owner = next((name for name, n_voxels in N_VOXELS.items() if n_voxels == shapes[0][1]), subject)
+    if subject and owner != subject:
+        raise InputError(
+            f"{checkpoint}: expected a ridge of {subject}'s {N_VOXELS[subject]} voxels, got {shapes[0][1]}, "
+            f"the number of {owner}; use the checkpoint of {subject}"
+        )
+    weight, bias = ridge = content.read(keys[0]), content.read(keys[1])
+    check_finite({"weight": weight, "bias": bias}, source=checkpoint, remedy="download it again")
+    return ridge
+
+
+def _ridge_number(numbers: list[int], checkpoint: str, subject: str | None) -> int:
+    """Which of a checkpoint's ridges is the subject's."""
+    if len(numbers) == 1:
+        return numbers[0]
+    held_out = re.search(r"final_multisubject_(subj0[1-8])", checkpoint)
+    trained = [name for name in N_VOXELS if held_out and name != held_out[1]]
+    if not trained or len(numbers) != len(trained):
+        raise InputError(
+            f"{checkpoint}: expected one ridge (ridge.linears.0.weight), or the seven of "
+            f"final_multisubject_subj0X, got {len(numbers)}; use final_subj0X_pretrained_40sess_24bs/last.pth"
+        )
+    if subject not in trained:
+        raise InputError(
+            f"{checkpoint}: expected one of its subjects, {', '.join(trained)}, got {subject}; {held_out[1]} "
+            "was held out of its training and has no ridge there"
+        )
+    return numbers[trained.index(subject)]

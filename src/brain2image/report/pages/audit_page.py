@@ -1,0 +1,129 @@
+"""The leak audit of one pair of brains as a table with a verdict a line."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from brain2image.evaluation.run_audit import FINDINGS
+from brain2image.pairs.split_audit import NEAR_DUPLICATE
+from brain2image.report.pages.html import heading, note, page, table, verdict
+
+
+class Check(NamedTuple):
+    """What was looked at, how what was found is read from an audit, and what it means."""
+
+    question: str
+    found: Callable[[Mapping[str, Any]], str]
+    meaning: str
+
+
+def _shared(key: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda audit: str(audit["split"]["shared_with_training"]["test"][key])
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{100 * share:.0f} %"
+
+
+# By the name of the finding in audit.audit_run: what concerns the split, and what concerns a run.
+SPLIT_CHECKS = {
+    "test things_images in training": Check(
+        "test pairs whose THINGS picture is in training", _shared("things_images"), "must be 0"
+    ),
+    "test nsd_images in training": Check(
+        "test pairs whose NSD picture is in training", _shared("nsd_images"), "must be 0"
+    ),
+    "test concepts in training": Check(
+        "test pairs whose concept is in training",
+        _shared("concepts"),
+        "0 with split.group_by: concept; otherwise knowing the concept is enough for a part of the score",
+    ),
+    "near duplicates of training pictures": Check(
+        f"test pairs with a picture nearly equal to one in training (CLIP cosine ≥ {NEAR_DUPLICATE})",
+        lambda audit: str(audit["split"]["near_duplicates"]["test"]),
+        "must be 0, or such pictures are found by memory",
+    ),
+    "ridge-fitted test targets": Check(
+        "test targets on which MindEye2's ridge was fitted",
+        lambda audit: _percent(audit["split"]["ridge_fitted_targets"]["test"]),
+        "such targets are less noisy than new ones; 0 % with split.test_from: shared1000",
+    ),
+    "raw EEG samples shared with training": Check(
+        "test trials that share raw EEG samples with a training trial",
+        lambda audit: _percent(audit["split"]["overlapping_test_trials"]),
+        "a trial lasts 1 s and pictures follow each other every 200 ms, so neighbours overlap",
+    ),
+}
+RUN_CHECKS = {
+    "targets in predictions": Check(
+        "largest move of a prediction when test targets are shuffled",
+        lambda audit: f"{audit['target_dependence']:.2g}",
+        "must be 0: predictions come from EEG alone",
+    ),
+    "statistics not of the training pairs": Check(
+        "centring fitted on",
+        lambda audit: audit["statistics_fitted_on"],
+        "must be train",
+    ),
+    "checkpoint not chosen on validation": Check(
+        "checkpoint chosen on",
+        lambda audit: audit["checkpoint_chosen_on"] or "no checkpoints",
+        "must be validation; baselines have none",
+    ),
+}
+QUERY_EFFECT = (
+    "Query effect: the alignment layer asks with an fMRI embedding. Training may ask with a trial's own "
+    "target; predictions always ask with the mean training embedding. The effect is how far the output of "
+    "validation pairs moves between the two, relative to its size: rms(own - mean) / rms(mean). At 0 the "
+    "query does not matter, as with a single EEG token; the larger it is, the more training leaned on what "
+    "predictions do not have. It is no leak, as predictions do not use it."
+)
+# What a line says of each finding; only a leak is bad news.
+VERDICTS = {
+    "leaks": verdict("leak: can raise the score", is_good=False),
+    "caveats": "caveat",
+    "unknown": "unknown",
+}
+
+
+def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects: Mapping[str, float]) -> str:
+    """The page as HTML.
+
+    Parameters
+    ----------
+    pair : pair of brains.
+    audits : of each run, the ``audit`` of its metrics.
+    query_effects : of each network, ``query_effect`` of its config.json.
+    """
+    first = next(iter(audits.values()))
+    return page(
+        f"Leak audit of {pair}",
+        heading("The split"),
+        table(
+            ("question", "found", "verdict", "how to read it"),
+            [
+                (check.question, check.found(first), _verdict(first, {name}), check.meaning)
+                for name, check in SPLIT_CHECKS.items()
+            ],
+        ),
+        heading("The runs"),
+        table(
+            ("run", *(check.question for check in RUN_CHECKS.values()), "query effect", "verdict"),
+            [
+                (
+                    run,
+                    *(check.found(audit) for check in RUN_CHECKS.values()),
+                    f"{query_effects[run]:.3g}" if run in query_effects else "no query",
+                    _verdict(audit, set(RUN_CHECKS)),
+                )
+                for run, audit in audits.items()
+            ],
+        ),
+        *(note(f"{check.question.capitalize()}: {check.meaning}.") for check in RUN_CHECKS.values()),
+        note(QUERY_EFFECT),
+    )
+
+
+def _verdict(audit: Mapping[str, Any], names: set[str]) -> str:
+    """The worst that the audit says of these lines."""
+    said = (VERDICTS[finding] for finding in FINDINGS if not names.isdisjoint(audit[finding]))
+    return next(said, verdict("clean", is_good=True))

@@ -1,0 +1,158 @@
+"""The first page: what was run, what came out, and whether to believe it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from brain2image.evaluation.run_audit import FINDINGS
+from brain2image.evaluation.summary import headline, kind, over_seeds
+from brain2image.report.pages.html import Markup, box, heading, note, page, table, verdict
+from brain2image.report.verdicts import (
+    ALPHA,
+    above_chance,
+    against_baselines,
+    best_network,
+    p_value,
+    without_network,
+)
+
+
+def overview_page(
+    summary: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    *,
+    audits: Mapping[str, Sequence[Mapping[str, Any]]],
+    ceilings: Mapping[str, Mapping[str, Any]],
+    is_simulated: bool,
+    figure: str,
+) -> str:
+    """The page as HTML.
+
+    Parameters
+    ----------
+    summary, comparisons : the tables of all pairs of brains.
+    audits : of each pair of brains, the ``audit`` of the metrics of each run.
+    ceilings : of each pair of brains, what measure_ceilings wrote.
+    is_simulated : whether the data are synthetic.
+    figure : the headline figure, as SVG.
+    """
+    return page(
+        "How well does EEG find the fMRI of a picture like the one seen?",
+        what_was_run(summary, is_simulated=is_simulated),
+        box(*findings(summary, comparisons), *leak_sentences(audits)),
+        Markup(figure[figure.index("<svg") :]),
+        note(
+            "Share of test pictures whose measured fMRI embedding is the nearest of all to the one predicted "
+            "from EEG, all trials of a picture averaged. Lines: 95 % interval over pictures. Broad bands, of "
+            "several seeds: ± SD. Oracles know the picture and are no competitors."
+        ),
+        heading("Pairs of brains"),
+        table(
+            (
+                "brains",
+                "pictures: train / val / test",
+                "left out",
+                "likeness (CLIP)",
+                "reliability: EEG",
+                "fMRI",
+                "leaks",
+                "caveats",
+            ),
+            [_pair_row(pair, audits[pair], ceilings[pair]) for pair in audits],
+        ),
+        note(
+            "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
+            "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
+            "unknown where a picture was measured once. Left out: matched pairs that fit into no split, as "
+            "their concept is tested but their own NSD picture may not be. Leaks raise scores; caveats make "
+            "test pairs differ from new ones."
+        ),
+    )
+
+
+def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
+    """Networks, baselines, seeds and pairs of brains in a sentence or two."""
+    runs = list(dict.fromkeys(summary["run"]))
+    names = {name: [run for run in runs if kind(run) == name] for name in ("network", "baseline", "oracle")}
+    n_seeds = summary.groupby("run")["seed"].nunique().max()
+    pairs = list(dict.fromkeys(summary["brains"]))
+    data = "simulated data, which say nothing about real brains" if is_simulated else "measured data"
+    return (
+        f"{_count(len(names['network']), 'network')} ({', '.join(names['network'])}), "
+        f"{_count(n_seeds, 'seed')} each, and {_count(len(names['baseline']), 'baseline')} "
+        f"({', '.join(names['baseline'])}) were fitted on {_count(len(pairs), 'pair')} of brains "
+        f"({', '.join(pairs)}): the EEG of a THINGS-EEG2 subject and the fMRI of an NSD subject. "
+        f"These are {data}."
+    )
+
+
+def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
+    """The best network against chance, baselines and ceiling, and networks that do nothing, in sentences."""
+    network = best_network(summary)
+    rows = headline(summary)
+    top1 = over_seeds(rows[rows["metric"] == "top1"], ["run", "brains"])
+    own = top1.loc[network]
+    n_above = int(above_chance(summary, network).sum())
+    sentences = [
+        _against_chance(network, own, n_above),
+        against_baselines(summary, comparisons),
+        *without_network(summary),
+    ]
+    if own["share_of_ceiling"].notna().all():
+        share = 100 * own["share_of_ceiling"].mean()
+        sentences.append(
+            f"{network} goes {share:.0f} % of the way from chance to the ceiling, which knows the picture."
+        )
+    return sentences
+
+
+def _against_chance(network: str, top1: pd.DataFrame, n_above: int) -> str:
+    mean = 100 * top1.mean()
+    if len(top1) == 1:
+        return (
+            f"{network}, the best network, finds {mean['value']:.1f} % of {top1['n_test'].iloc[0]} test "
+            f"pictures at the first attempt (95 % interval {mean['low']:.1f} to {mean['high']:.1f} %); "
+            f"chance is {mean['chance']:.1f} %, {p_value(top1['p'].iloc[0])}."
+        )
+    return (
+        f"{network}, the best network, finds {mean['value']:.1f} % of the test pictures at the first "
+        f"attempt, the mean over {len(top1)} pairs of brains; chance is {mean['chance']:.1f} %. It is "
+        f"above chance (p < {ALPHA}) in {n_above} of {len(top1)}."
+    )
+
+
+def leak_sentences(audits: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """What the leak audit found on any pair of brains: leaks, caveats, and what it could not look at."""
+    leaks, caveats, unknown = (
+        "; ".join(sorted({name for runs in audits.values() for run in runs for name in run[finding]}))
+        for finding in FINDINGS
+    )
+    return [
+        f"The leak audit found: {leaks}. Read the page Leak audit before you trust the scores."
+        if leaks
+        else "The leak audit found no leak: nothing by which answers or test pictures reached the training.",
+        *([f"To be kept in mind, on the page Leak audit: {caveats}."] if caveats else []),
+        *([f"Unknown to the audit: {unknown}."] if unknown else []),
+    ]
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _pair_row(pair: str, runs: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any]) -> list[str]:
+    n_leaks, n_caveats = (len({name for run in runs for name in run[kind]}) for kind in FINDINGS[:2])
+    split = runs[0]["split"]
+    reliability = [
+        f"{ceilings[part]['reliability']:.2f}" if ceilings[part] else "unknown" for part in ("eeg", "fmri")
+    ]
+    return [
+        pair,
+        " / ".join(str(n) for n in split["n_pairs"].values()),
+        str(split["n_left_out"]),
+        f"{ceilings['pairing']['similarity_q50']:.2f}",
+        *reliability,
+        verdict(str(n_leaks), is_good=n_leaks == 0),
+        str(n_caveats),
+    ]

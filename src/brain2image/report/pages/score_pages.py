@@ -1,0 +1,138 @@
+"""Tables of the scores and the ceilings of one pair of brains."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from brain2image.evaluation.scores import TRIAL_LEVEL_NOTE
+from brain2image.evaluation.summary import headline, over_seeds
+from brain2image.report.pages.html import Markup, heading, note, page, table
+
+# Heading, factor and number format of each metric.
+METRICS = {
+    "top1": ("top-1 %", 100, "{:.1f}"),
+    "top5": ("top-5 %", 100, "{:.1f}"),
+    "top10": ("top-10 %", 100, "{:.1f}"),
+    "two_way": ("2-way %", 100, "{:.1f}"),
+    "median_rank": ("median rank", 1, "{:.1f}"),
+    "mrr": ("MRR", 1, "{:.2f}"),
+    "percentile_rank": ("percentile %", 100, "{:.1f}"),
+    "rsa": ("RSA ρ", 1, "{:.2f}"),
+    "cosine": ("cosine", 1, "{:.3f}"),
+    "mse": ("MSE", 1, "{:.3f}"),
+}
+CEILINGS = {
+    "eeg": (
+        "EEG, half against half",
+        "the mean of one half of a test picture's trials finds that of the other half, as it was measured",
+    ),
+    "fmri": (
+        "fMRI, first repetition against the others",
+        "the embedding of one repetition finds the mean of the others; no target is less noisy",
+    ),
+    "pairing": (
+        "the two pictures of a pair",
+        "the CLIP embedding of the picture that was seen finds that of its partner: what a model of the "
+        "picture alone, without any noise of the brain, could find",
+    ),
+}
+
+
+def scores_page(pair: str, summary: pd.DataFrame) -> str:
+    """The page as HTML.
+
+    Parameters
+    ----------
+    pair : pair of brains.
+    summary : its rows of the summary table.
+    """
+    whole = summary[(summary["n_gallery"] == summary["n_test"]) & (summary["n_trials"] == "all")]
+    parts = {
+        "EEG finds fMRI": headline(summary),
+        "fMRI finds EEG": whole[(whole["level"] == "image") & (whole["direction"] == "backward")],
+        "With CSLS, which uses all test queries at once": whole[
+            (whole["level"] == "transductive") & (whole["direction"] == "forward")
+        ],
+        "Single trials, as other projects count": summary[summary["level"] == "trial"],
+    }
+    tables = [part for title, rows in parts.items() for part in (heading(title), score_table(rows))]
+    return page(
+        f"Scores of {pair}: {summary['n_test'].iloc[0]} test pictures",
+        "Each cell: score, ± SD over seeds where there are several, 95 % interval over pictures, and "
+        "chance in brackets. Chance of the cosine is that of wrong pairs, of MSE that of always "
+        "predicting the training mean. The first table is the claim.",
+        *tables,
+        note(TRIAL_LEVEL_NOTE),
+    )
+
+
+def score_table(rows: pd.DataFrame) -> str:
+    """A row a run, a column a metric.
+
+    Parameters
+    ----------
+    rows : rows of the summary table that differ in run, seed and metric alone.
+    """
+    scores = over_seeds(rows, ["run", "metric"])
+    metrics = [metric for metric in METRICS if metric in set(rows["metric"])]
+    return table(
+        ("run", *(METRICS[metric][0] for metric in metrics)),
+        [
+            (run, *(_cell(scores.loc[(run, metric)], *METRICS[metric][1:]) for metric in metrics))
+            for run in dict.fromkeys(rows["run"])
+        ],
+    )
+
+
+def _cell(score: pd.Series, factor: float, style: str) -> Markup:
+    value, deviation, low, high, chance = (
+        style.format(factor * score[name]) for name in ("value", "deviation", "low", "high", "chance")
+    )
+    details = {
+        f"± {deviation}": pd.notna(score["deviation"]),
+        f"{low} – {high}": pd.notna(score["low"]),
+        f"({chance})": pd.notna(score["chance"]),
+    }
+    small = [f"<br><small>{text}</small>" for text, is_known in details.items() if is_known]
+    return Markup(f"<b>{value}</b>{''.join(small)}")
+
+
+def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
+    """The page as HTML.
+
+    Parameters
+    ----------
+    pair : pair of brains.
+    ceilings : what measure_ceilings wrote.
+    """
+    n_images = ceilings["eeg"]["n_images"]
+    rows = [
+        (
+            name,
+            f"{100 * ceilings[key]['top1']:.1f}",
+            f"{100 * ceilings[key]['two_way']:.1f}",
+            f"{ceilings[key]['reliability']:.2f}" if "reliability" in ceilings[key] else "",
+            meaning,
+        )
+        for key, (name, meaning) in CEILINGS.items()
+        if ceilings[key]
+    ]
+    quantiles = {f"{q} %": f"{ceilings['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)}
+    rsa = "unknown" if ceilings["rsa"] is None else f"{ceilings['rsa']:.2f}"
+    return page(
+        f"Ceilings of {pair}",
+        f"What the data allow, whatever the model. Chance is {100 / n_images:.1f} % for top-1 among "
+        f"{n_images} test pictures and 50 % for 2-way identification.",
+        table(("of", "top-1 %", "2-way %", "reliability", "how to read it"), rows),
+        note(
+            "Reliability is that of the mean over all measurements (Spearman and Brown), 0 to 1. A trained "
+            "model may pass the EEG's line: it compares EEG with clean fMRI and has learned which EEG "
+            "matters, while halves are compared as they are."
+        ),
+        heading("Likeness of the two pictures of a test pair"),
+        table(("quantile", *quantiles), [("CLIP cosine", *quantiles.values())]),
+        heading("Agreement of representational dissimilarity matrices"),
+        f"Noise-free predictions would reach a Spearman correlation of {rsa} with the measured fMRI, the "
+        "square root of its reliability over repetitions.",
+    )

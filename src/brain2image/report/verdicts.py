@@ -1,0 +1,124 @@
+"""What may be said in words: of a network beside the baselines, and of what its training brought.
+
+The terminal and the report's first page say the same, as both ask here.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from brain2image.evaluation.comparisons import ALL_BRAINS
+from brain2image.evaluation.summary import headline, kind, over_seeds
+
+ALPHA = 0.05
+ABOVE, BELOW, UNCLEAR = "is above", "is below", "cannot be told apart from"
+
+
+def relation(comparison: pd.Series) -> str:
+    """Return how a network stands to a baseline, from the interval of their difference.
+
+    The interval must leave zero out, and p after Holm's correction be below 0.05 where so few brains can give
+    that at all. Without an interval, where all pictures differ alike, p alone decides.
+
+    Parameters
+    ----------
+    comparison : a row of `comparisons.compare`.
+    """
+    leaves_zero_out = pd.isna(comparison["low"]) or comparison["low"] > 0 or comparison["high"] < 0
+    is_clear = leaves_zero_out and (comparison["p_holm"] < ALPHA or cannot_be_small(comparison))
+    return UNCLEAR if not is_clear else ABOVE if comparison["difference"] > 0 else BELOW
+
+
+def cannot_be_small(comparison: pd.Series) -> bool:
+    """Whether p is 0.05 or more whatever the differences are, as there are so few of them."""
+    return bool(comparison["p_floor"] >= ALPHA)
+
+
+def p_value(p: float) -> str:
+    """Return ``p = 0.012``, or ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def p_after_holm(comparison: pd.Series, *, among: str) -> str:
+    """Return the p of a comparison in words; where it could not be small, why.
+
+    Parameters
+    ----------
+    comparison : a row of `comparisons.compare`.
+    among : what was compared: ``pictures`` or ``pairs of brains``.
+    """
+    if cannot_be_small(comparison):
+        return f"so few {among} cannot give a p below {comparison['p_floor']:.2g}"
+    return f"{p_value(comparison['p_holm'])} after Holm's correction"
+
+
+def best_run(summary: pd.DataFrame, runs: Sequence[str]) -> str | None:
+    """Return the run with the highest mean top-1 over seeds and pairs of brains; None of none."""
+    rows = headline(summary)
+    rows = rows[(rows["metric"] == "top1") & rows["run"].isin(runs)]
+    return None if rows.empty else str(rows.groupby("run")["value"].mean().idxmax())
+
+
+def best_network(summary: pd.DataFrame) -> str:
+    """Return the network with the highest mean top-1."""
+    best = best_run(summary, [run for run in dict.fromkeys(summary["run"]) if kind(run) == "network"])
+    assert best is not None  # a config without runs is refused
+    return best
+
+
+def above_chance(summary: pd.DataFrame, run: str) -> pd.Series:
+    """Return, for each pair of brains, whether every seed of a run has a top-1 above chance, p < 0.05."""
+    rows = headline(summary)
+    top1 = over_seeds(rows[(rows["metric"] == "top1") & (rows["run"] == run)], ["brains"])
+    return (top1["value"] > top1["chance"]) & (top1["p"] < ALPHA)
+
+
+def against_baselines(summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """Return a sentence on the best network and the best baseline that it was compared with.
+
+    Parameters
+    ----------
+    summary, comparisons : the tables, of one pair of brains or of all.
+    """
+    network = best_network(summary)
+    if not above_chance(summary, network).any():
+        return f"No network is above chance; the best is {network}."
+    rows = comparisons[(comparisons["run"] == network) & (comparisons["metric"] == "top1")]
+    baseline = best_run(summary, rows["baseline"].tolist())
+    if baseline is None:
+        return f"{network}, the best network, was compared with no baseline."
+    rows = rows[rows["baseline"] == baseline].set_index("brains")
+    is_joint = ALL_BRAINS in rows.index
+    row = rows.loc[ALL_BRAINS] if is_joint else rows.iloc[0]
+    p = p_after_holm(row, among="pairs of brains" if is_joint else "pictures")
+    bounds = "" if pd.isna(row["low"]) else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}; "
+    return (
+        f"{network}, the best network, {relation(row)} {baseline}, the best baseline: "
+        f"{100 * row['difference']:+.1f} percentage points ({bounds}{p})."
+    )
+
+
+def without_network(summary: pd.DataFrame) -> list[str]:
+    """Return a sentence for each run whose trained network takes no part in its predictions.
+
+    Parameters
+    ----------
+    summary : the table, with ``best_epoch`` and ``network_share``.
+    """
+    trainings = summary.loc[summary["best_epoch"].notna()]
+    trainings = trainings.drop_duplicates(["run", "brains", "seed"])
+    sentences = []
+    for run, own in trainings.groupby("run", sort=False):
+        from_start = own["best_epoch"] == 0
+        kept = {
+            "the start, so its scores are those of the model before its first step": from_start,
+            "the linear path alone, so its scores are those of that path": ~from_start
+            & (own["network_share"] == 0),
+        }
+        sentences += [
+            f"The network brings nothing to {run}: in {is_so.sum()} of {len(own)} trainings validation kept "
+            f"{what}."
+            for what, is_so in kept.items()
+            if is_so.any()
+        ]
+    return sentences

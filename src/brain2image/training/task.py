@@ -1,0 +1,247 @@
+"""What happens in one training step and in one validation: losses, learning rates, the best weights."""
+
+import copy
+import logging
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from brain2image.config import RunConfig, TrainingConfig
+from brain2image.core.errors import InputError
+from brain2image.core.jobs import log_into
+from brain2image.formats.precision import allow_tf32, resolve_precision
+from brain2image.models.alignment import AlignmentModel
+from brain2image.models.losses import AlignmentLoss, gathered
+from brain2image.training.learning_rates import parameter_groups, rate_factor
+from brain2image.training_set.batches import Batches
+
+logger = logging.getLogger(__name__)
+
+# Share of training rows whose query is the mean embedding, as it is whenever the model predicts; the other
+# rows have their own fMRI embedding as query. It matters for `alignment: multi_token` alone.
+MEAN_QUERY_SHARE = 0.5
+
+# Weights of the network beside the linear path that are tried on validation; it begins to learn the training
+# pairs by heart long before the path does.
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+
+STEPS = 2  # stream of random numbers, beside those of dataset.py
+
+
+def top1(predictions: Tensor, targets: Tensor) -> float:
+    """Share of predictions whose own target is the nearest by cosine; a tie counts as a miss.
+
+    Parameters
+    ----------
+    predictions, targets : (n_pairs, n_features) float32, standardised, one row a picture.
+    """
+    similarity = F.normalize(predictions, dim=1) @ F.normalize(targets, dim=1).T
+    own = similarity.diagonal().unsqueeze(1)
+    return ((similarity >= own).sum(dim=1) == 1).float().mean().item()
+
+
+def is_finished(n_epochs: int, best_epoch: int, training: TrainingConfig) -> bool:
+    """Whether all epochs are done, or the best one lies ``patience`` epochs back."""
+    out_of_patience = training.patience > 0 and n_epochs - best_epoch >= training.patience
+    return n_epochs >= training.epochs or out_of_patience
+
+
+class AlignmentTask(L.LightningModule):
+    """Training of an AlignmentModel.
+
+    Every random number of a step follows from (seed, epoch, batch), so that a resumed run draws what one that
+    was never stopped draws.
+
+    Parameters
+    ----------
+    model : with the training pairs' scales in it.
+    run : the run's blocks.
+    batches : the training batches.
+    identity : of `resume.run_identity`; it is stored with the state.
+
+    Attributes
+    ----------
+    average : moving average of the model's weights; None when ``ema_decay`` is 0.
+    history : a dict an epoch, the start as number 0: mean training losses, validation losses, val_top1, the
+        share of the network with which it is lowest, and the learning rates.
+    best_weights, best_epoch : state dict on the CPU and number of the epoch with the lowest validation loss,
+        0 where no epoch was better than the start.
+    """
+
+    def __init__(self, model: AlignmentModel, *, run: RunConfig, batches: Batches, identity: dict[str, Any]):
+        super().__init__()
+        self.model, self.run, self.batches, self.identity = model, run, batches, identity
+        self.loss = AlignmentLoss(run.loss, batches.dataset.n_clusters)
+        decay = run.training.ema_decay
+        self.average = copy.deepcopy(model).requires_grad_(False) if decay else None
+        self.history: list[dict[str, float]] = []
+        self.best_loss, self.best_epoch, self.best_weights = float("inf"), 0, {}
+        self._sums: dict[str, Tensor] = {}
+        self._n_rows = self._n_saved = 0
+        self._validation: list[tuple[Tensor, ...]] = []
+        files = (handler for handler in logging.root.handlers if isinstance(handler, logging.FileHandler))
+        self._log = next((file.baseFilename for file in files), None)
+
+    def train_dataloader(self) -> Batches:
+        """The training batches."""
+        return self.batches
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
+        groups = parameter_groups(self.model, self.loss, self.run)
+        # fused: one pass over weights and moments instead of one for each operation; with fp16 the gradients
+        # have to be unscaled before they are clipped, and a fused step would do it after that
+        optimizer = torch.optim.AdamW(groups, fused=self.run.training.precision != "fp16")
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Prepare what a process does not inherit: TF32, the compiled model, and the log of the first one."""
+        allow_tf32(resolve_precision(self.run.training.precision, self.device))
+        if self.run.training.compile:
+            self.model.compile()
+        if self._log and self.global_rank == 0 and not logging.root.handlers:
+            log_into(self._log, mode="a")
+
+    def on_train_start(self) -> None:
+        """Take the rates from the schedule, not from the state, for the number of epochs may have changed."""
+        for group in self.optimizers().param_groups:
+            group["lr"] = group["initial_lr"] * self._rate_factor(self.global_step)
+
+    def training_step(self, batch: dict[str, Tensor], number: int) -> Tensor:
+        """Loss of one batch."""
+        stream = (self.run.training.seed, self.current_epoch, STEPS, number, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
+        targets = self.model.standardise(batch["target"])
+        keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
+        path = self.model.linear_path.decode(batch["code"]) if "code" in batch else None
+        predictions = self.model(batch["eeg"], targets * keep, None if path is None else path.detach())
+        truth = [gathered(rows) for rows in (targets, batch["pair"], batch["cluster"])]
+        terms = self.loss(gathered(predictions.float()), *truth)
+        loss = terms["loss"]
+        if path is not None:  # it learns as if it were alone, and the network what it lacks
+            loss = loss + self.loss(gathered(path.float()), *truth)["loss"]
+        # nothing is read back from the device before the epoch ends, so that it never waits for Python
+        self._n_rows += len(targets)
+        for name, term in terms.items():
+            self._sums[name] = self._sums.get(name, 0) + term.detach() * len(targets)
+        return loss
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float, **_: Any
+    ) -> None:
+        """Clip by the norm over all gradients; Lightning itself refuses a fused optimiser with bf16."""
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        nn.utils.clip_grad_norm_(weights, gradient_clip_val)
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """One step, then average = decay * average + (1 - decay) * weights.
+
+        The decay rises to ``ema_decay`` over the first steps, as the first weights are random.
+        """
+        super().optimizer_step(*arguments, **options)
+        if self.average is not None:
+            decay = min(self.run.training.ema_decay, (1 + self.global_step) / (10 + self.global_step))
+            for average, weight in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                average.lerp_(weight.detach(), 1 - decay)
+
+    def validation_step(self, batch: tuple[Tensor, ...], _: int) -> None:
+        """Predict one batch of pictures from EEG alone."""
+        eeg, targets, pairs, clusters = batch
+        model = self._judged
+        predictions = model(eeg).float()
+        path = model.linear_path(eeg).float() if model.linear_path else torch.zeros_like(predictions)
+        self._validation.append((predictions, path, model.standardise(targets), pairs, clusters))
+
+    def on_validation_epoch_end(self) -> None:
+        """Losses over all validation pictures at once, so that no batch weighs more than its rows."""
+        predictions, path, *truth = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
+        self._validation.clear()
+        scores = min(self._mixtures(predictions, path, *truth), key=lambda mixture: mixture["loss"])
+        if self.trainer.sanity_checking:  # before the first step
+            self._check_finite(scores["loss"])
+            self._close_epoch(0, {}, scores)
+            return
+        means = {name: total.item() / self._n_rows for name, total in self._sums.items()}
+        self._sums, self._n_rows = {}, 0
+        self._check_finite(means["loss"], scores["loss"])
+        epoch = self.current_epoch + 1
+        self._close_epoch(epoch, means, scores)
+        self.log_dict({"train_loss": means["loss"], "val_loss": scores["loss"]}, prog_bar=True, logger=False)
+        self.trainer.should_stop = is_finished(epoch, self.best_epoch, self.run.training)
+
+    def _mixtures(
+        self, predictions: Tensor, path: Tensor, targets: Tensor, *labels: Tensor
+    ) -> Iterator[dict[str, float]]:
+        """Losses and top-1 of the linear path with each share of the network; or of the whole."""
+        for share in SHARES if self.model.linear_path else (1.0,):
+            mixed = path + share * (predictions - path)
+            terms = {name: term.item() for name, term in self.loss(mixed, targets, *labels).items()}
+            yield terms | {"top1": top1(mixed, targets), "share": share}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store what Lightning does not know of."""
+        checkpoint["training"] = {name: getattr(self, name) for name in STATE} | {
+            "identity": self.identity,
+            "epochs": self.run.training.epochs,
+        }
+        self._n_saved = self.history[-1]["epoch"]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the state was stored."""
+        for name in STATE:
+            setattr(self, name, checkpoint["training"][name])
+        self._n_saved = self.history[-1]["epoch"]
+
+    @property
+    def _judged(self) -> AlignmentModel:
+        return self.model if self.average is None else self.average
+
+    def _close_epoch(self, epoch: int, means: dict[str, float], scores: dict[str, float]) -> None:
+        training = self.run.training
+        if scores["loss"] < self.best_loss:
+            self.best_loss, self.best_epoch = scores["loss"], epoch
+            self.best_weights = {
+                name: value.detach().cpu().clone() for name, value in self._judged.state_dict().items()
+            } | {"network_share": torch.tensor(scores["share"])}
+        row = {
+            **{f"train_{name}": value for name, value in means.items()},
+            **{f"val_{name}": value for name, value in scores.items()},
+            **self._learning_rates(),
+        }
+        self.history.append({"epoch": epoch, **row})
+        self.logger.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
+        self.logger.experiment.flush()  # a killed process would lose it
+        logger.info(
+            "epoch %d of %d: train loss %.3f, val loss %.3f, val top-1 %.3f",
+            *(epoch, training.epochs, means.get("loss", math.nan), scores["loss"], scores["top1"]),
+        )
+
+    def _rate_factor(self, step: int) -> float:
+        training = self.run.training
+        return rate_factor(step, training.epochs * math.ceil(len(self.batches) / training.accumulate_batches))
+
+    def _learning_rates(self) -> dict[str, float]:
+        """The highest rate of the backbone, which is its last layer's, and that of the rest."""
+        groups = sorted(self.optimizers().param_groups, key=lambda group: group["lr"])
+        return {f"lr_{group['name']}": group["lr"] for group in groups}
+
+    def _check_finite(self, *losses: float) -> None:
+        for loss in losses:
+            if not math.isfinite(loss):
+                n_done, kept = self.history[-1]["epoch"] if self.history else 0, self._n_saved
+                raise InputError(
+                    f"training: expected a finite loss, got {loss} in epoch {n_done + 1}; lower "
+                    "training.learning_rate and training.backbone_learning_rate"
+                    + (f", or set training.epochs to {kept} to keep the best saved one" if kept else "")
+                )
+
+
+# What the state holds besides Lightning's own.
+STATE = ("history", "best_loss", "best_epoch", "best_weights", "_sums", "_n_rows")

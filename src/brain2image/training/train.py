@@ -1,0 +1,272 @@
+"""Training: from the LMDB to a model whose EEG embeddings lie where the fMRI embeddings do."""
+
+import logging
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from safetensors.torch import save_file
+from torch.multiprocessing import ProcessRaisedException
+from torch.utils.data import DataLoader
+
+from brain2image import __version__
+from brain2image.config import RunConfig, TrainingConfig
+from brain2image.core.devices import compute_devices
+from brain2image.core.disk import explained_disk_errors
+from brain2image.core.errors import InputError
+from brain2image.core.outputs import atomic_path
+from brain2image.formats.files import write_json
+from brain2image.formats.precision import resolve_precision
+from brain2image.models.alignment import AlignmentModel
+from brain2image.training.resume import (
+    InBackground,
+    Resumption,
+    StateFile,
+    epochs_done,
+    hand_on_signals,
+    only_one,
+    read_state,
+    run_identity,
+)
+from brain2image.training.start import build_model, start_linearly
+from brain2image.training.task import AlignmentTask, is_finished
+from brain2image.training_set.batches import AlignmentDataset, Batches
+from brain2image.training_set.lmdb_store import LMDBReader
+from brain2image.training_set.means import read_pairs
+
+logger = logging.getLogger(__name__)
+
+PACKAGES = ("torch", "lightning", "numpy")
+STRATEGY = "ddp_spawn"  # of several GPUs; a fork would inherit what CUDA has begun
+# Lightning's names.
+PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def train(
+    lmdb: str | Path,
+    *,
+    run: RunConfig,
+    cbramod: str | Path | None,
+    code: str,
+    state: str | Path,
+    n_devices: int = 1,
+    n_workers: int = 0,
+    model: str | Path,
+    config: str | Path,
+    history: str | Path,
+    tensorboard: str | Path,
+) -> None:
+    """Train on the training pairs and keep the weights of the epoch with the lowest validation loss.
+
+    Goes on with what an earlier, killed training of the same data, settings and code left in ``state``; also
+    with a finished one whose number of epochs was raised since.
+
+    Parameters
+    ----------
+    lmdb : the training set, of `lmdb_store.write_lmdb`.
+    run : model, loss and training blocks.
+    cbramod : CBraMod's published weights; None when ``run.model.pretrained`` is false.
+    code : fingerprint of the source.
+    state : folder of the state and the TensorBoard events; it must outlive a failed job.
+    n_devices : GPUs that share every batch; without CUDA it is one CPU.
+    n_workers : processes that read a training set above ``memory_limit_gb``.
+    model, config, history, tensorboard : outputs: safetensors, JSON, CSV with a row an epoch, folder.
+
+    Raises
+    ------
+    InputError
+        When the pretrained weights are missing or wrong, a split has no pairs, values or the loss are not
+        finite, or the memory is too small.
+    """
+    reader, state = LMDBReader(lmdb), Path(state)
+    file, events = state / "state.ckpt", state / "tensorboard"
+    with (
+        _quiet_lightning(),
+        _explained_errors(run.training),
+        explained_disk_errors(state),
+        only_one(state),
+    ):
+        devices = compute_devices(n_devices)
+        precision = resolve_precision(run.training.precision, devices[0])
+        logger.info("the model's products are computed in %s", precision)
+        identity = run_identity(reader.path, run=run, cbramod=cbramod, code=code, precision=precision)
+        torch.manual_seed(run.training.seed)
+        aligner = build_model(reader, run=run, cbramod=cbramod)
+        codes = start_linearly(aligner, reader) if run.model.linear_axes else None
+        batches = _training_batches(lmdb, run, devices, n_workers, codes)
+        task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
+        kept = read_state(file, identity, epochs=run.training.epochs)
+        if kept is None:
+            shutil.rmtree(state, ignore_errors=True)
+        if kept is None or not is_finished(epochs_done(kept), kept["best_epoch"], run.training):
+            trainer = _trainer(run.training, devices, precision, file=file, events=events, kept=kept)
+            validation = _validation_batches(lmdb, run, devices)
+            with hand_on_signals(trainer):
+                trainer.fit(task, val_dataloaders=validation, ckpt_path=kept and file)
+    outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
+    _write_best(aligner, reader, run=run, precision=precision, file=file, events=events, outputs=outputs)
+
+
+def _training_batches(
+    lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int, codes: np.ndarray | None
+) -> Batches:
+    options = run.training
+    dataset = AlignmentDataset(
+        lmdb,
+        "train",
+        average_trials=options.average_trials,
+        fmri=options.fmri,
+        seed=options.seed,
+        memory_limit_gb=options.memory_limit_gb,
+        device=_home(devices),
+        codes=codes,
+    )
+    needed = max(2, len(devices))
+    if min(len(dataset), options.batch_size) < needed:
+        raise InputError(
+            f"{lmdb}: expected at least {needed} training examples in a batch, got {len(dataset)} in all and "
+            f"training.batch_size {options.batch_size}; make more pairs or use fewer GPUs"
+        )
+    if options.batch_size > len(dataset):
+        logger.info(
+            "training.batch_size %d is reduced to all %d training examples", options.batch_size, len(dataset)
+        )
+    return Batches(dataset, options.batch_size, n_workers=n_workers)
+
+
+def _validation_batches(lmdb: str | Path, run: RunConfig, devices: list[str]) -> DataLoader:
+    """The validation pairs, on the device once and for all."""
+    eeg, targets, pairs = read_pairs(lmdb, "val")
+    columns = eeg, targets, *(pairs[name].to_numpy(np.int64) for name in ("pair", "cluster"))
+    parts = (torch.from_numpy(rows).to(_home(devices)).split(run.training.batch_size) for rows in columns)
+    return DataLoader(list(zip(*parts, strict=True)), batch_size=None)
+
+
+def _home(devices: list[str]) -> str:
+    """Where data are held: several processes share what is in the machine's memory."""
+    return devices[0] if len(devices) == 1 else "cpu"
+
+
+def _trainer(
+    options: TrainingConfig,
+    devices: list[str],
+    precision: str,
+    *,
+    file: Path,
+    events: Path,
+    kept: dict[str, Any] | None,
+) -> L.Trainer:
+    on_gpu = devices != ["cpu"] * len(devices)
+    if precision == "fp16" and not on_gpu:
+        raise InputError("training.precision: fp16 needs a GPU and none was found; use bf16 or fp32")
+    on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    n_done = epochs_done(kept) if kept else 0
+    return L.Trainer(
+        max_epochs=options.epochs,
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=[torch.device(name).index for name in devices] if on_gpu else len(devices),
+        strategy=STRATEGY if len(devices) > 1 else "auto",
+        # Lightning starts the processes, also under SLURM, where it would else wait for srun to do so.
+        plugins=[LightningEnvironment(), InBackground(StateFile())],
+        precision=PRECISIONS[precision],
+        accumulate_grad_batches=options.accumulate_batches,
+        gradient_clip_val=options.gradient_clip,
+        deterministic="warn" if on_gpu else None,
+        # all of validation ahead of the first step, for the start competes with the epochs
+        num_sanity_val_steps=0 if kept else -1,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=on_terminal,
+        callbacks=[Resumption(file, options.save_minutes), *([RichProgressBar()] if on_terminal else [])],
+        # events of an epoch that the state does not have are hidden
+        logger=TensorBoardLogger(events.parent, name="", version=events.name, purge_step=n_done + 1),
+        default_root_dir=file.parent,
+    )
+
+
+def _write_best(
+    aligner: AlignmentModel,
+    reader: LMDBReader,
+    *,
+    run: RunConfig,
+    precision: str,
+    file: Path,
+    events: Path,
+    outputs: dict[str, str | Path],
+) -> None:
+    """The best epoch's weights and how they came about, from a finished training's state."""
+    # read from the file, as processes that trained together have ended with what they knew
+    result = StateFile().load_checkpoint(file)["training"]
+    with atomic_path(outputs["model"]) as scratch:
+        save_file(result["best_weights"], scratch)
+    aligner.load_state_dict(result["best_weights"])
+    eeg, targets, _ = read_pairs(reader.path, "val")
+    outcome = {
+        "precision": precision,
+        "best_epoch": result["best_epoch"],
+        "network_share": aligner.network_share.item(),
+        "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets)),
+    }
+    write_json(outputs["config"], _resolved(reader, aligner, run) | outcome)
+    with atomic_path(outputs["history"]) as scratch:
+        pd.DataFrame(result["history"]).to_csv(scratch, index=False)
+    with atomic_path(outputs["tensorboard"]) as scratch:
+        shutil.copytree(events, scratch)
+
+
+def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> dict[str, Any]:
+    data = reader.describe()
+    return {
+        **run.model_dump(),
+        **data,
+        "eeg": data["eeg"] | {"scale": aligner.eeg_scale.item()},
+        "seed": run.training.seed,
+        "versions": {"brain2image": __version__} | {name: version(name) for name in PACKAGES},
+    }
+
+
+@contextmanager
+def _explained_errors(options: TrainingConfig) -> Iterator[None]:
+    """Say what to change where the memory is too small, and hand on what another process had to say."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, ProcessRaisedException) as error:
+        text = str(error).strip().splitlines()
+        if isinstance(error, torch.OutOfMemoryError) or "OutOfMemoryError: " in text[-1]:
+            raise InputError(
+                f"training: the GPU's memory is too small for training.batch_size {options.batch_size}; "
+                "lower it and raise training.accumulate_batches, set training.precision to bf16, or lower "
+                "training.memory_limit_gb"
+            ) from None
+        if "InputError: " in text[-1]:
+            raise InputError(text[-1].partition("InputError: ")[2]) from None
+        raise
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Leave out what Lightning says about itself and this machine; our own log lines remain."""
+    names = ("lightning.pytorch", "lightning.fabric")
+    levels = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

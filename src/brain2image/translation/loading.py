@@ -1,0 +1,52 @@
+"""What a run's folder holds: a network, or a baseline whose weights were kept."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from brain2image.config import RESERVED_RUNS
+from brain2image.core.devices import compute_device
+from brain2image.core.errors import InputError
+from brain2image.formats.files import read_json
+from brain2image.models.alignment import AlignmentModel
+from brain2image.models.linear_model import LINEAR_BASELINES, read_baseline
+
+# Gives (n_trials, n_features) float32 for EEG (n_trials, n_channels, 200) float32 in the training's unit.
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+class Run(NamedTuple):
+    """What translates EEG."""
+
+    config: dict[str, Any]  # config.json
+    predict: Predict
+    target_mean: np.ndarray  # (n_features,) float32, mean embedding of the training pairs
+    mean_response: np.ndarray  # (n_channels, 200) float32, mean EEG of the training trials, in their unit
+
+
+def load_run(folder: str | os.PathLike) -> Run:
+    """Read a network or a baseline.
+
+    Raises
+    ------
+    InputError
+        When the folder holds neither, or something is missing or damaged.
+    """
+    path = Path(folder, "config.json")
+    if not path.exists() and Path(folder).name in RESERVED_RUNS:
+        raise InputError(
+            f"{folder}: expected a network or one of the baselines {', '.join(LINEAR_BASELINES)}, got "
+            f"{Path(folder).name} without weights; take one of these, and where an older version has made it "
+            "run the workflow again"
+        )
+    config = read_json(path) if path.exists() else {}
+    if isinstance(config, dict) and "baseline" in config:
+        baseline = read_baseline(folder)
+        return Run(config, baseline.model.predict, baseline.target_mean, baseline.mean_response)
+    model = AlignmentModel.load(folder)
+    centre, response = (buffer.clone().numpy() for buffer in (model.target_mean, model.mean_response))
+    model.to(compute_device())
+    return Run(config, lambda eeg: model.predict(eeg).numpy(), centre, response)

@@ -1,0 +1,178 @@
+"""EEG of every kind, opened as trials that are read block by block."""
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brain2image.core.errors import InputError, reason
+
+logger = logging.getLogger(__name__)
+
+MNE_LEVEL = "warning"  # what MNE has to say goes into the log, see `readable`
+
+# What a name ends in, what MNE says of the file, and what to do.
+REMEDIES = (
+    ((".eeg", ".vmrk", ".dat"), "", "give BrainVision's header, the .vhdr file beside it"),
+    ((".fdt",), "", "give EEGLAB's .set file beside it"),
+    ((".set",), "v7.3", "pip install pymatreader, or save it again in EEGLAB as version 7 or before"),
+    ((".fif", ".fif.gz"), "No raw data", "if it holds epochs, let its name end in -epo.fif"),
+    ((".fif", ".fif.gz"), "Split raw file", "put all its parts into one folder, under their first names"),
+    ((".edf", ".bdf"), "encoding", "read it with MNE and this encoding, and hand over the Raw"),
+)
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How trials are cut from EEG.
+
+    Attributes
+    ----------
+    events : which ones to take; None takes all.
+    event_column : of ``events.tsv``, the column that names the events; None for those of BIDS.
+    shift : ms from the event to the picture, of a display that is late.
+    line_freq : Hz, of the recording's power line; None for what the recording says.
+    filters : highpass, lowpass (Hz) and notch (list of Hz) of the training; empty where it had none.
+    """
+
+    events: Sequence[str] | None = None
+    event_column: str | None = None
+    shift: float = 0.0
+    line_freq: float | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_whole_recording(self, name: str) -> None:
+        """Raise InputError where something is asked for that only a recording can do."""
+        asked = [key for key in ("event_column", "line_freq") if getattr(self, key) is not None]
+        if asked:
+            raise InputError(
+                f"{name}: expected {' and '.join(asked)} for recordings alone, as these trials have their "
+                "events and are not filtered; leave it out"
+            )
+
+
+@dataclass(frozen=True)
+class Source:
+    """EEG that was opened; its samples are not read yet.
+
+    Attributes
+    ----------
+    name : the file, for messages.
+    channels : names, in the order of the rows.
+    bads : the channels that are marked as bad.
+    unit : ``V``, ``uV`` or ``whitened``.
+    trials : a row a trial, in the order of the blocks: ``event`` (str), ``sample`` (int64).
+    kinds : MNE's type of each channel, ``eeg``, ``eog`` and so on; empty where a file has none.
+    blocks : given the rows to read, yields (n_trials, n_rows, 200) float32, in ``unit``, from the event on,
+        some trials at a time.
+    usable : given the rows to read, the source without the trials that have no EEG in them.
+    reference : the electrode or the montage against which the EEG was recorded; None where nothing says so.
+    baseline : first and last s, from the event on, of what the mean was subtracted of; None where it was not.
+    """
+
+    name: str
+    channels: Sequence[str]
+    bads: Sequence[str]
+    unit: str
+    trials: pd.DataFrame
+    blocks: Callable[[Sequence[int]], Iterator[np.ndarray]]
+    usable: Callable[[Sequence[int]], "Source"]
+    reference: str | None = None
+    baseline: tuple[float, float] | None = None
+    kinds: Sequence[str] = ()
+
+
+@contextmanager
+def readable(name: str | os.PathLike) -> Iterator[None]:
+    """Turn what readers of EEG raise on a foreign or damaged file into an InputError; log their warnings."""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("always", RuntimeWarning)
+            yield
+        for text in dict.fromkeys(str(warning.message) for warning in caught):
+            logger.warning("%s: %s", name, " ".join(text.split()))
+    except InputError:
+        raise
+    except Exception as error:  # MNE raises many types, by format and by where the damage is
+        raise InputError(
+            f"{name}: expected EEG in a format that MNE reads (FIF, BrainVision, EDF, BDF, EEGLAB, ...) or "
+            f"an array (.npy), but cannot read it ({reason(error)}); {_remedy(str(name), str(error))}"
+        ) from None
+
+
+def _remedy(name: str, problem: str) -> str:
+    """What to do about a file that MNE could not read, by what it says and by the file's name."""
+    if package := re.search(r"pip install [\w-]+", problem):
+        return f"{package[0]}, which MNE needs for it"
+    return next(
+        (
+            remedy
+            for ending, words, remedy in REMEDIES
+            if name.lower().endswith(ending) and re.search(words, problem)
+        ),
+        "export it again",
+    )
+
+
+def select_events(
+    trials: pd.DataFrame, events: Sequence[str] | None, *, source: str | os.PathLike
+) -> pd.DataFrame:
+    """The trials of these events, or of all where ``events`` is None; their index tells where they were.
+
+    Parameters
+    ----------
+    trials : a row a trial, with its ``event`` (str).
+    events : as they stand there; numbers are taken as text.
+
+    Raises
+    ------
+    InputError
+        When an event does not occur, or there is none at all.
+    """
+    found = sorted(set(trials["event"]))
+    wanted = found if events is None else [str(event) for event in events]
+    missing = [event for event in wanted if event not in found]
+    if missing or not found:
+        shown = ", ".join(map(repr, found[:20])) + (f" and {len(found) - 20} more" if len(found) > 20 else "")
+        raise InputError(
+            f"{source}: expected {'events ' + ', '.join(map(repr, missing)) if missing else 'events'}, got "
+            f"{shown or 'none'}; name events as they stand in the file"
+        )
+    return trials[trials["event"].isin(wanted)]
+
+
+def named_channels(
+    names: Sequence[str], given: Sequence[str] | None, *, bads: Sequence[str], source: str | os.PathLike
+) -> tuple[list[str], list[str]]:
+    """The channels, and the bad ones among them, under the user's names where there are any.
+
+    Parameters
+    ----------
+    names : the file's.
+    given : the user's names of all of them.
+    bads : the file's names of the bad ones.
+
+    Raises
+    ------
+    InputError
+        When the user's are not as many, or one stands twice.
+    """
+    if given is not None and len(given) != len(names):
+        raise InputError(
+            f"{source}: expected as many names as channels, {len(names)}, got {len(given)}; name every "
+            "channel, in the file's order"
+        )
+    chosen = list(names if given is None else given)
+    twice = sorted({name for name in chosen if chosen.count(name) > 1})
+    if twice:
+        raise InputError(f"{source}: expected every channel once, got {', '.join(twice)} twice; rename one")
+    return chosen, [new for new, name in zip(chosen, names, strict=True) if name in bads]
