@@ -5,8 +5,8 @@ import os
 
 import numpy as np
 import pytest
-from checkouts import build_tiny_run
-from web_server import Server, serving
+from helpers.checkouts import build_tiny_run
+from helpers.web_server import Server, serving
 
 collect_ignore = ["cluster", "faults", "gpu"]  # make test-cluster, make test-faults, make test-gpu
 
@@ -30,7 +30,7 @@ def tiny_run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pool():
     """Processes that have imported Snakemake, for the functions of dry_runs.py."""
-    from dry_runs import warm_processes  # it imports Snakemake, which few test files need
+    from helpers.dry_runs import warm_processes  # it imports Snakemake, which few test files need
 
     with warm_processes() as processes:
         yield processes

@@ -6,16 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
-import bad_models
-import bad_nsd
-import bad_tables
-import bad_things
 import h5py
 import numpy as np
 import pytest
-from bad_things import EPOCHS, TRAINING, content
-from damage import Payload, cut, put, remove, replace
-from small_releases import READERS
+from helpers import bad_models, bad_nsd, bad_tables, bad_things
+from helpers.bad_things import EPOCHS, TRAINING, content
+from helpers.damage import Payload, cut, put, remove, replace
+from helpers.small_releases import READERS
 
 from brain2image.core.errors import InputError
 from brain2image.formats import unpickling

@@ -6,7 +6,7 @@ import signal
 
 import numpy as np
 import pytest
-from small_releases import READERS
+from helpers.small_releases import READERS
 
 from brain2image.core.errors import InputError
 from brain2image.formats import unpickling

@@ -15,9 +15,9 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 from open_clip.transformer import VisionTransformer
 from PIL import Image
-from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mini_slurm import MiniSlurm
+from helpers.mini_slurm import MiniSlurm
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))

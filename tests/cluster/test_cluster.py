@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkouts import copy_checkout, planned_jobs
-from mini_slurm import GPUS, wait_for
+from helpers.checkouts import copy_checkout, planned_jobs
+from helpers.mini_slurm import GPUS, wait_for
 from test_profiles import slurm_profile
 from test_workflow import PAIR
 

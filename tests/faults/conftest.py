@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from checkouts import copy_checkout
-from tiny_run import left_processes, run
+from helpers.checkouts import copy_checkout
+from helpers.tiny_run import left_processes, run
 
 
 @pytest.fixture(scope="session")

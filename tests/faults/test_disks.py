@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkouts import copy_checkout
-from full_disk import KINDS
-from tiny_run import CONFIG, assert_same, run
+from helpers.checkouts import copy_checkout
+from helpers.full_disk import KINDS
+from helpers.tiny_run import CONFIG, assert_same, run
 
 FULL = (
     "cannot write this (No space left on device); make room there or allow writing, or change `results` in "
@@ -18,7 +18,7 @@ FULL = (
 WRITE = """
 import json, sys
 from pathlib import Path
-from full_disk import KINDS
+from helpers.full_disk import KINDS
 from brain2image.errors import InputError
 messages = {}
 for kind, write in KINDS.items():

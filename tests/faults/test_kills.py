@@ -6,8 +6,8 @@ import re
 import signal
 import time
 
-from checkouts import ROOT, copy_checkout
-from tiny_run import (
+from helpers.checkouts import ROOT, copy_checkout
+from helpers.tiny_run import (
     assert_same,
     compared,
     is_same,

@@ -7,8 +7,8 @@ import time
 import pytest
 import torch
 import yaml
-from checkouts import copy_checkout
-from tiny_run import CONFIG, assert_same, run, running_jobs, start
+from helpers.checkouts import copy_checkout
+from helpers.tiny_run import CONFIG, assert_same, run, running_jobs, start
 
 FIGURE = "results/figures/things-01_subj01/pairs.svg"
 PREDICTIONS = "results/runs/things-01_subj01/flatten/predictions.npz"

@@ -8,9 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
-from checkouts import TINY, copy_checkout, snakemake
+from helpers.checkouts import TINY, copy_checkout, snakemake
+from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 from PIL import Image
-from planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
 
 from brain2image.formats.precision import allow_tf32
 from brain2image.models.alignment import AlignmentModel

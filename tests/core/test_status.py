@@ -1,0 +1,99 @@
+"""What `brain2image status` says of results that an older source or another config made."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from helpers.checkouts import TINY, changed_config, clone, copy_checkout
+from rich.console import Console
+
+from brain2image.core.errors import InputError
+from brain2image.core.fingerprint import source_fingerprint
+from brain2image.core.status import Stage, last_seconds, planned_jobs, recorded_fingerprint, status_table
+
+
+def status(folder, config):
+    command = [sys.executable, "-m", "brain2image", "status", "--configfile", config]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def rows(text):
+    """The cells of every stage; a column that is empty has none."""
+    lines = (line.split() for line in text.splitlines())
+    return {cells[0]: cells[1:] for cells in lines if len(cells) > 4}
+
+
+def test_it_names_what_an_older_source_made(tiny_run, tmp_path):
+    checkout = clone(tiny_run, tmp_path / "checkout")
+    script = checkout / "workflow/scripts/plot_gallery.py"
+    old = source_fingerprint(tiny_run / "workflow/scripts/plot_gallery.py")
+    script.write_text(script.read_text() + "\nCHANGED = True\n")
+    result = status(checkout, changed_config(checkout, {"evaluation.n_permutations": 200}))
+    assert result.returncode == 0, result.stderr
+    stages = rows(result.stdout)
+    made_with, now, n_jobs, n_stale, seconds, *why = stages["plot_gallery"]
+    assert (made_with, n_jobs, n_stale, why) == (old, "3", "3", ["older", "source"])
+    assert now not in ("same", old)
+    assert sum(int(part) for part in seconds.split(":")) > 0
+    assert stages["evaluate"][1:4] == ["same", "5", "5"]
+    assert stages["evaluate"][5:] == ["config"]
+    assert stages["summarise"][5:] == ["after", "another", "stage"]
+    assert stages["train"][1:] == ["same", "2", "-", "-"]
+    n_jobs, n_stale = (sum(int(cells[k]) for cells in stages.values() if cells[k].isdigit()) for k in (2, 3))
+    assert n_stale < n_jobs
+    assert f"{n_stale} of {n_jobs} jobs would run; last time they took 0:" in result.stdout
+
+
+def test_it_counts_what_never_ran(tmp_path):
+    result = status(copy_checkout(tmp_path / "checkout"), TINY)
+    assert result.returncode == 0, result.stderr
+    assert rows(result.stdout)["train"][0] == "-"
+    assert re.search(r"(\d+) of \1 jobs would run; \1 have not run before", result.stdout)
+
+
+def test_a_plan_that_fails_is_one_line(tmp_path, monkeypatch):
+    folder = copy_checkout(tmp_path / "checkout")
+    (folder / "bad.yaml").write_text(yaml.safe_dump({"clip": {"modle": "x"}}))
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=r"^snakemake: .*unknown key 'clip\.modle'") as error:
+        planned_jobs("--configfile", "bad.yaml")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("note", "found"),
+    [
+        ('{"params": ["{\'a\': 1}", "\'0a0a0a0a0a0a0a0a\'"]}', "0a0a0a0a0a0a0a0a"),
+        ('{"params": ["1", "\'results\'"]}', None),
+        ("", None),
+    ],
+)
+def test_the_fingerprint_in_a_note(tmp_path, note, found):
+    (tmp_path / "manifest/outputs").mkdir(parents=True)
+    (tmp_path / "manifest/outputs/a.csv.json").write_text(note)
+    assert recorded_fingerprint(tmp_path, tmp_path / "a.csv") == found
+    assert recorded_fingerprint(tmp_path, tmp_path / "b.csv") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("s\th:m:s\n7.5\t0:00:07\n", 7.5), ("s\th:m:s\n", None), ("", None), (None, None)]
+)
+def test_seconds_of_the_last_time(tmp_path, text, seconds):
+    path = tmp_path / "benchmark.tsv"
+    if text is not None:
+        path.write_text(text)
+    assert last_seconds(str(path)) == seconds
+    assert last_seconds(None) is None
+
+
+def test_a_table_of_hours():
+    stages = [Stage("train", 3, {"a", "b"}, "b", 2, [3600.0, 61.4], ["older source"])]
+    console = Console(width=150)
+    with console.capture() as capture:
+        console.print(status_table(stages))
+    assert "1:01:01" in capture.get()
+    assert "2 of 3 jobs would run; last time they took 1:01:01" in capture.get()

@@ -1,0 +1,122 @@
+"""Bad tables and arrays of the results: of every case a name, the damage, and the message."""
+
+import numpy as np
+import pandas as pd
+
+from helpers.damage import Payload, put, save_npy
+
+
+def table(name, change):
+    """Write a table again; ``change`` gets and returns it."""
+
+    def damage(root):
+        path = root / name
+        if path.suffix == ".parquet":
+            change(pd.read_parquet(path)).to_parquet(path, index=False)
+        else:
+            separator = "\t" if path.suffix == ".tsv" else ","
+            change(pd.read_csv(path, sep=separator)).to_csv(path, sep=separator, index=False)
+
+    return damage
+
+
+def without(name, column):
+    return table(name, lambda rows: rows.drop(columns=column))
+
+
+def with_values(name, **columns):
+    return table(name, lambda rows: rows.assign(**columns))
+
+
+def with_first(name, column, value):
+    return table(name, lambda rows: rows.assign(**{column: [value, *rows[column][1:]]}))
+
+
+REMEDY = "; delete it and run again"
+PICTURES = {
+    "column missing": (
+        without("images.parquet", "concept"),
+        rf"expected rows of image, .* got 9 rows.*{REMEDY}",
+    ),
+    "no rows": (
+        table("images.parquet", lambda rows: rows[:0]),
+        r"expected rows of .*got 0 rows of image, path",
+    ),
+    "numbers for texts": (
+        with_values("images.parquet", concept=1),
+        r"a text in every row of concept, got .*",
+    ),
+    "nothing for a text": (with_first("images.parquet", "path", None), r"a text in every row of path"),
+    "NaN for an id": (
+        with_first("images.parquet", "image", np.nan),
+        rf"integer in every row of image.*{REMEDY}",
+    ),
+    "text for an id": (with_values("images.parquet", image="x"), r"an integer in every row of image"),
+    "another table": (
+        lambda root: pd.DataFrame({"a": [1]}).to_parquet(root / "images.parquet"),
+        r"images\.parquet: expected rows of image, .*, got 1 rows of a;",
+    ),
+}
+PAIRS = {
+    "infinity": (with_values("pairs.parquet", similarity=np.inf), r"a number in every row of similarity"),
+    "fractions": (with_values("pairs.parquet", cluster=0.5), r"an integer in every row of cluster"),
+}
+HISTORY = {
+    "only its head": (
+        put("history.csv", b"epoch,train_loss,val_loss,val_top1\n"),
+        r"history\.csv: .* 0 rows",
+    ),
+    "half a line": (put("history.csv", b"epoch,val_loss\n1,0.5\n2,"), r"\(its last line is cut\)"),
+    "NaN": (with_first("history.csv", "val_loss", np.nan), rf"a number in every row of val_loss.*{REMEDY}"),
+    "text": (with_first("history.csv", "train_loss", "x"), r"a number in every row of train_loss"),
+    "more cells than columns": (
+        put("history.csv", b"epoch,val_loss\n1,2\n1,2,3\n"),
+        r"cannot read this table",
+    ),
+}
+SUMMARY = {
+    "run missing": (without("summary.csv", "run"), r"summary\.csv: expected rows of pair, run"),
+    "nameless run": (with_first("summary.csv", "run", None), r"a text in every row of run"),
+    "NaN": (with_values("summary.csv", value=np.nan), r"a number in every row of value"),
+}
+EMBEDDINGS = {
+    "other rows": (
+        save_npy("clip.npy", lambda root: np.ones((8, 4), "f4")),
+        r"\(9, n_features\), got .*\(8, 4\)",
+    ),
+    "one axis": (save_npy("clip.npy", lambda root: np.ones(9, "f4")), r"got float32 \(9,\)"),
+    "integers": (save_npy("clip.npy", lambda root: np.ones((9, 4), int)), r"expected floats .* got int64"),
+    "NaN": (save_npy("clip.npy", lambda root: np.full((9, 4), np.nan)), r"clip\.npy: expected finite"),
+    "code": (save_npy("clip.npy", lambda root: np.array([Payload(root)], object)), r"\(Object arrays"),
+}
+PLANTED = {
+    "array missing": (
+        lambda root: np.savez(root / "oracle.npz", x=1),
+        r"oracle\.npz: expected planted arrays, but .*\('expected'\)",
+    ),
+    "code": (
+        lambda root: np.savez(root / "oracle.npz", expected=np.array([Payload(root)], object)),
+        r"oracle\.npz: expected planted arrays, but .*Object arrays",
+    ),
+}
+METRICS = {
+    "key missing": (
+        put("metrics.json", b'{"n_test": 3}'),
+        r"metrics\.json: expected n_test, scores, audit, got n_test;",
+    ),
+    "a list": (put("metrics.json", b"[]"), r"got list;"),
+    "nested": (put("metrics.json", b"[" * 100_000), r"cannot read this JSON file"),
+}
+CASES = {
+    "pictures table": PICTURES,
+    "pairs table": PAIRS,
+    "history": HISTORY,
+    "summary": SUMMARY,
+    "comparisons": {"NaN": (with_values("comparisons.csv", difference=np.nan), r"every row of difference")},
+    "benchmark": {
+        "NaN": (with_values("job.tsv", s=np.nan), r"job\.tsv: expected a number in every row of s")
+    },
+    "embeddings": EMBEDDINGS,
+    "planted": PLANTED,
+    "metrics": METRICS,
+}

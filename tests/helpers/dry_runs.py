@@ -1,0 +1,157 @@
+"""Runs in forks of one process that has imported Snakemake: a dry run takes a third of a new process's time.
+
+The process must not import brain2image: every fork takes it from the checkout of its own dry run.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.pool import Pool
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+# imported here once, as Snakemake and the rules import them late
+import jsonschema  # noqa: F401
+import nbformat  # noqa: F401
+import pandas  # noqa: F401
+import pydantic  # noqa: F401
+import pytest  # noqa: F401
+import smart_open  # noqa: F401
+from snakemake import cli, storage  # noqa: F401
+from snakemake.api import SnakemakeApi
+from snakemake.settings import types
+from snakemake.settings.enums import Quietness
+
+from helpers.checkouts import TINY, changed_config, clone
+from helpers.fork_server import fork_server
+
+cli.get_argument_parser()  # loads the plugins
+
+
+class JobParams(NamedTuple):
+    """What a job gets as params, and the texts of it that Snakemake keeps and compares."""
+
+    rule: str
+    wildcards: dict[str, str]
+    params: dict[str, Any]
+    recorded: list[str]
+
+
+def enter(folder: Path) -> None:
+    """Make a checkout the one that this process works in."""
+    assert "brain2image" not in sys.modules
+    sys.path.insert(0, f"{folder}/src")
+    os.environ["PYTHONPATH"] = f"{folder}/src"
+    os.chdir(folder)
+    import brain2image
+
+    assert brain2image.__file__ == f"{folder}/src/brain2image/__init__.py"
+    from brain2image.core import fingerprint
+    from helpers.warm_sources import recall
+
+    recall(fingerprint)
+
+
+def dry_run(folder: Path, *arguments: str) -> set[str]:
+    """What `snakemake --dry-run` would run in a checkout: ``train/things-01_subj01/flatten`` and so on."""
+    enter(folder)
+    from brain2image.core.status import planned_jobs
+
+    return {job.name for job in planned_jobs(*arguments)}
+
+
+def run_snakemake(folder: Path, *arguments: str, config: str = TINY) -> tuple[int, str]:
+    """Run Snakemake in a checkout as `checkouts.snakemake` does; its status and all that was said."""
+    enter(folder)
+    with tempfile.TemporaryFile() as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())  # for good: this process ends with its task
+        try:
+            cli.main(["--configfile", config, "--cores", "2", *arguments])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        file.seek(0)
+        return status, file.read().decode()
+
+
+def job_params(folder: Path, config: str, *targets: str) -> list[JobParams]:
+    """The params of all jobs of a checkout, from Snakemake's own objects."""
+    with planned_workflow(folder, config, *targets) as workflow:
+        return [
+            JobParams(
+                job.rule.name,
+                dict(job.wildcards_dict),
+                dict(job.params.items()),
+                workflow.persistence._params(job),
+            )
+            for job in workflow.dag.jobs
+        ]
+
+
+def note_start(folder: Path, config: str, target: str) -> None:
+    """Note that the job that makes a file has started, and do no more."""
+    with planned_workflow(folder, config, target) as workflow:
+        workflow.persistence.started(next(job for job in workflow.dag.jobs if target in job.output))
+
+
+@contextlib.contextmanager
+def planned_workflow(folder: Path, config: str, *targets: str) -> Iterator[Any]:
+    """Snakemake's own objects for a checkout, after a dry run of all jobs."""
+    enter(folder)
+    with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
+        workflow = api.workflow(
+            types.ResourceSettings(cores=1), types.ConfigSettings(configfiles=[folder / config])
+        )
+        workflow.dag(types.DAGSettings(targets=set(targets), forceall=True)).execute_workflow("dryrun")
+        yield workflow._workflow  # there is no public way to the jobs
+
+
+def plan_change(
+    source: Path,
+    target: Path,
+    *,
+    config: Mapping[str, Any],
+    appended: Mapping[str, str],
+    arguments: Sequence[str] = (),
+    search_path: str | None = None,
+) -> set[str]:
+    """What a change of a finished checkout makes stale.
+
+    Parameters
+    ----------
+    source : the finished checkout, which stays as it is.
+    target : its changed copy, which is removed.
+    config : keys with a new value.
+    appended : files, and what is added at their ends.
+    arguments : further ones of Snakemake.
+    search_path : where programs are looked for, if not along this process's own.
+    """
+    os.environ["PATH"] = search_path or os.environ["PATH"]
+    clone(source, target)
+    for file, text in appended.items():
+        path = target / file
+        content = path.read_bytes()
+        path.unlink()  # it may be a hard link
+        path.write_bytes(content + text.encode())
+    try:
+        return dry_run(target, "--configfile", changed_config(target, config), *arguments)
+    finally:
+        shutil.rmtree(target)
+
+
+@contextlib.contextmanager
+def warm_processes(n_processes: int = 2) -> Iterator[Pool]:
+    """A pool that runs every task in a fork of its own of a process that has imported all that it needs."""
+    # the server looks for the modules along its own path
+    with (
+        mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parents[1])),
+        fork_server("warm_sources") as context,
+        context.Pool(n_processes, maxtasksperchild=1) as pool,
+    ):
+        yield pool

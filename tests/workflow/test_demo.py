@@ -1,0 +1,67 @@
+"""The demo's results, where `make demo` has left them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain2image.evaluation.summary import headline
+
+RESULTS = Path(__file__).parents[2] / "results" / "demo"
+
+pytestmark = pytest.mark.skipif(
+    not (RESULTS / "summary.csv").is_file(), reason="`make demo` has not run here"
+)
+
+
+@pytest.fixture
+def summary():
+    return headline(pd.read_csv(RESULTS / "summary.csv")).set_index(["run", "metric"])
+
+
+@pytest.mark.parametrize("run", ["multitoken_vit", "flatten", "ridge", "two_step", "ceiling"])
+def test_top1_is_above_chance(summary, run):
+    assert summary.loc[(run, "top1"), "p"] < 0.01
+
+
+def test_the_ceiling_is_the_highest(summary):
+    for metric in ("top1", "cosine"):
+        values = summary["value"].xs(metric, level="metric")
+        assert values.idxmax() == "ceiling"
+
+
+def claims():
+    """Run, metric and range of every cell of README's table."""
+    text = (RESULTS.parents[1] / "README.md").read_text()
+    rows = re.findall(r"^\| (`.*`) \| (\d+)-(\d+) \| (\d+)-(\d+) \|$", text, re.MULTILINE)
+    for names, *bounds in rows:
+        for run in re.findall(r"`(\w+)`", names):
+            yield run, "top1", *map(int, bounds[:2])
+            yield run, "top5", *map(int, bounds[2:])
+
+
+def test_the_scores_are_those_that_the_readme_claims(summary):
+    found = {(run, metric): (low, high) for run, metric, low, high in claims()}
+    runs = {run for run, _ in summary.index}
+    assert {run for run, _ in found} == runs == {"flatten", "multitoken_vit", "ridge", "two_step", "ceiling"}
+    for (run, metric), (low, high) in found.items():
+        assert high - low <= 30
+        assert low <= 100 * summary.loc[(run, metric), "value"] <= high, (run, metric)
+
+
+def test_pairs_show_similar_things():
+    latents = np.load(RESULTS / "simulated" / "latents.npz")
+    pairs = pd.read_parquet(RESULTS / "pairs" / "things-01_subj01.parquet")
+    things = latents["things"][pairs["eeg_image"]]
+    nsd = latents["nsd"][np.searchsorted(latents["nsd_images"], pairs["fmri_image"])]
+    things, nsd = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (things, nsd))
+    assert np.median(np.sum(things * nsd, axis=1)) > np.median(things @ nsd.T) + 0.5
+
+
+def test_the_report_needs_no_network():
+    text = (RESULTS / "report.html").read_text()
+    assert "retrieval.svg" in text
+    assert '<script src="http' not in text
+    assert '<link rel="stylesheet" href="http' not in text

@@ -1,0 +1,84 @@
+"""The profile for SLURM, as far as it can be seen without one; tests/cluster submits jobs with it."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.checkouts import changed_config, copy_checkout, planned_jobs, snakemake
+from test_project import RULES
+
+ROOT = Path(__file__).parents[2]
+PROFILE = "profiles/slurm"
+# Rows of docs/scale.md that are named after something else than their rule.
+MEASURED_AS = {"embed_pictures": "embed_images", "repack_raw_session": "repack_things_eeg"}
+SNAKEMAKE_MB = 500  # for the two Snakemakes around a job's script, 183 MB each when measured
+
+
+def slurm_profile():
+    """The profile, its examples of account and partitions included."""
+    text = (ROOT / PROFILE / "profile.yaml").read_text()
+    examples = re.sub(r"^# (?=\w+-resources:$|  +\w+:)", "", text, flags=re.MULTILINE)
+    return yaml.safe_load(examples)
+
+
+def test_the_examples_give_every_gpu_rule_a_partition():
+    profile = slurm_profile()
+    assert set(profile["default-resources"]) == {"slurm_account", "slurm_partition"}
+    gpu_rules = {rule for rule, text in RULES.items() if "gpu=1" in text}
+    assert set(profile["set-resources"]) == gpu_rules
+    assert {resources["slurm_partition"] for resources in profile["set-resources"].values()} == {"gpu"}
+
+
+def test_both_profiles_agree_on_what_makes_a_job_stale():
+    default = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text())
+    del default["resources"]  # a limit of GPUs, which on a cluster SLURM keeps
+    assert default.items() <= slurm_profile().items()
+
+
+def measured_memory():
+    """Rule and peak in GB of each row of docs/scale.md's first table."""
+    rows = re.findall(
+        r"^\| (\w+)[^|]*\|[^|]*\|[^|]*\| ([\d.]+) \|", (ROOT / "docs/scale.md").read_text(), re.MULTILINE
+    )
+    return [(name, float(peak)) for name, peak in rows]
+
+
+@pytest.mark.parametrize(("name", "peak"), measured_memory())
+def test_jobs_ask_for_more_memory_than_was_measured(name, peak):
+    line = re.search(r"mem_mb=growing\((.*)\),", RULES[MEASURED_AS.get(name, name)])[1]
+    raw_or_only, *preprocessed = map(int, re.findall(r"\b\d+\b", line))
+    asked = preprocessed[0] if preprocessed and name in RULES else raw_or_only
+    assert asked >= 1.3 * 1000 * peak + SNAKEMAKE_MB
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return copy_checkout(tmp_path_factory.mktemp("profiles") / "repository")
+
+
+def test_snakemake_takes_the_profile(checkout):
+    result = snakemake(checkout, "--dry-run", "--quiet", "all", "--workflow-profile", PROFILE)
+    assert result.returncode == 0, result.stderr
+
+
+def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
+    """Two THINGS subjects x two NSD subjects x two runs, as one submission."""
+    pairs = [f"{sub}_{subj}" for sub in ("sub-01", "sub-02") for subj in ("subj01", "subj02")]
+    planned = planned_jobs(checkout, config=changed_config(checkout, {"pairs": pairs}))
+    once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
+    once += ["write_overview", "write_provenance"]
+    once += ["repack_things_images", "repack_nsd_images"]
+    per_things_subject = ["simulate_eeg", "repack_things_eeg", "inspect_eeg"]
+    per_nsd_subject = ["simulate_fmri", "repack_nsd_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
+    per_pair = ["match_images", "split_pairs", "cluster_pairs", "audit_split", "build_lmdb"]
+    figures = ["plot_pairs", "plot_clusters", "plot_training", "plot_scores", "write_tables"]
+    assert planned == (
+        Counter(once)
+        + Counter(2 * [*per_things_subject, *per_nsd_subject, "embed_images"])  # two sets of pictures
+        + Counter(4 * [*per_pair, *figures, "measure_ceilings", "predict_ceiling"])
+        + Counter(4 * 2 * ["train", "predict", "fit_baseline"])
+        + Counter(4 * 5 * ["evaluate"])
+        + Counter(4 * 3 * ["plot_gallery"])
+    )

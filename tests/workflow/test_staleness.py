@@ -1,0 +1,297 @@
+"""Each change of tests/staleness.yaml makes exactly the jobs stale that its row lists."""
+
+import functools
+import os
+import re
+import shutil
+import time
+
+import pytest
+import yaml
+from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
+from helpers.dry_runs import dry_run, plan_change
+
+from brain2image.config import Config
+from brain2image.config.messages import block_type
+from brain2image.core import fingerprint
+
+TABLE = yaml.safe_load((ROOT / "tests" / "staleness.yaml").read_text())
+PAIR = {"sub-01", "subj01", "things-01_subj01"}
+# The files that a row of each section changes, and what is added to them.
+FILES = {
+    "modules": ("src/brain2image/{}", "\nCHANGED = True\n"),
+    "scripts": ("workflow/scripts/{}", "\nCHANGED = True\n"),
+    "environments": ("envs/{}", "  - changed\n"),
+    "raw": ("results/raw/{}", "\0"),
+}
+# What Snakemake asks of conda before it plans.
+CONDA = """#!/bin/sh
+case "$*" in
+  *--version*) echo "conda 25.1.0" ;;
+  *config*) echo '{"get": {"channel_priority": "strict"}}' ;;
+  *) echo '{"conda_prefix": "/nowhere", "platform": "linux-64"}' ;;
+esac
+"""
+
+
+def jobs_of(names):
+    """The jobs that a list of jobs and groups stands for."""
+    groups = TABLE["groups"]
+    found = set().union(*(jobs_of(groups[name]) if name in groups else {name} for name in names))
+    return found | {"write_provenance"} if found else found
+
+
+def short(names):
+    """Jobs without the pair that all of them share."""
+    return {"/".join(part for part in name.split("/") if part not in PAIR) for name in names}
+
+
+def read_rows():
+    """What each row changes, and the jobs that it makes stale, by a name of its own."""
+    rows = {}
+    for row in TABLE["config"]:
+        name, n_same = f"config {row['key']}", sum(key.startswith(f"config {row['key']}") for key in rows)
+        change = {"config": {row["key"]: row["value"]} | row.get("with", {}), "appended": {}}
+        rows[f"{name} {n_same + 1}" if name in rows else name] = (change, jobs_of(row["reruns"]))
+    for section, (pattern, text) in FILES.items():
+        for file, reruns in TABLE[section].items():
+            change = {"config": {}, "appended": {pattern.format(file): text}}
+            rows[f"{section} {file}"] = (change, jobs_of(reruns))
+    return rows
+
+
+ROWS = read_rows()
+MODULES = [name for name in ROWS if name.startswith("modules ")]
+
+
+def config_keys(section=Config, prefix=""):
+    for name in section.model_fields:
+        block = block_type(section, name)
+        yield from config_keys(block, f"{prefix}{name}.") if block else [f"{prefix}{name}"]
+
+
+def test_every_key_of_the_config_has_a_row():
+    keys = {row["key"] for row in TABLE["config"]}
+    assert set(config_keys()) - keys == set()
+    for row in TABLE["config"]:
+        assert row["key"].partition(".")[0] in Config.model_fields
+
+
+@pytest.mark.parametrize(
+    ("section", "folder"),
+    [("modules", "src/brain2image"), ("scripts", "workflow/scripts"), ("environments", "envs")],
+)
+def test_every_file_has_a_row(section, folder):
+    files = [path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml")]
+    assert set(TABLE[section]) == {path.relative_to(ROOT / folder).as_posix() for path in files}
+
+
+def test_the_rows_that_are_run_exist():
+    assert len(TABLE["real"]) == 4
+    assert set(TABLE["real"]) <= set(ROWS)
+    assert len(TABLE["planned"]) == 5
+    assert set(TABLE["planned"]) <= set(TABLE["modules"])
+
+
+@pytest.fixture(scope="module")
+def conda_path(tmp_path_factory):
+    """A search path with a stand-in for conda."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "conda").write_text(CONDA)
+    (folder / "conda").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="module")
+def in_conda(tmp_path_factory):
+    """Snakemake's note of an environment holds its folder, which must not move with the checkout."""
+    return ["--sdm", "conda", "--conda-prefix", str(tmp_path_factory.mktemp("environments"))]
+
+
+@pytest.fixture(scope="module")
+def conda_run(tiny_run, conda_path, in_conda, tmp_path_factory):
+    """The finished run as if its jobs had run in conda environments."""
+    folder = tmp_path_factory.mktemp("conda") / "checkout"
+    shutil.copytree(tiny_run, folder)  # no links, as Snakemake touches the files
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", conda_path)
+        result = snakemake(folder, "--touch", *in_conda)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plans(tiny_run, conda_run, conda_path, in_conda, pool, tmp_path_factory):
+    """What each row makes stale, planned side by side; of the modules' rows, those that are planned."""
+    folder = tmp_path_factory.mktemp("rows")
+    conda = {"arguments": in_conda, "search_path": conda_path}
+    planned = {}
+    for number, (name, (change, _)) in enumerate(ROWS.items()):
+        if name in MODULES and name.removeprefix("modules ") not in TABLE["planned"]:
+            continue
+        source, options = (
+            (conda_run, change | conda) if name.startswith("environments") else (tiny_run, change)
+        )
+        planned[name] = pool.apply_async(plan_change, (source, folder / str(number)), options)
+    return planned
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in MODULES])
+def test_a_change_makes_stale_what_its_row_says(plans, name):
+    assert short(plans[name].get()) == ROWS[name][1]
+
+
+def fingerprints():
+    """The fingerprint of every script, by the script's name."""
+    scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+    return {script.name: fingerprint.source_fingerprint(script) for script in scripts}
+
+
+@pytest.fixture(scope="module")
+def scripts_changed_by(tmp_path_factory):
+    """Function that names the scripts whose fingerprint differs when code is added to a module."""
+    source, before = fingerprint._source, fingerprints()
+    longer = tmp_path_factory.mktemp("module") / "longer.py"
+    _, text = FILES["modules"]
+
+    def changed(module):
+        path = fingerprint.PACKAGE / module
+        longer.write_text(path.read_text() + text)
+        with pytest.MonkeyPatch.context() as patch:
+            new = source.__wrapped__(longer)
+            patch.setattr(fingerprint, "_source", lambda file: new if file == path else source(file))
+            after = fingerprints()
+        return {name for name in before if before[name] != after[name]}
+
+    return changed
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_makes_stale_what_the_scripts_that_use_it_do(plans, scripts_changed_by, name):
+    """A job is due when its script's fingerprint is another one, or one before it is due.
+
+    So what a module makes stale follows from what each script does; some are planned like the other rows.
+    """
+    scripts = scripts_changed_by(name.removeprefix("modules "))
+    assert short(set().union(*(plans[f"scripts {script}"].get() for script in scripts))) == ROWS[name][1]
+    assert name not in plans or short(plans[name].get()) == ROWS[name][1]
+
+
+def test_everything_is_everything(tiny_run, pool):
+    assert short(pool.apply(dry_run, (tiny_run, "--configfile", TINY, "--forceall"))) == jobs_of(
+        ["everything"]
+    )
+
+
+@pytest.mark.parametrize("file", TABLE["environments"])
+def test_without_conda_an_environment_makes_nothing_stale(tiny_run, pool, tmp_path, file):
+    options = ROWS[f"environments {file}"][0]
+    assert pool.apply(plan_change, (tiny_run, tmp_path / "checkout"), options) == set()
+
+
+def rewrite(checkout, change):
+    """Change the text of every module, script and rule."""
+    for pattern in ("src/**/*.py", "workflow/scripts/*.py", "rules/*.smk", "Snakefile"):
+        for file in checkout.glob(pattern):
+            file.write_text(change(file.read_text()))
+
+
+def touch_results(checkout):
+    """New times for all files, the raw ones last, so that every input is newer than what was made of it."""
+    raw = checkout / "results" / "raw"
+    files = [path for path in (checkout / "results").rglob("[!.]*") if path.is_file()]
+    for file in sorted(files, key=lambda path: (path.is_relative_to(raw), -path.stat().st_mtime)):
+        content = file.read_bytes()
+        file.unlink()  # it may be a hard link
+        file.write_bytes(content)
+
+
+def clone_source(checkout):
+    """The source written anew, as git does, below the old results."""
+    for part in ("Snakefile", "rules", "workflow", "src"):
+        path = checkout / part
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    other = copy_checkout(checkout / "clone")
+    for part in ("Snakefile", "rules", "workflow", "src"):
+        (other / part).rename(checkout / part)
+
+
+def respell(checkout, change):
+    """A config of the same values in another text."""
+    content = change(yaml.safe_load((checkout / TINY).read_text()))
+    (checkout / "respelled.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return ["--configfile", "respelled.yaml"]
+
+
+def reverse(content):
+    """The same mapping from the last key to the first, at every depth."""
+    if not isinstance(content, dict):
+        return content
+    return {key: reverse(content[key]) for key in reversed(content)}
+
+
+def whole_numbers(content):
+    content["simulate"]["eeg_snr"] = int(content["simulate"]["eeg_snr"])
+    content["loss"] = {"mse": 1, "info_nce": 1}
+    return content
+
+
+def other_folder(checkout):
+    """Start in another checkout, and name the one with the results."""
+    other = copy_checkout(checkout.parent / "other")
+    return ["--directory", str(checkout), "--configfile", str(other / TINY)], other
+
+
+# What each harmless change does to a finished checkout. Where Snakemake must start in another way, it returns
+# the arguments, and the folder if that is another one.
+HARMLESS = {
+    "comments": functools.partial(rewrite, change=lambda text: text + "\n# a comment\n"),
+    "docstrings": functools.partial(rewrite, change=lambda text: text.replace('"""', '"""Other words. ', 1)),
+    "blank lines": functools.partial(rewrite, change=lambda text: re.sub(r"\n\n(?=\w)", "\n\n\n\n", text)),
+    "touched source": functools.partial(rewrite, change=lambda text: text),
+    "touched results": touch_results,
+    "a clone": clone_source,
+    "a moved folder": lambda checkout: None,  # the checkout is a copy elsewhere with the old times
+    "another working folder": other_folder,
+    "another config with the same values": functools.partial(respell, change=lambda content: content),
+    "an absolute path of the config": lambda checkout: ["--configfile", str(checkout / TINY)],
+    "another order of the keys": functools.partial(respell, change=reverse),
+    "1 instead of 1.0": functools.partial(respell, change=whole_numbers),
+}
+
+
+def test_the_harmless_changes_are_known():
+    assert list(HARMLESS) == TABLE["harmless"]
+
+
+@pytest.mark.parametrize("name", TABLE["harmless"])
+def test_a_harmless_change_makes_nothing_stale(tiny_run, pool, tmp_path, name):
+    checkout = clone(tiny_run, tmp_path / "checkout")
+    changed = HARMLESS[name](checkout)
+    arguments, folder = changed if isinstance(changed, tuple) else (changed, checkout)
+    assert pool.apply(dry_run, (folder, *(arguments or ["--configfile", TINY]))) == set()
+
+
+def run_for_real(checkout, config):
+    """Run the workflow; the jobs that ran, which open their logs anew."""
+    start = time.time()
+    result = snakemake(checkout, config=config)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    logs = checkout / "results" / "logs"
+    changed = [log for log in logs.rglob("*.log") if log.stat().st_mtime >= start]
+    return {log.relative_to(logs).with_suffix("").as_posix() for log in changed}
+
+
+def test_what_is_stale_runs_and_is_then_fresh(tiny_run, pool, tmp_path):
+    """Several changes at once: a module, a script, settings of the evaluation and of one run."""
+    checkout = clone(tiny_run, tmp_path / "checkout")
+    changes, expected = {}, set()
+    for name in TABLE["real"]:
+        change, jobs = ROWS[name]
+        changes |= change["config"]
+        expected |= jobs
+        for file, text in change["appended"].items():
+            (checkout / file).write_text((checkout / file).read_text() + text)
+    config = changed_config(checkout, changes)
+    assert short(run_for_real(checkout, config)) == expected
+    assert pool.apply(dry_run, (checkout, "--configfile", config)) == set()
