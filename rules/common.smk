@@ -8,19 +8,14 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 import brain2image
-from brain2image.config import (
-    SEED_SUFFIX,
-    WITHOUT_EFFECT,
-    check_config_file,
-    list_runs,
-    list_settings,
-    load_config,
-)
-from brain2image.errors import InputError
-from brain2image.fingerprint import source_fingerprint
-from brain2image.records import keep_beside
-from brain2image.releases import NSD, PAIR, THINGS_EEG, find_left_out, find_pairs, find_release, members
-from brain2image.sources import CLIP_CONFIG, check_file, is_remote, redact, true_sources
+from brain2image.config import check_config_file, list_runs, list_settings, load_config
+from brain2image.constants.predictors import SEED_SUFFIX
+from brain2image.constants.training_keys import WITHOUT_EFFECT
+from brain2image.core.errors import InputError
+from brain2image.core.fingerprint import source_fingerprint
+from brain2image.core.records import keep_beside
+from brain2image.datasets.releases import NSD, PAIR, THINGS_EEG, find_left_out, find_pairs, find_release, members
+from brain2image.weights.sources import CLIP_CONFIG, check_file, is_remote, redact, true_sources
 
 # A --configfile replaces the user's file, it is not merged with it.
 CONFIGFILES = workflow.overwrite_configfiles or ["config/config.yaml"]

@@ -21,9 +21,8 @@ from brain2image.config.types import (
     dump_block,
     text_or_block,
 )
+from brain2image.constants.notches import NOTCH_SPACING
 from brain2image.weights.sources import CBRAMOD, MINDEYE2
-
-NOTCH_SPACING = 2.0  # Hz; closer notches overlap
 
 
 class DataConfig(Section):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, model_validator
 
@@ -20,25 +20,9 @@ from brain2image.config.messages import unknown_key, validate
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
 from brain2image.config.training_run import UNUSED_OPTIONS, LossConfig, ModelConfig, RunConfig, TrainingConfig
 from brain2image.config.types import MAX_SEED, Name, Pairs, PathText, Section, Seed
+from brain2image.constants.predictors import RESERVED_RUNS, SEED_SUFFIX, Baseline
 from brain2image.core.errors import InputError
 from brain2image.datasets.releases import PAIR, members
-
-# Predictions that no run makes, but that are evaluated like a run. Oracles know the picture that was seen.
-Baseline = Literal[
-    "mean_target",
-    "nearest_image",
-    "ridge",
-    "kernel_ridge",
-    "pls",
-    "two_step",
-    "clip_oracle",
-    "mlp",
-    "cbramod_linear",
-    "cbramod_random",
-]
-ORACLES = {"clip_oracle", "ceiling"}
-RESERVED_RUNS = {*get_args(Baseline), "ceiling"}
-SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on
 
 
 class EvaluationConfig(Section):
