@@ -7,8 +7,9 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 import brain2image
-from brain2image.config import WITHOUT_EFFECT, check_config_file, list_runs, list_settings, load_config
+from brain2image.config import check_config_file, list_runs, list_settings, load_config
 from brain2image.config.types import members
+from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.core.records import keep_beside
 from brain2image.plan import Plan

@@ -1,7 +1,7 @@
 """What the workflow needs to know of config and files: people, brains, runs, predictors, the inputs of rules.
 
-Only names are looked at, so that parsing the workflow takes about a second. Paths are given as the rules spell
-them. What a job computes with, it gets by its params.
+Only names are looked at, so that parsing the workflow takes about a second. Paths are given as the rules
+spell them. What a job computes with, it gets by its params.
 """
 
 import os
@@ -11,9 +11,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from brain2image.config import SEED_SUFFIX, Config, RunConfig
+from brain2image.config import Config, RunConfig
 from brain2image.config.messages import unknown_folder
 from brain2image.config.types import divide_brains, members
+from brain2image.constants.predictors import SEED_SUFFIX
 from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.base import EEGDataset
@@ -105,8 +106,8 @@ class Plan:
         eeg, name = self._eeg_datasets(), person.rpartition("-")[0]
         if name not in eeg:
             raise InputError(
-                f"config: brains: expected a person of {' or '.join(sorted(eeg))}, got {person!r}; add its data "
-                "set to `datasets` and its folders to `data`"
+                f"config: brains: expected a person of {' or '.join(sorted(eeg))}, got {person!r}; add its "
+                "data set to `datasets` and its folders to `data`"
             )
         fmri = self.datasets[FMRI]
         for who, dataset in ((person, eeg[name]), *((subject, fmri) for subject in members(subjects))):
@@ -171,7 +172,7 @@ class Plan:
         return self.weights.downloads(self.subjects, without=[] if self.from_cbramod else ["cbramod"])
 
     def code(self, rule: str, *readers: str) -> str:
-        """Return the fingerprint of the script and the library code that a rule runs; a change reruns the rule.
+        """Return the fingerprint of the source that a rule runs, a change of which reruns it.
 
         Parameters
         ----------
@@ -203,7 +204,7 @@ class Plan:
         return {
             "dataset": "|".join(self.datasets),
             "part": "[a-z0-9]+",
-            "person": r"[a-z][a-z0-9]*-\d{2,}",
+            "person": r"[a-z][a-z0-9]*-\d\d+",
             "subj": r"subj\d{2}(-subj\d{2})*",
             "run": "[A-Za-z0-9][A-Za-z0-9_-]*",
         }
@@ -279,13 +280,18 @@ class Plan:
     def figures(self) -> list[str]:
         """List every figure of the report."""
         galleries = [f"gallery_{run}" for run in (*self.runs, *({"ridge"} & set(self.config.baselines)))]
-        names = {
-            **dict.fromkeys(self.picture_pairs, ["pairs", "clusters"]),
-            **dict.fromkeys(self.brains, ["training", "retrieval", "curves", "comparisons", *galleries]),
-            **dict.fromkeys(self.people, ["channels", "spectra", "responses"]),
-            **dict.fromkeys(self.subjects, ["noise_ceilings"]),
+        places = {
+            ("pairs", "clusters"): self.picture_pairs,
+            ("training", "retrieval", "curves", "comparisons", *galleries): self.brains,
+            ("channels", "spectra", "responses"): self.people,
+            ("noise_ceilings",): self.subjects,
         }
-        return [f"{self.results}/figures/{who}/{name}.svg" for who in names for name in names[who]]
+        return [
+            f"{self.results}/figures/{who}/{name}.svg"
+            for names in places
+            for who in places[names]
+            for name in names
+        ]
 
     def pages(self) -> list[str]:
         """List every page of the report but those on how it was made, which come last."""
@@ -296,7 +302,7 @@ class Plan:
         ]
 
     def benchmark_names(self) -> list[str]:
-        """List the names of people, brains, runs, data sets and parts in the benchmark files of this config."""
+        """List the names of people, brains, runs, data sets and parts in the benchmark files."""
         sides = (side for brains in self.brains for side in divide_brains(brains))
         parts = (part for name in self.datasets for part in self.data.parts(name))
         labels = (self.data.eeg_dataset(person).label(person) for person in self.people)

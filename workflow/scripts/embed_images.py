@@ -1,7 +1,7 @@
 """Embed one part of the pictures of a data set with CLIP."""
 
 from brain2image.core.jobs import job
-from brain2image.datasets.base import load_module
+from brain2image.core.modules import load_module
 from brain2image.formats.tables import read_part
 from brain2image.pairs.clip import embed_images
 from brain2image.pairs.embeddings import write_embeddings

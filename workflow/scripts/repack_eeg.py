@@ -1,7 +1,7 @@
 """Write the trials of one EEG person, of one second at 200 Hz, from the release that was found."""
 
 from brain2image.core.jobs import job
-from brain2image.datasets.base import load_module
+from brain2image.core.modules import load_module
 
 with job(snakemake):
     reader = load_module(snakemake.params.reader)

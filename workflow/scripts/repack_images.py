@@ -1,7 +1,7 @@
 """Write the table of all pictures of a data set."""
 
 from brain2image.core.jobs import job
-from brain2image.datasets.base import load_module
+from brain2image.core.modules import load_module
 
 with job(snakemake):
     reader = load_module(snakemake.params.reader)

@@ -21,9 +21,8 @@ from brain2image.config.types import (
     dump_block,
     text_or_block,
 )
+from brain2image.constants.notches import NOTCH_SPACING
 from brain2image.weights.sources import CBRAMOD, MINDEYE2
-
-NOTCH_SPACING = 2.0  # Hz; closer notches overlap
 
 
 class DataConfig(Section):
@@ -95,7 +94,8 @@ class EEGConfig(Section):
     )
     bad_channels: dict[Person, list[str]] = Field(
         {},
-        description="Broken channels by person, such as {things-01: [Fp1, Oz]}, for interpolate_bads; []: none.",
+        description="Broken channels by person, such as {things-01: [Fp1, Oz]}, for interpolate_bads; "
+        "[]: none.",
     )
 
     @model_validator(mode="after")
@@ -159,8 +159,8 @@ class MatchingConfig(Section):
     )
     include_test: bool = Field(
         False,
-        description="Also match the pictures that the EEG's authors kept for testing (THINGS: 200, with 80 EEG "
-        "trials each instead of 4).",
+        description="Also match the pictures that the EEG's authors kept for testing (THINGS: 200, with 80 "
+        "EEG trials each instead of 4).",
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, model_validator
 
@@ -20,24 +20,8 @@ from brain2image.config.messages import unknown_key, validate
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
 from brain2image.config.training_run import UNUSED_OPTIONS, LossConfig, ModelConfig, RunConfig, TrainingConfig
 from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed, divide_brains, members
+from brain2image.constants.predictors import RESERVED_RUNS, SEED_SUFFIX, Baseline
 from brain2image.core.errors import InputError
-
-# Predictions that no run makes, but that are evaluated like a run. Oracles know the picture that was seen.
-Baseline = Literal[
-    "mean_target",
-    "nearest_image",
-    "ridge",
-    "kernel_ridge",
-    "pls",
-    "two_step",
-    "clip_oracle",
-    "mlp",
-    "cbramod_linear",
-    "cbramod_random",
-]
-ORACLES = {"clip_oracle", "ceiling"}
-RESERVED_RUNS = {*get_args(Baseline), "ceiling"}
-SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on
 
 
 class EvaluationConfig(Section):
@@ -58,8 +42,8 @@ class Config(Section):
     )
     brains: Brains = Field(
         ["things-01_subj01"],
-        description="EEG people, each with an NSD subject; all: everybody of THINGS-EEG2 and NSD whose data "
-        "are there. things-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
+        description="EEG people, each with an NSD subject; all: everybody with everybody whose data are "
+        "there. things-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
     )
     allow_cpu: bool = Field(
         True, description="Jobs that ask for a GPU compute on the CPU where there is none; false: they stop."
@@ -100,8 +84,8 @@ class Config(Section):
             self._check_simulated_paths()
             if self.brains == "all" or "{subj}" not in self.weights.mindeye2:
                 raise ValueError(
-                    "with 'simulate', brains must be a list and weights.mindeye2 contain {subj}: there are no "
-                    "data yet to look for, and each simulated subject has a checkpoint of its own"
+                    "with 'simulate', brains must be a list and weights.mindeye2 contain {subj}: there are "
+                    "no data yet to look for, and each simulated subject has a checkpoint of its own"
                 )
         else:
             check_apart_from_data(self.results, dict(self.data))
@@ -122,7 +106,7 @@ class Config(Section):
             raise ValueError(f"the names of runs must differ by more than case, got {' and '.join(alike)}")
 
     def _check_brains(self) -> None:
-        """Refuse brains that stand there twice, or whose fMRI is not in one spelling and one embedding space."""
+        """Refuse brains twice, and fMRI that is not in one spelling and one embedding space."""
         repeated = {brains for brains in self.brains if self.brains.count(brains) > 1}
         if repeated:
             raise ValueError(f"brains lists {', '.join(sorted(repeated))} twice")

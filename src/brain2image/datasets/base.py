@@ -1,26 +1,22 @@
 """The contract of data sets: what one says of itself, so that no rule, script, figure or table names it.
 
-A data set is a module with an object ``DATASET`` of one of the classes below: a folder here, an installed package's
-entry point in the group ``brain2image.datasets``, or a file that the config's ``datasets`` lists. Whenever the
-workflow is parsed these modules are imported, so they look at names of files alone and import nothing heavy. What
-opens files are readers, modules that jobs import by name (`load_module`):
+A data set is a module with an object ``DATASET`` of one of the classes below: a folder here, an entry point
+of an installed package in the group ``brain2image.datasets``, or a file that the config's ``datasets`` lists.
+Whenever the workflow is parsed these modules are imported, so they look at names of files alone and import
+nothing heavy. What opens files are readers, modules that jobs import by name (`modules.load_module`):
 
-- of pictures: ``repack_images(*files, out=...)`` writes the table of all pictures, Parquet with ``image`` (int64),
-  ``part`` and what ``read_images(table, root)`` needs to read them; of EEG also ``partition`` (``train`` or ``test``)
-  and ``concept``, of fMRI also ``shared1000``;
-- of EEG: ``repack_eeg(files, images, out=..., n_threads=..., **options)`` writes the HDF5 file of one person that
-  `things_eeg.repack_eeg` describes, 200 samples a trial at 200 Hz;
+- of pictures: ``repack_images(*files, out=...)`` writes the table of all pictures, Parquet with ``image``
+  (int64), ``part`` and what ``read_images(table, root)`` needs to read them; of EEG also ``partition``
+  (``train`` or ``test``) and ``concept``, of fMRI also ``shared1000``;
+- of EEG: ``repack_eeg(files, images, out=..., n_threads=..., **options)`` writes the HDF5 file of one person
+  that `things_eeg.repack_eeg` describes, 200 samples a trial at 200 Hz;
 - of fMRI: ``repack_fmri(*files, subject=..., out=...)`` writes that of `betas.repack_fmri`;
-- for ``check_data``, if there are such: ``describe_pictures(data)`` and ``describe_person(data, person)``, a sentence
-  on what lies in the folders.
+- for ``check_data``, if there are such: ``describe_pictures(data)`` and ``describe_person(data, person)``,
+  a sentence on what lies in the folders.
 """
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from brain2image.core.errors import InputError
@@ -46,7 +42,7 @@ class Dataset:
     name : in the names of people and files: lower-case letters and digits.
     title : in messages and figures.
     picture_title : what its pictures are called there.
-    folders : keys of the config's ``data`` under which its files lie; the first one holds what is measured, and
+    folders : keys of the config's ``data`` under which its files lie; the first one holds what is measured,
         the last one the pictures.
     people : everybody, also those whose files are not there.
     releases : for each known release the paths of a person's files, with ``{person}`` for `label`.
@@ -172,22 +168,3 @@ class FMRIDataset(Dataset):
     def find_betas(self, data: Mapping[str, str], subject: str, *, must_exist: bool) -> list[str]:
         """Find the files to which the repacked fMRI links; by default none."""
         return []
-
-
-def load_module(name: str) -> ModuleType:
-    """Import a reader by its name, or by the path of its file."""
-    if not name.endswith(".py"):
-        return importlib.import_module(name)
-    path = Path(name).resolve()
-    key = f"brain2image_dataset_{path.stem}"
-    if getattr(sys.modules.get(key), "__file__", None) == str(path):
-        return sys.modules[key]
-    spec = importlib.util.spec_from_file_location(key, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise InputError(
-            f"{name}: expected a Python file of a data set, got none; correct datasets in the config"
-        )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module
-    spec.loader.exec_module(module)
-    return module

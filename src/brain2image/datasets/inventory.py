@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.base import Dataset, load_module
+from brain2image.core.modules import load_module
+from brain2image.datasets.base import Dataset
 from brain2image.datasets.registry import load_datasets
 from brain2image.weights.sources import check_file, is_remote
 

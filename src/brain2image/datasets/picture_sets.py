@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from brain2image.datasets.base import load_module
+from brain2image.core.modules import load_module
 from brain2image.formats.tables import pick_rows, read_table
 
 if TYPE_CHECKING:

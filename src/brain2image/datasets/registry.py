@@ -5,7 +5,8 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.base import Dataset, EEGDataset, FMRIDataset, load_module
+from brain2image.core.modules import load_module
+from brain2image.datasets.base import Dataset, EEGDataset, FMRIDataset
 
 BUILT_IN = ("brain2image.datasets.things_eeg2.things_eeg2", "brain2image.datasets.nsd.nsd")
 GROUP = "brain2image.datasets"  # of entry points, each a module

@@ -44,8 +44,8 @@ def audit_split(
     n_pairs : number of pairs of each split.
     n_left_out : number of matched pairs that are in no split.
     n_without_eeg : number of pairs of a split of whose picture this person has no EEG trial.
-    ridge_fitted_targets : share of each split's pairs whose fMRI picture MindEye2's ridge was fitted on, which
-        are all but the shared 1,000 (Scotti et al., ICML 2024).
+    ridge_fitted_targets : share of each split's pairs whose fMRI picture MindEye2's ridge was fitted on:
+        all but the shared 1,000 (Scotti et al., ICML 2024).
     overlapping_test_trials : share of the test pairs' EEG trials that share raw samples with a trial of a
         training pair; None where the EEG's source does not say when its trials were.
     shared_with_training : number of val and test pairs whose EEG picture, fMRI picture or concept is that

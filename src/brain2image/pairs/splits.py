@@ -137,6 +137,7 @@ def keep_measured(pairs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     if empty := [split for split in SPLITS if not (kept["split"] == split).any()]:
         raise InputError(
             f"expected EEG trials of some pairs of each split, got none for {' and '.join(empty)} "
-            f"({n_without} of {len(pairs)} pairs have no trial); add the missing recordings or leave the person out"
+            f"({n_without} of {len(pairs)} pairs have no trial); add the missing recordings or leave the "
+            "person out"
         )
     return kept

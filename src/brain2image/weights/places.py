@@ -57,7 +57,7 @@ class WeightPlaces:
         return path
 
     def clip_config(self) -> list[str]:
-        """List the file beside the user's CLIP weights that says how pictures are prepared, if there is one."""
+        """List the file beside the CLIP weights that says how pictures are prepared, if there is one."""
         beside = Path(self.sources["clip"]).with_name(CLIP_CONFIG)
         return [str(beside)] if not self.is_fetched("clip") and beside.exists() else []
 

@@ -1,10 +1,11 @@
 """The Natural Scenes Dataset: eight people, 73,000 COCO pictures, as MindEye1 or MindEye2 released it.
 
-Traps, each with its reader: lists that count from 1 or from 0 (`checks`), outdated files without the last sessions
-(`superseded`, `checks`), betas of other normalisations (`mindeye1`).
+Traps, each with its reader: lists that count from 1 or from 0 (`checks`), outdated files without the last
+sessions (`superseded`, `checks`), betas of other normalisations (`mindeye1`).
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.base import FMRIDataset, Source
@@ -21,7 +22,7 @@ class NSD(FMRIDataset):
     picture_title = "NSD"
     folders = ("nsd",)
     people = tuple(f"subj{number:02d}" for number in range(1, 9))
-    releases = {
+    releases: ClassVar = {
         "mindeye2": [BETAS, "wds/{person}", INDICES, SHARED1000, PIXELS],
         "mindeye1": [
             *(f"webdataset_avg_new/train/train_{{person}}_{shard}.tar" for shard in range(18)),
@@ -30,7 +31,7 @@ class NSD(FMRIDataset):
         ],
     }
     # What lay on the Hub before, under these names.
-    superseded = {
+    superseded: ClassVar = {
         "betas_all_{person}.hdf5": "37 sessions in float16",
         "betas_all_{person}_fp32.hdf5": "not normalised anew",
         "webdataset_avg_split": "37 sessions",
@@ -39,7 +40,7 @@ class NSD(FMRIDataset):
     picture_reader = f"{ROOM}.nsd_images"
     inspector = f"{ROOM}.nsd_inventory"
 
-    # Of the release, in the order in which the readers take them; all of MindEye1's tars are read for everything.
+    # Of MindEye2's release, in the order in which the readers take them.
     _images = (PIXELS, INDICES, SHARED1000)
     _fmri = (BETAS, INDICES, SHARED1000, "wds/{person}")
 

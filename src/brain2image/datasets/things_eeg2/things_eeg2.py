@@ -6,7 +6,7 @@ Traps, each with its reader: the order of event codes (`things_images`), lost an
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.base import EEGDataset, Source
@@ -27,7 +27,7 @@ class ThingsEEG2(EEGDataset):
     picture_title = "THINGS"
     folders = ("things_eeg", "things_images")
     people = tuple(f"things-{number:02d}" for number in range(1, 11))
-    releases = {
+    releases: ClassVar = {
         "raw": [
             f"{{person}}/ses-{session:02d}/raw_eeg_{part}.npy"
             for session in (1, 2, 3, 4)
@@ -37,7 +37,7 @@ class ThingsEEG2(EEGDataset):
         "nice": ["{person}/preprocessed_eeg_training.npy", "{person}/preprocessed_eeg_test.npy"],
         "neurobridge": ["{person}/train.npy", "{person}/test.npy", "info.json"],
     }
-    partial = {"raw": "*/raw_eeg_training.npy"}
+    partial: ClassVar = {"raw": "*/raw_eeg_training.npy"}
     download = (
         "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf,"
     )

@@ -21,9 +21,7 @@ class Training(NamedTuple):
     """What a baseline may learn from."""
 
     pairs: Pairs  # the training pairs
-    concepts: (
-        np.ndarray
-    )  # (n_pairs,) of any type, that of the EEG's picture; no inner fold shares one with another
+    concepts: np.ndarray  # (n_pairs,) of any type, of the EEG's pictures; no two inner folds share one
     clip: Embeddings  # CLIP embeddings of the EEG's pictures
     eeg_scale: float  # factor from the EEG's stored unit to CBraMod's range
     cbramod: str | Path | None  # CBraMod's published weights, where the baseline takes them
