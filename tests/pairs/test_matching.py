@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from brain2image.core.errors import InputError
 from brain2image.pairs import matching
 from brain2image.pairs.clustering import cluster_pairs
+from brain2image.pairs.embeddings import Embeddings, read_embeddings, write_embeddings
 from brain2image.pairs.matching import match_images, match_one_to_one, unit_rows
-from brain2image.pairs.splits import SPLITS, assign_splits, split_pairs
+from brain2image.pairs.splits import SPLITS, assign_splits, keep_measured, split_pairs
 
 
 def sort_the_full_matrix(a, b, top_k):
@@ -90,38 +91,28 @@ def test_too_many_pairs_and_zero_embeddings_are_named():
 
 @pytest.fixture
 def tables(rng):
-    things = pd.DataFrame({"image": range(8), "partition": ["train"] * 6 + ["test"] * 2})
-    nsd = pd.DataFrame({"image": [5, 9, 40, 41, 77, 78]})
-    return things, nsd, *(rng.standard_normal((n, 4)).astype(np.float32) for n in (8, 6))
+    pictures = pd.DataFrame({"image": 10 + np.arange(8), "partition": ["train"] * 6 + ["test"] * 2})
+    features = [rng.standard_normal((n, 4)).astype(np.float32) for n in (8, 6)]
+    eeg = Embeddings(pictures["image"].to_numpy(), features[0], "eeg.npz")
+    return pictures, eeg, Embeddings(np.array([5, 9, 40, 41, 77, 78]), features[1], "fmri.npz")
 
 
 def test_only_seen_and_wanted_pictures_are_matched(tables):
-    *_, things_embeddings, nsd_embeddings = tables
-    nsd_embeddings[3] = things_embeddings[7]  # a perfect match in the THINGS test partition
-    options = {"shown": np.arange(8), "seen": np.array([9, 41, 78]), "top_k": 3}
-    pairs = match_images(*tables, **options, include_things_test=False)
+    _, eeg, fmri = tables
+    fmri.features[3] = eeg.features[7]  # a perfect match in the test partition
+    options = {"seen": np.array([9, 41, 78]), "top_k": 3}
+    pairs = match_images(*tables, **options, include_test=False)
     assert set(pairs["fmri_image"]) == {9, 41, 78}
-    assert pairs["eeg_image"].max() < 6
-    with_test = match_images(*tables, **options, include_things_test=True)
-    assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (7, 41)
-    # no trial of pictures 0 to 2 and 7 is left
-    left = match_images(*tables, **options | {"shown": np.arange(3, 7)}, include_things_test=True)
-    assert set(left["eeg_image"]) <= {3, 4, 5, 6}
+    assert pairs["eeg_image"].max() < 16
+    with_test = match_images(*tables, **options, include_test=True)
+    assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (17, 41)
 
 
-def test_embeddings_of_another_table_are_refused(tables):
-    things, nsd, things_embeddings, nsd_embeddings = tables
-    with pytest.raises(InputError, match="expected 6 embeddings of NSD pictures, got 5"):
-        match_images(
-            things,
-            nsd,
-            things_embeddings,
-            nsd_embeddings[:5],
-            shown=things["image"],
-            seen=nsd["image"],
-            top_k=2,
-            include_things_test=False,
-        )
+def test_pictures_without_an_embedding_are_refused(tables):
+    pictures, eeg, fmri = tables
+    short = Embeddings(fmri.image[:5], fmri.features[:5], "fmri.npz")
+    with pytest.raises(InputError, match=r"fmri\.npz: expected each of 6 paired pictures in one row, got 1"):
+        match_images(pictures, eeg, short, seen=fmri.image, top_k=2, include_test=False)
 
 
 concept_lists = st.lists(st.integers(0, 60), min_size=30, max_size=200).map(
@@ -226,21 +217,61 @@ def test_by_image_no_pair_is_left_out_and_a_shortage_is_logged(pictures, caplog)
     assert "the test split has 30 pairs instead of 100: only 30 pairs show one" in caplog.text
 
 
+def pairs_of(n_pairs, n_training):
+    """A table of pairs, the first of which are training pairs."""
+    split = np.where(np.arange(n_pairs) < n_training, "train", "test")
+    return pd.DataFrame({"eeg_image": np.arange(n_pairs), "fmri_image": np.arange(n_pairs), "split": split})
+
+
+def cluster(pairs, eeg, fmri, n_clusters):
+    sides = [Embeddings(np.arange(len(pairs)), features, "clip.npz") for features in (eeg, fmri)]
+    return cluster_pairs(pairs, *sides, n_clusters=n_clusters, seed=0)
+
+
 def test_clusters_are_fitted_on_training_pairs_alone(rng):
     centres = 5 * np.eye(4, 10, dtype=np.float32)
     truth = np.arange(80) % 4
-    things, nsd = (centres[truth] + 0.3 * rng.standard_normal((80, 10)).astype(np.float32) for _ in range(2))
-    training = np.arange(80) < 60
-    labels = cluster_pairs(things, nsd, training, n_clusters=4, seed=0)
+    eeg, fmri = (centres[truth] + 0.3 * rng.standard_normal((80, 10)).astype(np.float32) for _ in range(2))
+    pairs = pairs_of(80, 60)
+    labelled = cluster(pairs, eeg, fmri, 4)
+    assert list(labelled) == ["eeg_image", "fmri_image", "cluster", "split"]
+    labels = labelled["cluster"]
     assert len({tuple(pair) for pair in zip(labels, truth, strict=True)}) == 4  # one label a true cluster
-    things[~training] = nsd[~training] = (
-        -centres[0] - 1
-    )  # test pairs elsewhere leave the training labels alone
-    moved = cluster_pairs(things, nsd, training, n_clusters=4, seed=0)
-    np.testing.assert_array_equal(moved[training], labels[training])
+    eeg[60:] = fmri[60:] = -centres[0] - 1  # test pairs elsewhere leave the training labels alone
+    np.testing.assert_array_equal(cluster(pairs, eeg, fmri, 4)["cluster"][:60], labels[:60])
 
 
 def test_too_few_training_pairs_for_the_clusters_are_named(rng):
     embeddings = rng.standard_normal((4, 3)).astype(np.float32)
     with pytest.raises(InputError, match="n_clusters = 5 training pairs, got 4"):
-        cluster_pairs(embeddings, embeddings, np.ones(4, bool), n_clusters=5, seed=0)
+        cluster(pairs_of(4, 4), embeddings, embeddings, 5)
+
+
+def test_pairs_without_a_trial_are_left_out_and_counted(caplog):
+    pairs = pairs_of(6, 4)
+    kept = keep_measured(pairs, pd.DataFrame({"image": [0, 0, 2, 3, 5]}))
+    assert kept["eeg_image"].tolist() == [0, 2, 3, 5]
+    assert "2 of 6 pairs are left out" in caplog.text
+    with pytest.raises(InputError, match=r"got none for test \(2 of 6 pairs have no trial\)"):
+        keep_measured(pairs, pd.DataFrame({"image": [0, 1, 2, 3]}))
+
+
+def test_embeddings_are_found_by_their_pictures(tmp_path, rng):
+    features = rng.standard_normal((5, 3)).astype(np.float32)
+    write_embeddings(tmp_path / "a.npz", np.array([7, 3]), features[:2])
+    write_embeddings(tmp_path / "b.npz", np.array([1, 9, 4]), features[2:])
+    both = read_embeddings([tmp_path / "a.npz", tmp_path / "b.npz"])
+    np.testing.assert_array_equal(both.of([9, 7]), features[[3, 0]])
+    with pytest.raises(InputError, match="got 1 that are not"):
+        both.of([9, 5])
+    with pytest.raises(InputError, match="some in several parts"):
+        read_embeddings([tmp_path / "a.npz", tmp_path / "a.npz"])
+    write_embeddings(tmp_path / "c.npz", np.array([2]), features[:1, :2])
+    with pytest.raises(InputError, match=r"one width, got \[2, 3\]"):
+        read_embeddings([tmp_path / "a.npz", tmp_path / "c.npz"])
+    write_embeddings(tmp_path / "d.npz", np.array([2, 5]), features[:1])
+    with pytest.raises(InputError, match="expected image"):
+        read_embeddings([tmp_path / "d.npz"])
+    write_embeddings(tmp_path / "e.npz", np.array([2]), features[:1] * np.nan)
+    with pytest.raises(InputError, match="expected finite embeddings"):
+        read_embeddings([tmp_path / "e.npz"])
