@@ -1,9 +1,12 @@
 """The configuration: defaults, errors that help, and documents that match the schema."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from brain2image.config import (
     UNUSED_OPTIONS,
@@ -13,7 +16,7 @@ from brain2image.config import (
     list_settings,
     load_config,
 )
-from brain2image.config.documents import default_yaml, markdown
+from brain2image.config.documents import DOCUMENTS, json_schema
 from brain2image.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +29,62 @@ def test_the_users_file_holds_exactly_the_defaults():
     assert set(content) == set(Config.model_fields) - {"simulate"}
 
 
-@pytest.mark.parametrize(("file", "text"), [("config.yaml", default_yaml()), ("README.md", markdown())])
-def test_the_documents_are_up_to_date(file, text):
-    assert (ROOT / "config" / file).read_text() == text, "run: brain2image config-docs config"
+@pytest.mark.parametrize("file", DOCUMENTS)
+def test_the_documents_are_up_to_date(file):
+    assert (ROOT / "config" / file).read_text() == DOCUMENTS[file](), "run: brain2image config-docs config"
+
+
+@pytest.fixture(scope="module")
+def schema():
+    """The JSON schema that editors check a config with."""
+    content = json.loads(json_schema())
+    Draft202012Validator.check_schema(content)
+    return Draft202012Validator(content)
+
+
+@pytest.mark.parametrize("file", ["config/config.yaml", "config/demo.yaml", "tests/tiny.yaml"])
+def test_the_files_fit_the_json_schema_that_they_name(schema, file):
+    path = ROOT / file
+    text = path.read_text()
+    named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)[1]
+    assert (path.parent / named).resolve() == ROOT / "config" / "config.schema.json"
+    schema.validate(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"pairs": "all"},
+        {"eeg": {"notch": 60, "lowpass": 40}},
+        {"eeg": {"notch": [50.0, 16.7], "interpolate_bads": True, "bad_channels": {"sub-01": ["Oz"]}}},
+        {"clip": {"preprocess": "openai"}},
+        {"training": None, "runs": {"a": None, "b": {"model": None, "loss": {"mse": 2}}}},
+    ],
+)
+def test_the_json_schema_takes_what_the_config_takes(schema, content):
+    load_config(content)
+    schema.validate(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"cilp": {}},
+        {"pairs": "some"},
+        {"eeg": {"notch": True}},
+        {"eeg": {"interpolate_bads": True, "bad_channels": {"sub-1": ["Oz"]}}},
+        {"runs": {"a b": {}}},
+        {"runs": {"a": {"modle": {}}}},
+        {"runs": {"a": {"model": {"poling": "flatten"}}}},
+        {"training": {"epochs": "ten"}},
+        {"training": {"learning_rate": 0}},
+    ],
+)
+def test_the_json_schema_refuses_what_the_config_refuses(schema, content):
+    assert not schema.is_valid(content)
+    with pytest.raises(InputError):
+        load_config(content)
 
 
 @pytest.mark.parametrize("file", ["config/demo.yaml", "tests/tiny.yaml"])

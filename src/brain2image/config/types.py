@@ -1,7 +1,7 @@
 """What values of the configuration may be."""
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -56,10 +56,12 @@ SubjectSourceText = Annotated[
 ]
 Subject = Annotated[str, Field(pattern=r"^sub-\d{2}$")]  # of THINGS-EEG2
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
+Frequency = Annotated[float, Field(ge=10, le=100)]
 Frequencies = Annotated[
-    list[Annotated[float, Field(ge=10, le=100)]],
+    list[Frequency],
     BeforeValidator(
-        lambda value: [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+        lambda value: [value] if isinstance(value, int | float) and not isinstance(value, bool) else value,
+        json_schema_input_type=Frequency | list[Frequency],
     ),
 ]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -82,10 +84,10 @@ def dump_block(value: Any) -> Any:
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
+PairList = Annotated[list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]], Field(min_length=1)]
 Pairs = Annotated[
-    list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]],
-    Field(min_length=1),
-    WrapValidator(_all_or_list),
+    PairList,
+    WrapValidator(_all_or_list, json_schema_input_type=Literal["all"] | PairList),
     PlainSerializer(lambda pairs: pairs),  # pydantic's own would warn of the word all
 ]
 
