@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from test_project import RULES
 
+import brain2image
 from brain2image.__main__ import command_line
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +60,18 @@ def test_links_lead_somewhere(name):
         assert file.exists(), target
         if anchor:
             assert anchor in headings[file.resolve().relative_to(ROOT).as_posix()], target
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_files_and_modules_that_are_named_exist(name):
+    """Outside of links too; NAME stands for any name, and `make docs` writes docs/html."""
+    folders = "benchmarks|config|docs|envs|profiles|rules|src|tests|workflow"
+    for path in re.findall(rf"`((?:{folders})/[\w./*-]+)", TEXTS[name]):
+        assert "NAME" in path or path == "docs/html" or any(ROOT.glob(path)), path
+    for dotted in re.findall(r"\bbrain2image\.(\w+(?:\.\w+)*)", TEXTS[name]):
+        module = ROOT / "src" / "brain2image" / dotted.replace(".", "/")
+        places = [module.with_suffix(".py"), module, module.parent.with_suffix(".py")]
+        assert dotted in brain2image.__all__ or any(place.exists() for place in places), dotted
 
 
 def test_every_document_can_be_reached_from_the_readme():

@@ -79,6 +79,15 @@ def test_every_script_has_its_rule():
     assert {script.stem for script in SCRIPTS} == set(RULES)
 
 
+def test_contributing_says_which_rules_write_predictions():
+    """Of their outputs, which stand before the log."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.search(r"the rule that writes predictions\.npz\?\n(.*?)\n#", text, re.DOTALL)[1]
+    outputs = {rule: re.search(r"    output:(.*?)    log:", text, re.DOTALL) for rule, text in RULES.items()}
+    writing = {rule for rule, output in outputs.items() if output and "/predictions.npz" in output[1]}
+    assert set(re.findall(r"`rule (\w+)`", named)) == writing
+
+
 def test_rules_that_compute_on_a_gpu_ask_for_one():
     """And no others: what claims no device, like the baselines, computes on the CPU."""
     claiming = {script.stem for script in SCRIPTS if "brain2image.core.devices" in imported_modules(script)}
@@ -271,6 +280,11 @@ def test_no_module_imports_from_a_room_above():
             continue
         for name in re.findall(r"^\s*from brain2image\.([\w.]+)", file.read_text(), re.MULTILINE):
             assert room(name) <= room(own), f"{file} imports {name} from a room above"
+
+
+def test_contributing_shows_the_rooms():
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| room | holds |")[2].partition("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == ROOMS
 
 
 def test_no_two_modules_have_one_name():
