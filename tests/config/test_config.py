@@ -55,9 +55,9 @@ def test_the_files_fit_the_json_schema_that_they_name(schema, file):
     "content",
     [
         {},
-        {"pairs": "all"},
+        {"brains": "all"},
         {"eeg": {"notch": 60, "lowpass": 40}},
-        {"eeg": {"notch": [50.0, 16.7], "interpolate_bads": True, "bad_channels": {"sub-01": ["Oz"]}}},
+        {"eeg": {"notch": [50.0, 16.7], "interpolate_bads": True, "bad_channels": {"things-01": ["Oz"]}}},
         {"clip": {"preprocess": "openai"}},
         {"training": None, "runs": {"a": None, "b": {"model": None, "loss": {"mse": 2}}}},
     ],
@@ -71,9 +71,9 @@ def test_the_json_schema_takes_what_the_config_takes(schema, content):
     "content",
     [
         {"cilp": {}},
-        {"pairs": "some"},
+        {"brains": "some"},
         {"eeg": {"notch": True}},
-        {"eeg": {"interpolate_bads": True, "bad_channels": {"sub-1": ["Oz"]}}},
+        {"eeg": {"interpolate_bads": True, "bad_channels": {"things1": ["Oz"]}}},
         {"runs": {"a b": {}}},
         {"runs": {"a": {"modle": {}}}},
         {"runs": {"a": {"model": {"poling": "flatten"}}}},
