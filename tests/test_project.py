@@ -76,6 +76,18 @@ def test_every_rule_is_complete(rule):
     assert f'"../workflow/scripts/{rule}.py"' in RULES[rule]
 
 
+@pytest.mark.parametrize("rule", [rule for rule, text in RULES.items() if "caption=" in text])
+def test_captions_name_wildcards_of_their_rule(rule):
+    """Snakemake fills them in when the report is written, after hours."""
+    output = RULES[rule].partition("    output:")[2].partition("    log:")[0]
+    wildcards = set(re.findall(r"\{(\w+)\}", output))
+    captions = re.findall(r'caption="\.\./(.+?)"', output)
+    assert captions
+    for caption in captions:
+        used = re.findall(r"wildcards\.(\w+)", (ROOT / caption).read_text())
+        assert set(used) <= wildcards, caption
+
+
 def test_every_script_has_its_rule():
     assert {script.stem for script in SCRIPTS} == set(RULES)
 
