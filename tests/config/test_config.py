@@ -105,7 +105,7 @@ def test_the_other_files_are_valid(file):
         ({"training": {"epochs": True}}, "training.epochs: expected integer, got True"),
         ({"training": {"epochs": 0}}, "training.epochs: expected greater than or equal to 1, got 0"),
         ({"training": {"learning_rate": "5e-4"}}, "expected number, got '5e-4'; YAML reads 5e-4 as text"),
-        ({"model": {"pooling": "mean"}}, "expected 'flatten', 'attention' or 'multitoken_vit', got 'mean'"),
+        ({"model": {"pooling": "nothing"}}, "model.pooling: expected 'flatten', 'attention'"),
         ({"model": {"alignment": "multi_token", "pooling": "flatten"}}, "needs pooling 'multitoken_vit'"),
         ({"loss": {"mse": 0, "info_nce": 0, "prototype": 0}}, "at least one of mse"),
         (
