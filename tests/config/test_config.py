@@ -136,17 +136,17 @@ def test_the_other_files_are_valid(file):
         ({"eeg": {"notch": [50, "60"]}}, "eeg.notch.1: expected number, got '60'"),
         ({"eeg": {"notch": [50, 51]}}, "notch: expected frequencies 2 Hz apart at least, got [50.0, 51.0]"),
         (
-            {"pairs": ["sub-1_subj01"]},
-            "pairs.0: expected a pair such as things-01_subj01, got 'sub-1_subj01'",
+            {"brains": ["things-1_subj01"]},
+            "brains.0: expected brains such as things-01_subj01, got 'things-1_subj01'",
         ),
-        ({"pairs": ["things-01_subj01", "things-01_subj01"]}, "pairs lists things-01_subj01 twice"),
-        ({"pairs": []}, "pairs: expected"),
-        ({"pairs": "al"}, "pairs: expected all or a list of pairs, got 'al'"),
-        ({"pairs": ["all"]}, "pairs.0: expected a pair such as things-01_subj01, got 'all'"),
-        ({"pairs": ["things-01_subj05-subj02"]}, "once, in ascending order, got things-01_subj05-subj02"),
-        ({"pairs": ["things-01_subj02-subj02"]}, "once, in ascending order, got things-01_subj02-subj02"),
+        ({"brains": ["things-01_subj01", "things-01_subj01"]}, "brains lists things-01_subj01 twice"),
+        ({"brains": []}, "brains: expected"),
+        ({"brains": "al"}, "brains: expected all or a list of brains, got 'al'"),
+        ({"brains": ["all"]}, "brains.0: expected brains such as things-01_subj01, got 'all'"),
+        ({"brains": ["things-01_subj05-subj02"]}, "once, in ascending order, got things-01_subj05-subj02"),
+        ({"brains": ["things-01_subj02-subj02"]}, "once, in ascending order, got things-01_subj02-subj02"),
         (
-            {"pairs": ["things-01_subj02-subj05"]},
+            {"brains": ["things-01_subj02-subj05"]},
             "fMRI of subj02 and subj05, but weights.mindeye2 names a checkpoint for each ({subj})",
         ),
         ({"runs": {"ridge": {}}}, "must not be called ridge"),
@@ -175,7 +175,7 @@ def test_the_other_files_are_valid(file):
             "weights.cbramod: expected a file, or a source that starts with https:// or hf://, got 's3://bucket",
         ),
         ({"weights": {"mindeye2": "hf://a.pth"}}, "expected hf://[datasets/]owner/repo[@revision]/path, got"),
-        ({"xyzzy": 2}, "unknown key 'xyzzy'. Valid keys here: results, pairs"),
+        ({"xyzzy": 2}, "unknown key 'xyzzy'. Valid keys here: results, datasets, brains"),
         ({"results": "data"}, "results must not hold the raw data, got 'data' and data.things_images"),
         ({"results": "data/nsd"}, "results must not hold the raw data, got 'data/nsd' and data.nsd"),
         ({"results": "a{b}"}, "results: expected a path without braces, got 'a{b}'"),
@@ -284,8 +284,8 @@ def test_a_text_that_is_read_as_it_looks(tmp_path, text):
         check_config_file(tmp_path / "no.yaml")
 
 
-def test_all_pairs_are_written_out_without_a_warning(recwarn):
-    assert ["pairs", "all", '["things-01_subj01"]'] in list_settings(load_config({"pairs": "all"}))
+def test_all_brains_are_written_out_without_a_warning(recwarn):
+    assert ["brains", "all", '["things-01_subj01"]'] in list_settings(load_config({"brains": "all"}))
     assert not recwarn
 
 
@@ -307,20 +307,20 @@ def test_seeds_count_from_that_of_the_run():
 
 
 def test_several_subjects():
-    assert load_config({"pairs": "all"}).pairs == "all"
+    assert load_config({"brains": "all"}).brains == "all"
     content = {
-        "pairs": ["things-01_subj02-subj05-subj07"],
+        "brains": ["things-01_subj02-subj05-subj07"],
         "weights": {"mindeye2": "final_multisubject/last.pth"},
     }
-    assert load_config(content).pairs == content["pairs"]
+    assert load_config(content).brains == content["brains"]
 
 
-@pytest.mark.parametrize("change", [{"pairs": "all"}, {"weights": {"mindeye2": "results/raw/last.pth"}}])
+@pytest.mark.parametrize("change", [{"brains": "all"}, {"weights": {"mindeye2": "results/raw/last.pth"}}])
 def test_simulated_subjects_are_listed_and_have_a_checkpoint_each(change):
     content = yaml.safe_load((ROOT / "tests" / "tiny.yaml").read_text())
     for key, value in change.items():
         content[key] = content[key] | value if isinstance(value, dict) else value
-    with pytest.raises(InputError, match=r"'simulate', pairs must be a list and weights\.mindeye2 contain"):
+    with pytest.raises(InputError, match=r"'simulate', brains must be a list and weights\.mindeye2 contain"):
         load_config(content)
 
 
