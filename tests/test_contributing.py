@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 LINKS = re.findall(r"\[([^\]]+)\]\(([^)\s]+)\)", TEXT)
-ANSWERS = dict(re.findall(r"^### \.\.\. (.+)\?\n(.*?)(?=^##)", TEXT, re.DOTALL | re.MULTILINE))
+ANSWERS = dict(re.findall(r"^### (.+)\?\n(.*?)(?=^##)", TEXT, re.DOTALL | re.MULTILINE))
 TOPICS = (
     "band-pass",
     "pooling head",
@@ -45,7 +45,7 @@ def test_links_lead_to_what_they_name(label, target):
     if label.startswith("`"):
         assert label.strip("`") in names(file)
     elif label.endswith((".py", ".smk")):
-        assert target.endswith(f"/{label}")
+        assert f"/{target}".endswith(f"/{label}")
 
 
 @pytest.mark.parametrize("topic", TOPICS)

@@ -95,7 +95,7 @@ def test_every_script_has_its_rule():
 def test_contributing_says_which_rules_write_predictions():
     """Of their outputs, which stand before the log."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    named = re.search(r"the rule that writes predictions\.npz\?\n(.*?)\n#", text, re.DOTALL)[1]
+    named = re.search(r"Which rule writes predictions\.npz\?\n(.*?)\n#", text, re.DOTALL)[1]
     outputs = {rule: re.search(r"    output:(.*?)    log:", text, re.DOTALL) for rule, text in RULES.items()}
     writing = {rule for rule, output in outputs.items() if output and "/predictions.npz" in output[1]}
     assert set(re.findall(r"`rule (\w+)`", named)) == writing
