@@ -136,8 +136,8 @@ def test_the_other_files_are_valid(file):
         ({"eeg": {"notch": [50, "60"]}}, "eeg.notch.1: expected number, got '60'"),
         ({"eeg": {"notch": [50, 51]}}, "notch: expected frequencies 2 Hz apart at least, got [50.0, 51.0]"),
         (
-            {"brains": ["things-1_subj01"]},
-            "brains.0: expected brains such as things-01_subj01, got 'things-1_subj01'",
+            {"brains": ["sub-1_subj01"]},
+            "brains.0: expected brains such as things-01_subj01, got 'sub-1_subj01'",
         ),
         ({"brains": ["things-01_subj01", "things-01_subj01"]}, "brains lists things-01_subj01 twice"),
         ({"brains": []}, "brains: expected"),
