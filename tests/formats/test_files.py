@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
 from brain2image.core.jobs import job
-from brain2image.core.atomic import atomic_path
 from brain2image.core.regular import check_regular
 from brain2image.datasets.units import cbramod_scale, check_rms
 from brain2image.formats.files import read_json, sha256, write_json, write_parquet
