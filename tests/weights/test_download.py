@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.scripts import run_script
 from helpers.web_server import Server, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_betas_and_images import run_script
 
 from brain2image.core.errors import InputError
 from brain2image.formats.files import read_json
