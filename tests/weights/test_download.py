@@ -363,9 +363,9 @@ def test_what_was_downloaded_is_written_down(server, tmp_path):
 
 FETCH = """
 import json, sys
-from brain2image.weights import fetch, fetch_beside
-from brain2image.errors import InputError
-from brain2image.files import read_json
+from brain2image.weights.download import fetch, fetch_beside
+from brain2image.core.errors import InputError
+from brain2image.formats.files import read_json
 try:
     print(json.dumps(fetch(sys.argv[1]), default=str))
     for name in sys.argv[2:]:
