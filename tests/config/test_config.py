@@ -5,15 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from brain2image.config import (
-    UNUSED_OPTIONS,
-    Config,
-    ModelConfig,
-    check_config_file,
-    list_settings,
-    load_config,
-)
 from brain2image.config.documents import default_yaml, markdown
+from brain2image.config.listing import list_settings
+from brain2image.config.reading import check_config_file
+from brain2image.config.training_run import UNUSED_OPTIONS, ModelConfig
+from brain2image.config.whole import Config, load_config
 from brain2image.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
