@@ -8,15 +8,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from brain2image.config import (
-    UNUSED_OPTIONS,
-    Config,
-    ModelConfig,
-    check_config_file,
-    list_settings,
-    load_config,
-)
 from brain2image.config.documents import DOCUMENTS, json_schema
+from brain2image.config.listing import list_settings
+from brain2image.config.reading import check_config_file
+from brain2image.config.training_run import UNUSED_OPTIONS, ModelConfig
+from brain2image.config.whole import Config, load_config
 from brain2image.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
