@@ -44,7 +44,7 @@ if workflow.is_main_process:
         logger.warning(f"pairs: all leaves out {subject}: {reason}")
 
 # What made a result is noted beside it, for other checkouts and copies.
-keep_beside(cfg.results, workflow)
+keep_beside(cfg.results, workflow, rerun_on_upgrade=cfg.rerun_on_upgrade)
 
 # Jobs, those in conda environments too, import the very source that was fingerprinted here.
 SOURCE = str(Path(brain2image.__file__).parents[1])
