@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,6 +63,30 @@ def dry_run(folder: Path, *arguments: str) -> set[str]:
     from brain2image.core.status import planned_jobs
 
     return {job.name for job in planned_jobs(*arguments)}
+
+
+def with_version(library: str, version: str) -> Any:
+    """Context in which a library seems to be installed in another version."""
+    real = metadata.version
+    return mock.patch.object(metadata, "version", lambda name: version if name == library else real(name))
+
+
+def plan_upgraded(folder: Path, library: str, version: str, *arguments: str) -> set[str]:
+    """What `dry_run` would run with another version of a library."""
+    with with_version(library, version):
+        return dry_run(folder, *arguments)
+
+
+def status_upgraded(
+    folder: Path, library: str, version: str, *arguments: str
+) -> dict[str, tuple[list[tuple[str, ...]], list[str]]]:
+    """Upgrades and reasons of what is stale, as `brain2image status` has them for each rule."""
+    enter(folder)
+    from brain2image.core.status import take_status
+
+    with with_version(library, version):
+        stages = take_status(*arguments)
+    return {stage.rule: (list(map(tuple, stage.upgrades)), stage.reasons) for stage in stages}
 
 
 def run_snakemake(folder: Path, *arguments: str, config: str = TINY) -> tuple[int, str]:
