@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_project import RULES
+from helpers.rules import RULES
 
 from brain2image.__main__ import command_line
 

@@ -10,16 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.rules import RULES
 
 from brain2image.core.fingerprint import imported_modules
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-RULES = {
-    name: text
-    for file in sorted((ROOT / "rules").glob("*.smk"))
-    for name, text in re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)+)", file.read_text(), re.MULTILINE)
-}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # The name that conda-forge gives to a package of the Python index.
 CONDA_NAMES = {

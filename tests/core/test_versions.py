@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from helpers.checkouts import TINY, changed_config
 from helpers.dry_runs import plan_upgraded, status_upgraded
-from test_staleness import jobs_of, short
+from helpers.stale_jobs import jobs_of, short
 
 from brain2image.core import versions
 from brain2image.core.fingerprint import PACKAGE

@@ -1,6 +1,7 @@
 """Releases and subjects that are found by the names of their files."""
 
 import pytest
+from helpers.empty_releases import touch
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.releases import (
@@ -12,14 +13,6 @@ from brain2image.datasets.releases import (
     find_subjects,
     members,
 )
-
-
-def touch(root, releases, name, **subject):
-    for pattern in releases[name]:
-        path = root / pattern.format(**subject)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 @pytest.mark.parametrize("name", NSD)

@@ -34,7 +34,7 @@ import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, copy_checkout
 from helpers.dry_runs import job_params
-from test_releases import touch
+from helpers.empty_releases import touch
 
 from brain2image.config import RunConfig
 from brain2image.core.fingerprint import imported_modules

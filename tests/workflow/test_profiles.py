@@ -7,20 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.checkouts import changed_config, copy_checkout, planned_jobs, snakemake
-from test_project import RULES
+from helpers.rules import PROFILE, RULES, slurm_profile
 
 ROOT = Path(__file__).parents[2]
-PROFILE = "profiles/slurm"
 # Rows of docs/scale.md that are named after something else than their rule.
 MEASURED_AS = {"embed_pictures": "embed_images", "repack_raw_session": "repack_things_eeg"}
 SNAKEMAKE_MB = 500  # for the two Snakemakes around a job's script, 183 MB each when measured
-
-
-def slurm_profile():
-    """The profile, its examples of account and partitions included."""
-    text = (ROOT / PROFILE / "profile.yaml").read_text()
-    examples = re.sub(r"^# (?=\w+-resources:$|  +\w+:)", "", text, flags=re.MULTILINE)
-    return yaml.safe_load(examples)
 
 
 def test_the_examples_give_every_gpu_rule_a_partition():

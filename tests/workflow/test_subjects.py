@@ -10,8 +10,8 @@ import pytest
 import yaml
 from helpers.checkouts import copy_checkout
 from helpers.dry_runs import dry_run, run_snakemake
-from test_projecting import write_projection
-from test_releases import touch
+from helpers.empty_releases import touch
+from helpers.projections import write_projection
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.releases import NSD, THINGS_EEG
