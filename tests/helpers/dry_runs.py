@@ -125,10 +125,47 @@ def note_start(folder: Path, config: str, target: str) -> None:
         workflow.persistence.started(next(job for job in workflow.dag.jobs if target in job.output))
 
 
-@contextlib.contextmanager
-def planned_workflow(folder: Path, config: str, *targets: str) -> Iterator[Any]:
+class PlannedSource(NamedTuple):
+    """What a job's fingerprint is made of, its script first, and the jobs that it takes files of."""
+
+    roots: list[str]
+    dependencies: set[str]
+
+
+def job_sources(folder: Path, config: str) -> dict[str, PlannedSource]:
+    """The sources of all jobs of a checkout, by the jobs' names."""
+    enter(folder)
+    from brain2image.core import fingerprint
+    from brain2image.core.manifest import job_place
+
+    roots, real = {}, fingerprint.source_fingerprint
+
+    def remember(*given: str | Path) -> str:
+        digest = real(*given)
+        roots[digest] = [str(root) for root in given]
+        return digest
+
+    fingerprint.source_fingerprint = remember  # before the workflow imports it
+    with planned_here(folder, config) as workflow:
+        dag = workflow.dag
+        names = {job: job_place(job.log[0], job.rule.name)[1] for job in dag.jobs if job.log}
+        return {
+            name: PlannedSource(
+                roots[job.params.code], {names[other] for other in dag.dependencies[job] if other in names}
+            )
+            for job, name in names.items()
+        }
+
+
+def planned_workflow(folder: Path, config: str, *targets: str) -> contextlib.AbstractContextManager[Any]:
     """Snakemake's own objects for a checkout, after a dry run of all jobs."""
     enter(folder)
+    return planned_here(folder, config, *targets)
+
+
+@contextlib.contextmanager
+def planned_here(folder: Path, config: str, *targets: str) -> Iterator[Any]:
+    """The same for the checkout that this process has entered."""
     with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
         workflow = api.workflow(
             types.ResourceSettings(cores=1), types.ConfigSettings(configfiles=[folder / config])
@@ -153,7 +190,7 @@ def plan_change(
     source : the finished checkout, which stays as it is.
     target : its changed copy, which is removed.
     config : keys with a new value.
-    appended : files, and what is added at their ends.
+    appended : files, and what is added at their ends; new ones hold nothing else.
     arguments : further ones of Snakemake.
     search_path : where programs are looked for, if not along this process's own.
     """
@@ -161,8 +198,8 @@ def plan_change(
     clone(source, target)
     for file, text in appended.items():
         path = target / file
-        content = path.read_bytes()
-        path.unlink()  # it may be a hard link
+        content = path.read_bytes() if path.exists() else b""
+        path.unlink(missing_ok=True)  # it may be a hard link
         path.write_bytes(content + text.encode())
     try:
         return dry_run(target, "--configfile", changed_config(target, config), *arguments)
