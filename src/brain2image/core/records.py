@@ -18,7 +18,7 @@ import snakemake.workflow
 from snakemake.exceptions import WorkflowError
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord, ParamsChange
 from snakemake.persistence.file import FilePersistence
-from snakemake.settings.types import PersistenceBackend
+from snakemake.settings.types import DeploymentMethod, PersistenceBackend
 
 from brain2image.core.errors import InputError
 from brain2image.core.manifest import MANIFEST, Hold, job_place, record_path
@@ -108,12 +108,17 @@ class ResultsPersistence(FilePersistence):
     def params_changed(self, job: Any, file: Any = None) -> ParamsChange:
         """Compare params, and the versions of libraries as if they were some."""
         changes = super().params_changed(job, file)
-        place = job_place(job.log[0], job.rule.name) if job.log and self._rerun_on_upgrade else None
+        place = job_place(job.log[0], job.rule.name) if job.log and self._compares_versions() else None
         if place and (upgrades := find_upgrades(*place)):
             before = {f"{UPGRADE}{library} {version}" for library, version, _ in upgrades}
             now = {f"{UPGRADE}{library} {version}" for library, _, version in upgrades}
             changes |= ParamsChange(only_old=before, only_new=now, files=set(job.output))
         return changes
+
+    def _compares_versions(self) -> bool:
+        """Whether results of another version are stale; those of conda's environments are not this one's."""
+        methods = self.dag.workflow.deployment_settings.deployment_method
+        return self._rerun_on_upgrade and DeploymentMethod.CONDA not in methods
 
     def input_checksums(self, job: Any, input_path: Any) -> set[Any]:
         return super().input_checksums(job, self._relative(input_path))
