@@ -40,7 +40,7 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, pair: str) -
     Parameters
     ----------
     summary, comparisons : the tables of ``results/summary.csv`` and ``results/comparisons.csv``.
-    pair : pair of brains, for example ``things-01_subj01``.
+    pair : pair of brains, an EEG person and an fMRI subject.
     """
     summary = summary[summary["brains"] == pair]
     rows = over_seeds(headline(summary), ["run", "metric"])
@@ -166,7 +166,7 @@ def command_line() -> argparse.ArgumentParser:
     fetch.add_argument("--configfile", help="config/config.yaml by default")
     fetch.set_defaults(call=fetch_weights)
     _add_translate(commands)
-    docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
+    docs = commands.add_parser("config-docs", help="write the documents of config/ from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
     docs.set_defaults(call=lambda options: write_config_docs(options.folder))
     return parser

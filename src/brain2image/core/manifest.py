@@ -21,7 +21,7 @@ def record_path(folder: str, output: str) -> str:
 
 
 def job_place(log: str, rule: str) -> tuple[str, str] | None:
-    """Return a job's results folder and name, ``train/things-01_subj01/flatten``; None for other logs."""
+    """Return a job's results folder and name, ``train/BRAINS/flatten``; None for other logs."""
     results, found, rest = log.removesuffix(".log").rpartition(f"/logs/{rule}")
     return (results, f"{rule}{rest}") if found else None
 

@@ -32,7 +32,7 @@ class PlannedJob(NamedTuple):
 
     Attributes
     ----------
-    name : of its log file: ``train/things-01_subj01/flatten``.
+    name : of its log file: ``train/BRAINS/flatten``.
     rule, results, outputs, benchmark, reason : what Snakemake says of it.
     source : fingerprint of its source now.
     """

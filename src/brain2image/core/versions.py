@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from brain2image.core.fingerprint import NEUTRAL
 from brain2image.core.manifest import MANIFEST, record_path
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 
 # What a library is called where it is imported, and where it is installed.
 LIBRARIES = {
@@ -72,7 +72,7 @@ def note_versions(results: str, job: str) -> None:
     Parameters
     ----------
     results : the results folder.
-    job : the job's name, ``train/things-01_subj01/flatten``.
+    job : the job's name, ``train/BRAINS/flatten``.
     """
     versions = {library: minor_version(library) for library in imported_libraries(loaded_sources())}
     with atomic_path(_note(results, job)) as scratch:
