@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.fingerprint import NEUTRAL
 from brain2image.core.manifest import MANIFEST, record_path
-from brain2image.core.atomic import atomic_path
 
 # What a library is called where it is imported, and where it is installed.
 LIBRARIES = {
