@@ -39,7 +39,8 @@ if workflow.is_main_process:
     for subject, reason in plan.left_out.items():
         logger.warning(f"brains: all leaves out {subject}: {reason}")
 
-keep_beside(cfg.results, workflow)  # what made a result is noted beside it, for other checkouts and copies
+# What made a result is noted beside it, for other checkouts and copies.
+keep_beside(cfg.results, workflow, rerun_on_upgrade=cfg.rerun_on_upgrade)
 os.environ.update(plan.environment(os.environ))
 
 

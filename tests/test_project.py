@@ -225,6 +225,7 @@ READERS = {
         "formats/files.py",
         "training_set/lmdb_store.py",
         "core/manifest.py",
+        "core/versions.py",
         "pairs/preparation.py",
         "weights/sources.py",
         "core/status.py",
