@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from brain2image.config import check_config_file, list_runs, list_settings, load_config
+from brain2image.config import check_config_files, list_runs, list_settings, load_config
 from brain2image.config.types import members
 from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
@@ -26,8 +26,7 @@ def asked(function, *arguments, **options):
         raise WorkflowError(str(error))
 
 
-for file in CONFIGFILES:
-    asked(check_config_file, file)
+asked(check_config_files, CONFIGFILES)
 if not workflow.overwrite_configfiles:
 
     configfile: CONFIGFILES[0]
@@ -36,9 +35,7 @@ if not workflow.overwrite_configfiles:
 cfg = asked(load_config, config, checkout=workflow.basedir)
 plan = asked(Plan, cfg, scripts=Path(workflow.basedir) / "workflow" / "scripts")
 if workflow.is_main_process:
-    for subject, reason in plan.left_out.items():
-        logger.warning(f"brains: all leaves out {subject}: {reason}")
-
+    plan.say_who_is_left_out(logger.warning)
 # What made a result is noted beside it, for other checkouts and copies.
 keep_beside(cfg.results, workflow, rerun_on_upgrade=cfg.rerun_on_upgrade)
 os.environ.update(plan.environment(os.environ))

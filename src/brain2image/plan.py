@@ -5,7 +5,7 @@ spell them. What a job computes with, it gets by its params.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -73,6 +73,11 @@ class Plan:
             must_exist=must_exist,
         )
         self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
+
+    def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:
+        """Warn of each person whom ``brains: all`` leaves out."""
+        for person, reason in self.left_out.items():
+            warn(f"brains: all leaves out {person}: {reason}")
 
     @cached_property
     def people(self) -> list[str]:
