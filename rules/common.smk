@@ -12,7 +12,6 @@ from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.core.records import keep_beside
 from brain2image.plan import Plan
-from brain2image.weights.sources import is_remote, redact
 
 # A --configfile replaces the user's file, it is not merged with it.
 CONFIGFILES = workflow.overwrite_configfiles or ["config/config.yaml"]
@@ -36,7 +35,6 @@ cfg = asked(load_config, config, checkout=workflow.basedir)
 plan = asked(Plan, cfg, scripts=Path(workflow.basedir) / "workflow" / "scripts")
 if workflow.is_main_process:
     plan.say_who_is_left_out(logger.warning)
-# What made a result is noted beside it, for other checkouts and copies.
 keep_beside(cfg.results, workflow, rerun_on_upgrade=cfg.rerun_on_upgrade)
 os.environ.update(plan.environment(os.environ))
 
