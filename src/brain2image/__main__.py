@@ -20,18 +20,11 @@ from brain2image.datasets.units import RMS_RANGES
 from brain2image.evaluation.scores import SMALLER_IS_BETTER
 from brain2image.evaluation.summary import headline, over_seeds
 from brain2image.formats.tables import COMPARISONS, SUMMARY, read_table
+from brain2image.report.headings import METRICS, Column
 from brain2image.report.verdicts import against_baselines, without_network
 from brain2image.weights.download import REFRESH
 
-# Column heading, factor and number format of each metric.
-METRICS = {
-    "top1": ("top-1 %", 100, "{:.1f}"),
-    "top5": ("top-5 %", 100, "{:.1f}"),
-    "two_way": ("2-way %", 100, "{:.1f}"),
-    "median_rank": ("median rank", 1, "{:.1f}"),
-    "mse": ("MSE", 1, "{:.3f}"),
-    "cosine": ("cosine", 1, "{:.3f}"),
-}
+SHOWN = ("top1", "top5", "two_way", "median_rank", "mse", "cosine")  # metrics of the table
 
 
 def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, pair: str) -> Table:
@@ -54,19 +47,19 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, pair: str) -
         box=SIMPLE_HEAD,
     )
     table.add_column("run", no_wrap=True)
-    for heading, _, _ in METRICS.values():
-        table.add_column(heading, justify="right")
+    for metric in SHOWN:
+        table.add_column(METRICS[metric].heading, justify="right")
     for run in dict.fromkeys(rows.index.get_level_values("run")):
-        table.add_row(run, *(_cell(rows.loc[(run, metric)], *METRICS[metric][1:]) for metric in METRICS))
+        table.add_row(run, *(_cell(rows.loc[(run, metric)], METRICS[metric]) for metric in SHOWN))
     return table
 
 
-def _cell(score: pd.Series, factor: float, style: str) -> str:
+def _cell(score: pd.Series, column: Column) -> str:
     gain = score["value"] - score["chance"]
     is_better = gain < 0 if score.name[1] in SMALLER_IS_BETTER else gain > 0
     mark = "*" if is_better and score["p"] < 0.01 else " "
-    spread = "" if pd.isna(score["deviation"]) else f" ± {style.format(factor * score['deviation'])}"
-    return f"{style.format(factor * score['value'])}{spread}{mark} ({style.format(factor * score['chance'])})"
+    spread = "" if pd.isna(score["deviation"]) else f" ± {column.show(score['deviation'])}"
+    return f"{column.show(score['value'])}{spread}{mark} ({column.show(score['chance'])})"
 
 
 def _console() -> Console:

@@ -10,8 +10,8 @@ from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, plant
 from safetensors.torch import load_file
 
 from brain2image.models.alignment import AlignmentModel
-from brain2image.models.regression import blocks, fit_axis_ridge
-from brain2image.training.start import N_FOLDS, build_model, start_linearly
+from brain2image.models.regression import N_FOLDS, blocks, fit_axis_ridge
+from brain2image.training.start import build_model, start_linearly
 from brain2image.training.task import SHARES
 from brain2image.training.train import train
 from brain2image.training_set.batches import AlignmentDataset

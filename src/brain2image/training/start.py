@@ -11,7 +11,7 @@ from brain2image.config import RunConfig
 from brain2image.core.errors import InputError
 from brain2image.datasets.units import cbramod_scale
 from brain2image.models.alignment import AlignmentModel
-from brain2image.models.regression import blocks, fit_axis_ridge
+from brain2image.models.regression import N_FOLDS, blocks, fit_axis_ridge
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import eeg_means, target_means
 
@@ -19,7 +19,6 @@ from brain2image.training_set.means import eeg_means, target_means
 SCALE_TRIALS = {"whitened": 2000}
 RESPONSE_TRIALS = 4000  # EEG trials of the mean response; the noise of 10 uV leaves 0.2 uV in their mean
 READ_TRIALS = 256  # read at once
-N_FOLDS = 5  # of the linear path
 
 
 def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | None) -> AlignmentModel:

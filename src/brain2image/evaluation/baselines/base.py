@@ -9,11 +9,8 @@ from sklearn.model_selection import GroupKFold
 
 from brain2image.core.errors import InputError
 from brain2image.models.linear_model import Encoder, Standardised
+from brain2image.models.regression import ALPHAS, N_FOLDS
 from brain2image.training_set.means import Pairs, Predictor
-
-# Strength of the penalty on a kernel that is scaled to unit mean diagonal; the inner folds choose.
-ALPHAS = np.logspace(-3, 5, 17)
-N_FOLDS = 5
 
 
 class Training(NamedTuple):

@@ -7,21 +7,9 @@ import pandas as pd
 
 from brain2image.evaluation.scores import TRIAL_LEVEL_NOTE
 from brain2image.evaluation.summary import headline, over_seeds
+from brain2image.report.headings import METRICS, Column
 from brain2image.report.pages.html import Markup, heading, note, page, table
 
-# Heading, factor and number format of each metric.
-METRICS = {
-    "top1": ("top-1 %", 100, "{:.1f}"),
-    "top5": ("top-5 %", 100, "{:.1f}"),
-    "top10": ("top-10 %", 100, "{:.1f}"),
-    "two_way": ("2-way %", 100, "{:.1f}"),
-    "median_rank": ("median rank", 1, "{:.1f}"),
-    "mrr": ("MRR", 1, "{:.2f}"),
-    "percentile_rank": ("percentile %", 100, "{:.1f}"),
-    "rsa": ("RSA ρ", 1, "{:.2f}"),
-    "cosine": ("cosine", 1, "{:.3f}"),
-    "mse": ("MSE", 1, "{:.3f}"),
-}
 CEILINGS = {
     "eeg": (
         "EEG, half against half",
@@ -77,17 +65,17 @@ def score_table(rows: pd.DataFrame) -> str:
     scores = over_seeds(rows, ["run", "metric"])
     metrics = [metric for metric in METRICS if metric in set(rows["metric"])]
     return table(
-        ("run", *(METRICS[metric][0] for metric in metrics)),
+        ("run", *(METRICS[metric].heading for metric in metrics)),
         [
-            (run, *(_cell(scores.loc[(run, metric)], *METRICS[metric][1:]) for metric in metrics))
+            (run, *(_cell(scores.loc[(run, metric)], METRICS[metric]) for metric in metrics))
             for run in dict.fromkeys(rows["run"])
         ],
     )
 
 
-def _cell(score: pd.Series, factor: float, style: str) -> Markup:
+def _cell(score: pd.Series, column: Column) -> Markup:
     value, deviation, low, high, chance = (
-        style.format(factor * score[name]) for name in ("value", "deviation", "low", "high", "chance")
+        column.show(score[name]) for name in ("value", "deviation", "low", "high", "chance")
     )
     details = {
         f"± {deviation}": pd.notna(score["deviation"]),
