@@ -1,6 +1,7 @@
 """The short way from EEG to the embedding: a ridge regression, and a perceptron that corrects it."""
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -52,7 +53,7 @@ class LinearPath(nn.Module):
 
     def forward(self, eeg: Tensor) -> Tensor:
         """(n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
-        return self.decode(eeg.flatten(1) @ self.weight + self.offset)
+        return self.decode(rearrange(eeg, "trials ... -> trials (...)") @ self.weight + self.offset)
 
     def decode(self, code: Tensor) -> Tensor:
         """Codes (n_trials, linear_axes) to (n_trials, n_features), standardised."""

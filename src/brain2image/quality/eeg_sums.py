@@ -5,6 +5,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 import pandas as pd
+from einops import reduce
 
 from brain2image.datasets.bad_channels import amplitudes
 from brain2image.formats.hdf5 import read_rows
@@ -68,7 +69,8 @@ def sum_trials(
         for row, response in zip(picture[rows], averaging @ part, strict=True):
             sums.regional[row] += response
         for trial in start + np.flatnonzero(kept_share[rows]):
-            windows = block[trial - start].reshape(n_channels, -1, WINDOW).mean(axis=2)
+            pattern = "channels (windows times) -> channels windows"
+            windows = reduce(block[trial - start], pattern, "mean", times=WINDOW)
             sums.halves[*kept[trial]] += kept_share[trial] * windows
     return sums
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 
 from brain2image.config import RunConfig
 from brain2image.core.errors import InputError
@@ -47,7 +48,7 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
     targets, the network would learn to trust the path too much.
     """
     pairs = reader.pairs_of("train")
-    eeg = eeg_means(reader, pairs).reshape(len(pairs), -1)
+    eeg = rearrange(eeg_means(reader, pairs), "pairs channels times -> pairs (channels times)")
     targets = aligner.standardise(torch.from_numpy(target_means(reader, pairs))).numpy()
     folds = blocks(pairs["eeg_image"].to_numpy(), N_FOLDS)
     regression = fit_axis_ridge(eeg, targets, folds, n_axes=len(aligner.linear_path.axes))

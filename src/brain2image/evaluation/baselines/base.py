@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from einops import rearrange
 from himalaya.kernel_ridge import KernelRidgeCV
 from sklearn.model_selection import GroupKFold
 
@@ -25,7 +26,9 @@ class Training(NamedTuple):
 
 def eeg_encoder(training: Training) -> Standardised:
     """EEG as one row a picture, each channel and sample z-scored by the training pictures."""
-    return standardise_columns(lambda pairs: pairs.eeg.reshape(len(pairs.eeg), -1), training)
+    return standardise_columns(
+        lambda pairs: rearrange(pairs.eeg, "pairs channels times -> pairs (channels times)"), training
+    )
 
 
 def clip_encoder(training: Training) -> Standardised:
