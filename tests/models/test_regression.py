@@ -51,12 +51,12 @@ def test_each_axis_is_a_ridge_regression_with_the_best_alpha(data):
             for alpha in ALPHAS
         }
         alpha = min(errors, key=errors.get)
-        code = x @ fitted.weight[:, axis] + fitted.offset[axis]
-        np.testing.assert_allclose(unit * code, textbook(x, own, everything, alpha), atol=1e-3)
+        coordinates = x @ fitted.weight[:, axis] + fitted.offset[axis]
+        np.testing.assert_allclose(unit * coordinates, textbook(x, own, everything, alpha), atol=1e-3)
         for fold in range(N_FOLDS):
-            code = x @ fitted.fold_weights[fold][:, axis] + fitted.fold_offsets[fold, axis]
-            np.testing.assert_allclose(unit * code, textbook(x, own, folds != fold, alpha), atol=1e-3)
-            unseen[folds == fold, axis] = code[folds == fold]
+            coordinates = x @ fitted.fold_weights[fold][:, axis] + fitted.fold_offsets[fold, axis]
+            np.testing.assert_allclose(unit * coordinates, textbook(x, own, folds != fold, alpha), atol=1e-3)
+            unseen[folds == fold, axis] = coordinates[folds == fold]
     assert np.sqrt(np.mean(unseen**2)) == pytest.approx(1, abs=1e-3)
 
 

@@ -12,7 +12,8 @@ N_FOLDS = 5
 class AxisRidge(NamedTuple):
     """A fitted regression, ``targets ~ (x @ weight + offset) @ axes``, and what each fold's fit gives.
 
-    The scale is shared out such that codes, ``x @ weight + offset``, of unseen rows are of order one.
+    The scale is shared out such that coordinates on the axes, ``x @ weight + offset``, of unseen rows are of
+    order one.
     """
 
     axes: np.ndarray  # (n_axes, n_features) float32, orthogonal rows of one length

@@ -43,8 +43,8 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
 
     Returns
     -------
-    (n_trials, linear_axes) float32, the code of each training trial in the order of their numbers, by the
-    regression that was fitted without its picture: from those of the whole fit, which knows the pictures'
+    (n_trials, linear_axes) float32, the coordinates of each training trial in the order of their numbers, by
+    the regression that was fitted without its picture: from those of the whole fit, which knows the pictures'
     targets, the network would learn to trust the path too much.
     """
     pairs = reader.pairs_of("train")
@@ -55,12 +55,12 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
     aligner.fit_linear_path(regression)
     fold_of = dict(zip(pairs["pair"], folds, strict=True))
     index = reader.eeg_index[reader.eeg_index["pair"].isin(pairs["pair"])].drop_duplicates("trial")
-    codes = np.zeros((len(index), len(aligner.linear_path.axes)), np.float32)
+    coordinates = np.zeros((len(index), len(aligner.linear_path.axes)), np.float32)
     for row, (trial, pair) in enumerate(sorted(zip(index["trial"], index["pair"], strict=True))):
         fold = fold_of[pair]
-        code = reader.eeg(trial).ravel() @ regression.fold_weights[fold] + regression.fold_offsets[fold]
-        codes[row, : len(code)] = code
-    return codes
+        own = reader.eeg(trial).ravel() @ regression.fold_weights[fold] + regression.fold_offsets[fold]
+        coordinates[row, : len(own)] = own
+    return coordinates
 
 
 def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
