@@ -27,20 +27,20 @@ from brain2image.weights.download import REFRESH
 SHOWN = ("top1", "top5", "two_way", "median_rank", "mse", "cosine")  # metrics of the table
 
 
-def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, pair: str) -> Table:
+def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str) -> Table:
     """The headline scores of one pair of brains, a row a run: ``score (chance)``, ± SD over seeds.
 
     Parameters
     ----------
     summary, comparisons : the tables of ``results/summary.csv`` and ``results/comparisons.csv``.
-    pair : pair of brains, for example ``things-01_subj01``.
+    brains : for example ``things-01_subj01``.
     """
-    summary = summary[summary["brains"] == pair]
+    summary = summary[summary["brains"] == brains]
     rows = over_seeds(headline(summary), ["run", "metric"])
-    verdict = against_baselines(summary, comparisons[comparisons["brains"] == pair])
+    verdict = against_baselines(summary, comparisons[comparisons["brains"] == brains])
     left_out = f"; {n} matched pairs left out" if (n := summary["n_left_out"].iloc[0]) else ""
     table = Table(
-        title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance){left_out}",
+        title=f"{brains}: {rows['n_test'].iloc[0]} test pictures, score (chance){left_out}",
         caption="\n".join(
             ["* better than chance, p < 0.01 by permutation", verdict, *without_network(summary)]
         ),
@@ -73,8 +73,8 @@ def print_summary(options: argparse.Namespace) -> None:
     summary = read_table(path, SUMMARY, remedy="give a summary.csv, which the workflow writes")
     comparisons = read_table(path.with_name("comparisons.csv"), COMPARISONS, may_be_empty=True)
     console = _console()
-    for pair in dict.fromkeys(summary["brains"]):
-        console.print(summary_table(summary, comparisons, pair))
+    for brains in dict.fromkeys(summary["brains"]):
+        console.print(summary_table(summary, comparisons, brains))
 
 
 def print_status(options: argparse.Namespace) -> None:
@@ -120,7 +120,7 @@ def _renaming(text: str) -> tuple[str, str]:
 def _add_translate(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("translate", help="predict the fMRI embeddings of new EEG")
     add = command.add_argument
-    add("--run", required=True, help="folder of a trained run: results/runs/PAIR/RUN")
+    add("--run", required=True, help="folder of a trained run: results/runs/BRAINS/RUN")
     add(
         "--eeg", required=True, help="what MNE reads (BrainVision, EDF, FIF, …epo.fif, BIDS), .npy, or eeg.h5"
     )

@@ -106,7 +106,7 @@ def read_benchmarks(folder: Path, *, rules: Collection[str], names: Collection[s
 
     Parameters
     ----------
-    folder : holds ``RULE.tsv`` or ``RULE/NAME.tsv``, the names of subjects, pairs and runs.
+    folder : holds ``RULE.tsv`` or ``RULE/NAME.tsv``, the names of subjects, brains and runs.
     rules, names : what belongs to this workflow; files of removed rules, subjects and runs stay on disk.
     """
     files = {path: path.relative_to(folder).with_suffix("").parts for path in sorted(folder.rglob("*.tsv"))}

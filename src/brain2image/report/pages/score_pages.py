@@ -27,12 +27,12 @@ CEILINGS = {
 }
 
 
-def scores_page(pair: str, summary: pd.DataFrame) -> str:
+def scores_page(brains: str, summary: pd.DataFrame) -> str:
     """The page as HTML.
 
     Parameters
     ----------
-    pair : pair of brains.
+    brains : an EEG and an fMRI person, ``things-01_subj01``.
     summary : its rows of the summary table.
     """
     whole = summary[(summary["n_gallery"] == summary["n_test"]) & (summary["n_trials"] == "all")]
@@ -46,7 +46,7 @@ def scores_page(pair: str, summary: pd.DataFrame) -> str:
     }
     tables = [part for title, rows in parts.items() for part in (heading(title), score_table(rows))]
     return page(
-        f"Scores of {pair}: {summary['n_test'].iloc[0]} test pictures",
+        f"Scores of {brains}: {summary['n_test'].iloc[0]} test pictures",
         "Each cell: score, ± SD over seeds where there are several, 95 % interval over pictures, and "
         "chance in brackets. Chance of the cosine is that of wrong pairs, of MSE that of always "
         "predicting the training mean. The first table is the claim.",
@@ -86,12 +86,12 @@ def _cell(score: pd.Series, column: Column) -> Markup:
     return Markup(f"<b>{value}</b>{''.join(small)}")
 
 
-def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
+def ceilings_page(brains: str, ceilings: Mapping[str, Any]) -> str:
     """The page as HTML.
 
     Parameters
     ----------
-    pair : pair of brains.
+    brains : an EEG and an fMRI person, ``things-01_subj01``.
     ceilings : what measure_ceilings wrote.
     """
     n_images = ceilings["eeg"]["n_images"]
@@ -109,7 +109,7 @@ def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
     quantiles = {f"{q} %": f"{ceilings['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)}
     rsa = "unknown" if ceilings["rsa"] is None else f"{ceilings['rsa']:.2f}"
     return page(
-        f"Ceilings of {pair}",
+        f"Ceilings of {brains}",
         f"What the data allow, whatever the model. Chance is {100 / n_images:.1f} % for top-1 among "
         f"{n_images} test pictures and 50 % for 2-way identification.",
         table(("of", "top-1 %", "2-way %", "reliability", "how to read it"), rows),
