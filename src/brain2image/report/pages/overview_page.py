@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from brain2image.evaluation.run_audit import FINDINGS
 from brain2image.evaluation.summary import headline, kind, over_seeds
-from brain2image.report.pages.html import Markup, box, heading, note, page, table, verdict
+from brain2image.report.pages.html import box, heading, note, page, table, verdict
 from brain2image.report.verdicts import (
     ALPHA,
     above_chance,

@@ -2,14 +2,14 @@
 
 import platform
 from collections.abc import Collection, Mapping, Sequence
-from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
+from markupsafe import Markup
 
 from brain2image.formats.tables import read_table
-from brain2image.report.pages.html import Markup, bar, heading, note, page, table
+from brain2image.report.pages.html import bar, heading, note, page, table
 
 PACKAGES = (
     "brain2image",
@@ -60,7 +60,7 @@ def configuration_page(settings: Sequence[Sequence[str]], runs: Mapping[str, Map
 
 
 def _bold(text: str, is_bold: bool) -> str:
-    return Markup(f"<b>{escape(text)}</b>") if is_bold else text
+    return Markup("<b>{}</b>").format(text) if is_bold else text
 
 
 def versions_page(trainings: Sequence[Mapping[str, str]], fingerprints: Mapping[str, str]) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from brain2image.evaluation.scores import TRIAL_LEVEL_NOTE
 from brain2image.evaluation.summary import headline, over_seeds
 from brain2image.report.headings import METRICS, Column
-from brain2image.report.pages.html import Markup, heading, note, page, table
+from brain2image.report.pages.html import heading, note, page, table
 
 CEILINGS = {
     "eeg": (
@@ -82,8 +83,8 @@ def _cell(score: pd.Series, column: Column) -> Markup:
         f"{low} – {high}": pd.notna(score["low"]),
         f"({chance})": pd.notna(score["chance"]),
     }
-    small = [f"<br><small>{text}</small>" for text, is_known in details.items() if is_known]
-    return Markup(f"<b>{value}</b>{''.join(small)}")
+    small = [Markup("<br><small>{}</small>").format(text) for text, is_known in details.items() if is_known]
+    return Markup("<b>{}</b>").format(value) + Markup().join(small)
 
 
 def ceilings_page(brains: str, ceilings: Mapping[str, Any]) -> str:
