@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 from einops import reduce
+from scipy.signal import periodogram
 
 from brain2image.datasets.bad_channels import amplitudes
 from brain2image.formats.hdf5 import read_rows
@@ -85,8 +86,6 @@ def _places_in_halves(trials: pd.DataFrame, chosen: np.ndarray) -> tuple[np.ndar
 def power_densities(epochs: np.ndarray, sfreq: float) -> np.ndarray:
     """Sum over trials of the power density of each, Hann window, mean removed (Welch, 1967).
 
-    ``P(f) = 2 |FFT(w (x - mean x))|² / (sfreq sum w²)``; 0 Hz and sfreq / 2 are not doubled.
-
     Parameters
     ----------
     epochs : (n_trials, n_channels, n_times) float32.
@@ -96,9 +95,5 @@ def power_densities(epochs: np.ndarray, sfreq: float) -> np.ndarray:
     (n_channels, n_times // 2 + 1) float64, unit² / Hz; their mean over trials is Welch's estimate with a
     segment a trial.
     """
-    n_times = epochs.shape[2]
-    window = np.hanning(n_times + 1)[:-1].astype(np.float32)
-    spectrum = np.fft.rfft(window * (epochs - epochs.mean(axis=2, keepdims=True)), axis=2)
-    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=0, dtype=np.float64)
-    power[:, 1 : (n_times + 1) // 2] *= 2
-    return power / (sfreq * np.square(window, dtype=np.float64).sum())
+    densities = periodogram(epochs, sfreq, window="hann", detrend="constant")[1]
+    return densities.sum(axis=0, dtype=np.float64)
