@@ -33,7 +33,7 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str)
     Parameters
     ----------
     summary, comparisons : the tables of ``results/summary.csv`` and ``results/comparisons.csv``.
-    brains : for example ``things-01_subj01``.
+    brains : an EEG and an fMRI person, ``things-01_subj01``.
     """
     summary = summary[summary["brains"] == brains]
     rows = over_seeds(headline(summary), ["run", "metric"])
@@ -159,7 +159,7 @@ def command_line() -> argparse.ArgumentParser:
     fetch.add_argument("--configfile", help="config/config.yaml by default")
     fetch.set_defaults(call=fetch_weights)
     _add_translate(commands)
-    docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
+    docs = commands.add_parser("config-docs", help="write the documents of config/ from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
     docs.set_defaults(call=lambda options: write_config_docs(options.folder))
     return parser

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import lock_remedy
 from brain2image.core.errors import InputError, reason
-from brain2image.core.outputs import atomic_path
 from brain2image.core.regular import check_regular
 
 # What h5py raises on a missing or damaged file, whichever part is.
@@ -158,6 +158,17 @@ def read_trials(file: h5py.File) -> pd.DataFrame:
             _check_own_bytes(group[name])
             columns[name] = group[name][:]
         return pd.DataFrame(columns)
+
+
+def read_trial_table(path: str | os.PathLike) -> pd.DataFrame:
+    """Read the table of trials of an HDF5 file, see `read_trials`."""
+    with open_hdf5(path) as file:
+        return read_trials(file)
+
+
+def read_shown(paths: Sequence[str | os.PathLike]) -> np.ndarray:
+    """Read which pictures the trials of any of several files showed, (n_images,) int64, rising."""
+    return np.unique(np.concatenate([read_trial_table(path)["image"] for path in paths]))
 
 
 def read_attributes(file: h5py.File, expected: Sequence[str]) -> dict[str, Any]:

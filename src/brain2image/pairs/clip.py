@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from einops import rearrange
 
-from brain2image.core.ahead import map_ahead
 from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError, reason
+from brain2image.formats.ahead import map_ahead
 from brain2image.formats.checkpoints import check_torch_file
 from brain2image.formats.precision import allow_tf32, resolve_precision
 from brain2image.pairs.preparation import check_model, check_positions, find_preparation, of_tag
@@ -131,7 +132,10 @@ def encode_batches(
     features, n_fitting = [], None
     with torch.inference_mode(), short:
         for batch in batches:
-            pixels = batch.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous()
+            pixels = batch.to(device, non_blocking=True)
+            pixels = rearrange(
+                pixels, "images height width colours -> images colours height width"
+            ).contiguous()
             pixels = (pixels / 255 - mean) / std
             parts, n_fitting = _forward(network.encode_image, pixels, n_fitting or len(pixels))
             features += parts
