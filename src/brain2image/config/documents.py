@@ -45,7 +45,7 @@ This page is written by `brain2image config-docs config` from `src/brain2image/c
 
 
 def _keys(section: type[Section], depth: int = 0) -> Iterator[tuple[int, str, Any, Any]]:
-    """Depth, name, field and default of every key, blocks before what they hold."""
+    """Yield depth, name, field and default of every key, blocks before what they hold."""
     for name, field in section.model_fields.items():
         default = field.default
         yield depth, name, field, default
@@ -54,7 +54,7 @@ def _keys(section: type[Section], depth: int = 0) -> Iterator[tuple[int, str, An
 
 
 def default_yaml() -> str:
-    """``config/config.yaml``: every key with its default, meaning as a comment.
+    """Write ``config/config.yaml``: every key with its default, meaning as a comment.
 
     ``simulate`` is left out: it is for the demo, which lists all its keys.
     """
@@ -72,7 +72,7 @@ def default_yaml() -> str:
 
 
 def markdown() -> str:
-    """``config/README.md``: a table of keys, types, defaults and meanings for each block."""
+    """Write ``config/README.md``: a table of keys, types, defaults and meanings for each block."""
     sections = ((name, block_type(Config, name)) for name in Config.model_fields)
     blocks = [("(top level)", Config), *((name, section) for name, section in sections if section)]
     parts = [MARKDOWN_HEADER]
@@ -94,7 +94,7 @@ def _default(value: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value as YAML on one line."""
+    """Write a value as YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
 
 

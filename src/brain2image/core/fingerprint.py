@@ -15,7 +15,7 @@ NEUTRAL = re.compile(r"brain2image(\.config(\..*)?|\.jobs)?")
 
 
 def source_fingerprint(script: str | Path) -> str:
-    """Hash of a script and of every ``brain2image`` module that it imports, directly or through others.
+    """Hash a script and every ``brain2image`` module that it imports, directly or through others.
 
     Comments, docstrings, blank lines and formatting do not count, nor does where the checkout lies. Imports
     inside functions count like those at the top. The modules of `NEUTRAL` do not count.
@@ -35,7 +35,7 @@ def source_fingerprint(script: str | Path) -> str:
 
 
 def imported_modules(script: str | Path) -> list[str]:
-    """Names of the ``brain2image`` modules whose source enters `source_fingerprint`, sorted."""
+    """List the ``brain2image`` modules whose source enters `source_fingerprint`, sorted."""
     return list(_closure(Path(script).resolve()))
 
 
@@ -52,14 +52,14 @@ def _closure(path: Path) -> tuple[str, ...]:
 
 
 def _imports(path: Path) -> frozenset[str]:
-    """The package's own modules that one file imports, with the packages that hold them."""
+    """Find the package's own modules that one file imports, with the packages that hold them."""
     own = {name for name in _source(path)[0] if name.split(".")[0] == PACKAGE.name}
     parents = {name.rsplit(".", depth)[0] for name in own for depth in range(name.count(".") + 1)}
     return frozenset(name for name in parents if _module_file(name) is not None)
 
 
 def _origin(node: ast.ImportFrom, path: Path) -> str:
-    """Absolute name of the module that a ``from … import`` reads."""
+    """Return the absolute name of the module that a ``from … import`` reads."""
     if node.level == 0:
         return node.module
     folder = path.parents[node.level - 1].relative_to(PACKAGE.parent)
@@ -68,7 +68,7 @@ def _origin(node: ast.ImportFrom, path: Path) -> str:
 
 @cache
 def _module_file(name: str) -> Path | None:
-    """Source file of a module of the package; None for names that are no module (functions, classes)."""
+    """Find the source file of a module of the package; None for names of functions and classes."""
     stem = PACKAGE.parent.joinpath(*name.split("."))
     candidates = (stem / "__init__.py", stem.with_suffix(".py"))
     return next((file for file in candidates if file.is_file()), None)
@@ -76,7 +76,7 @@ def _module_file(name: str) -> Path | None:
 
 @cache
 def _source(path: Path) -> tuple[frozenset[str], str]:
-    """Names that a file imports; its source without docstrings and comments, in one canonical layout.
+    """Read the names that a file imports, and its source without docstrings and comments, in one layout.
 
     `ast.unparse` is used rather than `ast.dump`, whose text changes with the version of Python.
     """

@@ -16,12 +16,12 @@ DESCRIPTION = "a Snakemake of {user}, process {process} on {host}, since {since}
 
 
 def record_path(folder: str, output: str) -> str:
-    """The file below a folder that belongs to an output, named by its path below the results."""
+    """Return the file below a folder that belongs to an output, named by its path below the results."""
     return os.path.join(folder, f"{output}.json")
 
 
 def recorded_params(results: str, output: str) -> list[str]:
-    """What Snakemake noted as the params that made an output, as texts; empty where there is no note."""
+    """Read what Snakemake noted as the params that made an output, as texts; empty without a note."""
     path = record_path(os.path.join(results, MANIFEST, "outputs"), os.path.relpath(output, results))
     try:
         return json.loads(Path(path).read_text())["params"]
@@ -83,7 +83,7 @@ class Hold:
         return True
 
     def leaves_nothing_running(self) -> bool:
-        """Whether the one that had these results before was killed, and its jobs with it."""
+        """Tell whether the one that had these results before was killed, and its jobs with it."""
         is_here = self._former.get("host") == self._me["host"]
         return self._file is not None and is_here and self._former.get("is_local", False)
 
@@ -112,7 +112,7 @@ class Hold:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Who is written down as the one that makes these results; empty where nobody is."""
+    """Read who is written down as the one that makes these results; empty where nobody is."""
     try:
         text = path.read_text()
         return dict(json.loads(text)) if text else {}

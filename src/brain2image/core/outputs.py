@@ -51,7 +51,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def _scratch_folder(path: Path) -> Path:
-    """A new folder beside ``path``; those that killed processes left there are removed."""
+    """Make a new folder beside ``path``; those that killed processes left there are removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.partial-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*"):

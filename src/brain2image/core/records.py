@@ -101,6 +101,7 @@ class ResultsPersistence(FilePersistence):
         return sorted(map(self._relative_text, super()._params(job)))
 
     def input_checksums(self, job: Any, input_path: Any) -> set[Any]:
+        """Look up the checksums by the path below the results."""
         return super().input_checksums(job, self._relative(input_path))
 
     def started(self, job: Any, external_jobid: str | None = None) -> None:

@@ -80,7 +80,7 @@ class _Plan(logging.Handler):
 
 
 def planned_jobs(*arguments: str) -> list[PlannedJob]:
-    """The jobs that ``snakemake --dry-run`` with these arguments lists for the checkout in this folder.
+    """List the jobs that ``snakemake --dry-run`` with these arguments plans for the checkout in this folder.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def planned_jobs(*arguments: str) -> list[PlannedJob]:
 
 
 def take_status(*arguments: str) -> list[Stage]:
-    """All stages of the checkout in this folder, in the order in which they run.
+    """List all stages of the checkout in this folder, in the order in which they run.
 
     Parameters
     ----------
@@ -137,13 +137,13 @@ def _explain(reason: str) -> str:
 
 
 def recorded_fingerprint(results: str, output: str) -> str | None:
-    """The `source_fingerprint` that was noted with an output below ``results``; None without a note."""
+    """Read the `source_fingerprint` noted with an output below ``results``; None without a note."""
     texts = recorded_params(results, output)
     return next((found[1] for text in texts if (found := FINGERPRINT.fullmatch(text))), None)
 
 
 def last_seconds(benchmark: str | None) -> float | None:
-    """Seconds that a job took when it last ran to its end, from Snakemake's benchmark file."""
+    """Read how many seconds a job took when it last ran to its end, from Snakemake's benchmark file."""
     try:
         return float(Path(benchmark).read_text().splitlines()[1].split("\t")[0])
     except (OSError, TypeError, ValueError, IndexError):
@@ -151,7 +151,7 @@ def last_seconds(benchmark: str | None) -> float | None:
 
 
 def status_table(stages: Sequence[Stage]) -> Table:
-    """The stages of `take_status`, a row each, and below them what the next run would cost."""
+    """Tabulate the stages of `take_status`, a row each, and below them what the next run would cost."""
     n_stale, seconds = sum(stage.n_stale for stage in stages), sum(sum(stage.seconds) for stage in stages)
     n_new = n_stale - sum(len(stage.seconds) for stage in stages)
     caption = f"{n_stale} of {sum(stage.n_jobs for stage in stages)} jobs would run"

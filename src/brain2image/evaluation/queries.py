@@ -54,7 +54,7 @@ def write_test_predictions(
 
 
 def draw_subsets(trials: list[np.ndarray]) -> dict[int, list[list[np.ndarray]]]:
-    """Random disjoint subsets of 1, 2, 4, … trials of each picture.
+    """Draw random disjoint subsets of 1, 2, 4, … trials of each picture.
 
     A number of trials is used when every picture has as many and some picture has more.
 
@@ -80,7 +80,7 @@ def draw_subsets(trials: list[np.ndarray]) -> dict[int, list[list[np.ndarray]]]:
 
 
 def shuffle_targets(pairs: Pairs) -> Pairs:
-    """The same EEG and THINGS pictures, each with the targets and their metadata of another pair."""
+    """Keep EEG and THINGS pictures, and give each the targets and their metadata of another pair."""
     order = np.roll(np.arange(len(pairs.targets)), 1)
     answers = pairs.table.columns.difference(["pair", "eeg_image"])
     table = pairs.table.assign(**{name: pairs.table[name].to_numpy()[order] for name in answers})
@@ -88,7 +88,7 @@ def shuffle_targets(pairs: Pairs) -> Pairs:
 
 
 def read_eeg_halves(lmdb: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
-    """Mean EEG of each test picture over a random half of its trials, and over the other half.
+    """Average the EEG of each test picture over a random half of its trials, and over the other half.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def read_eeg_halves(lmdb: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def read_repetitions(lmdb: str | Path) -> np.ndarray:
-    """The fMRI repetitions of the test pairs, as many as every pair has.
+    """Read the fMRI repetitions of the test pairs, as many as every pair has.
 
     Returns
     -------

@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 
 def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Image-level retrieval of the measured embedding by the predicted one, as they are given.
+    """Score how predicted embeddings retrieve the measured ones at image level, as they are given.
 
     `evaluate` centres both on the mean training target first; do so too to get its numbers.
 
@@ -66,7 +66,7 @@ def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, 
 
 
 def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[str, Any]:
-    """Scores of one run, each with chance, a permutation p and a 95 % interval over pictures.
+    """Score one run, each score with chance, a permutation p and a 95 % interval over pictures.
 
     Embeddings are centred on the mean target of the training pairs, which knows nothing of the test pairs.
     The null hypothesis of the p-values is that predictions and targets are paired at random: answers are
@@ -136,7 +136,7 @@ def _check(content: Predictions) -> None:
 
 
 def _rows(predictions: np.ndarray, targets: np.ndarray) -> Iterator[Row]:
-    """Tables of (n_draws, n_pairs, n_features) predictions, the mean over draws."""
+    """Yield the tables of (n_draws, n_pairs, n_features) predictions, the mean over draws."""
     similarity = np.stack([similarity_matrix(drawn, targets) for drawn in predictions])
     n_pairs = len(targets)
     chance = rank_chance(n_pairs)
@@ -163,7 +163,7 @@ def _rows(predictions: np.ndarray, targets: np.ndarray) -> Iterator[Row]:
 
 
 def _is_constant(predictions: np.ndarray, targets: np.ndarray) -> bool:
-    """Whether predictions (n_draws, n_pairs, n_features) are the same for every picture."""
+    """Tell whether predictions (n_draws, n_pairs, n_features) are the same for every picture."""
     return bool(np.ptp(predictions, axis=1).max() <= TOLERANCE * targets.std())
 
 
@@ -185,7 +185,7 @@ def _reduce(metric: str) -> Any:
 
 
 def _rsa(predictions: np.ndarray, targets: np.ndarray, orders: np.ndarray, *, seed: int) -> dict[str, Any]:
-    """Spearman correlation of the RDMs, the mean over draws."""
+    """Correlate the RDMs (Spearman), the mean over draws."""
     predicted, target = [dissimilarities(drawn) for drawn in predictions], dissimilarities(targets)
     straight = np.arange(len(targets))
     # the correlation is linear in the predicted RDM, so its mean over draws is that with the mean RDM

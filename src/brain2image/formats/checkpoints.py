@@ -86,7 +86,7 @@ class Checkpoint:
             raise InputError(self._problem(error)) from None
 
     def read(self, key: str) -> np.ndarray:
-        """One tensor as float32, checked by the CRC-32 of its storage.
+        """Read one tensor as float32, checked by the CRC-32 of its storage.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Checkpoint:
         return values.astype(np.float32, copy=False)
 
     def _read_storage(self, storage: Storage) -> np.ndarray:
-        """All values of a storage; its bytes go from the file into the array, once."""
+        """Read all values of a storage; its bytes go from the file into the array, once."""
         entry = self._entries[f"{self._folder}data/{storage.key}"]
         if entry.compress_type != zipfile.ZIP_STORED or storage.kind not in DTYPES:
             raise ValueError(f"expected stored floats, got a {storage.kind} by method {entry.compress_type}")
@@ -133,7 +133,7 @@ class Checkpoint:
 
 
 def read_description(archive: zipfile.ZipFile) -> tuple[str, bytes]:
-    """Name and bytes of the one ``data.pkl``, which ``torch.save`` stores as it is.
+    """Read name and bytes of the one ``data.pkl``, which ``torch.save`` stores as it is.
 
     A compressed one is not read, as a kilobyte may then become a gigabyte.
     """
@@ -158,7 +158,7 @@ class _Description(LimitedUnpickler):
         return self.allowed[module, name]
 
     def persistent_load(self, pid: Any) -> Storage:
-        """A storage: ``("storage", type, key, device, number of values)``."""
+        """Build a storage from ``("storage", type, key, device, number of values)``."""
         match pid:
             case ("storage", str(kind), str(key), *_):
                 return Storage(kind, key)
@@ -192,7 +192,7 @@ class _Skeleton(LimitedUnpickler):
         self.stack[-1] = _Anything()
 
     def load_newobj_ex(self) -> None:
-        """The same, of a class that is called with keywords."""
+        """Do the same for a class that is called with keywords."""
         self.check_size(self.stack.pop())
         self.load_reduce()
 

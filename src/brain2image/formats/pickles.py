@@ -27,7 +27,7 @@ class LimitedUnpickler(pickle._Unpickler):
     n_instructions = n_objects = 0
 
     def load(self) -> Any:
-        """The object, which is not nested deeper, nor larger, than a release needs it.
+        """Load the object, which is not nested deeper, nor larger, than a release needs it.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class LimitedUnpickler(pickle._Unpickler):
 
 
 def _counted(instruction: Callable) -> Callable:
-    """An instruction that counts how many there were."""
+    """Make an instruction that counts how many there were."""
 
     def run(self: LimitedUnpickler) -> None:
         self.n_instructions += 1
@@ -88,7 +88,7 @@ def _counted(instruction: Callable) -> Callable:
 
 
 def dispatch(**own: Callable) -> dict[int, Callable]:
-    """The instructions of an unpickler by their code, counted.
+    """Return the instructions of an unpickler by their code, counted.
 
     Parameters
     ----------
@@ -107,12 +107,12 @@ def dispatch(**own: Callable) -> dict[int, Callable]:
 
 
 def ordered_dict() -> OrderedDict:
-    """An empty OrderedDict, whose items follow; Python 2 gave it all of them in a call."""
+    """Return an empty OrderedDict, whose items follow; Python 2 gave it all of them in a call."""
     return OrderedDict()
 
 
 def _held(value: Any) -> Any:
-    """What a container holds; nothing for anything else."""
+    """Return what a container holds; nothing for anything else."""
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, np.ndarray):

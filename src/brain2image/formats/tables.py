@@ -93,7 +93,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _is_right(name: Any, column: pd.Series) -> bool:
-    """Whether a column holds what belongs under its name; of an unknown one nothing is known."""
+    """Tell whether a column holds what belongs under its name; of an unknown one nothing is known."""
     kind = column.dtype.kind
     if name in TEXTS:
         return all(isinstance(value, str) for value in column)
@@ -158,7 +158,7 @@ def read_npz(path: str | os.PathLike, *, what: str, names: Sequence[str] = ()) -
 
 
 def find_rows(images: pd.Series, wanted: Sequence[int], *, source: str | os.PathLike) -> np.ndarray:
-    """Where pictures stand in a table, (n_wanted,) int64 from 0.
+    """Find where pictures stand in a table, (n_wanted,) int64 from 0.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def load_arrays(path: str | Path) -> Any:
 
 
 def open_arrays(path: str | Path) -> Any:
-    """Like `load_arrays`, but arrays of `LAZY_BYTES` and more stay in the file, as a `LazyArray`.
+    """Load like `load_arrays`, but leave arrays of `LAZY_BYTES` and more in the file, as a `LazyArray`.
 
     Large arrays that were pickled with the protocols 0 to 2 are read: their bytes are escaped in the file.
     Files of ``torch.save`` are read, too, if they hold NumPy arrays and no tensors.

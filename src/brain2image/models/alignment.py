@@ -146,7 +146,7 @@ class AlignmentModel(nn.Module):
         self.target_scale.copy_(torch.from_numpy(scales[scale]))
 
     def standardise(self, embeddings: Tensor) -> Tensor:
-        """Embeddings (..., n_features) from their own units into the model's space."""
+        """Bring embeddings (..., n_features) from their own units into the model's space."""
         return (embeddings - self.target_mean) / self.target_scale
 
     def fit_linear_path(self, regression: AxisRidge) -> None:
@@ -181,7 +181,7 @@ class AlignmentModel(nn.Module):
 
     @torch.no_grad()
     def query_effect(self, eeg: Tensor, targets: Tensor) -> float:
-        """How far the training-time output moves with the query: rms(own - mean) / rms(mean).
+        """Measure how far the training-time output moves with the query: rms(own - mean) / rms(mean).
 
         ``own`` is the output with each trial's own embedding as query, as training may see it, ``mean`` that
         with the mean training embedding, which is all that predictions ever use. 0 with a single token.

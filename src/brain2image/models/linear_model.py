@@ -61,18 +61,19 @@ class Standardised(NamedTuple):
     scale: np.ndarray  # (n_inputs,), such that a linear kernel has a mean diagonal of 1
 
     def __call__(self, pairs: Pairs) -> np.ndarray:
+        """Encode pairs as (n_pairs, n_inputs) float32."""
         return ((self.encode(pairs) - self.mean) / self.scale).astype(np.float32)
 
     def model(
         self, weight: np.ndarray, offset: np.ndarray, *layers: tuple[np.ndarray, np.ndarray]
     ) -> LinearModel:
-        """The model that applies these layers, of any type, to the columns once they are z-scored."""
+        """Make the model that applies these layers, of any type, to the columns once they are z-scored."""
         first = weight / self.scale[:, None], offset
         return LinearModel(self.mean.astype(np.float32), [as_layer(*layer) for layer in (first, *layers)])
 
 
 def as_layer(weight: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A layer of a `LinearModel`."""
+    """Make a layer of a `LinearModel`."""
     return np.ascontiguousarray(weight, np.float32), offset.astype(np.float32)
 
 

@@ -51,9 +51,9 @@ class LinearPath(nn.Module):
         self.axes[:n_axes] = torch.from_numpy(regression.axes)
 
     def forward(self, eeg: Tensor) -> Tensor:
-        """(n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
+        """Map (n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
         return self.decode(eeg.flatten(1) @ self.weight + self.offset)
 
     def decode(self, code: Tensor) -> Tensor:
-        """Codes (n_trials, linear_axes) to (n_trials, n_features), standardised."""
+        """Decode codes (n_trials, linear_axes) to (n_trials, n_features), standardised."""
         return code @ self.axes + self.correct(code)

@@ -80,18 +80,18 @@ class _Dual:
         self._rotated = self._vectors.T @ (scores - self.mean)
 
     def weights(self, alphas: float | np.ndarray) -> np.ndarray:
-        """(n_pairs, n_axes) float64, for one penalty or one an axis."""
+        """Return (n_pairs, n_axes) float64, for one penalty or one an axis."""
         return self._vectors @ (self._rotated / (self._values[:, None] + alphas))
 
 
 def _standardisation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale of each input, after which the kernel's mean diagonal is 1."""
+    """Return mean and scale of each input, after which the kernel's mean diagonal is 1."""
     deviation = x.std(axis=0)
     return x.mean(axis=0), np.sqrt(x.shape[1], dtype=np.float32) * np.where(deviation > 0, deviation, 1)
 
 
 def blocks(numbers: np.ndarray, n_folds: int) -> np.ndarray:
-    """Folds of consecutive numbers, equal numbers in one fold.
+    """Make folds of consecutive numbers, equal numbers in one fold.
 
     THINGS pictures are numbered concept by concept, so two such folds have one concept in common at most.
 

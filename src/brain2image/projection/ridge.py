@@ -32,7 +32,7 @@ RIDGE_WEIGHT = re.compile(r"ridge\.linears\.(\d+)\.weight")
 
 
 def read_ridge(path_or_url: str | Path, *, subject: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of a checkpoint's ridge layer; the rest of the file is neither read nor downloaded.
+    """Read weight and bias of a checkpoint's ridge layer; the rest is neither read nor downloaded.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def _write_ridge(checkpoint: str, subject: str, out: str | Path) -> None:
 
 
 def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
-    """Weight, bias, and what a server states of the checkpoint."""
+    """Read weight, bias, and what a server states of the checkpoint."""
     if not is_remote(checkpoint):
         check_file(checkpoint)
         with open(checkpoint, "rb") as file:
@@ -116,7 +116,7 @@ def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.nd
 
 
 def _ridge(file: BinaryIO, checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of a subject's ridge in an open checkpoint."""
+    """Read weight and bias of a subject's ridge in an open checkpoint."""
     checkpoint = redact(checkpoint)
     content = Checkpoint(file, name=checkpoint)
     numbers = sorted(int(match[1]) for match in map(RIDGE_WEIGHT.fullmatch, content.tensors) if match)
@@ -140,7 +140,7 @@ def _ridge(file: BinaryIO, checkpoint: str, subject: str | None) -> tuple[np.nda
 
 
 def _ridge_number(numbers: list[int], checkpoint: str, subject: str | None) -> int:
-    """Which of a checkpoint's ridges is the subject's."""
+    """Find which of a checkpoint's ridges is the subject's."""
     if len(numbers) == 1:
         return numbers[0]
     held_out = re.search(r"final_multisubject_(subj0[1-8])", checkpoint)

@@ -59,7 +59,7 @@ def simulate_clip(simulate: Mapping[str, Any], *, model: str, weights: str | Pat
 
 
 def _random_clip(model: str, *, seed: int) -> torch.nn.Module:
-    """Random weights, of the precision that the file will hold, so that the fit is to what is stored."""
+    """Draw random weights, of the precision that the file will hold, so that the fit is to what is stored."""
     if model not in open_clip.list_models():
         raise InputError(f"config: clip.model: expected an open_clip architecture, got {model!r}")
     with torch.random.fork_rng(devices=[]):
@@ -76,7 +76,7 @@ def _random_clip(model: str, *, seed: int) -> torch.nn.Module:
 
 
 def _features(visual: torch.nn.Module, pictures: Iterator[np.ndarray]) -> np.ndarray:
-    """Output of the tower, (n_images, n_features) float32, for pictures (height, width, 3) from 0 to 1."""
+    """Run the tower on pictures (height, width, 3) from 0 to 1; return (n_images, n_features) float32."""
     mean, std = (np.float32(values) for values in (visual.image_mean, visual.image_std))
     batches = []
     while batch := list(islice(pictures, BATCH_SIZE)):
@@ -86,6 +86,6 @@ def _features(visual: torch.nn.Module, pictures: Iterator[np.ndarray]) -> np.nda
 
 
 def _ridge(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Weights (n_features, n_targets) of (FᵀF + penalty I)⁻¹ Fᵀ T."""
+    """Compute the weights (n_features, n_targets) of (FᵀF + penalty I)⁻¹ Fᵀ T."""
     gram = features.T @ features + PENALTY * np.eye(features.shape[1])
     return np.linalg.solve(gram, features.T @ targets)

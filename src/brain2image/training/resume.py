@@ -50,13 +50,16 @@ class StateFile(CheckpointIO):
     """Lightning's checkpoint as a file that appears whole and is read without running code in it."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Path, storage_options: Any = None) -> None:
+        """Write a state, whole or not at all."""
         with atomic_path(path) as scratch:
             torch.save(checkpoint, scratch)
 
     def load_checkpoint(self, path: Path, *_: Any, **__: Any) -> dict[str, Any]:
+        """Read a state onto the CPU, whatever device it came from."""
         return torch.load(path, map_location="cpu", weights_only=True)
 
     def remove_checkpoint(self, path: Path) -> None:
+        """Remove a state, if there is one."""
         Path(path).unlink(missing_ok=True)
 
 
@@ -67,6 +70,7 @@ class InBackground(AsyncCheckpointIO):
     """
 
     def save_checkpoint(self, *arguments: Any, **options: Any) -> None:
+        """Write a state once the one before is written."""
         self.teardown()
         super().save_checkpoint(*arguments, **options)
 
@@ -74,7 +78,7 @@ class InBackground(AsyncCheckpointIO):
 def run_identity(
     lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str, precision: str
 ) -> dict[str, Any]:
-    """All that a training's weights depend on but the number of epochs, by name.
+    """Collect, by name, all that a training's weights depend on but the number of epochs.
 
     Parameters
     ----------
@@ -93,7 +97,7 @@ def run_identity(
 
 
 def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str, Any] | None:
-    """What `AlignmentTask` stored in a state that fits; None where there is none, and the log says why.
+    """Read what `AlignmentTask` stored in a state that fits; None where none does, and the log says why.
 
     Parameters
     ----------
@@ -130,7 +134,7 @@ def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str
 
 
 def epochs_done(state: dict[str, Any]) -> int:
-    """How many epochs a state of `AlignmentTask` has behind it; epoch 0 in its history is the start."""
+    """Count the epochs that a state of `AlignmentTask` has behind it; epoch 0 in its history is the start."""
     return state["history"][-1]["epoch"]
 
 
@@ -153,20 +157,24 @@ class Resumption(L.Callback):
         self._previous: dict[int, Any] = {}
 
     def on_train_start(self, *_: Any) -> None:
+        """Take over the signals."""
         # in the place of Lightning's own handler, which stops without saving
         self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
         self._saved_at = clock()
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Save where it is time to, or a signal came, after a step."""
         n_batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         has_stepped = n_batches % trainer.accumulate_grad_batches == 0
         if has_stepped and not trainer.is_last_batch:  # after the last one, validation comes first
             self._save_where_due(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
+        """Save where it is time to, or the training ends."""
         self._save_where_due(trainer, is_end=trainer.should_stop)
 
     def teardown(self, *_: Any, **__: Any) -> None:
+        """Give the signals back."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -190,7 +198,7 @@ class Resumption(L.Callback):
 
 
 def _most(*numbers: int, device: torch.device) -> tuple[int, ...]:
-    """The largest of each number among the processes that train together."""
+    """Return the largest of each number among the processes that train together."""
     if not dist.is_initialized():
         return numbers
     table = torch.tensor(numbers, device=device)

@@ -23,7 +23,7 @@ N_FOLDS = 5  # of the linear path
 
 
 def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | None) -> AlignmentModel:
-    """The untrained model, with scales and mean response of the training pairs' EEG and targets in it."""
+    """Build the untrained model, holding scales and mean response of the training pairs' EEG and targets."""
     if run.model.pretrained and cbramod is None:
         raise InputError(
             "model.pretrained is true: expected CBraMod's weights, got none; set weights.cbramod"
@@ -64,13 +64,13 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
 
 
 def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
-    """Evenly spread training trials, as many as the EEG's unit needs."""
+    """Read evenly spread training trials, as many as the EEG's unit needs."""
     n_trials = SCALE_TRIALS.get(reader.meta["unit"], 0)
     return reader.read("eeg", _spread_trials(reader, pairs, n_trials) if n_trials else [])
 
 
 def _mean_response(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
-    """Mean of evenly spread training trials, (n_channels, n_times) float64 in the EEG's unit."""
+    """Average evenly spread training trials, (n_channels, n_times) float64 in the EEG's unit."""
     trials = _spread_trials(reader, pairs, RESPONSE_TRIALS)
     total = np.zeros(reader.shape("eeg"))
     for start in range(0, len(trials), READ_TRIALS):

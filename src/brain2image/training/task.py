@@ -35,7 +35,7 @@ STEPS = 2  # stream of random numbers, beside those of dataset.py
 
 
 def top1(predictions: Tensor, targets: Tensor) -> float:
-    """Share of predictions whose own target is the nearest by cosine; a tie counts as a miss.
+    """Return the share of predictions whose own target is the nearest by cosine; a tie counts as a miss.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def top1(predictions: Tensor, targets: Tensor) -> float:
 
 
 def is_finished(n_epochs: int, best_epoch: int, training: TrainingConfig) -> bool:
-    """Whether all epochs are done, or the best one lies ``patience`` epochs back."""
+    """Tell whether all epochs are done, or the best one lies ``patience`` epochs back."""
     out_of_patience = training.patience > 0 and n_epochs - best_epoch >= training.patience
     return n_epochs >= training.epochs or out_of_patience
 
@@ -89,11 +89,11 @@ class AlignmentTask(L.LightningModule):
         self._log = next((file.baseFilename for file in files), None)
 
     def train_dataloader(self) -> Batches:
-        """The training batches."""
+        """Return the training batches."""
         return self.batches
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
+        """Make AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
         groups = parameter_groups(self.model, self.loss, self.run)
         # fused: one pass over weights and moments instead of one for each operation; with fp16 the gradients
         # have to be unscaled before they are clipped, and a fused step would do it after that
@@ -115,7 +115,7 @@ class AlignmentTask(L.LightningModule):
             group["lr"] = group["initial_lr"] * self._rate_factor(self.global_step)
 
     def training_step(self, batch: dict[str, Tensor], number: int) -> Tensor:
-        """Loss of one batch."""
+        """Compute the loss of one batch."""
         stream = (self.run.training.seed, self.current_epoch, STEPS, number, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
@@ -141,7 +141,7 @@ class AlignmentTask(L.LightningModule):
         nn.utils.clip_grad_norm_(weights, gradient_clip_val)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
-        """One step, then average = decay * average + (1 - decay) * weights.
+        """Take one step, then average = decay * average + (1 - decay) * weights.
 
         The decay rises to ``ema_decay`` over the first steps, as the first weights are random.
         """
@@ -160,7 +160,7 @@ class AlignmentTask(L.LightningModule):
         self._validation.append((predictions, path, model.standardise(targets), pairs, clusters))
 
     def on_validation_epoch_end(self) -> None:
-        """Losses over all validation pictures at once, so that no batch weighs more than its rows."""
+        """Score all validation pictures at once, so that no batch weighs more than its rows."""
         predictions, path, *truth = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
         self._validation.clear()
         scores = min(self._mixtures(predictions, path, *truth), key=lambda mixture: mixture["loss"])
@@ -179,7 +179,7 @@ class AlignmentTask(L.LightningModule):
     def _mixtures(
         self, predictions: Tensor, path: Tensor, targets: Tensor, *labels: Tensor
     ) -> Iterator[dict[str, float]]:
-        """Losses and top-1 of the linear path with each share of the network; or of the whole."""
+        """Score the linear path with each share of the network, or the whole: losses and top-1."""
         for share in SHARES if self.model.linear_path else (1.0,):
             mixed = path + share * (predictions - path)
             terms = {name: term.item() for name, term in self.loss(mixed, targets, *labels).items()}
@@ -228,7 +228,7 @@ class AlignmentTask(L.LightningModule):
         return rate_factor(step, training.epochs * math.ceil(len(self.batches) / training.accumulate_batches))
 
     def _learning_rates(self) -> dict[str, float]:
-        """The highest rate of the backbone, which is its last layer's, and that of the rest."""
+        """Return the highest rate of the backbone, which is its last layer's, and that of the rest."""
         groups = sorted(self.optimizers().param_groups, key=lambda group: group["lr"])
         return {f"lr_{group['name']}": group["lr"] for group in groups}
 

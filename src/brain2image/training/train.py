@@ -147,7 +147,7 @@ def _training_batches(
 
 
 def _validation_batches(lmdb: str | Path, run: RunConfig, devices: list[str]) -> DataLoader:
-    """The validation pairs, on the device once and for all."""
+    """Load the validation pairs, on the device once and for all."""
     eeg, targets, pairs = read_pairs(lmdb, "val")
     columns = eeg, targets, *(pairs[name].to_numpy(np.int64) for name in ("pair", "cluster"))
     parts = (torch.from_numpy(rows).to(_home(devices)).split(run.training.batch_size) for rows in columns)
@@ -155,7 +155,7 @@ def _validation_batches(lmdb: str | Path, run: RunConfig, devices: list[str]) ->
 
 
 def _home(devices: list[str]) -> str:
-    """Where data are held: several processes share what is in the machine's memory."""
+    """Return where data are held: several processes share what is in the machine's memory."""
     return devices[0] if len(devices) == 1 else "cpu"
 
 
@@ -207,7 +207,7 @@ def _write_best(
     events: Path,
     outputs: dict[str, str | Path],
 ) -> None:
-    """The best epoch's weights and how they came about, from a finished training's state."""
+    """Write the best epoch's weights and how they came about, from a finished training's state."""
     # read from the file, as processes that trained together have ended with what they knew
     result = StateFile().load_checkpoint(file)["training"]
     with atomic_path(outputs["model"]) as scratch:

@@ -35,7 +35,7 @@ class Examples(NamedTuple):
 
 
 def list_examples(eeg: Trials, fmri: Trials, *, cross: bool) -> Examples:
-    """One example for each EEG trial of each pair; for ``cross`` for each with each of its repetitions."""
+    """List one example for each EEG trial of each pair; for ``cross`` for each with each repetition."""
     pair, column = np.nonzero(eeg.exists)
     trial, repetition = eeg.by_pair[pair, column], fmri.by_pair[pair, 0]
     if cross:
@@ -46,7 +46,7 @@ def list_examples(eeg: Trials, fmri: Trials, *, cross: bool) -> Examples:
 
 
 def draw_trials(examples: Examples, eeg: Trials, average_trials: int, rng: np.random.Generator) -> np.ndarray:
-    """Each example's own trial and up to ``average_trials`` - 1 others of its pair, in random order."""
+    """Draw each example's own trial and up to ``average_trials`` - 1 others of its pair, in random order."""
     candidates, own = eeg.by_pair[examples.pair], examples.trial[:, None]
     is_other = eeg.exists[examples.pair] & (candidates != own)
     order = np.argsort(np.where(is_other, rng.random(candidates.shape), np.inf), axis=1)

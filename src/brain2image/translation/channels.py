@@ -41,7 +41,7 @@ class Mixing:
         self._weights = {frozenset(): layout.weigh((), n_least=options.min_channels)}
 
     def __call__(self, eeg: np.ndarray) -> np.ndarray:
-        """(n_trials, n_channels, n_times) float32 of the rows that were read, (n_trials, n_rows, n_times).
+        """Map rows that were read, (n_trials, n_rows, n_times), to (n_trials, n_channels, n_times) float32.
 
         Raises
         ------
@@ -85,11 +85,11 @@ class Layout(NamedTuple):
     reference: str | None = None  # against which it was recorded, where the file says so
 
     def is_reference(self, name: str) -> bool:
-        """Whether a channel of zeros may be what the others were measured against, and no broken one."""
+        """Tell whether a channel of zeros may be what the others were measured against, and no broken one."""
         return self.rereferenced or name.casefold() == (self.reference or "").casefold()
 
     def weigh(self, dead: Collection[str], *, n_least: int | None) -> np.ndarray | None:
-        """Weights (n_channels, n_rows) float32 of the rows in the model's channels.
+        """Weigh the rows in the model's channels: (n_channels, n_rows) float32.
 
         Parameters
         ----------

@@ -90,7 +90,7 @@ def _mark_pauses(raw: mne.io.BaseRaw, path: Path, layout: Layout) -> None:
 
 
 def _read_texts(path: Path, layout: Layout) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
-    """When each record began, (n_records,) s, and time, duration and text of all annotations."""
+    """Read when each record began, (n_records,) s, and time, duration and text of all annotations."""
     ends = np.cumsum(layout.n_bytes)
     rows = [row for row, label in enumerate(layout.labels) if label.endswith(ANNOTATIONS)]
     records = np.memmap(path, np.uint8, "r", offset=FIXED + len(ends) * PER_SIGNAL)

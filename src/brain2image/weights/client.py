@@ -31,7 +31,7 @@ class NotFound(InputError):
 
 
 def http_error(name: str, status: int | None, reason: Any) -> InputError:
-    """What a server's refusal, or its silence, means for the user."""
+    """Explain to the user what a server's refusal, or its silence, means."""
     if status is None:
         return InputError(f"{name}: the server cannot be reached ({reason}); {NO_NETWORK}")
     if status == 404:
@@ -40,7 +40,7 @@ def http_error(name: str, status: int | None, reason: Any) -> InputError:
 
 
 def retry_after(problem: Any) -> float:
-    """Seconds that a refusal asks to wait, which it gives as a number or a date; 0 where it does not."""
+    """Read how many seconds a refusal asks to wait, given as a number or a date; 0 where it does not."""
     value = (getattr(problem, "headers", None) or {}).get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value[:9])
@@ -82,7 +82,7 @@ class Client:
 
     @property
     def answers(self) -> list[Mapping[str, str]]:
-        """Headers of the redirects of the last request: the Hub names size and hash there."""
+        """Return the headers of the last request's redirects: the Hub names size and hash there."""
         return self._redirects.answers
 
     def open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
@@ -116,7 +116,7 @@ class Client:
 
 
 def _address(url: str) -> tuple[str, dict[str, str]]:
-    """An address as it is sent, and the header that stands for its user and password."""
+    """Divide an address into what is sent and the header that stands for its user and password."""
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     path, query = (quote(text, safe=string.punctuation) for text in (parts.path, parts.query))

@@ -79,7 +79,7 @@ class RemoteFile(io.RawIOBase):
         self.commit = _first(answers, "X-Repo-Commit")
 
     def stream(self, start: int, stop: int, *, may_resume: bool = True) -> Iterator[bytes]:
-        """The bytes from ``start`` to before ``stop`` in one request; a cut one is resumed.
+        """Yield the bytes from ``start`` to before ``stop`` in one request; a cut one is resumed.
 
         Parameters
         ----------
@@ -130,11 +130,11 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def _few(self, n_wanted: int) -> list[bytes]:
@@ -145,7 +145,7 @@ class RemoteFile(io.RawIOBase):
         return b"".join(self.stream(number * BLOCK, min((number + 1) * BLOCK, self.size)))
 
     def _look(self) -> tuple[bool, Mapping[str, str], bytes]:
-        """Whether the server gives parts, the headers of its answer, and how the file begins."""
+        """Ask whether the server gives parts; return that, its answer's headers, and how the file begins."""
         patience = _Patience(self.name, FIRST_DELAYS)
         while True:
             try:
@@ -274,11 +274,11 @@ class _Patience:
 
 
 def _stamp(headers: Mapping[str, str]) -> tuple[str, str] | None:
-    """The header that tells versions of a file apart, and its value as the server spells it."""
+    """Return the header that tells versions of a file apart, and its value as the server spells it."""
     return next(((kind, headers[kind]) for kind in ("ETag", "Last-Modified") if headers.get(kind)), None)
 
 
 def _first(answers: list[Mapping[str, str]], header: str) -> str | None:
-    """The first value of a header, as a plain text."""
+    """Return the first value of a header, as a plain text."""
     value = next((headers[header] for headers in answers if headers.get(header)), None)
     return value and value.removeprefix("W/").strip('"')

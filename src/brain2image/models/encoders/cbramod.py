@@ -64,7 +64,7 @@ class CrissCrossLayer(nn.Module):
         self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One layer; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
+        """Apply one layer; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
         over_channels, over_patches = self.norm1(x).chunk(2, dim=-1)
         spatial = self.self_attn_s(over_channels.transpose(1, 2)).transpose(1, 2)
         temporal = self.self_attn_t(over_patches)

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def choose_examples(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
-    """The best, the middle and the last pairs, ``n`` of each, with their ``rank``."""
+    """Choose the best, the middle and the last pairs, ``n`` of each, with their ``rank``."""
     ranked = pairs.assign(rank=np.arange(1, len(pairs) + 1))
     middle = max(0, len(ranked) // 2 - n // 2)
     return pd.concat([ranked[:n], ranked[middle : middle + n], ranked[-n:]]).drop_duplicates("rank")
 
 
 def plot_pairs(pairs: pd.DataFrame, things: Sequence["Image"], nsd: Sequence["Image"]) -> Figure:
-    """Picture pairs, THINGS above NSD, with their cosine similarity.
+    """Draw picture pairs, THINGS above NSD, with their cosine similarity.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def plot_pairs(pairs: pd.DataFrame, things: Sequence["Image"], nsd: Sequence["Im
 
 
 def plot_clusters(pairs: pd.DataFrame, things: np.ndarray, nsd: np.ndarray) -> Figure:
-    """Both pictures of each pair on the first two principal axes that the two sets have in common.
+    """Draw both pictures of each pair on the first two principal axes that the two sets have in common.
 
     Parameters
     ----------

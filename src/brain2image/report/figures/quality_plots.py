@@ -37,7 +37,7 @@ def _colours(regions: Iterable[str]) -> dict[str, str]:
 
 
 def plot_channels(quality: Mapping[str, Any]) -> Figure:
-    """Amplitude of each channel with the range of its trials, above counts of trials and what was lost."""
+    """Draw the amplitude of each channel with its trials' range, above counts of trials and what was lost."""
     figure = plt.figure(figsize=(9, 5))
     grid = figure.add_gridspec(2, 3, height_ratios=(3, 2))
     _plot_amplitudes(figure.add_subplot(grid[0, :]), quality)
@@ -85,7 +85,7 @@ def _plot_amplitudes(panel: Axes, quality: Mapping[str, Any]) -> None:
 
 
 def _plot_sessions(panel: Axes, counts: Mapping[str, Any]) -> None:
-    """Trials of each session, of both partitions on top of each other."""
+    """Draw the trials of each session, of both partitions on top of each other."""
     trials = pd.DataFrame(
         {
             name: pd.Series(counts[name]["sessions"] or {"unknown": counts[name]["n_trials"]})
@@ -101,7 +101,7 @@ def _plot_sessions(panel: Axes, counts: Mapping[str, Any]) -> None:
 
 
 def _plot_repetitions(panel: Axes, repetitions: Mapping[str, int], *, colour: str) -> None:
-    """Pictures by their number of trials."""
+    """Draw the pictures by their number of trials."""
     bars = panel.bar(range(len(repetitions)), list(repetitions.values()), color=colour, width=0.6)
     panel.bar_label(bars, fmt="{:,.0f}", fontsize=7)
     panel.set_xticks(range(len(repetitions)), repetitions)
@@ -110,7 +110,7 @@ def _plot_repetitions(panel: Axes, repetitions: Mapping[str, int], *, colour: st
 
 
 def plot_spectra(quality: Mapping[str, Any]) -> Figure:
-    """Power density of each region's median channel, and where 90 % of all channels lie."""
+    """Draw the power density of each region's median channel, and where 90 % of all channels lie."""
     spectra = quality["spectra"]
     frequency = np.array(spectra["frequency"])
     figure, panel = plt.subplots(figsize=(6.5, 3.6))
@@ -130,7 +130,7 @@ def plot_spectra(quality: Mapping[str, Any]) -> Figure:
 
 
 def plot_responses(quality: Mapping[str, Any]) -> Figure:
-    """The mean response by region and on the head, and how reliable the pictures' differences in it are."""
+    """Draw the mean response by region and on the head, and how reliably pictures differ in it."""
     figure = plt.figure(figsize=(8.5, 7.5))
     grid = figure.add_gridspec(3, 1, height_ratios=(3, 2.2, 3))
     responses, unit = quality["responses"], AMPLITUDES[quality["unit"]]
@@ -199,7 +199,7 @@ def _plot_reliability(panel: Axes, reliability: Mapping[str, Any] | None, *, lab
 
 
 def plot_noise_ceilings(quality: Mapping[str, Any]) -> Figure:
-    """Repetitions of the pictures, and noise ceilings of the voxels and of their embedding."""
+    """Draw repetitions of the pictures, and noise ceilings of the voxels and of their embedding."""
     figure, panels = plt.subplots(1, 3, figsize=(10, 3.6), width_ratios=(1, 2, 2))
     trials = quality["trials"]
     _plot_repetitions(panels[0], trials["repetitions"], colour=PALETTE[0])
@@ -215,7 +215,7 @@ def plot_noise_ceilings(quality: Mapping[str, Any]) -> Figure:
 
 
 def _plot_ceilings(panel: Axes, columns: Mapping[str, Any], *, bins: Sequence[float]) -> None:
-    """Histograms over columns, their medians with intervals, and what columns without signal reach."""
+    """Draw histograms over columns, their medians with intervals, and what columns without signal reach."""
     if columns["all"] is None:
         panel.set_axis_off()
         panel.text(0.5, 0.5, "too few pictures were shown twice:\nno noise ceiling", ha="center")

@@ -17,7 +17,7 @@ RIGHT = GREEN
 
 
 def choose_queries(similarity: np.ndarray, own_ranks: np.ndarray, n: int) -> list[dict[str, Any]]:
-    """The best, the middle and the worst test queries, ``n`` of each, with their five nearest gallery items.
+    """Choose the best, middle and worst test queries, ``n`` of each, with their five nearest gallery items.
 
     Queries are ordered by the rank of their answer, those of equal rank by its similarity.
 
@@ -56,7 +56,7 @@ def choose_queries(similarity: np.ndarray, own_ranks: np.ndarray, n: int) -> lis
 def plot_gallery(
     queries: Sequence[Mapping[str, Any]], seen: Sequence[Image.Image], gallery: Sequence[Image.Image]
 ) -> Figure:
-    """Test queries with the five pictures that were retrieved for them, the right one framed.
+    """Draw test queries with the five pictures that were retrieved for them, the right one framed.
 
     Parameters
     ----------

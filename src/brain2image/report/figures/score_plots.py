@@ -24,7 +24,7 @@ RELATIONS = {ABOVE: GREEN, BELOW: RED, UNCLEAR: "0.45"}
 
 
 def plot_headline(summary: pd.DataFrame) -> Figure:
-    """Top-1 of every run, a panel a pair of brains, coloured by the kind of the run.
+    """Draw the top-1 of every run, a panel a pair of brains, coloured by the kind of the run.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def plot_headline(summary: pd.DataFrame) -> Figure:
 def _ranges(
     panel: Axes, rows: pd.DataFrame, y: np.ndarray, colours: Sequence[str], factor: float = 100
 ) -> None:
-    """Horizontal points with their intervals as lines and, of several seeds, ± SD as a broad band."""
+    """Draw horizontal points with their intervals as lines and, of several seeds, ± SD as a broad band."""
     rows = factor * rows[["value", "low", "high", "deviation"]]
     for place, colour, row in zip(y, colours, rows.itertuples(), strict=True):
         panel.plot([row.low, row.high], [place, place], color=colour, linewidth=1.4)
@@ -75,7 +75,7 @@ def _legend(figure: Figure, colours: Mapping[str, str]) -> None:
 
 
 def plot_retrieval(summary: pd.DataFrame, *, rsa_ceiling: float | None) -> Figure:
-    """Top-1, 5 and 10 of each run, and the correlation of its RDM with the measured one.
+    """Draw top-1, 5 and 10 of each run, and the correlation of its RDM with the measured one.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def plot_retrieval(summary: pd.DataFrame, *, rsa_ceiling: float | None) -> Figur
 
 
 def plot_curves(summary: pd.DataFrame) -> Figure:
-    """Top-1 over the number of EEG trials in a query and, where there are several, over gallery sizes.
+    """Draw top-1 over the number of EEG trials in a query and, where there are several, over gallery sizes.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def plot_curves(summary: pd.DataFrame) -> Figure:
 
 
 def _curves(panel: Axes, rows: pd.DataFrame, column: str, style: Mapping[str, Mapping[str, str]]) -> None:
-    """One line a run over the values of a column, side by side so that intervals do not hide each other."""
+    """Draw one line a run over the values of a column, side by side so that intervals hide no other."""
     places = list(dict.fromkeys(rows[column]))
     width = 0.3 / len(style)
     for number, (run, look) in enumerate(style.items()):
@@ -146,7 +146,7 @@ def _curves(panel: Axes, rows: pd.DataFrame, column: str, style: Mapping[str, Ma
 
 
 def plot_comparisons(comparisons: pd.DataFrame) -> Figure:
-    """Each network less each baseline, by picture, with its interval and Holm's p.
+    """Draw each network less each baseline, by picture, with its interval and Holm's p.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ plt.rcParams.update(
 
 
 def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Colour and marker of each different name, as keywords of ``plot``."""
+    """Give each different name a colour and a marker, as keywords of ``plot``."""
     styles = cycle([{"color": colour, "marker": marker} for marker in MARKERS for colour in PALETTE])
     return dict(zip(dict.fromkeys(names), styles, strict=False))
 
@@ -47,7 +47,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
 
 
 def to_svg(figure: Figure) -> str:
-    """A figure as SVG, photographs in it as JPEG, without a date: the same figure is the same text."""
+    """Turn a figure into SVG, photographs in it as JPEG, without a date: the same figure is the same text."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
@@ -55,7 +55,7 @@ def to_svg(figure: Figure) -> str:
 
 
 def _smaller(embedded: re.Match[str]) -> str:
-    """An embedded PNG, as JPEG where that takes less than half, which is so for photographs alone."""
+    """Turn an embedded PNG into JPEG where that takes less than half, which is so for photographs alone."""
     png = base64.b64decode(embedded[1])
     jpeg = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=JPEG_QUALITY)

@@ -33,7 +33,7 @@ class Markup(str):
 
 
 def page(title: str, *parts: str) -> str:
-    """A whole page: it needs no other file and no network.
+    """Write a whole page: it needs no other file and no network.
 
     Parameters
     ----------
@@ -48,32 +48,32 @@ def page(title: str, *parts: str) -> str:
 
 
 def heading(text: str) -> Markup:
-    """Heading of a part of a page."""
+    """Write the heading of a part of a page."""
     return Markup(f"<h2>{escape(text)}</h2>")
 
 
 def box(*sentences: str) -> Markup:
-    """Sentences that stand out, a paragraph each."""
+    """Write sentences that stand out, a paragraph each."""
     return Markup(f'<div class="box">{"".join(_paragraph(sentence) for sentence in sentences)}</div>')
 
 
 def note(text: str) -> Markup:
-    """A small explanation."""
+    """Write a small explanation."""
     return Markup(f'<p class="note">{escape(text)}</p>')
 
 
 def verdict(text: str, *, is_good: bool) -> Markup:
-    """A word in the colour of good or bad news."""
+    """Write a word in the colour of good or bad news."""
     return Markup(f'<span class="{"good" if is_good else "bad"}">{escape(text)}</span>')
 
 
 def bar(share: float) -> Markup:
-    """A bar of at most 10 rem, for a share of 0 to 1."""
+    """Draw a bar of at most 10 rem, for a share of 0 to 1."""
     return Markup(f'<span class="bar" style="width: {10 * share:.2f}rem"></span>')
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    """A table; cells are escaped unless they are `Markup`."""
+    """Write a table; cells are escaped unless they are `Markup`."""
     lines = ["".join(f"<td>{_inline(cell)}</td>" for cell in row) for row in rows]
     header = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)

@@ -40,7 +40,7 @@ CEILINGS = {
 
 
 def scores_page(pair: str, summary: pd.DataFrame) -> str:
-    """The page as HTML.
+    """Write the page as HTML.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def scores_page(pair: str, summary: pd.DataFrame) -> str:
 
 
 def score_table(rows: pd.DataFrame) -> str:
-    """A row a run, a column a metric.
+    """Write a row a run, a column a metric.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def _cell(score: pd.Series, factor: float, style: str) -> Markup:
 
 
 def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
-    """The page as HTML.
+    """Write the page as HTML.
 
     Parameters
     ----------
