@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
 from brain2image.config import Config, Section
 from brain2image.config.messages import block_type
@@ -64,7 +65,7 @@ def default_yaml() -> str:
             continue
         indent = "  " * depth
         if isinstance(default, Section):
-            lines.append(f"\n# {type(default).__doc__.strip()}\n{name}:")
+            lines.append(f"\n# {_meaning(type(default))}\n{name}:")
             continue
         blank = "\n" if depth == 0 and name == "runs" else ""
         lines.append(f"{blank}{indent}{name}: {_value(default)}  # {field.description}")
@@ -74,7 +75,8 @@ def default_yaml() -> str:
 def markdown() -> str:
     """Write ``config/README.md``: a table of keys, types, defaults and meanings for each block."""
     sections = ((name, block_type(Config, name)) for name in Config.model_fields)
-    blocks = [("(top level)", Config), *((name, section) for name, section in sections if section)]
+    blocks: list[tuple[str, type[BaseModel]]] = [("(top level)", Config)]
+    blocks += [(name, section) for name, section in sections if section]
     parts = [MARKDOWN_HEADER]
     for name, section in blocks:
         rows = [
@@ -83,10 +85,14 @@ def markdown() -> str:
             if not any(key == block for block, _ in blocks) or section is not Config
         ]
         parts.append(
-            f"## `{name}`\n\n{section.__doc__.strip()}\n\n| key | default | meaning |\n| --- | --- | --- |"
+            f"## `{name}`\n\n{_meaning(section)}\n\n| key | default | meaning |\n| --- | --- | --- |"
         )
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def _meaning(section: type[BaseModel]) -> str:
+    return (section.__doc__ or "").strip()
 
 
 def _default(value: Any) -> str:

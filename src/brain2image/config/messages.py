@@ -46,7 +46,9 @@ def _explain(problem: Mapping[str, Any], section: type[BaseModel], root: type[Ba
     location = prefix + ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         for part in problem["loc"][:-1]:
-            section = block_type(section, part)
+            block = block_type(section, part)
+            assert block is not None  # as the unknown key lies in it
+            section = block
         return unknown_key(location, section, root=root)
     if problem["type"] == "value_error":
         return f"config: {location + ': ' if location else ''}{problem['ctx']['error']}"

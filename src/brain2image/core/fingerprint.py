@@ -45,9 +45,10 @@ def _closure(path: Path) -> tuple[str, ...]:
     waiting = list(_imports(path))
     while waiting:
         name = waiting.pop()
-        if name not in found and not NEUTRAL.fullmatch(name):
+        file = _module_file(name)
+        if file and name not in found and not NEUTRAL.fullmatch(name):
             found.add(name)
-            waiting.extend(_imports(_module_file(name)))
+            waiting.extend(_imports(file))
     return tuple(sorted(found))
 
 
@@ -60,7 +61,7 @@ def _imports(path: Path) -> frozenset[str]:
 
 def _origin(node: ast.ImportFrom, path: Path) -> str:
     """Return the absolute name of the module that a ``from … import`` reads."""
-    if node.level == 0:
+    if node.module and node.level == 0:
         return node.module
     folder = path.parents[node.level - 1].relative_to(PACKAGE.parent)
     return ".".join((*folder.parts, *([node.module] if node.module else [])))

@@ -70,7 +70,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
 
 def _log_thread_error(error: threading.ExceptHookArgs) -> None:
     """Log what ends a library's thread, TensorBoard's on a full disk; the job ends by itself."""
-    logger.error("%s", error.thread, exc_info=error[:3])
+    logger.error("%s", error.thread, exc_info=error.exc_value)
 
 
 def _stop_with_parent() -> None:

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from brain2image.core.disk import check_writable, knows_locks, lock, owner, user_name
 from brain2image.core.errors import InputError
@@ -52,7 +52,9 @@ class Hold:
             "folder": os.getcwd(),
             "is_local": is_local,
         }
-        self._file, self._other, self._former = None, None, {}
+        self._file: IO | None = None
+        self._other: str | None = None
+        self._former: dict[str, Any] = {}
         with suppress(OSError):  # entering finds out why
             self._take()
 

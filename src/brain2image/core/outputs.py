@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from brain2image.core.disk import explained_disk_errors, lock, owner
@@ -39,7 +39,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     scratch = folder / path.name
     try:
         # inside, as there is room again once the scratch folder is removed
-        with explained_disk_errors(path), lock(folder / LOCK):
+        with explained_disk_errors(path), ExitStack() as held:
+            file = lock(folder / LOCK)
+            assert file is not None  # nobody else knows this folder
+            held.enter_context(file)
             yield scratch
             if scratch.is_dir() and path.exists():
                 path.rename(folder / "replaced")  # a folder cannot be renamed over another

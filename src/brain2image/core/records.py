@@ -38,6 +38,8 @@ class ResultsPersistence(FilePersistence):
     options : what Snakemake gives.
     """
 
+    _metadata_path: str
+
     def __init__(self, *, results: str, **options: Any):
         super().__init__(**options)
         self._results, self._earlier = f"{results}/", self._metadata_path

@@ -65,17 +65,18 @@ class Stage(NamedTuple):
 class _Plan(logging.Handler):
     """Collects the jobs among Snakemake's log records."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.jobs: list[PlannedJob] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         from snakemake_interface_logger_plugins.common import LogEvent
 
-        if getattr(record, "event", None) == LogEvent.JOB_INFO and record.log:
-            rule = record.rule_name
-            results, _, rest = record.log[0].removesuffix(".log").rpartition(f"/logs/{rule}")
-            job = (rule, results, record.output, record.benchmark, record.reason)
+        said = vars(record)  # Snakemake adds its own to what a record always has
+        if said.get("event") == LogEvent.JOB_INFO and said["log"]:
+            rule = said["rule_name"]
+            results, _, rest = said["log"][0].removesuffix(".log").rpartition(f"/logs/{rule}")
+            job = (rule, results, said["output"], said["benchmark"], said["reason"])
             self.jobs.append(PlannedJob(f"{rule}{rest}", *job))
 
 
@@ -122,7 +123,7 @@ def take_status(*arguments: str) -> list[Stage]:
 
 def _stage(rule: str, jobs: Sequence[PlannedJob], stale: dict[str, PlannedJob]) -> Stage:
     source = source_fingerprint(SCRIPTS / f"{rule}.py")
-    made_with = {recorded_fingerprint(job.results, job.outputs[0]) for job in jobs} - {None}
+    made_with = {code for job in jobs if (code := recorded_fingerprint(job.results, job.outputs[0]))}
     due = [stale[job.name] for job in jobs if job.name in stale]
     reasons = {_explain(job.reason): None for job in due}
     if made_with - {source}:
@@ -144,9 +145,11 @@ def recorded_fingerprint(results: str, output: str) -> str | None:
 
 def last_seconds(benchmark: str | None) -> float | None:
     """Read how many seconds a job took when it last ran to its end, from Snakemake's benchmark file."""
+    if benchmark is None:
+        return None
     try:
         return float(Path(benchmark).read_text().splitlines()[1].split("\t")[0])
-    except (OSError, TypeError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError):
         return None
 
 

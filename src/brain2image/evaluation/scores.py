@@ -1,6 +1,6 @@
 """Scores of predicted fMRI embeddings: one query per test picture, a gallery of unique pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +24,9 @@ from brain2image.evaluation.statistics import interval, permutation_p, rsa_inter
 
 SMALLER_IS_BETTER = {"median_rank", "mse"}
 # Image level is the claim. CSLS sees all test queries at once, trial level repeats its targets: rows apart.
-LEVELS = {"image": lambda similarity: similarity, "transductive": csls}
-DIRECTIONS = {"forward": lambda similarity: similarity, "backward": np.transpose}
+View = Callable[[np.ndarray], np.ndarray]
+LEVELS: dict[str, View] = {"image": lambda similarity: similarity, "transductive": csls}
+DIRECTIONS: dict[str, View] = {"forward": lambda similarity: similarity, "backward": np.transpose}
 PER_IMAGE = ("top1", "mrr")  # kept for each picture, for comparisons between runs
 TOLERANCE = 1e-6  # of the targets' deviation; what float32 makes of equal predictions
 TRIAL_LEVEL_NOTE = (
@@ -142,7 +143,7 @@ def _rows(predictions: np.ndarray, targets: np.ndarray) -> Iterator[Row]:
     chance = rank_chance(n_pairs)
     is_constant = _is_constant(predictions, targets)
 
-    def ranked(names: tuple[Any, ...], table: np.ndarray, by_chance: float) -> Row:
+    def ranked(names: tuple[str, str, int, str], table: np.ndarray, by_chance: float) -> Row:
         return Row(*names, np.full_like(table, by_chance) if is_constant else table, by_chance)
 
     for level, adjust in LEVELS.items():

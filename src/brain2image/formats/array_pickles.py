@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
+from numpy._core.multiarray import scalar
 
 from brain2image.formats.lazy_arrays import SIMPLE_KINDS, LazyArray, bytes_ahead, lazy_array
 from brain2image.formats.pickles import LimitedUnpickler, check_shape, dispatch, ordered_dict
@@ -79,7 +80,7 @@ class ArrayUnpickler(LimitedUnpickler):
         if not isinstance(dtype, np.dtype) or not isinstance(content, bytes | str) or dtype.hasobject:
             raise pickle.UnpicklingError("it holds a scalar whose state is not NumPy's")
         self.charge(len(content))
-        return np._core.multiarray.scalar(dtype, content)
+        return scalar(dtype, content)
 
     def load_build(self) -> None:
         """Set the state of an object, if that is one which NumPy itself could have written."""
@@ -117,7 +118,7 @@ class ArrayUnpickler(LimitedUnpickler):
 
 
 def _array_from_buffer(
-    buffer: Any, dtype: Any, shape: Any, order: str, axes: Any = None
+    buffer: Any, dtype: Any, shape: Any, order: Any, axes: Any = None
 ) -> np.ndarray | LazyArray:
     """Do what NumPy's own ``_frombuffer`` does, whose place and form depend on its version."""
     dtype = dtype if isinstance(dtype, np.dtype) else _simple_dtype(dtype)

@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class Checkpoint:
         When it is no checkpoint, damaged, or its ``data.pkl`` names anything but tensors and containers.
     """
 
-    def __init__(self, file: BinaryIO, *, name: str):
+    def __init__(self, file: io.BufferedIOBase, *, name: str):
         self._file, self._name, self._size = file, name, file.seek(0, io.SEEK_END)
         try:
             with zipfile.ZipFile(file) as archive:
@@ -79,7 +79,9 @@ class Checkpoint:
                 description, content = read_description(archive)
             self._folder = description.removesuffix("data.pkl")
             state = _Description(io.BytesIO(content)).load()["model_state_dict"]
-            self.tensors = {str(key): value for key, value in state.items() if _is_tensor(value)}
+            self.tensors: dict[str, Tensor] = {
+                str(key): value for key, value in state.items() if _is_tensor(value)
+            }
         except InputError:  # of a remote file
             raise
         except DAMAGED_ZIP as error:
@@ -117,9 +119,9 @@ class Checkpoint:
         if magic != b"PK\x03\x04" or self._file.tell() + entry.file_size > self._size:
             raise zipfile.BadZipFile("the file is damaged")
         content = np.empty(entry.file_size, np.uint8)
-        if self._file.readinto(content) != len(content):
+        if self._file.readinto(content.data) != len(content):
             raise zipfile.BadZipFile("the file is cut")
-        if zlib.crc32(content) != entry.CRC:
+        if zlib.crc32(content.data) != entry.CRC:
             raise zipfile.BadZipFile("its checksum (CRC-32) is wrong")
         return content.view(DTYPES[storage.kind])
 

@@ -3,7 +3,7 @@
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,27 @@ MOST_AXES, LONGEST_AXIS = 32, 2**48
 KEYS = str | bytes | int | float | None  # True and False are integers, too
 
 
-class LimitedUnpickler(pickle._Unpickler):
+if (
+    TYPE_CHECKING
+):  # members of Python's own unpickler on which the readers build, and which typeshed leaves out
+
+    class _Unpickler(pickle._Unpickler):
+        stack: list[Any]
+        memo: dict[int, Any]
+        append: Callable[[Any], None]
+        read: Callable[[int], bytes]
+        _unframer: Any
+
+        def load_build(self) -> None: ...
+        def load_dict(self) -> None: ...
+        def load_setitem(self) -> None: ...
+        def load_setitems(self) -> None: ...
+
+else:
+    _Unpickler = pickle._Unpickler
+
+
+class LimitedUnpickler(_Unpickler):
     """What both readers of pickles share: a subclass lists in ``find_class`` what may be called.
 
     The pure Python unpickler is the one whose instructions can be overridden. Nothing but single values is
@@ -94,7 +114,7 @@ def dispatch(**own: Callable) -> dict[int, Callable]:
     ----------
     own : those that a subclass has in place of Python's, by their name in `pickle`.
     """
-    limited = {
+    limited: dict[str, Callable] = {
         "SETITEM": LimitedUnpickler.load_setitem,
         "SETITEMS": LimitedUnpickler.load_setitems,
         "DICT": LimitedUnpickler.load_dict,
@@ -102,7 +122,7 @@ def dispatch(**own: Callable) -> dict[int, Callable]:
         "LONG4": LimitedUnpickler.refuse_number,
     }
     replaced = {getattr(pickle, name)[0]: method for name, method in {**limited, **own}.items()}
-    instructions = {**pickle._Unpickler.dispatch, **replaced}
+    instructions: dict[int, Callable] = {**pickle._Unpickler.dispatch, **replaced}
     return {code: _counted(method) for code, method in instructions.items()}
 
 

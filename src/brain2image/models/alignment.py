@@ -1,6 +1,7 @@
 """The whole EEG encoder: CBraMod, a pooling head, and the attention that aligns EEG with fMRI."""
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +68,9 @@ class AlignmentModule(nn.Module):
         if self.n_tokens == 1:
             attended = drop_heads(value, self.n_heads, rate=self.dropout, training=self.training)
             return self.output(attended)
-        heads = F.scaled_dot_product_attention(
-            *(self._split(part) for part in (self.query(query), self.key(tokens), value)),
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        queries, keys, values = (self._split(part) for part in (self.query(query), self.key(tokens), value))
+        dropout = self.dropout if self.training else 0.0
+        heads = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
         return self.output(heads.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -99,6 +99,12 @@ class AlignmentModel(nn.Module):
     mean_response : (n_channels, 200) float32, mean EEG of the training trials, in its stored unit, to compare
         the latency of other recordings with; zeros where it is not known.
     """
+
+    eeg_scale: Tensor
+    network_share: Tensor
+    target_mean: Tensor
+    target_scale: Tensor
+    mean_response: Tensor
 
     def __init__(self, model: ModelConfig, n_channels: int, n_features: int):
         super().__init__()
@@ -151,6 +157,7 @@ class AlignmentModel(nn.Module):
 
     def fit_linear_path(self, regression: AxisRidge) -> None:
         """Start from a regression of the standardised training embeddings on the EEG."""
+        assert self.linear_path is not None  # as model.linear_axes is not 0
         self.linear_path.fit(regression)
         nn.init.zeros_(self.alignment.output.weight)
 
@@ -233,7 +240,7 @@ class AlignmentModel(nn.Module):
         return (torch.cat(batches) * self.target_scale + self.target_mean).cpu()
 
     @classmethod
-    def load(cls, run_folder: str | Path) -> "AlignmentModel":
+    def load(cls, run_folder: str | os.PathLike) -> "AlignmentModel":
         """Read a trained model from its run folder's ``config.json`` and ``model.safetensors``.
 
         Raises

@@ -29,6 +29,10 @@ class LinearPath(nn.Module):
     axes : (linear_axes, n_features) float32; axes that the data do not have are zero.
     """
 
+    weight: Tensor
+    offset: Tensor
+    axes: Tensor
+
     def __init__(self, model: ModelConfig, n_channels: int, n_features: int):
         super().__init__()
         n_axes = model.linear_axes

@@ -61,8 +61,8 @@ def _affine_gpu(weight: np.ndarray, bias: np.ndarray, device: str) -> Callable[[
     import torch
 
     allow_tf32("fp32")  # not here: the disk sets the pace, and everything is measured against the embedding
-    weight, bias = (torch.from_numpy(array).to(device) for array in (weight, bias))
-    return lambda betas: torch.addmm(bias, torch.from_numpy(betas).to(device), weight.T).cpu().numpy()
+    matrix, offset = (torch.from_numpy(array).to(device) for array in (weight, bias))
+    return lambda betas: torch.addmm(offset, torch.from_numpy(betas).to(device), matrix.T).cpu().numpy()
 
 
 def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> None:

@@ -32,7 +32,7 @@ class Moments(NamedTuple):
     squares: np.ndarray  # (n_strata, n_columns) float64, sum over the trials of x²
     between: np.ndarray  # (n_strata, n_columns) float64, sum over the pictures of n mean(x)²
 
-    def pool(self, chosen: np.ndarray) -> "Moments":
+    def pool(self, chosen: np.ndarray | slice) -> "Moments":
         """Pool the chosen strata."""
         return Moments(*(sums[chosen].sum(axis=0) for sums in self))
 
@@ -158,8 +158,8 @@ def sum_moments(
                 sums[row] += trial
         total[:, columns] = in_stratum @ sums.astype(np.float64)
         between[:, columns] = in_stratum @ (np.square(sums, dtype=np.float64) / counts[:, None])
-    sizes = (in_stratum @ weights for weights in (np.ones_like(counts), counts, 1 / counts))
-    return Moments(*sizes, total, squares, between)
+    sizes = [in_stratum @ weights for weights in (np.ones_like(counts), counts, 1 / counts)]
+    return Moments(sizes[0], sizes[1], sizes[2], total, squares, between)
 
 
 def noise_ceilings(moments: Moments) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
+from open_clip.transformer import VisionTransformer
 
 from brain2image.core.errors import InputError
 from brain2image.core.outputs import atomic_path
@@ -40,7 +41,7 @@ def simulate_clip(simulate: Mapping[str, Any], *, model: str, weights: str | Pat
     rng = generator(seed, "clip calibration")
     latents = rng.normal(size=(N_CALIBRATION, n_latents))
     clip = _random_clip(model, seed=seed)
-    visual = clip.visual
+    visual: VisionTransformer = clip.visual
     painter = Painter(n_latents, seed=seed)
     with torch.no_grad():
         n_features = visual.proj.shape[1]
@@ -65,7 +66,7 @@ def _random_clip(model: str, *, seed: int) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         clip = open_clip.create_model(model, pretrained=None)
-    if not isinstance(clip.visual, open_clip.transformer.VisionTransformer):
+    if not isinstance(clip.visual, VisionTransformer):
         raise InputError(
             f"clip.model: expected a vision transformer to simulate weights for, got {model}; "
             "take ViT-S-32-alt in a configuration with a simulate block"
@@ -75,7 +76,7 @@ def _random_clip(model: str, *, seed: int) -> torch.nn.Module:
     return clip.half().float().eval()
 
 
-def _features(visual: torch.nn.Module, pictures: Iterator[np.ndarray]) -> np.ndarray:
+def _features(visual: VisionTransformer, pictures: Iterator[np.ndarray]) -> np.ndarray:
     """Run the tower on pictures (height, width, 3) from 0 to 1; return (n_images, n_features) float32."""
     mean, std = (np.float32(values) for values in (visual.image_mean, visual.image_std))
     batches = []

@@ -69,7 +69,7 @@ def simulate_fmri(
     with atomic_path(checkpoint) as scratch:
         torch.save({"model_state_dict": _state(weight, bias, seed=seed)}, scratch)
     with atomic_path(oracle) as scratch:
-        np.savez(scratch, **oracle_arrays(things, voxels, scaling, weight, bias))
+        np.savez(scratch, allow_pickle=False, **oracle_arrays(things, voxels, scaling, weight, bias))
 
 
 def oracle_arrays(
@@ -126,20 +126,19 @@ def _answers(old: np.ndarray, old_here: np.ndarray, *, rng: np.random.Generator)
     """Draw columns 8 to 15, (8, n_trials): button 1 says new, 2 says old; nine answers of ten are right."""
     n_trials = len(old)
     button = np.where(rng.random(n_trials) < 0.9, 1 + old, 2 - old)
-    answers = np.stack(
-        [
-            button == 1 + old,
-            rng.uniform(500, 2500, size=n_trials),
-            rng.random(n_trials) < 0.02,
-            old_here,
-            button == 1 + old_here,
-            button == 1,
-            button == 2,
-            button,
-        ]
-    )
+    rows: list[np.ndarray] = [
+        button == 1 + old,
+        rng.uniform(500, 2500, size=n_trials),
+        rng.random(n_trials) < 0.02,
+        old_here,
+        button == 1 + old_here,
+        button == 1,
+        button == 2,
+        button,
+    ]
+    answers = np.stack(rows)
     unanswered = rng.random(n_trials) < 0.01
-    answers[np.ix_([0, 1, 2, 4, 7], unanswered)] = ABSENT
+    answers[np.ix_(np.array([0, 1, 2, 4, 7]), unanswered)] = ABSENT
     return answers
 
 

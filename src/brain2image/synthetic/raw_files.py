@@ -102,4 +102,4 @@ def _write(path: str | Path, raw: np.ndarray) -> None:
         "lowpass": 100,
     }
     with atomic_path(path) as scratch:
-        np.save(scratch, content, allow_pickle=True)
+        np.save(scratch, np.array(content), allow_pickle=True)

@@ -8,18 +8,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.pytorch.plugins.io import AsyncCheckpointIO, CheckpointIO
-from torch.multiprocessing import ProcessExitedException
+from torch.multiprocessing.spawn import ProcessExitedException
 
 from brain2image.config import WITHOUT_EFFECT, RunConfig
 from brain2image.core.disk import lock
 from brain2image.core.outputs import atomic_path
 from brain2image.formats.files import sha256
+from brain2image.training.task import AlignmentTask
 
 logger = logging.getLogger(__name__)
 
@@ -49,16 +50,18 @@ def only_one(state: Path) -> Iterator[None]:
 class StateFile(CheckpointIO):
     """Lightning's checkpoint as a file that appears whole and is read without running code in it."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Path, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
         """Write a state, whole or not at all."""
         with atomic_path(path) as scratch:
             torch.save(checkpoint, scratch)
 
-    def load_checkpoint(self, path: Path, *_: Any, **__: Any) -> dict[str, Any]:
+    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a state onto the CPU, whatever device it came from."""
         return torch.load(path, map_location="cpu", weights_only=True)
 
-    def remove_checkpoint(self, path: Path) -> None:
+    def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a state, if there is one."""
         Path(path).unlink(missing_ok=True)
 
@@ -76,7 +79,7 @@ class InBackground(AsyncCheckpointIO):
 
 
 def run_identity(
-    lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str, precision: str
+    lmdb: Path, *, run: RunConfig, cbramod: str | Path | None, code: str, precision: str
 ) -> dict[str, Any]:
     """Collect, by name, all that a training's weights depend on but the number of epochs.
 
@@ -184,15 +187,16 @@ class Resumption(L.Callback):
     def _save_where_due(self, trainer: L.Trainer, *, is_end: bool = False) -> None:
         now = clock()
         is_due = is_end or now - self._saved_at >= 60 * self.save_minutes
-        is_due, number = _most(is_due, self._signal, device=trainer.strategy.root_device)
-        if is_due or number:
+        n_due, number = _most(is_due, self._signal, device=trainer.strategy.root_device)
+        if n_due or number:
             trainer.save_checkpoint(self.path)
             self._saved_at = now
         if number:
             trainer.strategy.checkpoint_io.teardown()  # waits until the state is written
             trainer.strategy.barrier()
             if trainer.is_global_zero:
-                name, n_done = signal.Signals(number).name, trainer.lightning_module.history[-1]["epoch"]
+                task = cast(AlignmentTask, trainer.lightning_module)  # the only one that is trained
+                name, n_done = signal.Signals(number).name, task.history[-1]["epoch"]
                 logger.error("%s in epoch %d: stopping; the same command goes on from here", name, n_done + 1)
             sys.exit(128 + number)
 

@@ -24,12 +24,12 @@ N_FOLDS = 5  # of the linear path
 
 def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | None) -> AlignmentModel:
     """Build the untrained model, holding scales and mean response of the training pairs' EEG and targets."""
-    if run.model.pretrained and cbramod is None:
-        raise InputError(
-            "model.pretrained is true: expected CBraMod's weights, got none; set weights.cbramod"
-        )
     aligner = AlignmentModel(run.model, len(reader.meta["channels"]), reader.meta["n_features"])
     if run.model.pretrained:
+        if cbramod is None:
+            raise InputError(
+                "model.pretrained is true: expected CBraMod's weights, got none; set weights.cbramod"
+            )
         aligner.backbone.load_pretrained(cbramod)
     pairs = reader.pairs_of("train")
     aligner.eeg_scale.fill_(cbramod_scale(_scale_sample(reader, pairs), reader.meta["unit"]))
@@ -51,11 +51,13 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
     eeg = eeg_means(reader, pairs).reshape(len(pairs), -1)
     targets = aligner.standardise(torch.from_numpy(target_means(reader, pairs))).numpy()
     folds = blocks(pairs["eeg_image"].to_numpy(), N_FOLDS)
-    regression = fit_axis_ridge(eeg, targets, folds, n_axes=len(aligner.linear_path.axes))
+    assert aligner.linear_path is not None  # as model.linear_axes is not 0
+    n_axes = len(aligner.linear_path.axes)
+    regression = fit_axis_ridge(eeg, targets, folds, n_axes=n_axes)
     aligner.fit_linear_path(regression)
     fold_of = dict(zip(pairs["pair"], folds, strict=True))
     index = reader.eeg_index[reader.eeg_index["pair"].isin(pairs["pair"])].drop_duplicates("trial")
-    codes = np.zeros((len(index), len(aligner.linear_path.axes)), np.float32)
+    codes = np.zeros((len(index), n_axes), np.float32)
     for row, (trial, pair) in enumerate(sorted(zip(index["trial"], index["pair"], strict=True))):
         fold = fold_of[pair]
         code = reader.eeg(trial).ravel() @ regression.fold_weights[fold] + regression.fold_offsets[fold]

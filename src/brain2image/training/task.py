@@ -4,12 +4,14 @@ import copy
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from brain2image.config import RunConfig, TrainingConfig
@@ -81,7 +83,8 @@ class AlignmentTask(L.LightningModule):
         decay = run.training.ema_decay
         self.average = copy.deepcopy(model).requires_grad_(False) if decay else None
         self.history: list[dict[str, float]] = []
-        self.best_loss, self.best_epoch, self.best_weights = float("inf"), 0, {}
+        self.best_loss, self.best_epoch = float("inf"), 0
+        self.best_weights: dict[str, Tensor] = {}
         self._sums: dict[str, Tensor] = {}
         self._n_rows = self._n_saved = 0
         self._validation: list[tuple[Tensor, ...]] = []
@@ -92,7 +95,7 @@ class AlignmentTask(L.LightningModule):
         """Return the training batches."""
         return self.batches
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Make AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
         groups = parameter_groups(self.model, self.loss, self.run)
         # fused: one pass over weights and moments instead of one for each operation; with fp16 the gradients
@@ -111,7 +114,7 @@ class AlignmentTask(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Take the rates from the schedule, not from the state, for the number of epochs may have changed."""
-        for group in self.optimizers().param_groups:
+        for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["initial_lr"] * self._rate_factor(self.global_step)
 
     def training_step(self, batch: dict[str, Tensor], number: int) -> Tensor:
@@ -120,7 +123,8 @@ class AlignmentTask(L.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        path = self.model.linear_path.decode(batch["code"]) if "code" in batch else None
+        linear_path = self.model.linear_path
+        path = linear_path.decode(batch["code"]) if linear_path and "code" in batch else None
         predictions = self.model(batch["eeg"], targets * keep, None if path is None else path.detach())
         truth = [gathered(rows) for rows in (targets, batch["pair"], batch["cluster"])]
         terms = self.loss(gathered(predictions.float()), *truth)
@@ -134,10 +138,14 @@ class AlignmentTask(L.LightningModule):
         return loss
 
     def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float, **_: Any
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip by the norm over all gradients; Lightning itself refuses a fused optimiser with bf16."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        assert gradient_clip_val is not None  # the trainer was given one
         nn.utils.clip_grad_norm_(weights, gradient_clip_val)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
@@ -191,13 +199,13 @@ class AlignmentTask(L.LightningModule):
             "identity": self.identity,
             "epochs": self.run.training.epochs,
         }
-        self._n_saved = self.history[-1]["epoch"]
+        self._n_saved = int(self.history[-1]["epoch"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on where the state was stored."""
         for name in STATE:
             setattr(self, name, checkpoint["training"][name])
-        self._n_saved = self.history[-1]["epoch"]
+        self._n_saved = int(self.history[-1]["epoch"])
 
     @property
     def _judged(self) -> AlignmentModel:
@@ -216,8 +224,9 @@ class AlignmentTask(L.LightningModule):
             **self._learning_rates(),
         }
         self.history.append({"epoch": epoch, **row})
-        self.logger.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
-        self.logger.experiment.flush()  # a killed process would lose it
+        events = cast(TensorBoardLogger, self.logger)  # the only one that `train.train` has
+        events.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
+        events.experiment.flush()  # a killed process would lose it
         logger.info(
             "epoch %d of %d: train loss %.3f, val loss %.3f, val top-1 %.3f",
             *(epoch, training.epochs, means.get("loss", math.nan), scores["loss"], scores["top1"]),
@@ -229,7 +238,7 @@ class AlignmentTask(L.LightningModule):
 
     def _learning_rates(self) -> dict[str, float]:
         """Return the highest rate of the backbone, which is its last layer's, and that of the rest."""
-        groups = sorted(self.optimizers().param_groups, key=lambda group: group["lr"])
+        groups = sorted(self.trainer.optimizers[0].param_groups, key=lambda group: group["lr"])
         return {f"lr_{group['name']}": group["lr"] for group in groups}
 
     def _check_finite(self, *losses: float) -> None:

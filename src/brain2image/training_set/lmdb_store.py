@@ -55,8 +55,11 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
         meta = _meta(eeg_data, fmri_data, pairs)
         tables = {"pairs": pairs, "eeg": eeg_index, "fmri": fmri_index}
         # no other process sees the file before it is whole, so it is enough to sync it once
-        options = {"subdir": False, "lock": False, "sync": False, "map_size": _map_size(arrays, tables)}
-        with atomic_path(out) as scratch, lmdb.open(str(scratch), **options) as environment:
+        size = _map_size(arrays, tables)
+        with (
+            atomic_path(out) as scratch,
+            lmdb.open(str(scratch), subdir=False, lock=False, sync=False, map_size=size) as environment,
+        ):
             indexes = {
                 f"index/{name}".encode(): _to_arrow(table.drop(columns="row", errors="ignore"))
                 for name, table in tables.items()
@@ -231,7 +234,7 @@ class LMDBReader:
         """Return the shape of one trial of ``eeg`` or ``fmri``; its values are float32."""
         return {"eeg": tuple(self.meta["eeg_shape"]), "fmri": (self.meta["n_features"],)}[name]
 
-    def read(self, name: str, trials: Sequence[int]) -> np.ndarray:
+    def read(self, name: str, trials: Sequence[int] | np.ndarray) -> np.ndarray:
         """Read trials of ``eeg`` or ``fmri`` in one transaction.
 
         Returns
@@ -274,7 +277,7 @@ class LMDBReader:
 
     def _get(self, key: bytes) -> bytes:
         with _open(self.path, self._file).begin() as transaction:
-            return self._value(transaction, key)
+            return bytes(self._value(transaction, key))
 
     def _value(self, transaction: lmdb.Transaction, key: bytes) -> bytes | memoryview:
         value = transaction.get(key)

@@ -38,6 +38,7 @@ class Mixing:
         """
         self.rows = list(layout.rows.values())
         self._layout, self._options = layout, options
+        self._weights: dict[frozenset[str], np.ndarray | None]
         self._weights = {frozenset(): layout.weigh((), n_least=options.min_channels)}
 
     def __call__(self, eeg: np.ndarray) -> np.ndarray:
@@ -189,8 +190,8 @@ def _by_position(source: Source, rows: Mapping[str, int], channels: Sequence[str
     electrodes, targets = caps.read_cap(montage, list(rows))
     rows = {name: rows[name] for name in electrodes}
     placed = {name: targets[name] for name in channels if name in targets}
-    near = caps.nearest(electrodes, placed)
-    near = {name: (electrode, mm) for name, (electrode, mm) in near.items() if mm <= SAME}
+    found = caps.nearest(electrodes, placed).items()
+    near = {name: (electrode, mm) for name, (electrode, mm) in found if electrode and mm <= SAME}
     listed = ", ".join(f"{name} = {electrode} ({mm:.0f} mm)" for name, (electrode, mm) in near.items())
     logger.info("%s: channels that are an electrode of %s: %s", source.name, montage, listed or "none")
     same = {name: electrode for name, (electrode, _) in near.items()}

@@ -127,7 +127,7 @@ def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, 
         As `translate` does, and when ``out`` ends in something else.
     """
     check_suffix(out)
-    options = translate.__kwdefaults__ | options
+    options = (translate.__kwdefaults__ or {}) | options
     layout = {name: options.pop(name) for name in ("unit", "channels", "sfreq")}
     cap = CapOptions(**{name: options.pop(name) for name in CapOptions._fields})
     cutting = Cutting(*(options.pop(name) for name in ("events", "event_column", "shift", "line_freq")))
@@ -159,6 +159,7 @@ def _start(
     source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
     factor = _unit_factor(source, training["unit"])
     _check_baseline(source, training.get("baseline", 0.0))
+    mixing: Mixing | Rereferenced | Interpolated
     mixing = arrange_channels(
         source, training["channels"], cap, flat=training.get("flat", ()), rereferenced=reference is not None
     )
@@ -277,6 +278,7 @@ def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.Dat
             sums = np.zeros((len(events), *block.shape[1:]), np.float64) if sums is None else sums
             np.add.at(sums, numbers[start : start + len(block)], block)
             start += len(block)
+        assert sums is not None  # as there are trials
         for first in range(0, len(events), BLOCK_MEANS):
             rows = slice(first, first + BLOCK_MEANS)
             yield (sums[rows] / counts[rows, None, None]).astype(np.float32)

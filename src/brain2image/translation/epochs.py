@@ -142,11 +142,11 @@ def _source(
     """Open trials that are read by their number, which is the index of their row."""
 
     def usable(rows: Sequence[int]) -> Source:
-        numbers, is_whole = trials.index.to_numpy(), []
+        numbers, parts = trials.index.to_numpy(), []
         for start in range(0, len(numbers), BLOCK_TRIALS):
             block = read(numbers[start : start + BLOCK_TRIALS], list(rows))
-            is_whole.append(np.isfinite(block).all(axis=(1, 2)))
-        is_whole = np.concatenate(is_whole)
+            parts.append(np.isfinite(block).all(axis=(1, 2)))
+        is_whole = np.concatenate(parts)
         if n_broken := int((~is_whole).sum()):
             logger.warning("%s: left out %d trials with NaN or infinity", name, n_broken)
         if not is_whole.any():

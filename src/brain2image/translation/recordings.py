@@ -197,8 +197,8 @@ def _blocks(
         if stop - start < 2 * around:
             text = "%s: samples %d to %d are fewer than the filters' %.0f s, expect edge effects"
             logger.warning(text, name, start, stop, 2 * around / sfreq)
-        for _, group in itertools.groupby(onsets.tolist(), lambda onset: onset // (BLOCK_SECONDS * sfreq)):
-            group = list(group)
+        for _, near in itertools.groupby(onsets.tolist(), lambda onset: onset // (BLOCK_SECONDS * sfreq)):
+            group = list(near)
             begin, end = max(start, group[0] - around), min(stop, group[-1] + sfreq + around)
             with readable(name):
                 eeg = raw.get_data(rows, begin, end)

@@ -89,7 +89,7 @@ def resting_level(levels: Levels) -> int:
         return 0
     lasts = {code: int(levels.lengths[levels.codes == code].sum()) for code in often}
     known = {code: length for code, length in lasts.items() if code in RESTING} or lasts
-    rest = max(known, key=known.get)
+    rest = max(known, key=known.__getitem__)
     others = int(levels.lengths[(levels.codes != 0) & (levels.codes != rest)].sum())
     return rest if rest in RESTING or lasts[rest] > 2 * others else 0
 

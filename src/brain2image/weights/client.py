@@ -81,7 +81,7 @@ class Client:
         self._opener = build_opener(self._redirects, _HTTP, _HTTPS)
 
     @property
-    def answers(self) -> list[Mapping[str, str]]:
+    def answers(self) -> list[http.client.HTTPMessage]:
         """Return the headers of the last request's redirects: the Hub names size and hash there."""
         return self._redirects.answers
 
@@ -131,7 +131,7 @@ class _Redirects(HTTPRedirectHandler):
 
     def __init__(self, url: str, headers: Mapping[str, str], name: str):
         self._server, self._headers, self._name = urlsplit(url)[:2], headers, name
-        self.answers: list[Mapping[str, str]] = []
+        self.answers: list[http.client.HTTPMessage] = []
 
     def authorise(self, request: Request) -> None:
         """Add the server's own headers to a request to it."""
@@ -148,7 +148,8 @@ class _Redirects(HTTPRedirectHandler):
                 "on the way may read and change what is sent; give another source in the config's weights"
             )
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        self.authorise(request)
+        if request is not None:
+            self.authorise(request)
         return request
 
 

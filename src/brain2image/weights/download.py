@@ -192,8 +192,8 @@ def _from_hub(file: HubFile, source: str, is_small: bool) -> tuple[Path, str, st
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    where = {"filename": file.path, "repo_type": file.repo_type, "revision": file.revision}
-    path = None
+    where: dict[str, Any] = {"filename": file.path, "repo_type": file.repo_type, "revision": file.revision}
+    path: str | None = None
     if file.is_pinned or constants.HF_HUB_OFFLINE:  # else the newest file is asked for
         with suppress(LocalEntryNotFoundError):
             path = hf_hub_download(file.repo, **where, local_files_only=True)

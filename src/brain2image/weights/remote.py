@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from http.client import HTTPMessage
 from typing import Any
 
 from brain2image.core.errors import InputError
@@ -65,15 +66,17 @@ class RemoteFile(io.RawIOBase):
         super().__init__()
         self.name = name or redact(url)
         self._client = Client(url, headers=headers or {}, name=self.name)
-        self._location, self._position, self.size = self._client.url, 0, None
-        self._stamp, self._asks_if_range = None, True
+        self._location, self._position = self._client.url, 0
+        self._stamp: tuple[str, str] | None = None
+        self._has_looked, self._asks_if_range = False, True
         self._block = lru_cache(maxsize=8)(self._read_block)
-        self.has_ranges, headers, self.start = self._look()
-        self.size = self._stated_size(headers)
-        self._stamp = _stamp(headers)
-        answers = [*self._client.answers, headers]
+        self.has_ranges, answer, self.start = self._look()
+        self.size = self._stated_size(answer)
+        self._stamp = _stamp(answer)
+        self._has_looked = True
+        answers = [*self._client.answers, answer]
         self._linked = _first(answers, "X-Linked-ETag")
-        self.etag = self._linked or _first([headers], "ETag")
+        self.etag = self._linked or _first([answer], "ETag")
         self.version = self.etag or (self._stamp and self._stamp[1])
         self.sha256 = self.etag if re.fullmatch(r"[0-9a-f]{64}", self.etag or "") else None
         self.commit = _first(answers, "X-Repo-Commit")
@@ -144,7 +147,7 @@ class RemoteFile(io.RawIOBase):
     def _read_block(self, number: int) -> bytes:
         return b"".join(self.stream(number * BLOCK, min((number + 1) * BLOCK, self.size)))
 
-    def _look(self) -> tuple[bool, Mapping[str, str], bytes]:
+    def _look(self) -> tuple[bool, HTTPMessage, bytes]:
         """Ask whether the server gives parts; return that, its answer's headers, and how the file begins."""
         patience = _Patience(self.name, FIRST_DELAYS)
         while True:
@@ -160,7 +163,7 @@ class RemoteFile(io.RawIOBase):
             except (OSError, http.client.HTTPException) as error:
                 self._wait(patience, error)
 
-    def _stated_size(self, headers: Mapping[str, str]) -> int:
+    def _stated_size(self, headers: HTTPMessage) -> int:
         part, _, total = headers.get("Content-Range", "").rpartition("/")
         length = total if self.has_ranges else headers.get("Content-Length", "")
         if not length.isdecimal() or (self.has_ranges and not part.startswith("bytes 0-")):
@@ -193,7 +196,7 @@ class RemoteFile(io.RawIOBase):
                 f"{self.name}: expected the bytes of the file, but the server sends them compressed "
                 f"({coding[:20]}), which nobody asked for; {BY_HAND}"
             )
-        if self.size is None:
+        if not self._has_looked:
             return
         self._check_version(response.headers)
         part, _, total = response.headers.get("Content-Range", "").rpartition("/")
@@ -206,7 +209,7 @@ class RemoteFile(io.RawIOBase):
         if response.status != 206 and start > 0:
             raise RangesRefused(self.name)
 
-    def _check_version(self, headers: Mapping[str, str]) -> None:
+    def _check_version(self, headers: HTTPMessage) -> None:
         """Raise unless the headers name the version that was seen first, or none."""
         linked = _first([*self._client.answers, headers], "X-Linked-ETag")
         if linked is None:
@@ -273,12 +276,12 @@ class _Patience:
             )
 
 
-def _stamp(headers: Mapping[str, str]) -> tuple[str, str] | None:
+def _stamp(headers: HTTPMessage) -> tuple[str, str] | None:
     """Return the header that tells versions of a file apart, and its value as the server spells it."""
     return next(((kind, headers[kind]) for kind in ("ETag", "Last-Modified") if headers.get(kind)), None)
 
 
-def _first(answers: list[Mapping[str, str]], header: str) -> str | None:
+def _first(answers: list[HTTPMessage], header: str) -> str | None:
     """Return the first value of a header, as a plain text."""
     value = next((headers[header] for headers in answers if headers.get(header)), None)
     return value and value.removeprefix("W/").strip('"')

@@ -23,6 +23,7 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
     torch.manual_seed(0)
     backbone = CBraMod()
     if pretrained:
+        assert training.cbramod is not None  # as they are given to the baselines that take them
         backbone.load_pretrained(training.cbramod)
     backbone.proj_out = torch.nn.Identity()
     backbone.eval()

@@ -65,8 +65,8 @@ def _plot_amplitudes(panel: Axes, quality: Mapping[str, Any]) -> None:
         panel.plot([x, x], [low, high], color=colour, linewidth=3, alpha=0.35)
         panel.plot(x, rms, "X" if channel["flags"] else "o", color=colour, markersize=5)
         end, side = (edges[1], "top") if rms < np.sqrt(least * most) else (edges[0], "bottom")
-        style = {"fontsize": 7, "color": colour, "rotation": 90, "ha": "center", "va": side}
-        panel.text(x, end, ", ".join(channel["flags"]), **style)
+        flags = ", ".join(channel["flags"])
+        panel.text(x, end, flags, fontsize=7, color=colour, rotation=90, ha="center", va=side)
     for region, colour in colours.items():
         panel.plot([], [], "o", color=colour, markersize=5, label=region)
     if quality["flagged"]:
@@ -122,7 +122,7 @@ def plot_spectra(quality: Mapping[str, Any]) -> Figure:
     panel.axvline(LINE, color="0.4", linestyle=":", linewidth=1, label=f"mains, {LINE} Hz")
     panel.set(xscale="log", xlim=(frequency[0], frequency[-1]), xlabel="frequency (Hz)")
     panel.set_ylabel(f"power density ({POWERS[quality['unit']]})")
-    panel.set_xticks([1, 2, 5, 10, 20, 50, 100], [1, 2, 5, 10, 20, 50, 100])
+    panel.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_ylim(np.array(spectra["low"])[frequency <= BAND].min() - 5, None)
     panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -145,7 +145,7 @@ def plot_responses(quality: Mapping[str, Any]) -> Figure:
         time: np.array([values[name] for name in sound]) for time, values in responses["topographies"].items()
     }
     _plot_topographies(figure, grid[1], maps, names=sound, unit=unit)
-    panels = grid[2].subgridspec(1, 2).subplots(sharey=True)
+    panels = grid[2].subgridspec(1, 2).subplots(sharey=True, squeeze=False)[0]
     for panel, (name, label) in zip(panels, PARTITIONS.items(), strict=True):
         _plot_reliability(panel, quality["reliability"][name], label=label)
     panels[0].set_ylabel("reliability of a picture's\nmean (all its trials)")
@@ -168,7 +168,7 @@ def _plot_topographies(
 ) -> None:
     import mne
 
-    panels = place.subgridspec(1, len(maps)).subplots()
+    panels = place.subgridspec(1, len(maps)).subplots(squeeze=False)[0]
     info = mne.create_info(names, 1.0, "eeg")
     # MNE 1.13 renames the template; 1.14 drops the old name.
     template = {"colin27_1005", "standard_1005"}.intersection(mne.channels.get_builtin_montages())

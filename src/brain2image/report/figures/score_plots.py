@@ -1,12 +1,15 @@
 """Scores of the runs on the test pairs, each with its 95 % interval and with chance."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from brain2image.evaluation.scores import DIRECTIONS
 from brain2image.evaluation.summary import headline, kind, over_seeds
@@ -68,8 +71,10 @@ def _ranges(
 
 
 def _legend(figure: Figure, colours: Mapping[str, str]) -> None:
-    handles = [plt.Line2D([], [], color=colour, marker="o", label=name) for name, colour in colours.items()]
-    handles.append(plt.Line2D([], [], label="chance", **CHANCE))
+    handles: list[Artist] = [
+        Line2D([], [], color=colour, marker="o", label=name) for name, colour in colours.items()
+    ]
+    handles.append(Line2D([], [], label="chance", **CHANCE))
     handles += [line for panel in figure.axes for line in panel.get_legend_handles_labels()[0]]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
@@ -129,7 +134,7 @@ def plot_curves(summary: pd.DataFrame) -> Figure:
     return figure
 
 
-def _curves(panel: Axes, rows: pd.DataFrame, column: str, style: Mapping[str, Mapping[str, str]]) -> None:
+def _curves(panel: Axes, rows: pd.DataFrame, column: str, style: Mapping[str, Mapping[str, Any]]) -> None:
     """Draw one line a run over the values of a column, side by side so that intervals hide no other."""
     places = list(dict.fromkeys(rows[column]))
     width = 0.3 / len(style)

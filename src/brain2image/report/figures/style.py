@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -21,7 +22,7 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW, BLACK = PALETTE
 JPEG_QUALITY = 80
 MARKERS = "os^D"  # for more runs than colours
-CHANCE = {"color": "black", "linestyle": "--", "linewidth": 1.2}
+CHANCE: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
 plt.rcParams.update(
     {
         "figure.constrained_layout.use": True,
@@ -35,7 +36,7 @@ plt.rcParams.update(
 )
 
 
-def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
+def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Give each different name a colour and a marker, as keywords of ``plot``."""
     styles = cycle([{"color": colour, "marker": marker} for marker in MARKERS for colour in PALETTE])
     return dict(zip(dict.fromkeys(names), styles, strict=False))
