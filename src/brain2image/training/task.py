@@ -122,10 +122,12 @@ class AlignmentTask(L.LightningModule):
         stream = (self.run.training.seed, self.current_epoch, STEPS, number, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
+        # standardised, the mean embedding is zero
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
         linear_path = self.model.linear_path
         path = linear_path.decode(batch["code"]) if linear_path and "code" in batch else None
         predictions = self.model(batch["eeg"], targets * keep, None if path is None else path.detach())
+        # InfoNCE contrasts the whole batch, however many GPUs share it
         truth = [gathered(rows) for rows in (targets, batch["pair"], batch["cluster"])]
         terms = self.loss(gathered(predictions.float()), *truth)
         loss = terms["loss"]
@@ -171,6 +173,7 @@ class AlignmentTask(L.LightningModule):
         """Score all validation pictures at once, so that no batch weighs more than its rows."""
         predictions, path, *truth = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
         self._validation.clear()
+        # validation chooses how much of the network is heard, as it chooses the epoch
         scores = min(self._mixtures(predictions, path, *truth), key=lambda mixture: mixture["loss"])
         if self.trainer.sanity_checking:  # before the first step
             self._check_finite(scores["loss"])
@@ -215,6 +218,7 @@ class AlignmentTask(L.LightningModule):
         training = self.run.training
         if scores["loss"] < self.best_loss:
             self.best_loss, self.best_epoch = scores["loss"], epoch
+            # copied: the weights go on changing, and the copy must not take memory of the GPU
             self.best_weights = {
                 name: value.detach().cpu().clone() for name, value in self._judged.state_dict().items()
             } | {"network_share": torch.tensor(scores["share"])}

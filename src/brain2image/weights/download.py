@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 UNKNOWN = Known(None, "")
+REMEDY = "correct the source in the config's weights"
 REFRESH = "BRAIN2IMAGE_REFRESH"  # set by `brain2image fetch --refresh`
 N_RESTARTS = 3  # of a download that cannot be taken up where it broke
 
@@ -127,7 +128,7 @@ def open_remote(source: str) -> RemoteFile:
         remote = RemoteFile(url, headers=build_hf_headers(), name=redact(source))
     else:
         remote = RemoteFile(source)
-    check_start(remote.start, source=remote.name, remedy="correct the source in the config's weights")
+    check_start(remote.start, source=remote.name, remedy=REMEDY)
     _compare("size", KNOWN.get(source, UNKNOWN).size, remote.size, source=source)
     _compare("SHA-256", remote.sha256 and KNOWN.get(source, UNKNOWN).sha256, remote.sha256, source=source)
     return remote
@@ -281,9 +282,7 @@ def _verify(path: Path, source: str, stated: str | None) -> str:
     content = sha256(path)
     try:
         with path.open("rb") as file:
-            check_start(
-                file.read(64), source=redact(source), remedy="correct the source in the config's weights"
-            )
+            check_start(file.read(64), source=redact(source), remedy=REMEDY)
         _compare("size", known.size, path.stat().st_size, source=source)
         _compare("SHA-256", known.sha256 or stated, content, source=source)
     except InputError:

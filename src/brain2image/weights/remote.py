@@ -108,6 +108,7 @@ class RemoteFile(io.RawIOBase):
                 problem = error
             if start < stop:
                 self._wait(patience, problem)
+                # only now: also who begins anew must not ask a server that is down without a pause
                 if not may_resume:
                     raise RangesRefused(self.name)
 
@@ -116,6 +117,7 @@ class RemoteFile(io.RawIOBase):
         view = memoryview(target).cast("B")
         n_wanted = max(0, min(len(view), self.size - self._position))
         start, stop = self._position, self._position + n_wanted
+        # a zip directory is read in a dozen small steps, each of which would else be a request
         chunks = self._few(n_wanted) if n_wanted < BLOCK else self.stream(start, stop)
         n_read = 0
         for chunk in chunks:
@@ -157,6 +159,7 @@ class RemoteFile(io.RawIOBase):
                     while len(start) < FIRST_BYTES and (part := response.read1(FIRST_BYTES - len(start))):
                         start += part
                         patience.count(len(part))
+                    # an empty file has no first bytes; any other one that sends none was cut
                     if not start and response.headers.get("Content-Length") != "0":
                         raise ConnectionError("it was cut")
                     return response.status == 206, response.headers, start
@@ -185,7 +188,7 @@ class RemoteFile(io.RawIOBase):
                 raise
             self._asks_if_range = False  # the version is the same, so the server does not know this header
             return self._open(start, stop)
-        self._location = response.url
+        self._location = response.url  # where it redirects to; asked at once the next time
         return response
 
     def _check_answer(self, response: http.client.HTTPResponse, start: int, stop: int) -> None:
@@ -200,6 +203,7 @@ class RemoteFile(io.RawIOBase):
             return
         self._check_version(response.headers)
         part, _, total = response.headers.get("Content-Range", "").rpartition("/")
+        # a server without ranges sends the whole file: fit for a request from the first byte on
         if response.status != 206:
             part, total = f"bytes {start}-{stop - 1}", response.headers.get("Content-Length", "")
         if total != str(self.size) or part != f"bytes {start}-{stop - 1}":
