@@ -387,9 +387,7 @@ READERS = {
         read_mindeye2,
         ("betas.hdf5", "indices.hdf5", "shared1000.npy", "subj01/train/0.tar", "subj01/new_test/0.tar"),
     ),
-    "nsd images": Reader(
-        write_nsd_images, read_nsd_images, (nsd.PIXELS, "indices.hdf5", "shared1000.npy")
-    ),
+    "nsd images": Reader(write_nsd_images, read_nsd_images, (nsd.PIXELS, "indices.hdf5", "shared1000.npy")),
     "nsd picture": Reader(write_nsd_images, read_nsd_picture, (nsd.PIXELS,)),
     "mindeye1": Reader(write_mindeye1, read_mindeye1, TARS),
     "mindeye1 images": Reader(write_mindeye1, read_mindeye1_images, TARS),

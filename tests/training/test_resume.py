@@ -16,7 +16,7 @@ from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from brain2image.config import WITHOUT_EFFECT
+from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.training import resume
 from brain2image.training.resume import InBackground, StateFile, epochs_done, read_state, run_identity

@@ -14,7 +14,8 @@ import torch
 from helpers.planted import N_CHANNELS, N_CLUSTERS, N_FEATURES, OUTPUTS, SPLITS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
-from brain2image.config import WITHOUT_EFFECT, RunConfig
+from brain2image.config import RunConfig
+from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.datasets.units import CBRAMOD_RMS
 from brain2image.evaluation.predict import predict_pairs

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from brain2image.config.types import Count, NonNegative, Positive, Section, Seed
+from brain2image.constants.temperatures import TEMPERATURES
 
 # Width of CBraMod's tokens.
 TOKEN_WIDTH = 200
@@ -14,10 +15,6 @@ UNUSED_OPTIONS = {
     "attention": {"pooling_layers", "alignment"},
     "multitoken_vit": set(),
 }
-# Range of a learned temperature; the lower end is CLIP's (logits at most 100).
-TEMPERATURES = (0.01, 1.0)
-# Keys of `training` that change no result: they make nothing stale, and no other training.
-WITHOUT_EFFECT = {"memory_limit_gb", "save_minutes"}
 
 
 class ModelConfig(Section):

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from brain2image.core.ahead import map_ahead
 from brain2image.core.errors import InputError
 from brain2image.datasets.bad_channels import check_bads, find_bads, interpolate_bads
 from brain2image.datasets.signals import resampling_matrix
@@ -22,6 +21,7 @@ from brain2image.datasets.things_eeg2.preprocessed import (
 )
 from brain2image.datasets.things_eeg2.raw import CHANNELS, RAW_REFERENCE
 from brain2image.datasets.things_eeg2.sessions import N_TIMES, SFREQ, append, append_recordings
+from brain2image.formats.ahead import map_ahead
 from brain2image.formats.hdf5 import atomic_hdf5, write_trials
 from brain2image.formats.tables import read_table
 

@@ -36,6 +36,15 @@ def _colours(regions: Iterable[str]) -> dict[str, str]:
     return dict(zip(regions, PALETTE, strict=False))
 
 
+def plot_eeg_quality(quality: Mapping[str, Any]) -> dict[str, Figure]:
+    """Draw what `inspect_eeg` found: the figures ``channels``, ``spectra`` and ``responses``."""
+    return {
+        "channels": plot_channels(quality),
+        "spectra": plot_spectra(quality),
+        "responses": plot_responses(quality),
+    }
+
+
 def plot_channels(quality: Mapping[str, Any]) -> Figure:
     """Draw the amplitude of each channel with its trials' range, above counts of trials and what was lost."""
     figure = plt.figure(figsize=(9, 5))
