@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -81,16 +81,19 @@ def text_or_block(value: Any, check_block: ValidatorFunctionWrapHandler) -> Any:
 
 
 def dump_block(value: Any) -> Any:
-    """A block as a dictionary, a text as it is."""
+    """Return a block as a dictionary, a text as it is."""
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
-Brains = Annotated[
-    list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]],
-    Field(min_length=1),
-    WrapValidator(_all_or_list),
-    PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
-]
+if TYPE_CHECKING:
+    Brains = list[str] | Literal["all"]
+else:
+    Brains = Annotated[
+        list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]],
+        Field(min_length=1),
+        WrapValidator(_all_or_list),
+        PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
+    ]
 
 
 class Section(BaseModel):

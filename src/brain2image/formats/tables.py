@@ -173,12 +173,16 @@ def read_part(path: str | os.PathLike, part: str) -> pd.DataFrame:
     return rows
 
 
-def pick_rows(table: pd.DataFrame, wanted: Sequence[int], *, source: str | os.PathLike) -> pd.DataFrame:
+def pick_rows(
+    table: pd.DataFrame, wanted: Sequence[int] | np.ndarray, *, source: str | os.PathLike
+) -> pd.DataFrame:
     """Return the rows of a table of pictures that belong to ``wanted``, in their order, see `find_rows`."""
     return table.iloc[find_rows(table["image"], wanted, source=source)]
 
 
-def find_rows(images: pd.Series, wanted: Sequence[int], *, source: str | os.PathLike) -> np.ndarray:
+def find_rows(
+    images: pd.Series, wanted: Sequence[int] | np.ndarray, *, source: str | os.PathLike
+) -> np.ndarray:
     """Find where pictures stand in a table, (n_wanted,) int64 from 0.
 
     Parameters

@@ -33,7 +33,7 @@ def eeg_encoder(training: Training) -> Standardised:
 
 
 def clip_encoder(training: Training) -> Standardised:
-    """CLIP embedding of the EEG's picture, each feature z-scored by the training pictures."""
+    """Encode the EEG's picture by CLIP, each feature z-scored by the training pictures."""
     return standardise_columns(lambda pairs: training.clip.of(pairs.table["eeg_image"]), training)
 
 
