@@ -131,7 +131,7 @@ class Plan:
 
     @cached_property
     def picture_pairs(self) -> list[str]:
-        """Name the tables of pairs, such as ``things_subj01``."""
+        """Name the tables of pairs, a data set and an fMRI side."""
         return sorted({self._pairs_name(*divide_brains(brains)) for brains in self.brains})
 
     def _pairs_name(self, person: str, subj: str) -> str:

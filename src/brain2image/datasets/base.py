@@ -9,7 +9,7 @@ nothing heavy. What opens files are readers, modules that jobs import by name (`
   (int64), ``part`` and what ``read_images(table, root)`` needs to read them; of EEG also ``partition``
   (``train`` or ``test``) and ``concept``, of fMRI also ``shared1000``;
 - of EEG: ``repack_eeg(files, images, out=..., n_threads=..., **options)`` writes the HDF5 file of one person
-  that `things_eeg.repack_eeg` describes, 200 samples a trial at 200 Hz;
+  that the readers here describe, 200 samples a trial at 200 Hz;
 - of fMRI: ``repack_fmri(*files, subject=..., out=...)`` writes that of `betas.repack_fmri`;
 - for ``check_data``, if there are such: ``describe_pictures(data)`` and ``describe_person(data, person)``,
   a sentence on what lies in the folders.

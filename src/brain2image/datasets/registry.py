@@ -1,14 +1,15 @@
 """The data sets that there are: those of the project, of installed packages, and of the config's files."""
 
+import pkgutil
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 
+from brain2image import datasets
 from brain2image.core.errors import InputError
 from brain2image.core.modules import load_module
 from brain2image.datasets.base import Dataset, EEGDataset, FMRIDataset
 
-BUILT_IN = ("brain2image.datasets.things_eeg2.things_eeg2", "brain2image.datasets.nsd.nsd")
 GROUP = "brain2image.datasets"  # of entry points, each a module
 
 
@@ -26,7 +27,9 @@ def load_datasets(files: tuple[str, ...] = ()) -> dict[str, Dataset]:
         When a module has no data set, or two have one name.
     """
     found: dict[str, Dataset] = {}
-    for module in (*BUILT_IN, *(point.value for point in entry_points(group=GROUP)), *files):
+    folders = (module.name for module in pkgutil.iter_modules(datasets.__path__) if module.ispkg)
+    built_in = (f"{datasets.__name__}.{name}.{name}" for name in sorted(folders))
+    for module in (*built_in, *(point.value for point in entry_points(group=GROUP)), *files):
         dataset = getattr(load_module(module), "DATASET", None)
         if not isinstance(dataset, EEGDataset | FMRIDataset):
             raise InputError(
@@ -46,5 +49,5 @@ def list_datasets(files: Sequence[str] = ()) -> list[str]:
     ----------
     files : paths of Python files with data sets of your own, as in the config's ``datasets``.
     """
-    datasets = load_datasets(tuple(files))
-    return sorted(datasets, key=lambda name: (not isinstance(datasets[name], EEGDataset), name))
+    found = load_datasets(tuple(files))
+    return sorted(found, key=lambda name: (not isinstance(found[name], EEGDataset), name))

@@ -83,7 +83,7 @@ def draw_subsets(trials: list[np.ndarray]) -> dict[int, list[list[np.ndarray]]]:
 
 
 def shuffle_targets(pairs: Pairs) -> Pairs:
-    """Keep EEG and THINGS pictures, and give each the targets and their metadata of another pair."""
+    """Give the same EEG and pictures, each with the targets and their metadata of another pair."""
     # by one place, as a random order may leave a pair its own target
     order = np.roll(np.arange(len(pairs.targets)), 1)
     answers = pairs.table.columns.difference(["pair", "eeg_image"])

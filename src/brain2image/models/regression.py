@@ -100,7 +100,7 @@ def _standardisation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def blocks(numbers: np.ndarray, n_folds: int) -> np.ndarray:
     """Make folds of consecutive numbers, equal numbers in one fold.
 
-    THINGS pictures are numbered concept by concept, so two such folds have one concept in common at most.
+    Where pictures are numbered concept by concept, two such folds have one concept in common at most.
 
     Parameters
     ----------

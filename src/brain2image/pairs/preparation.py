@@ -76,7 +76,7 @@ def find_preparation(
     Raises
     ------
     InputError
-        When nothing says how pictures are prepared, or two say different things, or the model does not fit.
+        When nothing says how pictures are prepared, or two say it differently, or the model does not fit.
     """
     said = [of_tag(model, name) for name in (tag, preprocess) if isinstance(name, str) and name != "auto"]
     if not isinstance(preprocess, str):

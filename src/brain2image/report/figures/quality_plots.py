@@ -21,8 +21,6 @@ WRONG = RED
 AMPLITUDES = {"uV": "µV", "whitened": "whitened, no unit"}
 POWERS = {"uV": "dB re 1 µV²/Hz", "whitened": "dB re 1/Hz, whitened"}
 BAND = 75  # Hz, where the filter of raw recordings begins to fall by default; the figure ends soon below
-LINE = 50  # Hz, mains where THINGS-EEG2 was recorded
-SOA = 200  # ms from picture to picture in THINGS-EEG2
 # Pictures, what is averaged, and the label of each histogram.
 CEILINGS = (
     ("all", "single", "one trial, all pictures"),
@@ -128,7 +126,8 @@ def plot_spectra(quality: Mapping[str, Any]) -> Figure:
     )
     for region, colour in _colours(spectra["regions"]).items():
         panel.plot(frequency, spectra["regions"][region], color=colour, linewidth=1.3, label=region)
-    panel.axvline(LINE, color="0.4", linestyle=":", linewidth=1, label=f"mains, {LINE} Hz")
+    if mains := quality.get("mains"):
+        panel.axvline(mains, color="0.4", linestyle=":", linewidth=1, label=f"mains, {mains:g} Hz")
     panel.set(xscale="log", xlim=(frequency[0], frequency[-1]), xlabel="frequency (Hz)")
     panel.set_ylabel(f"power density ({POWERS[quality['unit']]})")
     panel.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
@@ -145,7 +144,7 @@ def plot_responses(quality: Mapping[str, Any]) -> Figure:
     responses, unit = quality["responses"], AMPLITUDES[quality["unit"]]
     milliseconds = 1000 * np.array(responses["times"])
     panel = figure.add_subplot(grid[0])
-    _plot_courses(panel, milliseconds, responses["regions"])
+    _plot_courses(panel, milliseconds, responses["regions"], soa=quality.get("soa"))
     panel.set(ylabel=f"mean response ({unit})", title=f"mean of {responses['n_images']:,} pictures")
     panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     sound = [channel["name"] for channel in quality["channels"] if not channel["flags"]]
@@ -156,13 +155,16 @@ def plot_responses(quality: Mapping[str, Any]) -> Figure:
     _plot_topographies(figure, grid[1], maps, names=sound, unit=unit)
     panels = grid[2].subgridspec(1, 2).subplots(sharey=True, squeeze=False)[0]
     for panel, (name, label) in zip(panels, PARTITIONS.items(), strict=True):
-        _plot_reliability(panel, quality["reliability"][name], label=label)
+        _plot_reliability(panel, quality["reliability"][name], label=label, soa=quality.get("soa"))
     panels[0].set_ylabel("reliability of a picture's\nmean (all its trials)")
     return figure
 
 
-def _plot_courses(panel: Axes, milliseconds: np.ndarray, courses: Mapping[str, Mapping[str, Any]]) -> None:
-    for onset in np.arange(SOA, milliseconds[-1], SOA):
+def _plot_courses(
+    panel: Axes, milliseconds: np.ndarray, courses: Mapping[str, Mapping[str, Any]], *, soa: float | None
+) -> None:
+    """Draw mean responses, and when the next pictures came, ``soa`` s from one to the next."""
+    for onset in np.arange(1000 * soa, milliseconds[-1], 1000 * soa) if soa else ():
         panel.axvline(onset, color="0.85", linewidth=0.8, zorder=0)
     panel.axhline(0, color="0.5", linewidth=0.6, zorder=0)
     for region, colour in _colours(courses).items():
@@ -198,12 +200,14 @@ def _plot_topographies(
     figure.colorbar(image, ax=panels, shrink=0.8, label=unit)
 
 
-def _plot_reliability(panel: Axes, reliability: Mapping[str, Any] | None, *, label: str) -> None:
+def _plot_reliability(
+    panel: Axes, reliability: Mapping[str, Any] | None, *, label: str, soa: float | None
+) -> None:
     if reliability is None:
         panel.set_axis_off()
         panel.text(0.5, 0.5, f"fewer than 3 {label} were shown twice:\nno reliability", ha="center")
         return
-    _plot_courses(panel, 1000 * np.array(reliability["times"]), reliability["regions"])
+    _plot_courses(panel, 1000 * np.array(reliability["times"]), reliability["regions"], soa=soa)
     panel.set(ylim=(-0.5, 1), title=f"{reliability['n_images']:,} {label}")
 
 
