@@ -126,9 +126,13 @@ class PreprocessConfig(Section):
 
 
 if TYPE_CHECKING:
-    Preprocess = PreprocessConfig | str
+    Preprocess = PlainText | PreprocessConfig
 else:
-    Preprocess = Annotated[PreprocessConfig, WrapValidator(text_or_block), PlainSerializer(dump_block)]
+    Preprocess = Annotated[
+        PreprocessConfig,
+        WrapValidator(text_or_block, json_schema_input_type=PlainText | PreprocessConfig),
+        PlainSerializer(dump_block),
+    ]
 
 
 class CLIPConfig(Section):

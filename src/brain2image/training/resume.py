@@ -18,8 +18,9 @@ from torch.multiprocessing.spawn import ProcessExitedException
 
 from brain2image.config import RunConfig
 from brain2image.constants.training_keys import WITHOUT_EFFECT
+from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import lock
-from brain2image.core.outputs import atomic_path
+from brain2image.core.versions import minor_version
 from brain2image.formats.files import sha256
 from brain2image.training.task import AlignmentTask
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0  # between two looks whether another process still trains
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # SLURM before the time is up; Ctrl-C
 clock = time.monotonic  # s
+LIBRARIES = ("torch", "lightning", "numpy")  # that a training computes with
 
 
 @contextmanager
@@ -84,6 +86,9 @@ def run_identity(
 ) -> dict[str, Any]:
     """Collect, by name, all that a training's weights depend on but the number of epochs.
 
+    Minor versions of the libraries are among it: another one does not go on bit for bit, nor would a training
+    that is made again because of an upgrade begin.
+
     Parameters
     ----------
     lmdb, cbramod : the training set and the pretrained weights; their bytes count.
@@ -97,7 +102,9 @@ def run_identity(
         for key, value in values.items()
     }
     settings["training.precision"] = precision
-    return {"lmdb": sha256(lmdb), "cbramod": sha256(cbramod) if cbramod else None, "code": code, **settings}
+    libraries = {name: minor_version(name) for name in LIBRARIES}
+    weights = sha256(cbramod) if cbramod else None
+    return {"lmdb": sha256(lmdb), "cbramod": weights, "code": code, **libraries, **settings}
 
 
 def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str, Any] | None:

@@ -23,14 +23,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
+from brain2image.core.atomic import atomic_path
 from brain2image.core.devices import compute_devices
 from brain2image.core.disk import explained_disk_errors
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.files import write_json
 from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training.resume import (
+    LIBRARIES,
     InBackground,
     Resumption,
     StateFile,
@@ -48,7 +49,6 @@ from brain2image.training_set.means import read_pairs
 
 logger = logging.getLogger(__name__)
 
-PACKAGES = ("torch", "lightning", "numpy")
 STRATEGY = "ddp_spawn"  # of several GPUs; a fork would inherit what CUDA has begun
 # Lightning's names.
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
@@ -240,7 +240,7 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
         **data,
         "eeg": data["eeg"] | {"scale": aligner.eeg_scale.item()},
         "seed": run.training.seed,
-        "versions": {"brain2image": __version__} | {name: version(name) for name in PACKAGES},
+        "versions": {"brain2image": __version__} | {name: version(name) for name in LIBRARIES},
     }
 
 
