@@ -57,7 +57,7 @@ class WeightPlaces:
         return path
 
     def shown(self, key: str, **wildcards: str) -> str:
-        """Return the source without its secrets, as it may stand in params and logs; of all without wildcards."""
+        """Return the source without its secrets, for params and logs; without wildcards that of all."""
         source = self.sources[key]
         return redact(source.format(**wildcards) if wildcards else source)
 
