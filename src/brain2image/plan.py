@@ -5,7 +5,7 @@ spell them. What a job computes with, it gets by its params.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -19,7 +19,7 @@ from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
 from brain2image.weights.planned import WeightPlaces
-from brain2image.weights.sources import redact, true_sources
+from brain2image.weights.sources import true_sources
 
 FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give
 
@@ -73,6 +73,11 @@ class Plan:
             must_exist=must_exist,
         )
         self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
+
+    def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:
+        """Warn of each person whom ``brains: all`` leaves out."""
+        for person, reason in self.left_out.items():
+            warn(f"brains: all leaves out {person}: {reason}")
 
     @cached_property
     def people(self) -> list[str]:
@@ -147,7 +152,7 @@ class Plan:
         owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people), FMRI]
         return {
             "data": self.folders,
-            "weights": {key: redact(source) for key, source in self.config.weights},
+            "weights": {key: self.weights.shown(key) for key in self.weights.sources},
             "datasets": list(self.config.datasets),
             "people": {name: self.data.people_of(name) for name in owners},
             "subjects": self.subjects,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -68,13 +69,14 @@ class AlignmentModule(nn.Module):
         if self.n_tokens == 1:
             attended = drop_heads(value, self.n_heads, rate=self.dropout, training=self.training)
             return self.output(attended)
-        queries, keys, values = (self._split(part) for part in (self.query(query), self.key(tokens), value))
-        dropout = self.dropout if self.training else 0.0
-        heads = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
-        return self.output(heads.transpose(1, 2).flatten(2))
+        heads = F.scaled_dot_product_attention(
+            *(self._split(part) for part in (self.query(query), self.key(tokens), value)),
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return self.output(rearrange(heads, "trials heads tokens width -> trials tokens (heads width)"))
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (n_trials, n_heads, n_tokens, -1)
+        return rearrange(x, "trials tokens (heads width) -> trials heads tokens width", heads=self.n_heads)
 
 
 class AlignmentModel(nn.Module):

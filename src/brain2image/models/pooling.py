@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -43,7 +44,8 @@ class FlattenHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map the tokens of all channels to the embedding."""
-        return self.perceptron(tokens.flatten(1))
+        tokens = rearrange(tokens, "trials channels patches width -> trials (channels patches width)")
+        return self.perceptron(tokens)
 
 
 class AttentionHead(nn.Module):
@@ -63,10 +65,13 @@ class AttentionHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map the tokens of all channels to the embedding."""
-        channels = self.norm(tokens.flatten(1, 2)) + self.channels
+        channels = (
+            self.norm(rearrange(tokens, "trials channels patches width -> trials (channels patches) width"))
+            + self.channels
+        )
         queries = self.queries.expand(len(tokens), -1, -1)
         pooled, _ = self.attention(queries, channels, channels, need_weights=False)
-        return self.perceptron(pooled.flatten(1))
+        return self.perceptron(rearrange(pooled, "trials tokens width -> trials (tokens width)"))
 
 
 class TransformerLayer(nn.Module):
@@ -114,12 +119,17 @@ class MultiTokenViT(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map the tokens of all channels to the embedding, or to a few."""
-        channels = self.norm(tokens.flatten(1, 2)) + self.channels
+        channels = (
+            self.norm(rearrange(tokens, "trials channels patches width -> trials (channels patches) width"))
+            + self.channels
+        )
         tokens = torch.cat((self.tokens.expand(len(channels), -1, -1), channels), dim=1)
         for layer in self.layers[:-1]:
             tokens = layer(tokens)
         learned = self.layers[-1](tokens, n_outputs=self.n_tokens)  # the channels' own outputs go nowhere
-        return self.perceptron(learned if self.keep_tokens else learned.flatten(1))
+        if not self.keep_tokens:
+            learned = rearrange(learned, "trials tokens width -> trials (tokens width)")
+        return self.perceptron(learned)
 
 
 def _random_tokens(n_tokens: int) -> nn.Parameter:

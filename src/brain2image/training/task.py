@@ -125,7 +125,7 @@ class AlignmentTask(L.LightningModule):
         # standardised, the mean embedding is zero
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
         linear_path = self.model.linear_path
-        path = linear_path.decode(batch["code"]) if linear_path and "code" in batch else None
+        path = linear_path.decode(batch["coordinates"]) if linear_path and "coordinates" in batch else None
         predictions = self.model(batch["eeg"], targets * keep, None if path is None else path.detach())
         # InfoNCE contrasts the whole batch, however many GPUs share it
         truth = [gathered(rows) for rows in (targets, batch["pair"], batch["cluster"])]
