@@ -12,11 +12,13 @@ import pytest
 from helpers.checkouts import TINY, changed_config
 from helpers.dry_runs import plan_upgraded, status_upgraded
 from helpers.stale_jobs import jobs_of, short
+from snakemake.settings.types import DeploymentMethod
 
 from brain2image.core import versions
 from brain2image.core.fingerprint import PACKAGE
 from brain2image.core.jobs import job
 from brain2image.core.manifest import job_place
+from brain2image.core.records import ResultsPersistence
 from brain2image.core.status import Stage, status_table
 from brain2image.core.versions import LIBRARIES, Upgrade, find_upgrades, imported_libraries, note_versions
 
@@ -111,6 +113,44 @@ def test_the_place_of_a_job():
     assert job_place("a/logs/b/logs/train/c/d.log", "train") == ("a/logs/b", "train/c/d")
     assert job_place("results/logs/summarise.log", "summarise") == ("results", "summarise")
     assert job_place("elsewhere/train.log", "train") is None
+
+
+class Job:
+    """A job as Snakemake asks for its changes, without outputs and params of its own."""
+
+    log, rule = ("results/logs/train/a.log",), SimpleNamespace(name="train")
+    output, non_derived_params = (), ()
+
+
+@pytest.mark.parametrize(
+    ("is_asked", "methods", "is_stale"),
+    [
+        (True, set(), True),
+        (False, set(), False),
+        (True, {DeploymentMethod.CONDA}, False),  # its environments have versions of their own
+    ],
+)
+def test_when_an_upgrade_counts(tmp_path, monkeypatch, is_asked, methods, is_stale):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(versions, "loaded_sources", lambda: [PACKAGE / "models/losses.py"])
+    note_versions("results", "train/a")
+    monkeypatch.setattr(versions, "minor_version", lambda library: "99.1")
+    workflow = SimpleNamespace(
+        execution_settings=None,
+        local_exec=True,
+        dag_settings=SimpleNamespace(max_checksum_file_size=0),
+        deployment_settings=SimpleNamespace(deployment_method=methods),
+    )
+    notes = ResultsPersistence(
+        results="results",
+        rerun_on_upgrade=is_asked,
+        dag=SimpleNamespace(workflow=workflow),
+        nolock=False,
+        warn_only=True,
+    )
+    change = notes.params_changed(Job())
+    assert bool(change) == is_stale
+    assert change.only_new == ({"library torch 99.1"} if is_stale else set())
 
 
 # What another version of a library made in the tiny run.
