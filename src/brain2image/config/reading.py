@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -12,6 +12,12 @@ from brain2image.core.errors import InputError, reason
 # What YAML 1.1 reads as numbers to another base: 010 is 8, and 1:30 is 90.
 OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+
+
+def check_config_files(paths: Iterable[str | Path]) -> None:
+    """Check several files, see `check_config_file`."""
+    for path in paths:
+        check_config_file(path)
 
 
 def check_config_file(path: str | Path) -> None:

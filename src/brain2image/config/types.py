@@ -15,6 +15,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from brain2image.constants.notches import LINE_RANGE
 from brain2image.core.errors import printable
 from brain2image.weights.sources import normalise
 
@@ -59,7 +60,7 @@ Person = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-\d{2,}$")]
 # An EEG person and the fMRI of one subject, or of several of one embedding space.
 BRAINS = re.compile(r"([a-z][a-z0-9]*-\d{2,})_(subj\d{2}(?:-subj\d{2})*)")
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
-Frequency = Annotated[float, Field(ge=10, le=100)]
+Frequency = Annotated[float, Field(ge=LINE_RANGE[0], le=LINE_RANGE[1])]
 Frequencies = Annotated[
     list[Frequency],
     BeforeValidator(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import mne
 import numpy as np
+from einops import reduce
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import resample_poly
 
@@ -127,7 +128,9 @@ def step_clearness(eeg: np.ndarray, step: int) -> float:
     step : the first sample after the step, at least 1.
     """
     n_levels = eeg.shape[1] // LEVEL
-    levels = eeg[:, : n_levels * LEVEL].reshape(len(eeg), n_levels, LEVEL).mean(axis=2)
+    levels = reduce(
+        eeg[:, : n_levels * LEVEL], "channels (levels times) -> channels levels", "mean", times=LEVEL
+    )
     usual = np.median(np.abs(np.diff(levels, axis=1)), axis=1)
     before, after = eeg[:, max(0, step - LEVEL) : step], eeg[:, step : step + LEVEL]
     change = np.abs(after.mean(axis=1) - before.mean(axis=1))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from einops import rearrange
 
 from brain2image.evaluation.predictions import Predictions, write_predictions
 from brain2image.training_set.lmdb_store import LMDBReader
@@ -102,7 +103,8 @@ def read_eeg_halves(lmdb: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
         rng.permutation(numbers) for numbers in list_trials(reader.eeg_index, table) if len(numbers) > 1
     ]
     halves = zip(*((numbers[::2], numbers[1::2]) for numbers in shuffled), strict=True)
-    return np.stack([trial_means(reader, "eeg", half).reshape(len(shuffled), -1) for half in halves]), table
+    means = np.stack([trial_means(reader, "eeg", half) for half in halves])
+    return rearrange(means, "halves pairs channels times -> halves pairs (channels times)"), table
 
 
 def read_repetitions(lmdb: str | Path) -> np.ndarray:

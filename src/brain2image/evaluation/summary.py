@@ -58,7 +58,7 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 
     Parameters
     ----------
-    predictors : pair, run and seed of each of ``metrics``.
+    predictors : brains, run and seed of each of ``metrics``.
     metrics : what `evaluate` returned.
 
     Returns

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -71,10 +72,10 @@ class AlignmentModule(nn.Module):
             *(self._split(part) for part in (self.query(query), self.key(tokens), value)),
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.output(heads.transpose(1, 2).flatten(2))
+        return self.output(rearrange(heads, "trials heads tokens width -> trials tokens (heads width)"))
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (n_trials, n_heads, n_tokens, -1)
+        return rearrange(x, "trials tokens (heads width) -> trials heads tokens width", heads=self.n_heads)
 
 
 class AlignmentModel(nn.Module):

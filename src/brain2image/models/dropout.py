@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 N_LEVELS = 2**16  # a value is dropped by 16 random bits, so the rate is a multiple of 1 / 65536
@@ -49,5 +50,5 @@ def drop_heads(values: Tensor, n_heads: int, *, rate: float, training: bool) -> 
     -------
     (..., n_features)
     """
-    heads = values.reshape(-1, n_heads, values.shape[-1] // n_heads)
+    heads = rearrange(values, "... (heads width) -> (...) heads width", heads=n_heads)
     return F.dropout1d(heads, rate, training).reshape(values.shape)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from einops import rearrange
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -43,7 +44,7 @@ class LinearModel(NamedTuple):
         -------
         (n_trials, n_features) float32
         """
-        x = eeg.reshape(len(eeg), -1) - self.centre
+        x = rearrange(eeg, "trials channels times -> trials (channels times)") - self.centre
         for weight, offset in self.layers:
             x = x @ weight + offset
         return x

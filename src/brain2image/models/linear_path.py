@@ -1,6 +1,7 @@
 """The short way from EEG to the embedding: a ridge regression, and a perceptron that corrects it."""
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -11,7 +12,7 @@ from brain2image.models.regression import AxisRidge
 
 
 class LinearPath(nn.Module):
-    """``code @ axes + correct(code)`` with ``code = eeg @ weight + offset``.
+    """``coordinates @ axes + correct(coordinates)`` with ``coordinates = eeg @ weight + offset``.
 
     The regression is fitted in closed form before the training and stays as it is: its numbers are buffers.
     The correction is a perceptron that starts at zero, so the path starts as the regression.
@@ -52,8 +53,8 @@ class LinearPath(nn.Module):
 
     def forward(self, eeg: Tensor) -> Tensor:
         """(n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
-        return self.decode(eeg.flatten(1) @ self.weight + self.offset)
+        return self.decode(rearrange(eeg, "trials ... -> trials (...)") @ self.weight + self.offset)
 
-    def decode(self, code: Tensor) -> Tensor:
-        """Codes (n_trials, linear_axes) to (n_trials, n_features), standardised."""
-        return code @ self.axes + self.correct(code)
+    def decode(self, coordinates: Tensor) -> Tensor:
+        """Coordinates (n_trials, linear_axes) to (n_trials, n_features), standardised."""
+        return coordinates @ self.axes + self.correct(coordinates)

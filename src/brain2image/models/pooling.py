@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -42,7 +43,8 @@ class FlattenHead(nn.Module):
         self.perceptron = perceptron(n_channels * N_PATCH_TIMES, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.perceptron(tokens.flatten(1))
+        tokens = rearrange(tokens, "trials channels patches width -> trials (channels patches width)")
+        return self.perceptron(tokens)
 
 
 class AttentionHead(nn.Module):
@@ -61,10 +63,13 @@ class AttentionHead(nn.Module):
         self.perceptron = perceptron(model.n_tokens * N_PATCH_TIMES, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        channels = self.norm(tokens.flatten(1, 2)) + self.channels
+        channels = (
+            self.norm(rearrange(tokens, "trials channels patches width -> trials (channels patches) width"))
+            + self.channels
+        )
         queries = self.queries.expand(len(tokens), -1, -1)
         pooled, _ = self.attention(queries, channels, channels, need_weights=False)
-        return self.perceptron(pooled.flatten(1))
+        return self.perceptron(rearrange(pooled, "trials tokens width -> trials (tokens width)"))
 
 
 class TransformerLayer(nn.Module):
@@ -111,12 +116,17 @@ class MultiTokenViT(nn.Module):
         self.perceptron = perceptron(n_inputs, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        channels = self.norm(tokens.flatten(1, 2)) + self.channels
+        channels = (
+            self.norm(rearrange(tokens, "trials channels patches width -> trials (channels patches) width"))
+            + self.channels
+        )
         tokens = torch.cat((self.tokens.expand(len(channels), -1, -1), channels), dim=1)
         for layer in self.layers[:-1]:
             tokens = layer(tokens)
         learned = self.layers[-1](tokens, n_outputs=self.n_tokens)  # the channels' own outputs go nowhere
-        return self.perceptron(learned if self.keep_tokens else learned.flatten(1))
+        if not self.keep_tokens:
+            learned = rearrange(learned, "trials tokens width -> trials (tokens width)")
+        return self.perceptron(learned)
 
 
 def _random_tokens(n_tokens: int) -> nn.Parameter:

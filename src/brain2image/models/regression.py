@@ -4,14 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Strength of the penalty on a kernel of unit mean diagonal; the candidates for every axis.
+# Strength of the penalty on a kernel of unit mean diagonal: candidates, of which inner folds choose one.
 ALPHAS = np.logspace(-3, 5, 17)
+N_FOLDS = 5
 
 
 class AxisRidge(NamedTuple):
     """A fitted regression, ``targets ~ (x @ weight + offset) @ axes``, and what each fold's fit gives.
 
-    The scale is shared out such that codes, ``x @ weight + offset``, of unseen rows are of order one.
+    The scale is shared out such that coordinates on the axes, ``x @ weight + offset``, of unseen rows are of
+    order one.
     """
 
     axes: np.ndarray  # (n_axes, n_features) float32, orthogonal rows of one length
@@ -19,8 +21,6 @@ class AxisRidge(NamedTuple):
     offset: np.ndarray  # (n_axes,) float32
     fold_weights: np.ndarray  # (n_folds, n_inputs, n_axes) float32, fitted without the rows of each fold
     fold_offsets: np.ndarray  # (n_folds, n_axes) float32
-    alphas: np.ndarray  # (n_axes,) float64, the penalty of each axis
-    explained: float  # share of the targets' variance that is predicted for unseen rows
 
 
 def fit_axis_ridge(x: np.ndarray, targets: np.ndarray, folds: np.ndarray, *, n_axes: int) -> AxisRidge:
@@ -54,20 +54,16 @@ def fit_axis_ridge(x: np.ndarray, targets: np.ndarray, folds: np.ndarray, *, n_a
 
     errors = [np.square(unseen(alpha) - scores).sum(axis=0) for alpha in ALPHAS]
     alphas = ALPHAS[np.argmin(errors, axis=0)]
-    predictions = unseen(alphas)
-    unit = max(np.sqrt(np.mean(np.square(predictions))), np.finfo(np.float32).tiny)
+    unit = max(np.sqrt(np.mean(np.square(unseen(alphas)))), np.finfo(np.float32).tiny)
     fits = [(_Dual(kernel, scores), z), *((part, z[rows]) for part, rows in zip(parts, seen, strict=True))]
     weights = [rows.T @ fit.weights(alphas) / scale[:, None] / unit for fit, rows in fits]
     offsets = [fit.mean / unit - mean @ weight for (fit, _), weight in zip(fits, weights, strict=True)]
-    missed = np.square(predictions - scores).sum() - np.square(scores).sum()
     return AxisRidge(
         axes=(unit * axes).astype(np.float32),
         weight=weights[0].astype(np.float32),
         offset=offsets[0].astype(np.float32),
         fold_weights=np.stack(weights[1:]).astype(np.float32),
         fold_offsets=np.stack(offsets[1:]).astype(np.float32),
-        alphas=alphas,
-        explained=float(-missed / np.square(targets, dtype=np.float64).sum()),
     )
 
 

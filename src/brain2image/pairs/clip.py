@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from einops import rearrange
 
 from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError, reason
@@ -131,7 +132,10 @@ def encode_batches(
     features, n_fitting = [], None
     with torch.inference_mode(), short:
         for batch in batches:
-            pixels = batch.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous()
+            pixels = batch.to(device, non_blocking=True)
+            pixels = rearrange(
+                pixels, "images height width colours -> images colours height width"
+            ).contiguous()
             pixels = (pixels / 255 - mean) / std
             parts, n_fitting = _forward(network.encode_image, pixels, n_fitting or len(pixels))
             features += parts

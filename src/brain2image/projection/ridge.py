@@ -26,8 +26,6 @@ from brain2image.weights.sources import check_file, check_finite, format_size, h
 
 logger = logging.getLogger(__name__)
 
-# 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
-BLOCK_TRIALS = 1024
 RIDGE_WEIGHT = re.compile(r"ridge\.linears\.(\d+)\.weight")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from einops import reduce
 
 from brain2image.datasets.bad_channels import expected_range, flag_channels
 from brain2image.datasets.left_out import read_recordings
@@ -196,7 +197,7 @@ def describe_reliability(halves: np.ndarray, names: list[str], *, times: np.ndar
     courses = {region: rounded(split_half_course(*halves[:, :, rows])) for region, rows in regions}
     return {
         "n_images": n_images,
-        "times": rounded(times.reshape(-1, WINDOW).mean(axis=1)),
+        "times": rounded(reduce(times, "(windows times) -> windows", "mean", times=WINDOW)),
         "regions": {
             region: dict(zip(("low", "mean", "high"), course, strict=True))
             for region, course in courses.items()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
+from einops import rearrange
 
 from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
@@ -81,7 +82,8 @@ def _features(visual: torch.nn.Module, pictures: Iterator[np.ndarray]) -> np.nda
     batches = []
     while batch := list(islice(pictures, BATCH_SIZE)):
         normalised = (np.stack(batch) - mean) / std
-        batches.append(visual(torch.from_numpy(normalised.transpose(0, 3, 1, 2))).numpy())
+        pixels = rearrange(normalised, "images height width colours -> images colours height width")
+        batches.append(visual(torch.from_numpy(pixels)).numpy())
     return np.concatenate(batches)
 
 

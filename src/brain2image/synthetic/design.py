@@ -1,6 +1,7 @@
 """Order of the pictures in a THINGS-EEG2 recording: sessions, parts, sequences and targets."""
 
 import numpy as np
+from einops import rearrange
 
 from brain2image.synthetic.latents import generator
 
@@ -52,4 +53,5 @@ def _fill(codes: np.ndarray, n_repetitions: int, n_parts: int, *, rng: np.random
         # Positions among the pictures, then moved apart by one each: no two targets in a row.
         places = np.sort(rng.choice(length - n_targets, size=n_targets, replace=False)) + np.arange(n_targets)
         part[np.setdiff1d(np.arange(length), places)] = images
-    return parts.reshape(n_parts, -1, SEQUENCE_LENGTH)
+    pattern = "parts (sequences pictures) -> parts sequences pictures"
+    return rearrange(parts, pattern, pictures=SEQUENCE_LENGTH)

@@ -5,8 +5,10 @@ from functools import cache
 
 import mne
 import numpy as np
+from einops import rearrange
 from scipy.fft import irfft, next_fast_len, rfftfreq
 
+from brain2image.datasets.splines import TEN_FIVE, template
 from brain2image.synthetic.latents import generator
 
 # Row order of THINGS-EEG2's raw files; Fz, the online reference, is not among them.
@@ -53,14 +55,12 @@ class Head:
 def head_model() -> Head:
     """Sphere model of a template head with the 10-05 montage, dipoles on a grid of 20 mm."""
     info = mne.create_info([*CHANNELS, REFERENCE], SFREQ, "eeg")
-    # MNE 1.13 renames the template; 1.14 drops the old name.
-    template = {"colin27_1005", "standard_1005"}.intersection(mne.channels.get_builtin_montages())
-    info.set_montage(min(template))
+    info.set_montage(template(TEN_FIVE))
     with mne.use_log_level("error"):
         sphere = mne.make_sphere_model("auto", "auto", info)
         sources = mne.setup_volume_source_space(sphere=sphere, pos=20.0)
         forward = mne.make_forward_solution(info, trans=None, src=sources, bem=sphere, meg=False)
-    leadfield = forward["sol"]["data"].reshape(len(CHANNELS) + 1, -1, 3)
+    leadfield = rearrange(forward["sol"]["data"], "channels (dipoles axes) -> channels dipoles axes", axes=3)
     return Head(leadfield[:-1] - leadfield[-1], forward["source_rr"])
 
 

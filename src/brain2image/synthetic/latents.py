@@ -4,6 +4,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from einops import rearrange
 
 # Share of the latent variance that the pictures of one THINGS concept have in common.
 CONCEPT_SHARE = 0.6
@@ -41,7 +42,7 @@ def things_latents(
     rng = generator(seed, "things latents", partition)
     means = rng.normal(scale=CONCEPT_SHARE**0.5, size=(n_concepts, 1, n_latents))
     exemplars = rng.normal(scale=(1 - CONCEPT_SHARE) ** 0.5, size=(n_concepts, images_per_concept, n_latents))
-    return (means + exemplars).reshape(-1, n_latents)
+    return rearrange(means + exemplars, "concepts images latents -> (concepts images) latents")
 
 
 def nsd_latents(things: np.ndarray, n_images: int, *, seed: int) -> np.ndarray:

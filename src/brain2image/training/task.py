@@ -120,7 +120,7 @@ class AlignmentTask(L.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        path = self.model.linear_path.decode(batch["code"]) if "code" in batch else None
+        path = self.model.linear_path.decode(batch["coordinates"]) if "coordinates" in batch else None
         predictions = self.model(batch["eeg"], targets * keep, None if path is None else path.detach())
         truth = [gathered(rows) for rows in (targets, batch["pair"], batch["cluster"])]
         terms = self.loss(gathered(predictions.float()), *truth)

@@ -104,8 +104,8 @@ def train(
         identity = run_identity(reader.path, run=run, cbramod=cbramod, code=code, precision=precision)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, cbramod=cbramod)
-        codes = start_linearly(aligner, reader) if run.model.linear_axes else None
-        batches = _training_batches(lmdb, run, devices, n_workers, codes)
+        coordinates = start_linearly(aligner, reader) if run.model.linear_axes else None
+        batches = _training_batches(lmdb, run, devices, n_workers, coordinates)
         task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
         kept = read_state(file, identity, epochs=run.training.epochs)
         if kept is None:
@@ -120,7 +120,7 @@ def train(
 
 
 def _training_batches(
-    lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int, codes: np.ndarray | None
+    lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int, coordinates: np.ndarray | None
 ) -> Batches:
     options = run.training
     dataset = AlignmentDataset(
@@ -131,7 +131,7 @@ def _training_batches(
         seed=options.seed,
         memory_limit_gb=options.memory_limit_gb,
         device=_home(devices),
-        codes=codes,
+        coordinates=coordinates,
     )
     needed = max(2, len(devices))
     if min(len(dataset), options.batch_size) < needed:

@@ -8,12 +8,11 @@ import mne
 import numpy as np
 
 from brain2image.core.errors import InputError
+from brain2image.datasets.splines import TEN_FIVE, spline_matrix, template
 
-# Positions of the names of the 10-05 system on a template head, as MNE calls it from 1.13 on and before.
-TEN_FIVE = {"colin27_1005", "standard_1005"}
 # The caps that can be named, and the one that has the 10-20 names in the same geometry: manufacturers draw
 # theirs on a sphere whose equator runs through Fpz, T7 and Oz, the others were measured on a head.
-SPHERE, HEAD = {"easycap-M1"}, TEN_FIVE
+SPHERE, HEAD = frozenset({"easycap-M1"}), TEN_FIVE
 GEOMETRIES = {
     "biosemi": SPHERE,
     "easycap": SPHERE,
@@ -47,14 +46,14 @@ def cap_names() -> list[str]:
 @cache
 def positions(names: frozenset[str]) -> dict[str, np.ndarray]:
     """Electrode to its position (3,) in m in MNE's head frame, of the one of these montages that MNE has."""
-    montage = mne.channels.make_standard_montage(min(names.intersection(mne.channels.get_builtin_montages())))
+    montage = template(names)
     info = mne.create_info(montage.ch_names, 200, "eeg").set_montage(montage)
     return {channel["ch_name"]: channel["loc"][:3] for channel in info["chs"]}
 
 
 def ten_five() -> dict[str, np.ndarray]:
     """Positions of all names of the 10-05 system."""
-    return positions(frozenset(TEN_FIVE))
+    return positions(TEN_FIVE)
 
 
 def on_sphere(places: Mapping[str, np.ndarray], *, above: float = -np.inf) -> dict[str, np.ndarray]:
@@ -102,7 +101,7 @@ def read_cap(name: str, found: Sequence[str]) -> tuple[dict[str, np.ndarray], di
         for system in ({plain_name(label): place for label, place in system.items()} for system in systems)
     ]
     family = next(family for family in GEOMETRIES if name.startswith(family))
-    return max(named, key=len), on_sphere(positions(frozenset(GEOMETRIES[family])), above=SCALP)
+    return max(named, key=len), on_sphere(positions(GEOMETRIES[family]), above=SCALP)
 
 
 def plain_name(name: str) -> str:
@@ -177,17 +176,10 @@ def nearest(
 
 
 def splines(electrodes: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Weights (n_targets, n_electrodes) float32 of spherical splines (Perrin et al., 1989), by MNE.
-
-    As interpolation is linear, they are what it makes of an impulse at each electrode.
-    """
+    """Return weights (n_targets, n_electrodes) float32 of the spherical splines of `spline_matrix`."""
     places = [*electrodes.values(), *targets.values()]
     names = [str(number) for number in range(len(places))]
-    info = mne.create_info(names, 200, "eeg")
     scaled = {name: RADIUS / 1000 * place for name, place in zip(names, places, strict=True)}
-    info.set_montage(mne.channels.make_dig_montage(scaled, coord_frame="head"))
-    info["bads"] = names[len(electrodes) :]
-    impulses = np.concatenate([np.eye(len(electrodes)), np.zeros((len(targets), len(electrodes)))])
-    with mne.use_log_level("error"):
-        values = mne.EvokedArray(impulses, info).interpolate_bads(origin=(0.0, 0.0, 0.0)).data
-    return values[len(electrodes) :].astype(np.float32)
+    montage = mne.channels.make_dig_montage(scaled, coord_frame="head")
+    matrix = spline_matrix(montage, names, names[len(electrodes) :], origin=(0.0, 0.0, 0.0))
+    return matrix[len(electrodes) :, : len(electrodes)]

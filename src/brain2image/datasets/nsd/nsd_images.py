@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+from einops import rearrange
 from PIL import Image
 
 from brain2image.core.errors import InputError
@@ -80,7 +81,8 @@ def _read_pixels(row: Any, root: Path) -> Image.Image:
             f"{root / PIXELS}: expected values from 0 to 1, got {picture.min():g} to {picture.max():g} "
             f"in row {row.row}; download it again"
         )
-    return Image.fromarray(np.rint(picture.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy())
+    pixels = rearrange(picture, "colours height width -> height width colours")
+    return Image.fromarray(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8, order="C"))
 
 
 def _read_jpeg(row: Any, root: Path) -> Image.Image:

@@ -4,17 +4,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from einops import rearrange
 from himalaya.kernel_ridge import KernelRidgeCV
 from sklearn.model_selection import GroupKFold
 
 from brain2image.core.errors import InputError
 from brain2image.models.linear_model import Encoder, Standardised
+from brain2image.models.regression import ALPHAS, N_FOLDS
 from brain2image.pairs.embeddings import Embeddings
 from brain2image.training_set.means import Pairs, Predictor
-
-# Strength of the penalty on a kernel that is scaled to unit mean diagonal; the inner folds choose.
-ALPHAS = np.logspace(-3, 5, 17)
-N_FOLDS = 5
 
 
 class Training(NamedTuple):
@@ -29,7 +27,9 @@ class Training(NamedTuple):
 
 def eeg_encoder(training: Training) -> Standardised:
     """EEG as one row a picture, each channel and sample z-scored by the training pictures."""
-    return standardise_columns(lambda pairs: pairs.eeg.reshape(len(pairs.eeg), -1), training)
+    return standardise_columns(
+        lambda pairs: rearrange(pairs.eeg, "pairs channels times -> pairs (channels times)"), training
+    )
 
 
 def clip_encoder(training: Training) -> Standardised:

@@ -1,6 +1,7 @@
 """Baselines that are networks, or the outputs of one."""
 
 import numpy as np
+from einops import rearrange
 
 from brain2image.evaluation.baselines.base import (
     Training,
@@ -29,8 +30,10 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
 
     @torch.no_grad()
     def encode(pairs: Pairs) -> np.ndarray:
-        patches = torch.from_numpy(pairs.eeg * np.float32(training.eeg_scale)).unsqueeze(2)
-        return torch.cat([backbone(batch).flatten(1) for batch in patches.split(64)]).numpy()
+        eeg = torch.from_numpy(pairs.eeg * np.float32(training.eeg_scale))
+        patches = rearrange(eeg, "pairs channels times -> pairs channels 1 times")
+        tokens = torch.cat([backbone(batch) for batch in patches.split(64)]).numpy()
+        return rearrange(tokens, "pairs channels patches width -> pairs (channels patches width)")
 
     return fit_after(standardise_columns(encode, training), training, kernel="linear")
 

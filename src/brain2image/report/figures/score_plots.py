@@ -59,20 +59,22 @@ def plot_headline(summary: pd.DataFrame) -> Figure:
     order = sorted(
         set(rows.index.get_level_values("run")), key=lambda run: (list(KINDS).index(kind(run)), run)
     )
-    pairs = list(dict.fromkeys(summary["brains"]))
-    n_columns = min(2, len(pairs))
-    n_rows = -(-len(pairs) // n_columns)
+    all_brains = list(dict.fromkeys(summary["brains"]))
+    n_columns = min(2, len(all_brains))
+    n_rows = -(-len(all_brains) // n_columns)
     size = (6.2 if n_columns == 1 else 4.6 * n_columns, (0.9 + 0.27 * len(order)) * n_rows)
     figure, panels = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharey=True)
-    for panel in panels.flat[len(pairs) :]:
+    for panel in panels.flat[len(all_brains) :]:
         panel.set_axis_off()
-    for panel, pair in zip(panels.flat, pairs, strict=False):
-        own = rows.loc[pair].loc[order]
+    for panel, brains in zip(panels.flat, all_brains, strict=False):
+        own = rows.loc[brains].loc[order]
         _ranges(panel, own, np.arange(len(order)), [KINDS[kind(run)] for run in order])
         for y, (_, row) in enumerate(own.iterrows()):
             panel.text(103, y, f"{100 * row['value']:.1f}", va="center", ha="left")
         panel.axvline(100 * own["chance"].iloc[0], **CHANCE)
-        panel.set(yticks=range(len(order)), xlim=(0, 100), title=pair, xlabel="test pictures found first (%)")
+        panel.set(
+            yticks=range(len(order)), xlim=(0, 100), title=brains, xlabel="test pictures found first (%)"
+        )
         panel.set_yticklabels(order)
     panels[0, 0].set_ylim(len(order) - 0.5, -0.5)
     _legend(figure, KINDS)
@@ -174,7 +176,7 @@ def plot_comparisons(comparisons: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    comparisons : rows of one pair of brains, and those of pair ``all``, in the table of comparisons.
+    comparisons : rows of one pair of brains, and those of brains ``all``, in the table of comparisons.
     """
     if comparisons.empty:
         figure, panel = plt.subplots(figsize=(6, 1))

@@ -19,7 +19,7 @@ from brain2image.formats.files import write_text
 
 # Okabe & Ito's palette, which people with colour-blindness can tell apart (jfly.uni-koeln.de/color).
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW, BLACK = PALETTE
+BLUE, ORANGE, GREEN, PINK, _, RED, _, BLACK = PALETTE
 JPEG_QUALITY = 80
 MARKERS = "os^D"  # for more runs than colours
 CHANCE = {"color": "black", "linestyle": "--", "linewidth": 1.2}

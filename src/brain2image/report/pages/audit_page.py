@@ -85,18 +85,20 @@ VERDICTS = {
 }
 
 
-def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects: Mapping[str, float]) -> str:
+def audit_page(
+    brains: str, audits: Mapping[str, Mapping[str, Any]], query_effects: Mapping[str, float]
+) -> str:
     """The page as HTML.
 
     Parameters
     ----------
-    pair : pair of brains.
+    brains : an EEG and an fMRI person, ``things-01_subj01``.
     audits : of each run, the ``audit`` of its metrics.
     query_effects : of each network, ``query_effect`` of its config.json.
     """
     first = next(iter(audits.values()))
     return page(
-        f"Leak audit of {pair}",
+        f"Leak audit of {brains}",
         heading("The split"),
         table(
             ("question", "found", "verdict", "how to read it"),

@@ -2,14 +2,14 @@
 
 import platform
 from collections.abc import Collection, Mapping, Sequence
-from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
+from markupsafe import Markup
 
 from brain2image.formats.tables import read_table
-from brain2image.report.pages.html import Markup, bar, heading, note, page, table
+from brain2image.report.pages.html import bar, heading, note, page, table
 
 PACKAGES = (
     "brain2image",
@@ -60,7 +60,7 @@ def configuration_page(settings: Sequence[Sequence[str]], runs: Mapping[str, Map
 
 
 def _bold(text: str, is_bold: bool) -> str:
-    return Markup(f"<b>{escape(text)}</b>") if is_bold else text
+    return Markup("<b>{}</b>").format(text) if is_bold else text
 
 
 def versions_page(trainings: Sequence[Mapping[str, str]], fingerprints: Mapping[str, str]) -> str:
@@ -106,7 +106,7 @@ def read_benchmarks(folder: Path, *, rules: Collection[str], names: Collection[s
 
     Parameters
     ----------
-    folder : holds ``RULE.tsv`` or ``RULE/NAME.tsv``, the names of subjects, pairs and runs.
+    folder : holds ``RULE.tsv`` or ``RULE/NAME.tsv``, the names of subjects, brains and runs.
     rules, names : what belongs to this workflow; files of removed rules, subjects and runs stay on disk.
     """
     files = {path: path.relative_to(folder).with_suffix("").parts for path in sorted(folder.rglob("*.tsv"))}
