@@ -28,7 +28,7 @@ SHOWN = ("top1", "top5", "two_way", "median_rank", "mse", "cosine")  # metrics o
 
 
 def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str) -> Table:
-    """The headline scores of one pair of brains, a row a run: ``score (chance)``, ± SD over seeds.
+    """Tabulate the headline scores of one pair of brains, a row a run: ``score (chance)``, ± SD over seeds.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _cell(score: pd.Series, column: Column) -> str:
 
 
 def _console() -> Console:
-    """Where tables are printed; square brackets stand for themselves."""
+    """Return where tables are printed; square brackets stand for themselves."""
     return Console(width=None if sys.stdout.isatty() else 200, markup=False)
 
 
@@ -110,7 +110,7 @@ def translate_file(options: argparse.Namespace) -> None:
 
 
 def _renaming(text: str) -> tuple[str, str]:
-    """The two names of ``OLD=NEW``; an old name may hold the sign."""
+    """Divide ``OLD=NEW`` into its two names; an old name may hold the sign."""
     old, _, new = text.rpartition("=")
     if not old or not new:
         raise argparse.ArgumentTypeError(f"expected OLD=NEW, got {text!r}")
@@ -145,7 +145,7 @@ def _add_translate(commands: argparse._SubParsersAction) -> None:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The parser of all commands; `call` of what it parses does the work."""
+    """Build the parser of all commands; `call` of what it parses does the work."""
     parser = argparse.ArgumentParser(prog="brain2image", description=__doc__)
     commands = parser.add_subparsers(required=True)
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")

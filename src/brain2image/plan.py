@@ -81,17 +81,17 @@ class Plan:
 
     @cached_property
     def people(self) -> list[str]:
-        """The people whose EEG is read."""
+        """List the people whose EEG is read."""
         return sorted({divide_brains(brains)[0] for brains in self.brains})
 
     @cached_property
     def subjects(self) -> list[str]:
-        """The people whose fMRI is read."""
+        """List the people whose fMRI is read."""
         return sorted({one for brains in self.brains for one in members(divide_brains(brains)[1])})
 
     @cached_property
     def picture_pairs(self) -> list[str]:
-        """The names of the tables of pairs, a data set and an fMRI side."""
+        """Name the tables of pairs, a data set and an fMRI side."""
         return sorted({self._pairs_name(*divide_brains(brains)) for brains in self.brains})
 
     def _pairs_name(self, person: str, subj: str) -> str:
@@ -99,12 +99,12 @@ class Plan:
 
     @cached_property
     def runs(self) -> dict[str, RunConfig]:
-        """Every training by the name of its folder."""
+        """Return every training by the name of its folder."""
         return self.config.seeded_runs()
 
     @cached_property
     def predictors(self) -> dict[str, Predictor]:
-        """Everything that is evaluated, by the name of its folder: runs, baselines, and a known ceiling."""
+        """Return all that is evaluated, by the name of its folder: runs, baselines, and a known ceiling."""
         runs = {
             folder: Predictor(folder.partition(SEED_SUFFIX)[0], run.training.seed)
             for folder, run in self.runs.items()
@@ -121,7 +121,7 @@ class Plan:
 
     @cached_property
     def from_cbramod(self) -> set[str]:
-        """The names of what starts from the published CBraMod."""
+        """Name what starts from the published CBraMod."""
         pretrained = {name for name, run in self.runs.items() if run.model.pretrained}
         return pretrained | ({"cbramod_linear"} & set(self.config.baselines))
 
@@ -162,7 +162,7 @@ class Plan:
 
     @property
     def wildcards(self) -> dict[str, str]:
-        """The patterns of the wildcards in the paths of results."""
+        """Return the patterns of the wildcards in the paths of results."""
         return {
             "dataset": "|".join(self.datasets),
             "part": "[a-z0-9]+",
@@ -192,7 +192,7 @@ class Plan:
 
     @property
     def fmri_pictures(self) -> str:
-        """The table of the pictures of the fMRI."""
+        """Return the table of the pictures of the fMRI."""
         return f"{self.results}/pictures/{FMRI}.parquet"
 
     def pictures_of(self, dataset: str) -> str:

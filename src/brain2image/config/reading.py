@@ -46,7 +46,7 @@ def check_config_file(path: str | Path) -> None:
 
 
 def _without_tabs(text: str) -> str:
-    """JSON may be indented by tabs, which YAML does not take."""
+    """Replace tabs, by which JSON may be indented, and which YAML does not take."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -59,7 +59,7 @@ def _kind(node: yaml.Node | None) -> str:
 
 
 def _problems(node: yaml.Node, where: str, seen: set[int]) -> Iterator[str]:
-    """What is wrong in a node and below, as sentences; nodes that are named again are looked at once."""
+    """Say what is wrong in a node and below; nodes that are named again are looked at once."""
     if id(node) in seen:
         return
     seen.add(id(node))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -84,16 +84,19 @@ def text_or_block(value: Any, check_block: ValidatorFunctionWrapHandler) -> Any:
 
 
 def dump_block(value: Any) -> Any:
-    """A block as a dictionary, a text as it is."""
+    """Return a block as a dictionary, a text as it is."""
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 BrainsList = Annotated[list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]], Field(min_length=1)]
-Brains = Annotated[
-    BrainsList,
-    WrapValidator(_all_or_list, json_schema_input_type=Literal["all"] | BrainsList),
-    PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
-]
+if TYPE_CHECKING:
+    Brains = Literal["all"] | list[str]
+else:
+    Brains = Annotated[
+        BrainsList,
+        WrapValidator(_all_or_list, json_schema_input_type=Literal["all"] | BrainsList),
+        PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
+    ]
 
 
 class Section(BaseModel):

@@ -22,7 +22,7 @@ FLAT_TRIALS = 0.01  # share of its trials in which a channel may be flat
 
 
 def amplitudes(eeg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean square of each channel in each trial, and whether it is flat there.
+    """Return the root mean square of each channel in each trial, and whether it is flat there.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ def amplitudes(eeg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def expected_range(rms: np.ndarray, unit: str) -> tuple[float, float]:
-    """Amplitudes that a channel should have: its unit's, within a factor of 5 of the median channel's."""
+    """Return the amplitudes that a channel should have: its unit's, within a factor of 5 of their median."""
     least, most = RMS_RANGES[unit]
     median = float(np.median(rms))
     return max(least, median / AMPLITUDE_FACTOR), min(most, median * AMPLITUDE_FACTOR)
 
 
 def flag_channels(rms: np.ndarray, flat: np.ndarray, unit: str) -> dict[str, np.ndarray]:
-    """What is wrong with each channel.
+    """Say what is wrong with each channel.
 
     A channel's amplitude is the median over trials of its root mean square, which blinks in a part of them
     do not move.
@@ -63,7 +63,7 @@ def flag_channels(rms: np.ndarray, flat: np.ndarray, unit: str) -> dict[str, np.
 
 
 def find_bads(eeg: h5py.Dataset, channels: Sequence[str], *, unit: str) -> list[str]:
-    """The channels that `flag_channels` flags, from all trials (n_trials, n_channels, n_times)."""
+    """List the channels that `flag_channels` flags, from all trials (n_trials, n_channels, n_times)."""
     blocks = [
         amplitudes(read_rows(eeg, slice(start, start + BLOCK_TRIALS)))
         for start in range(0, len(eeg), BLOCK_TRIALS)

@@ -28,7 +28,7 @@ def compare(
     n_permutations: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Difference of every network and every baseline in what they score on the same test pictures.
+    """Compare every network with every baseline in what they score on the same test pictures.
 
     Within a pair of brains the pictures are the sample: BCa interval and sign-flip test over pictures. With
     several pairs of brains the rows of brains ``all`` generalise to others: brains and pictures are resampled
@@ -75,7 +75,7 @@ def compare(
 def _scores(
     predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]]
 ) -> dict[tuple[str, str, str], np.ndarray]:
-    """Score of each picture, the mean over seeds, by brains, run and metric."""
+    """Return the score of each picture, the mean over seeds, by brains, run and metric."""
     seeds: dict[tuple[str, str, str], list[list[float]]] = {}
     for predictor, content in zip(predictors, metrics, strict=True):
         for metric in PER_IMAGE:

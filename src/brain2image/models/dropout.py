@@ -24,9 +24,11 @@ class Dropout(nn.Module):
         self.rate = rate
 
     def extra_repr(self) -> str:
+        """Show the rate."""
         return f"rate={self.rate}"
 
     def forward(self, x: Tensor) -> Tensor:
+        """Drop values while training."""
         if x.device.type != "cpu" or not self.training:
             return F.dropout(x, self.rate, self.training)
         n_dropped_levels = round(self.rate * N_LEVELS)
@@ -38,7 +40,7 @@ class Dropout(nn.Module):
 
 
 def drop_heads(values: Tensor, n_heads: int, *, rate: float, training: bool) -> Tensor:
-    """Attention over a single key: its softmax is 1, so the value itself, with attention dropout.
+    """Attend to a single key: its softmax is 1, so return the value itself, with attention dropout.
 
     Parameters
     ----------

@@ -30,6 +30,10 @@ class LinearPath(nn.Module):
     axes : (linear_axes, n_features) float32; axes that the data do not have are zero.
     """
 
+    weight: Tensor
+    offset: Tensor
+    axes: Tensor
+
     def __init__(self, model: ModelConfig, n_channels: int, n_features: int):
         super().__init__()
         n_axes = model.linear_axes
@@ -52,9 +56,9 @@ class LinearPath(nn.Module):
         self.axes[:n_axes] = torch.from_numpy(regression.axes)
 
     def forward(self, eeg: Tensor) -> Tensor:
-        """(n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
+        """Map (n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
         return self.decode(rearrange(eeg, "trials ... -> trials (...)") @ self.weight + self.offset)
 
     def decode(self, coordinates: Tensor) -> Tensor:
-        """Coordinates (n_trials, linear_axes) to (n_trials, n_features), standardised."""
+        """Map coordinates (n_trials, linear_axes) to (n_trials, n_features), standardised."""
         return coordinates @ self.axes + self.correct(coordinates)

@@ -13,7 +13,7 @@ from brain2image.models.encoders.cbramod import N_PATCH_TIMES
 
 
 def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:
-    """A linear layer whose outputs are at first ``gain`` times as large as its inputs (root mean square).
+    """Make a linear layer whose outputs are first ``gain`` times as large as its inputs (root mean square).
 
     PyTorch's own weights make them 0.6 times as large. After five layers the model's outputs would be tiny,
     and InfoNCE's gradient, which goes as one over their length, would drown the mean squared error's.
@@ -25,7 +25,7 @@ def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:
 
 
 def perceptron(n_inputs: int, n_features: int, model: ModelConfig) -> nn.Sequential:
-    """Norm, hidden layer of ``hidden_size`` with GELU and dropout, linear output."""
+    """Stack a norm, a hidden layer of ``hidden_size`` with GELU and dropout, and a linear output."""
     return nn.Sequential(
         nn.LayerNorm(n_inputs),
         linear(n_inputs, model.hidden_size),
@@ -43,6 +43,7 @@ class FlattenHead(nn.Module):
         self.perceptron = perceptron(n_channels * N_PATCH_TIMES, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map the tokens of all channels to the embedding."""
         tokens = rearrange(tokens, "trials channels patches width -> trials (channels patches width)")
         return self.perceptron(tokens)
 
@@ -63,6 +64,7 @@ class AttentionHead(nn.Module):
         self.perceptron = perceptron(model.n_tokens * N_PATCH_TIMES, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map the tokens of all channels to the embedding."""
         channels = (
             self.norm(rearrange(tokens, "trials channels patches width -> trials (channels patches) width"))
             + self.channels
@@ -87,7 +89,7 @@ class TransformerLayer(nn.Module):
         self.dropout = Dropout(model.dropout)
 
     def forward(self, tokens: Tensor, n_outputs: int | None = None) -> Tensor:
-        """(B, n_tokens, 200) to the first (B, n_outputs, 200), by default all."""
+        """Map (B, n_tokens, 200) to the first (B, n_outputs, 200), by default all."""
         normed = self.norm1(tokens)
         attended, _ = self.self_attn(normed[:, :n_outputs], normed, normed, need_weights=False)
         outputs = tokens[:, :n_outputs] + self.dropout(attended)
@@ -116,6 +118,7 @@ class MultiTokenViT(nn.Module):
         self.perceptron = perceptron(n_inputs, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map the tokens of all channels to the embedding, or to a few."""
         channels = (
             self.norm(rearrange(tokens, "trials channels patches width -> trials (channels patches) width"))
             + self.channels

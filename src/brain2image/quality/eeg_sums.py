@@ -77,14 +77,14 @@ def sum_trials(
 
 
 def _places_in_halves(trials: pd.DataFrame, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Half and row of each trial, and its share in their mean: 0 where its picture is not chosen."""
+    """Return half and row of each trial, and its share in their mean: 0 where its picture is not chosen."""
     places = np.column_stack([trials["repetition"] % 2, pd.Index(chosen).get_indexer(trials["image"])])
     counts = trials.groupby(["image", trials["repetition"] % 2])["repetition"].transform("size")
     return places, np.where(places[:, 1] >= 0, 1 / counts, 0).astype(np.float32)
 
 
 def power_densities(epochs: np.ndarray, sfreq: float) -> np.ndarray:
-    """Sum over trials of the power density of each, Hann window, mean removed (Welch, 1967).
+    """Sum the power density of each trial over trials, Hann window, mean removed (Welch, 1967).
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ TEST_REPETITIONS = 20
 
 
 def training_codes(n_concepts: int, images_per_concept: int, *, seed: int, subject: str) -> list[np.ndarray]:
-    """Codes shown in the four training sessions.
+    """Draw the codes shown in the four training sessions.
 
     Sessions 1 and 2 show complementary halves of the concepts, sessions 3 and 4 again with a new random half;
     so each picture is shown at least twice in two of the sessions.
@@ -30,7 +30,7 @@ def training_codes(n_concepts: int, images_per_concept: int, *, seed: int, subje
 
 
 def test_codes(n_images: int, *, seed: int, subject: str) -> list[np.ndarray]:
-    """Codes shown in the four test sessions: every picture at least twenty times in each.
+    """Draw the codes shown in the four test sessions: every picture at least twenty times in each.
 
     Returns
     -------

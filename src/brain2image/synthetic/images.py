@@ -71,7 +71,7 @@ def simulate_images(
     _write_pixels(pixels, design.images, nsd, painter, rng=generator(seed, "paint", "nsd"))
     _write_design(design, indices, shared1000)
     with atomic_path(metadata) as scratch:
-        np.save(scratch, names, allow_pickle=True)
+        np.save(scratch, np.array(names), allow_pickle=True)
     with atomic_path(latents) as scratch:
         np.savez(scratch, things=things, nsd=nsd, nsd_images=design.images)
 

@@ -22,14 +22,14 @@ FIRST_SHARED_IMAGE = 2950  # smallest 0-based id of NSD's shared pictures; it ex
 
 
 def generator(seed: int, *purpose: str) -> np.random.Generator:
-    """Random numbers that depend on the seed and on what they are for, and on nothing drawn elsewhere."""
+    """Make random numbers that depend on the seed and on what they are for, and on no others drawn."""
     return np.random.default_rng([seed, *(zlib.crc32(word.encode()) for word in purpose)])
 
 
 def things_latents(
     n_concepts: int, images_per_concept: int, n_latents: int, *, partition: str, seed: int
 ) -> np.ndarray:
-    """Latents of THINGS pictures, z = concept mean + exemplar, of unit variance.
+    """Draw latents of THINGS pictures, z = concept mean + exemplar, of unit variance.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def things_latents(
 
 
 def nsd_latents(things: np.ndarray, n_images: int, *, seed: int) -> np.ndarray:
-    """Latents of NSD pictures: most resemble a THINGS picture, r z + sqrt(1 - r²) noise, the rest are new.
+    """Draw latents of NSD pictures: most resemble a THINGS picture, r z + sqrt(1 - r²) noise, others are new.
 
     Parameters
     ----------
@@ -105,5 +105,5 @@ def nsd_design(subjects: list[str], n_sessions: int, *, seed: int) -> NSDDesign:
 
 
 def _spread(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Order of trials: one pass through all pictures in a random order a repetition."""
+    """Order trials: one pass through all pictures in a random order a repetition."""
     return np.concatenate([rng.permutation(images) for _ in range(3)])

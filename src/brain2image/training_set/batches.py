@@ -121,7 +121,7 @@ class AlignmentDataset(Dataset):
         return batch
 
     def _load(self, name: str) -> Tensor:
-        """All trials as (n_trials, n_values) float32 on the device."""
+        """Load all trials as (n_trials, n_values) float32 on the device."""
         numbers = self._trials[name].numbers
         table = torch.empty(len(numbers), int(np.prod(self.reader.shape(name))), device=self.device)
         for start in range(0, len(numbers), LOAD_BLOCK):
@@ -130,7 +130,7 @@ class AlignmentDataset(Dataset):
         return table
 
     def _means(self, name: str, examples: Tensor) -> Tensor:
-        """Mean of the trials that each example draws, (n_examples, n_values) float32."""
+        """Average the trials that each example draws, (n_examples, n_values) float32."""
         rows, weights = (table[examples] for table in self._draws[name])
         if name in self._tables:
             table = self._tables[name]
@@ -168,11 +168,11 @@ class Batches:
         return len(self.dataset) // self.batch_size + (n_left >= max(2, n_processes))
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of every epoch."""
+        """Pass on the epoch, which Lightning tells at its start."""
         self.epoch = epoch
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the epoch are done."""
+        """Return how many batches of the epoch are done."""
         return {"position": self.position % len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -206,12 +206,12 @@ class Batches:
 
 
 def _process() -> tuple[int, int]:
-    """Rank of this process and number of processes that train together."""
+    """Return the rank of this process and the number of processes that train together."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def _weighted(rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows to be averaged, each (n_examples, width), and their weights; padding (-1) weighs nothing."""
+    """Return rows to average, each (n_examples, width), and their weights; padding (-1) weighs nothing."""
     exists = rows >= 0
     weights = (exists / exists.sum(axis=1, keepdims=True)).astype(np.float32)
     rows = np.where(exists, rows, rows[:, :1])

@@ -39,25 +39,25 @@ FOREIGN_SHARE = (
 
 @cache
 def cap_names() -> list[str]:
-    """The caps that `read_cap` knows, by MNE's names."""
+    """List the caps that `read_cap` knows, by MNE's names."""
     return [name for name in mne.channels.get_builtin_montages() if name.startswith(tuple(GEOMETRIES))]
 
 
 @cache
 def positions(names: frozenset[str]) -> dict[str, np.ndarray]:
-    """Electrode to its position (3,) in m in MNE's head frame, of the one of these montages that MNE has."""
+    """Return each electrode's position (3,) in m in MNE's head frame, of that montage which MNE has."""
     montage = template(names)
     info = mne.create_info(montage.ch_names, 200, "eeg").set_montage(montage)
     return {channel["ch_name"]: channel["loc"][:3] for channel in info["chs"]}
 
 
 def ten_five() -> dict[str, np.ndarray]:
-    """Positions of all names of the 10-05 system."""
+    """Return the positions of all names of the 10-05 system."""
     return positions(TEN_FIVE)
 
 
 def on_sphere(places: Mapping[str, np.ndarray], *, above: float = -np.inf) -> dict[str, np.ndarray]:
-    """Directions (3,) of places from the centre of the sphere that fits best.
+    """Return directions (3,) of places from the centre of the sphere that fits best.
 
     Parameters
     ----------
@@ -105,13 +105,13 @@ def read_cap(name: str, found: Sequence[str]) -> tuple[dict[str, np.ndarray], di
 
 
 def plain_name(name: str) -> str:
-    """A channel's name without case and without what formats and amplifiers add, as in ``EEG O1-REF``."""
+    """Strip a channel's name of case and of what formats and amplifiers add, as in ``EEG O1-REF``."""
     plain = DECORATION.sub("", DECORATION.sub("", name.casefold()))
     return plain or name.casefold()  # A1 and M2 are not added to anything
 
 
 def other_system(names: Sequence[str]) -> str | None:
-    """What shows that channels are named by another system than 10-20, however many of its names are there.
+    """Say what shows that channels are named by another system than 10-20, however many names are there.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def other_system(names: Sequence[str]) -> str | None:
 
 @cache
 def _systems() -> dict[str, set[str]]:
-    """The names of each cap that are not those of the 10-20 system, without case."""
+    """Return the names of each cap that are not those of the 10-20 system, without case."""
     known = set(ten_five())
     systems = {cap: set(positions(frozenset({cap}))) for cap in cap_names()}
     systems = {cap: names for cap, names in systems.items() if len(names & known) < len(names) / 2}
@@ -161,7 +161,7 @@ def _some(names: Sequence[str]) -> str:
 def nearest(
     electrodes: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[str | None, float]]:
-    """The nearest electrode of each target and its distance along the head, mm; None where there is none."""
+    """Find each target's nearest electrode and its distance along the head, mm; None where there is none."""
     if not electrodes:
         return dict.fromkeys(targets, (None, np.inf))
     names, cosines = (

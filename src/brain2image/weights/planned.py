@@ -29,7 +29,7 @@ class WeightPlaces:
 
     @property
     def clip_tag(self) -> str | None:
-        """The open_clip tag of the CLIP weights; None where they are a file or a URL."""
+        """Return the open_clip tag of the CLIP weights; None where they are a file or a URL."""
         source = self.sources["clip"]
         return None if "/" in source or Path(source).suffix else source
 

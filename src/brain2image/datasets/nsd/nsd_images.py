@@ -59,7 +59,7 @@ def repack_images(
 
 
 def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
-    """The pictures of a table as RGB, in its row order.
+    """Open the pictures of a table as RGB, in its row order.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
 
 
 def _read_pixels(row: Any, root: Path) -> Image.Image:
-    """A row of MindEye2's pixel file, values from 0 to 1."""
+    """Read a row of MindEye2's pixel file, values from 0 to 1."""
     with open_dataset(root / PIXELS, "images") as dataset:
         _check_pixels(dataset, root / PIXELS)
         picture = read_rows(dataset, row.row).astype(np.float32)
@@ -86,7 +86,7 @@ def _read_pixels(row: Any, root: Path) -> Image.Image:
 
 
 def _read_jpeg(row: Any, root: Path) -> Image.Image:
-    """A JPEG inside one of MindEye1's tars, straight from its place."""
+    """Read a JPEG inside one of MindEye1's tars, straight from its place."""
     source = f"{root / row.tar}: picture {row.image}"
     check_regular(root / row.tar, remedy="download it again")
     try:

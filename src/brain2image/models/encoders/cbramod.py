@@ -66,7 +66,7 @@ class CrissCrossLayer(nn.Module):
         self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One layer; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
+        """Apply one layer; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
         over_channels, over_patches = self.norm1(x).chunk(2, dim=-1)
         spatial = rearrange(over_channels, "trials channels patches width -> trials patches channels width")
         spatial = self.self_attn_s(spatial)
@@ -105,6 +105,7 @@ class PatchEmbedding(nn.Module):
 
     def _position(self, tokens: Tensor) -> Tensor:
         convolution = self.positional_encoding[0]
+        assert isinstance(convolution, nn.Conv2d)
         # Kernel columns that would only ever meet the zero padding are left out: with one patch, 6 of 7.
         reach = min(tokens.shape[2] - 1, 3)
         position = F.conv2d(
@@ -129,7 +130,7 @@ class CBraMod(nn.Module):
         super().__init__()
         self.patch_embedding = PatchEmbedding()
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(CrissCrossLayer() for _ in range(n_layers))})
-        self.proj_out = nn.Sequential(nn.Linear(N_PATCH_TIMES, N_PATCH_TIMES))
+        self.proj_out: nn.Module = nn.Sequential(nn.Linear(N_PATCH_TIMES, N_PATCH_TIMES))
 
     def forward(self, eeg: Tensor) -> Tensor:
         """Encode EEG patches.
@@ -143,7 +144,7 @@ class CBraMod(nn.Module):
         (n_trials, n_channels, n_patches, 200) float32
         """
         tokens = self.patch_embedding(eeg)
-        for layer in self.encoder["layers"]:
+        for layer in self.encoder["layers"].children():
             tokens = layer(tokens)
         return self.proj_out(tokens)
 

@@ -88,7 +88,7 @@ VERDICTS = {
 def audit_page(
     brains: str, audits: Mapping[str, Mapping[str, Any]], query_effects: Mapping[str, float]
 ) -> str:
-    """The page as HTML.
+    """Write the page as HTML.
 
     Parameters
     ----------
@@ -126,6 +126,6 @@ def audit_page(
 
 
 def _verdict(audit: Mapping[str, Any], names: set[str]) -> str:
-    """The worst that the audit says of these lines."""
+    """Return the worst that the audit says of these lines."""
     said = (VERDICTS[finding] for finding in FINDINGS if not names.isdisjoint(audit[finding]))
     return next(said, verdict("clean", is_good=True))

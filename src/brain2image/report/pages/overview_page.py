@@ -28,7 +28,7 @@ def overview_page(
     is_simulated: bool,
     figure: str,
 ) -> str:
-    """The page as HTML.
+    """Write the page as HTML.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def overview_page(
 
 
 def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
-    """Networks, baselines, seeds and pairs of brains in a sentence or two."""
+    """Name networks, baselines, seeds and pairs of brains in a sentence or two."""
     runs = list(dict.fromkeys(summary["run"]))
     names = {name: [run for run in runs if kind(run) == name] for name in ("network", "baseline", "oracle")}
     n_seeds = summary.groupby("run")["seed"].nunique().max()
@@ -89,7 +89,7 @@ def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
 
 
 def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """The best network against chance, baselines and ceiling, and networks that do nothing, in sentences."""
+    """Compare the best network with chance, baselines and ceiling, and name networks that do nothing."""
     network = best_network(summary)
     rows = headline(summary)
     top1 = over_seeds(rows[rows["metric"] == "top1"], ["run", "brains"])
@@ -124,7 +124,7 @@ def _against_chance(network: str, top1: pd.DataFrame, n_above: int) -> str:
 
 
 def leak_sentences(audits: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """What the leak audit found on any pair of brains: leaks, caveats, and what it could not look at."""
+    """Say what the leak audit found on any pair of brains: leaks, caveats, and what it could not look at."""
     leaks, caveats, unknown = (
         "; ".join(sorted({name for runs in audits.values() for run in runs for name in run[finding]}))
         for finding in FINDINGS

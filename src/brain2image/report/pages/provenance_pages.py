@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def configuration_page(settings: Sequence[Sequence[str]], runs: Mapping[str, Mapping[str, str]]) -> str:
-    """Every key with its value, and what the runs made of the shared blocks.
+    """Show every key with its value, and what the runs made of the shared blocks.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def _bold(text: str, is_bold: bool) -> str:
 
 
 def versions_page(trainings: Sequence[Mapping[str, str]], fingerprints: Mapping[str, str]) -> str:
-    """Versions of Python and the packages now and at each training, and fingerprints of the code.
+    """Show versions of Python and packages now and at each training, and fingerprints of the code.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def versions_page(trainings: Sequence[Mapping[str, str]], fingerprints: Mapping[
 
 
 def installed(name: str) -> str:
-    """Version of a package in this environment."""
+    """Return the version of a package in this environment."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -102,7 +102,7 @@ def installed(name: str) -> str:
 
 
 def read_benchmarks(folder: Path, *, rules: Collection[str], names: Collection[str]) -> pd.DataFrame:
-    """One row a job from the files that Snakemake's ``benchmark:`` leaves, in the order of the rules.
+    """Read the files that Snakemake's ``benchmark:`` leaves, a row a job, in the order of the rules.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def read_benchmarks(folder: Path, *, rules: Collection[str], names: Collection[s
 
 
 def resources_page(benchmarks: pd.DataFrame) -> str:
-    """Time and memory of each stage.
+    """Show time and memory of each stage.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def resources_page(benchmarks: pd.DataFrame) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``4.2 s``, ``3 min 20 s`` or ``5 h 02 min``."""
+    """Write seconds as ``4.2 s``, ``3 min 20 s`` or ``5 h 02 min``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -29,7 +29,7 @@ CEILINGS = {
 
 
 def scores_page(brains: str, summary: pd.DataFrame) -> str:
-    """The page as HTML.
+    """Write the page as HTML.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def scores_page(brains: str, summary: pd.DataFrame) -> str:
 
 
 def score_table(rows: pd.DataFrame) -> str:
-    """A row a run, a column a metric.
+    """Write a row a run, a column a metric.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def _cell(score: pd.Series, column: Column) -> Markup:
 
 
 def ceilings_page(brains: str, ceilings: Mapping[str, Any]) -> str:
-    """The page as HTML.
+    """Write the page as HTML.
 
     Parameters
     ----------
