@@ -11,7 +11,7 @@ import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
 from helpers.dry_runs import dry_run, job_sources, plan_change
-from helpers.stale_jobs import TABLE, jobs_of, short
+from helpers.stale_jobs import TABLE, jobs_of, short, spelled
 
 from brain2image.config import Config
 from brain2image.config.messages import block_type
@@ -175,7 +175,8 @@ def due_after(changed, sources):
 def test_a_module_makes_stale_what_uses_it(plans, sources, jobs_changed_by, name):
     """Which jobs are due after others is the workflow's; some modules are planned like the other rows."""
     changed = jobs_changed_by(name.removeprefix("modules "))
-    assert short(due_after(changed, sources) | ({"write_provenance"} if changed else set())) == ROWS[name][1]
+    due = short(due_after(changed, sources)) | ({"write_provenance"} if changed else set())
+    assert due == ROWS[name][1], f"its row would be {spelled(due)}"
     assert name not in plans or short(plans[name].get()) == ROWS[name][1]
 
 
