@@ -72,8 +72,29 @@ def test_every_rule_is_complete(rule):
     assert f'"../workflow/scripts/{rule}.py"' in RULES[rule]
 
 
+@pytest.mark.parametrize("rule", [rule for rule, text in RULES.items() if "caption=" in text])
+def test_captions_name_wildcards_of_their_rule(rule):
+    """Snakemake fills them in when the report is written, after hours."""
+    output = RULES[rule].partition("    output:")[2].partition("    log:")[0]
+    wildcards = set(re.findall(r"\{(\w+)\}", output))
+    captions = re.findall(r'caption="\.\./(.+?)"', output)
+    assert captions
+    for caption in captions:
+        used = re.findall(r"wildcards\.(\w+)", (ROOT / caption).read_text())
+        assert set(used) <= wildcards, caption
+
+
 def test_every_script_has_its_rule():
     assert {script.stem for script in SCRIPTS} == set(RULES)
+
+
+def test_contributing_says_which_rules_write_predictions():
+    """Of their outputs, which stand before the log."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.search(r"Which rule writes predictions\.npz\?\n(.*?)\n#", text, re.DOTALL)[1]
+    outputs = {rule: re.search(r"    output:(.*?)    log:", text, re.DOTALL) for rule, text in RULES.items()}
+    writing = {rule for rule, output in outputs.items() if output and "/predictions.npz" in output[1]}
+    assert set(re.findall(r"`rule (\w+)`", named)) == writing
 
 
 def claims_a_device(script):
@@ -275,6 +296,11 @@ def test_no_module_imports_from_a_room_above():
             continue
         for name in re.findall(r"^\s*from brain2image\.([\w.]+)", file.read_text(), re.MULTILINE):
             assert room(name) <= room(own), f"{file} imports {name} from a room above"
+
+
+def test_contributing_shows_the_rooms():
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| room | holds |")[2].partition("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == ROOMS
 
 
 def test_no_two_modules_have_one_name():

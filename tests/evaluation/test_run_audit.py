@@ -16,7 +16,7 @@ def run(rng):
         "split": CLEAN,
         "target_dependence": 0.0,
         "target_mean": targets.mean(axis=0),
-        "read_training_targets": targets,
+        "training_targets": targets,
         "best_epoch": 2,
         "history": pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [3.0, 1.0, 2.0]}),
     }
@@ -31,7 +31,7 @@ def test_a_clean_run_has_no_leak(run):
 
 
 def test_each_leak_of_a_run_is_named(run):
-    targets = run["read_training_targets"]
+    targets = run["training_targets"]
     more_targets = np.concatenate([targets, targets[:1]])
     planted = {
         "targets in predictions": {"target_dependence": 1e-9},

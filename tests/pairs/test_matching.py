@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from brain2image.core.errors import InputError
 from brain2image.pairs import matching
+from brain2image.pairs.embeddings import Embeddings
 from brain2image.pairs.matching import match_images, match_one_to_one, unit_rows
 
 
@@ -86,35 +87,25 @@ def test_too_many_pairs_and_zero_embeddings_are_named():
 
 @pytest.fixture
 def tables(rng):
-    things = pd.DataFrame({"image": range(8), "partition": ["train"] * 6 + ["test"] * 2})
-    nsd = pd.DataFrame({"image": [5, 9, 40, 41, 77, 78]})
-    return things, nsd, *(rng.standard_normal((n, 4)).astype(np.float32) for n in (8, 6))
+    pictures = pd.DataFrame({"image": 10 + np.arange(8), "partition": ["train"] * 6 + ["test"] * 2})
+    features = [rng.standard_normal((n, 4)).astype(np.float32) for n in (8, 6)]
+    eeg = Embeddings(pictures["image"].to_numpy(), features[0], "eeg.npz")
+    return pictures, eeg, Embeddings(np.array([5, 9, 40, 41, 77, 78]), features[1], "fmri.npz")
 
 
 def test_only_seen_and_wanted_pictures_are_matched(tables):
-    *_, things_embeddings, nsd_embeddings = tables
-    nsd_embeddings[3] = things_embeddings[7]  # a perfect match in the THINGS test partition
-    options = {"shown": np.arange(8), "seen": np.array([9, 41, 78]), "top_k": 3}
-    pairs = match_images(*tables, **options, include_things_test=False)
+    _, eeg, fmri = tables
+    fmri.features[3] = eeg.features[7]  # a perfect match in the test partition
+    options = {"seen": np.array([9, 41, 78]), "top_k": 3}
+    pairs = match_images(*tables, **options, include_test=False)
     assert set(pairs["fmri_image"]) == {9, 41, 78}
-    assert pairs["eeg_image"].max() < 6
-    with_test = match_images(*tables, **options, include_things_test=True)
-    assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (7, 41)
-    # no trial of pictures 0 to 2 and 7 is left
-    left = match_images(*tables, **options | {"shown": np.arange(3, 7)}, include_things_test=True)
-    assert set(left["eeg_image"]) <= {3, 4, 5, 6}
+    assert pairs["eeg_image"].max() < 16
+    with_test = match_images(*tables, **options, include_test=True)
+    assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (17, 41)
 
 
-def test_embeddings_of_another_table_are_refused(tables):
-    things, nsd, things_embeddings, nsd_embeddings = tables
-    with pytest.raises(InputError, match="expected 6 embeddings of NSD pictures, got 5"):
-        match_images(
-            things,
-            nsd,
-            things_embeddings,
-            nsd_embeddings[:5],
-            shown=things["image"],
-            seen=nsd["image"],
-            top_k=2,
-            include_things_test=False,
-        )
+def test_pictures_without_an_embedding_are_refused(tables):
+    pictures, eeg, fmri = tables
+    short = Embeddings(fmri.image[:5], fmri.features[:5], "fmri.npz")
+    with pytest.raises(InputError, match=r"fmri\.npz: expected each of 6 paired pictures in one row, got 1"):
+        match_images(pictures, eeg, short, seen=fmri.image, top_k=2, include_test=False)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brain2image.core.errors import InputError
-from brain2image.pairs.splits import SPLITS, assign_splits, split_pairs
+from brain2image.pairs.splits import SPLITS, assign_splits, keep_measured, split_pairs
 
 concept_lists = st.lists(st.integers(0, 60), min_size=30, max_size=200).map(
     lambda ids: [f"concept{i}" for i in ids]
@@ -111,3 +111,14 @@ def test_by_image_no_pair_is_left_out_and_a_shortage_is_logged(pictures, caplog)
     split = split_pairs(pairs, things, few, **SHARES, group_by="image", test_from="shared1000")
     assert (split["split"] == "test").sum() == 30
     assert "the test split has 30 pairs instead of 100: only 30 pairs show one" in caplog.text
+
+
+def test_pairs_without_a_trial_are_left_out_and_counted(caplog):
+    pairs = pd.DataFrame(
+        {"eeg_image": range(6), "fmri_image": range(6), "split": ["train"] * 4 + ["test"] * 2}
+    )
+    kept = keep_measured(pairs, pd.DataFrame({"image": [0, 0, 2, 3, 5]}))
+    assert kept["eeg_image"].tolist() == [0, 2, 3, 5]
+    assert "2 of 6 pairs are left out" in caplog.text
+    with pytest.raises(InputError, match=r"got none for test \(2 of 6 pairs have no trial\)"):
+        keep_measured(pairs, pd.DataFrame({"image": [0, 1, 2, 3]}))

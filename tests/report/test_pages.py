@@ -87,7 +87,7 @@ def test_it_is_said_where_training_brought_nothing(outcome, what):
 def test_every_finding_of_the_audit_has_a_line(rng):
     targets = rng.standard_normal((20, 4)).astype("f4")
     history = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 2.0]})
-    options = {"read_training_targets": targets, "history": history}
+    options = {"training_targets": targets, "history": history}
     clean = audit_run(CLEAN, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
     leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **options)
     assert {*leaky["leaks"], *leaky["caveats"]} == set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)

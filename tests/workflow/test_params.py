@@ -48,7 +48,7 @@ RULES = re.findall(
     r"^rule (\w+):", "".join(path.read_text() for path in ROOT.glob("rules/*.smk")), re.MULTILINE
 )
 REAL = {
-    "pairs": ["things-01_subj02-subj05", "things-02_subj02"],
+    "brains": ["things-01_subj02-subj05", "things-02_subj02"],
     "weights": {"mindeye2": "hf://datasets/pscotti/mindeyev2/train_logs/final_multisubject_subj01/last.pth"},
 }
 

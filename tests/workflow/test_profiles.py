@@ -58,7 +58,7 @@ def test_snakemake_takes_the_profile(checkout):
 def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
     """Two THINGS subjects x two NSD subjects x two runs, as one submission."""
     pairs = [f"{sub}_{subj}" for sub in ("sub-01", "sub-02") for subj in ("subj01", "subj02")]
-    planned = planned_jobs(checkout, config=changed_config(checkout, {"pairs": pairs}))
+    planned = planned_jobs(checkout, config=changed_config(checkout, {"brains": pairs}))
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
     once += ["write_overview", "write_provenance"]
     once += ["repack_things_images", "repack_nsd_images"]

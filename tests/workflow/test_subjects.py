@@ -70,7 +70,7 @@ def test_who_is_left_out_is_named(checkout, pool):
     """In Snakemake's log, so in dry runs too, and in the table; square brackets in paths are no markup."""
     begun = checkout / "data/things/eeg/sub-03"
     begun.mkdir()
-    content = {"pairs": "all", "weights": {"cbramod": "[red]/cbramod.pth"}}
+    content = {"brains": "all", "weights": {"cbramod": "[red]/cbramod.pth"}}
     (checkout / "all.yaml").write_text(yaml.safe_dump(content))
     _, text = pool.apply(run_snakemake, (checkout, "check_data"), {"config": "all.yaml"})
     begun.rmdir()
@@ -107,7 +107,7 @@ def test_projections_are_combined_by_the_workflow(checkout, pool):
     for subj in SUBJS:
         write_projection(folder / f"{subj}.h5", np.full((3, 4), int(subj[-1]), np.float32), [8, 9, 8])
     target = "results/projection/subj02-subj05.h5"
-    (checkout / "subjects.yaml").write_text(yaml.safe_dump({"pairs": PAIRS}))
+    (checkout / "subjects.yaml").write_text(yaml.safe_dump({"brains": PAIRS}))
     arguments = (checkout, "--allowed-rules", "combine_projections", "--", target)
     status, text = pool.apply(run_snakemake, arguments, {"config": "subjects.yaml"})
     assert status == 0, text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.formats.files import read_json, write_json
 
 
