@@ -45,8 +45,8 @@ def test_each_leak_of_a_run_is_named(run):
 @pytest.mark.parametrize(
     ("name", "key", "value"),
     [
-        ("test things_images in training", "shared_with_training", {"test": {"things_images": 1}}),
-        ("test nsd_images in training", "shared_with_training", {"test": {"nsd_images": 1}}),
+        ("test EEG pictures in training", "shared_with_training", {"test": {"EEG pictures": 1}}),
+        ("test fMRI pictures in training", "shared_with_training", {"test": {"fMRI pictures": 1}}),
         ("test concepts in training", "shared_with_training", {"test": {"concepts": 2}}),
         ("near duplicates of training pictures", "near_duplicates", {"test": 1}),
         ("ridge-fitted test targets", "ridge_fitted_targets", {"test": 0.1}),

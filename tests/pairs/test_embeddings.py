@@ -1,4 +1,4 @@
-"""CLIP embeddings of pictures, found by their numbers."""
+"""Embeddings belong to pictures by their ids."""
 
 import numpy as np
 import pytest

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.pair_tables import pairs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,9 +115,7 @@ def test_by_image_no_pair_is_left_out_and_a_shortage_is_logged(pictures, caplog)
 
 
 def test_pairs_without_a_trial_are_left_out_and_counted(caplog):
-    pairs = pd.DataFrame(
-        {"eeg_image": range(6), "fmri_image": range(6), "split": ["train"] * 4 + ["test"] * 2}
-    )
+    pairs = pairs_of(6, 4)
     kept = keep_measured(pairs, pd.DataFrame({"image": [0, 0, 2, 3, 5]}))
     assert kept["eeg_image"].tolist() == [0, 2, 3, 5]
     assert "2 of 6 pairs are left out" in caplog.text
