@@ -1,7 +1,6 @@
 """Clusters of pairs, fitted on the training pairs."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from helpers.pair_tables import pairs_of
 
@@ -10,15 +9,6 @@ from brain2image.pairs.clustering import cluster_pairs
 from brain2image.pairs.embeddings import Embeddings
 
 
-<<<<<<< HEAD
-def pairs_of(n_pairs, n_training):
-    """A table of pairs, the first of which are training pairs."""
-    split = np.where(np.arange(n_pairs) < n_training, "train", "test")
-    return pd.DataFrame({"eeg_image": np.arange(n_pairs), "fmri_image": np.arange(n_pairs), "split": split})
-
-
-=======
->>>>>>> main
 def cluster(pairs, eeg, fmri, n_clusters):
     sides = [Embeddings(np.arange(len(pairs)), features, "clip.npz") for features in (eeg, fmri)]
     return cluster_pairs(pairs, *sides, n_clusters=n_clusters, seed=0)
