@@ -12,7 +12,10 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"]
+PARTS = [
+    *("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"),
+    "tests/helpers/toy_dataset.py",
+]
 TINY = "tests/tiny.yaml"
 PAIR = "things-01_subj01"  # that the tiny run makes
 

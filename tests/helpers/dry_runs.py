@@ -41,6 +41,19 @@ class JobParams(NamedTuple):
     recorded: list[str]
 
 
+class LinkedJob(NamedTuple):
+    """A job between the others: the sources that its fingerprints start from, and the jobs that it waits for.
+
+    Attributes
+    ----------
+    sources : roots of `fingerprint.source_fingerprint`; more than one set where the job shows those of all.
+    before : names of the jobs whose outputs it takes.
+    """
+
+    sources: list[tuple[str | Path, ...]]
+    before: set[str]
+
+
 def enter(folder: Path) -> None:
     """Make a checkout the one that this process works in."""
     assert "brain2image" not in sys.modules
@@ -94,6 +107,36 @@ def job_params(folder: Path, config: str, *targets: str) -> list[JobParams]:
         ]
 
 
+def linked_jobs(folder: Path, config: str) -> dict[str, LinkedJob]:
+    """Every job of a checkout by its name, as `dry_run` gives it, from one reading of the workflow."""
+    enter(folder)
+    from brain2image import plan
+
+    fingerprint, sources = plan.source_fingerprint, {}
+
+    def noted(*roots: str | Path) -> str:
+        digest = fingerprint(*roots)
+        sources[digest] = tuple(
+            root.relative_to(folder) if isinstance(root, Path) else root for root in roots
+        )
+        return digest
+
+    plan.source_fingerprint = noted  # for good: this process ends with its task
+    with entered_workflow(folder, config) as workflow:
+        jobs = {job: _name(job) for job in workflow.dag.jobs if job.log}
+        found = {}
+        for job, name in jobs.items():
+            digests = [job.params.code, *job.params.get("facts", {}).get("fingerprints", {}).values()]
+            before = {jobs[other] for other in workflow.dag.dependencies[job]}
+            found[name] = LinkedJob([sources[digest] for digest in digests], before)
+        return found
+
+
+def _name(job: Any) -> str:
+    rule = job.rule.name
+    return rule + str(job.log[0]).removesuffix(".log").rpartition(f"/logs/{rule}")[2]
+
+
 def note_start(folder: Path, config: str, target: str) -> None:
     """Note that the job that makes a file has started, and do no more."""
     with planned_workflow(folder, config, target) as workflow:
@@ -104,6 +147,13 @@ def note_start(folder: Path, config: str, target: str) -> None:
 def planned_workflow(folder: Path, config: str, *targets: str) -> Iterator[Any]:
     """Snakemake's own objects for a checkout, after a dry run of all jobs."""
     enter(folder)
+    with entered_workflow(folder, config, *targets) as workflow:
+        yield workflow
+
+
+@contextlib.contextmanager
+def entered_workflow(folder: Path, config: str, *targets: str) -> Iterator[Any]:
+    """Do as `planned_workflow`, in a process that has entered the checkout."""
     with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
         workflow = api.workflow(
             types.ResourceSettings(cores=1), types.ConfigSettings(configfiles=[folder / config])
@@ -126,13 +176,16 @@ def plan_change(
     Parameters
     ----------
     source : the finished checkout, which stays as it is.
-    target : its changed copy, which is removed.
+    target : its changed copy, which is removed; where only the config changes, a name for this alone.
     config : keys with a new value.
     appended : files, and what is added at their ends.
     arguments : further ones of Snakemake.
     search_path : where programs are looked for, if not along this process's own.
     """
     os.environ["PATH"] = search_path or os.environ["PATH"]
+    if not appended:  # a dry run leaves a checkout as it is
+        name = changed_config(source, config, name=f"{target.name}.yaml")
+        return dry_run(source, "--configfile", name, *arguments)
     clone(source, target)
     for file, text in appended.items():
         path = target / file

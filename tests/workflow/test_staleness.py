@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
-from helpers.dry_runs import dry_run, plan_change
+from helpers.dry_runs import dry_run, linked_jobs, plan_change
 from helpers.stale_jobs import TABLE, jobs_of, short
 
 from brain2image.config import Config
@@ -48,7 +49,7 @@ def read_rows():
 
 
 ROWS = read_rows()
-MODULES = [name for name in ROWS if name.startswith("modules ")]
+SOURCES = [name for name in ROWS if name.startswith(("modules ", "scripts "))]
 
 
 def config_keys(section=Config, prefix=""):
@@ -70,14 +71,15 @@ def test_every_key_of_the_config_has_a_row():
 )
 def test_every_file_has_a_row(section, folder):
     files = [path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml")]
+    files = [path for path in files if path.read_text()]  # packages are empty
     assert set(TABLE[section]) == {path.relative_to(ROOT / folder).as_posix() for path in files}
 
 
 def test_the_rows_that_are_run_exist():
     assert len(TABLE["real"]) == 4
     assert set(TABLE["real"]) <= set(ROWS)
-    assert len(TABLE["planned"]) == 5
-    assert set(TABLE["planned"]) <= set(TABLE["modules"])
+    assert len(TABLE["planned"]) == 9
+    assert set(TABLE["planned"]) <= set(SOURCES)
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +111,12 @@ def conda_run(tiny_run, conda_path, in_conda, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plans(tiny_run, conda_run, conda_path, in_conda, pool, tmp_path_factory):
-    """What each row makes stale, planned side by side; of the modules' rows, those that are planned."""
+    """What each row makes stale, planned side by side; of the sources' rows, those that are planned."""
     folder = tmp_path_factory.mktemp("rows")
     conda = {"arguments": in_conda, "search_path": conda_path}
     planned = {}
     for number, (name, (change, _)) in enumerate(ROWS.items()):
-        if name in MODULES and name.removeprefix("modules ") not in TABLE["planned"]:
+        if name in SOURCES and name not in TABLE["planned"]:
             continue
         source, options = (
             (conda_run, change | conda) if name.startswith("environments") else (tiny_run, change)
@@ -123,45 +125,69 @@ def plans(tiny_run, conda_run, conda_path, in_conda, pool, tmp_path_factory):
     return planned
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS if name not in MODULES])
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in SOURCES])
 def test_a_change_makes_stale_what_its_row_says(plans, name):
     assert short(plans[name].get()) == ROWS[name][1]
 
 
-def fingerprints():
-    """The fingerprint of every script, by the script's name."""
-    scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-    return {script.name: fingerprint.source_fingerprint(script) for script in scripts}
+@pytest.fixture(scope="module")
+def jobs(tiny_run, pool):
+    """Every job of the run, the sources that its fingerprints start from, and the jobs before it."""
+    return pool.apply(linked_jobs, (tiny_run, TINY))
+
+
+def fingerprints(jobs):
+    """What each job keeps of its sources, by its name."""
+    return {
+        name: [
+            fingerprint.source_fingerprint(
+                *(ROOT / root if isinstance(root, Path) else root for root in roots)
+            )
+            for roots in job.sources
+        ]
+        for name, job in jobs.items()
+    }
 
 
 @pytest.fixture(scope="module")
-def scripts_changed_by(tmp_path_factory):
-    """Function that names the scripts whose fingerprint differs when code is added to a module."""
-    source, before = fingerprint._source, fingerprints()
-    longer = tmp_path_factory.mktemp("module") / "longer.py"
-    _, text = FILES["modules"]
+def changed_by(jobs, tmp_path_factory):
+    """Function that names the jobs whose fingerprint differs when a line is added to a file."""
+    source, before = fingerprint._source, fingerprints(jobs)
+    longer = tmp_path_factory.mktemp("source") / "longer.py"
 
-    def changed(module):
-        path = fingerprint.PACKAGE / module
+    def changed(file, text):
+        path = ROOT / file
         longer.write_text(path.read_text() + text)
         with pytest.MonkeyPatch.context() as patch:
             new = source.__wrapped__(longer)
             patch.setattr(fingerprint, "_source", lambda file: new if file == path else source(file))
-            after = fingerprints()
-        return {name for name in before if before[name] != after[name]}
+            after = fingerprints(jobs)
+        return {name for name in jobs if before[name] != after[name]}
 
     return changed
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_makes_stale_what_the_scripts_that_use_it_do(plans, scripts_changed_by, name):
-    """A job is due when its script's fingerprint is another one, or one before it is due.
+def with_later(jobs, due):
+    """These jobs, and all that take what they make."""
+    while later := {name for name, job in jobs.items() if name not in due and job.before & due}:
+        due = due | later
+    return due
 
-    So what a module makes stale follows from what each script does; some are planned like the other rows.
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_makes_stale_what_it_is_part_of(jobs, changed_by, name):
+    """A job is due when its fingerprint is another one, or a job before it is due.
+
+    So what a module or a script makes stale follows from the jobs; some rows are planned like all others.
     """
-    scripts = scripts_changed_by(name.removeprefix("modules "))
-    assert short(set().union(*(plans[f"scripts {script}"].get() for script in scripts))) == ROWS[name][1]
-    assert name not in plans or short(plans[name].get()) == ROWS[name][1]
+    change, expected = ROWS[name]
+    [(file, text)] = change["appended"].items()
+    assert short(with_later(jobs, changed_by(file, text))) == expected
+
+
+@pytest.mark.parametrize("name", TABLE["planned"])
+def test_what_follows_from_the_jobs_is_what_is_planned(plans, name):
+    assert short(plans[name].get()) == ROWS[name][1]
 
 
 def test_everything_is_everything(tiny_run, pool):
