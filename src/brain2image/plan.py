@@ -5,23 +5,21 @@ spell them. What a job computes with, it gets by its params.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.config import Config, RunConfig
-from brain2image.config.messages import unknown_folder
 from brain2image.config.types import divide_brains, members
 from brain2image.constants.predictors import SEED_SUFFIX
-from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import source_fingerprint
-from brain2image.datasets.base import EEGDataset
+from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
 from brain2image.weights.planned import WeightPlaces
-from brain2image.weights.sources import redact, true_sources
+from brain2image.weights.sources import true_sources
 
 FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give
 
@@ -58,10 +56,13 @@ class Plan:
         self.config, self.scripts, self.results = config, Path(scripts), config.results
         self.datasets = load_datasets(tuple(config.datasets))
         self.folders: dict[str, str] = config.data.model_dump()
-        self._check_folders()
-        self.brains, self.left_out = self._find_brains()
-        for brains in self.brains:
-            self._check_people(*divide_brains(brains))
+        check_folders(self.datasets, self.folders)
+        self.brains, self.left_out = (
+            find_brains(self.datasets, self.folders, fmri=FMRI)
+            if config.brains == "all"
+            else (sorted(config.brains), {})
+        )
+        check_brains(self.brains, self.datasets, self.folders, fmri=FMRI)
         must_exist = config.simulate is None
         self.data = Selection(
             self.datasets,
@@ -73,63 +74,24 @@ class Plan:
         )
         self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
 
-    def _check_folders(self) -> None:
-        """Refuse keys of ``data`` that no data set reads."""
-        known = [key for dataset in self.datasets.values() for key in dataset.folders]
-        for key in self.folders:
-            if key not in known:
-                raise InputError(unknown_folder(key, known))
-
-    def _eeg_datasets(self) -> dict[str, EEGDataset]:
-        """Return the data sets of EEG for all of whose folders the config has a path."""
-        eeg = {name: dataset for name, dataset in self.datasets.items() if isinstance(dataset, EEGDataset)}
-        return {name: dataset for name, dataset in eeg.items() if set(dataset.folders) <= set(self.folders)}
-
-    def _find_brains(self) -> tuple[list[str], dict[str, str]]:
-        if self.config.brains != "all":
-            return sorted(self.config.brains), {}
-        fmri = self.datasets[FMRI]
-        people, left_out, problems = [], {}, []
-        for dataset in self._eeg_datasets().values():
-            try:
-                people += dataset.find_people(self.folders)
-                left_out |= dataset.find_left_out(self.folders)
-            except InputError as error:
-                problems.append(str(error))
-        if not people:
-            raise InputError("; ".join(problems))
-        pairs = product(people, fmri.find_people(self.folders))
-        left_out |= fmri.find_left_out(self.folders)
-        return sorted(f"{person}_{subject}" for person, subject in pairs), left_out
-
-    def _check_people(self, person: str, subjects: str) -> None:
-        eeg, name = self._eeg_datasets(), person.rpartition("-")[0]
-        if name not in eeg:
-            raise InputError(
-                f"config: brains: expected a person of {' or '.join(sorted(eeg))}, got {person!r}; add its "
-                "data set to `datasets` and its folders to `data`"
-            )
-        fmri = self.datasets[FMRI]
-        for who, dataset in ((person, eeg[name]), *((subject, fmri) for subject in members(subjects))):
-            if who not in dataset.people:
-                raise InputError(
-                    f"config: brains: expected a person of {dataset.title} ({dataset.people[0]} to "
-                    f"{dataset.people[-1]}), got {who!r}"
-                )
+    def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:
+        """Warn of each person whom ``brains: all`` leaves out."""
+        for person, reason in self.left_out.items():
+            warn(f"brains: all leaves out {person}: {reason}")
 
     @cached_property
     def people(self) -> list[str]:
-        """The people whose EEG is read."""
+        """List the people whose EEG is read."""
         return sorted({divide_brains(brains)[0] for brains in self.brains})
 
     @cached_property
     def subjects(self) -> list[str]:
-        """The people whose fMRI is read."""
+        """List the people whose fMRI is read."""
         return sorted({one for brains in self.brains for one in members(divide_brains(brains)[1])})
 
     @cached_property
     def picture_pairs(self) -> list[str]:
-        """The names of the tables of pairs, a data set and an fMRI side."""
+        """Name the tables of pairs, a data set and an fMRI side."""
         return sorted({self._pairs_name(*divide_brains(brains)) for brains in self.brains})
 
     def _pairs_name(self, person: str, subj: str) -> str:
@@ -137,12 +99,12 @@ class Plan:
 
     @cached_property
     def runs(self) -> dict[str, RunConfig]:
-        """Every training by the name of its folder."""
+        """Return every training by the name of its folder."""
         return self.config.seeded_runs()
 
     @cached_property
     def predictors(self) -> dict[str, Predictor]:
-        """Everything that is evaluated, by the name of its folder: runs, baselines, and a known ceiling."""
+        """Return all that is evaluated, by the name of its folder: runs, baselines, and a known ceiling."""
         runs = {
             folder: Predictor(folder.partition(SEED_SUFFIX)[0], run.training.seed)
             for folder, run in self.runs.items()
@@ -159,7 +121,7 @@ class Plan:
 
     @cached_property
     def from_cbramod(self) -> set[str]:
-        """The names of what starts from the published CBraMod."""
+        """Name what starts from the published CBraMod."""
         pretrained = {name for name, run in self.runs.items() if run.model.pretrained}
         return pretrained | ({"cbramod_linear"} & set(self.config.baselines))
 
@@ -190,7 +152,7 @@ class Plan:
         owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people), FMRI]
         return {
             "data": self.folders,
-            "weights": {key: redact(source) for key, source in self.config.weights},
+            "weights": {key: self.weights.shown(key) for key in self.weights.sources},
             "datasets": list(self.config.datasets),
             "people": {name: self.data.people_of(name) for name in owners},
             "subjects": self.subjects,
@@ -200,7 +162,7 @@ class Plan:
 
     @property
     def wildcards(self) -> dict[str, str]:
-        """The patterns of the wildcards in the paths of results."""
+        """Return the patterns of the wildcards in the paths of results."""
         return {
             "dataset": "|".join(self.datasets),
             "part": "[a-z0-9]+",
@@ -230,7 +192,7 @@ class Plan:
 
     @property
     def fmri_pictures(self) -> str:
-        """The table of the pictures of the fMRI."""
+        """Return the table of the pictures of the fMRI."""
         return f"{self.results}/pictures/{FMRI}.parquet"
 
     def pictures_of(self, dataset: str) -> str:

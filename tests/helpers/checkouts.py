@@ -12,10 +12,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = [
-    *("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"),
-    "tests/helpers/toy_dataset.py",
-]
+PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"]
 TINY = "tests/tiny.yaml"
 PAIR = "things-01_subj01"  # that the tiny run makes
 

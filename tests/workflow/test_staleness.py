@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
-from helpers.dry_runs import dry_run, linked_jobs, plan_change
+from helpers.dry_runs import dry_run, job_sources, plan_change
 from helpers.stale_jobs import TABLE, jobs_of, short
 
 from brain2image.config import Config
@@ -39,7 +39,10 @@ def read_rows():
     rows = {}
     for row in TABLE["config"]:
         name, n_same = f"config {row['key']}", sum(key.startswith(f"config {row['key']}") for key in rows)
-        change = {"config": {row["key"]: row["value"]} | row.get("with", {}), "appended": {}}
+        change = {
+            "config": {row["key"]: row["value"]} | row.get("with", {}),
+            "appended": row.get("files", {}),
+        }
         rows[f"{name} {n_same + 1}" if name in rows else name] = (change, jobs_of(row["reruns"]))
     for section, (pattern, text) in FILES.items():
         for file, reruns in TABLE[section].items():
@@ -131,63 +134,53 @@ def test_a_change_makes_stale_what_its_row_says(plans, name):
 
 
 @pytest.fixture(scope="module")
-def jobs(tiny_run, pool):
-    """Every job of the run, the sources that its fingerprints start from, and the jobs before it."""
-    return pool.apply(linked_jobs, (tiny_run, TINY))
-
-
-def fingerprints(jobs):
-    """What each job keeps of its sources, by its name."""
+def sources(tiny_run, pool):
+    """What each job's fingerprint is made of in this checkout, and the jobs before it."""
+    planned = pool.apply(job_sources, (tiny_run, TINY))
     return {
-        name: [
-            fingerprint.source_fingerprint(
-                *(ROOT / root if isinstance(root, Path) else root for root in roots)
-            )
-            for roots in job.sources
-        ]
-        for name, job in jobs.items()
+        name: source._replace(roots=[ROOT / Path(source.roots[0]).relative_to(tiny_run), *source.roots[1:]])
+        for name, source in planned.items()
     }
 
 
 @pytest.fixture(scope="module")
-def changed_by(jobs, tmp_path_factory):
-    """Function that names the jobs whose fingerprint differs when a line is added to a file."""
-    source, before = fingerprint._source, fingerprints(jobs)
+def jobs_changed_by(sources, tmp_path_factory):
+    """Function that names the jobs whose fingerprint differs when code is added to a file."""
+    read = fingerprint._source
     longer = tmp_path_factory.mktemp("source") / "longer.py"
+    kinds = {tuple(source.roots) for source in sources.values()}  # jobs of one rule are mostly of one kind
+    before = {roots: fingerprint.source_fingerprint(*roots) for roots in kinds}
 
     def changed(file, text):
         path = ROOT / file
         longer.write_text(path.read_text() + text)
         with pytest.MonkeyPatch.context() as patch:
-            new = source.__wrapped__(longer)
-            patch.setattr(fingerprint, "_source", lambda file: new if file == path else source(file))
-            after = fingerprints(jobs)
-        return {name for name in jobs if before[name] != after[name]}
+            new = read.__wrapped__(longer)
+            patch.setattr(fingerprint, "_source", lambda file: new if file == path else read(file))
+            others = {roots for roots in kinds if fingerprint.source_fingerprint(*roots) != before[roots]}
+        return {name for name, source in sources.items() if tuple(source.roots) in others}
 
     return changed
 
 
-def with_later(jobs, due):
-    """These jobs, and all that take what they make."""
-    while later := {name for name, job in jobs.items() if name not in due and job.before & due}:
-        due = due | later
+def due_after(changed, sources):
+    """The jobs that are due when some have another source: they, and all that takes files of one."""
+    due = set(changed)
+    while more := {name for name, source in sources.items() if source.dependencies & due} - due:
+        due |= more
     return due
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_a_source_makes_stale_what_it_is_part_of(jobs, changed_by, name):
-    """A job is due when its fingerprint is another one, or a job before it is due.
-
-    So what a module or a script makes stale follows from the jobs; some rows are planned like all others.
-    """
+def test_a_source_makes_stale_what_uses_it(plans, sources, jobs_changed_by, name):
+    """Which jobs are due after others is the workflow's; some sources are planned like the other rows."""
     change, expected = ROWS[name]
     [(file, text)] = change["appended"].items()
-    assert short(with_later(jobs, changed_by(file, text))) == expected
-
-
-@pytest.mark.parametrize("name", TABLE["planned"])
-def test_what_follows_from_the_jobs_is_what_is_planned(plans, name):
-    assert short(plans[name].get()) == ROWS[name][1]
+    changed = jobs_changed_by(file, text)
+    if name in plans:
+        assert short(plans[name].get()) == expected
+    if changed or name not in plans:  # of the script of no job here, what is planned alone tells
+        assert short(due_after(changed, sources) | ({"write_provenance"} if changed else set())) == expected
 
 
 def test_everything_is_everything(tiny_run, pool):

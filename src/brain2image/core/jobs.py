@@ -13,6 +13,8 @@ from typing import Any
 
 from brain2image.core.disk import explained_disk_errors
 from brain2image.core.errors import InputError
+from brain2image.core.manifest import job_place
+from brain2image.core.versions import note_versions
 
 logger = logging.getLogger("brain2image")
 
@@ -23,6 +25,7 @@ class LogFile(logging.FileHandler):
     """A log that a full disk cuts short; the error that the job itself ends with says so."""
 
     def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing of what the disk refuses."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 
@@ -37,6 +40,8 @@ def log_into(path: str | Path, *, mode: str) -> None:
 @contextmanager
 def job(snakemake: Any) -> Iterator[logging.Logger]:
     """Log into the rule's ``log:`` file; end on an InputError with one line, on a defect with a traceback.
+
+    What the job of a workflow made is noted with the versions of the libraries that made it.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     logger.info("rule %s, %s threads", snakemake.rule, snakemake.threads)
     try:
         yield logger
+        if place := job_place(snakemake.log[0], snakemake.rule):
+            note_versions(*place)
     except InputError as error:
         logger.error("%s", error)
         print(f"{snakemake.rule}: {error}", file=sys.stderr)
@@ -68,8 +75,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
 
 
 def _log_thread_error(error: threading.ExceptHookArgs) -> None:
-    """What ends a library's thread, TensorBoard's on a full disk, is for the log; the job ends by itself."""
-    logger.error("%s", error.thread, exc_info=error[:3])
+    """Log what ends a library's thread, TensorBoard's on a full disk; the job ends by itself."""
+    logger.error("%s", error.thread, exc_info=error.exc_value)
 
 
 def _stop_with_parent() -> None:
@@ -86,7 +93,7 @@ def _stop_with_parent() -> None:
 
 
 def _usage() -> str:
-    """What this process has used, as Linux counts it: peak memory, and bytes of its read and write calls."""
+    """Say what this process has used, as Linux counts it: peak memory, and bytes of its reads and writes."""
     if not Path("/proc/self/io").exists():
         return "memory and bytes are not counted on this system"
     status, counters = (

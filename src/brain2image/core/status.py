@@ -12,10 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from brain2image.core.errors import InputError
-from brain2image.core.fingerprint import source_fingerprint
-from brain2image.core.manifest import recorded_params
+from brain2image.core.manifest import job_place, recorded_params
+from brain2image.core.versions import UPGRADE, Upgrade, find_upgrades
 
-SCRIPTS = Path("workflow/scripts")
 FINGERPRINT = re.compile(r"'([0-9a-f]{16})'")
 # How Snakemake begins a reason, and what that means here.
 REASONS = {
@@ -29,7 +28,14 @@ REASONS = {
 
 
 class PlannedJob(NamedTuple):
-    """A job that Snakemake lists; ``name`` is its log file's: ``train/BRAINS/flatten``."""
+    """A job that Snakemake lists.
+
+    Attributes
+    ----------
+    name : of its log file: ``train/BRAINS/flatten``.
+    rule, results, outputs, benchmark, reason : what Snakemake says of it.
+    source : fingerprint of its source now.
+    """
 
     name: str
     rule: str
@@ -37,6 +43,7 @@ class PlannedJob(NamedTuple):
     outputs: list[str]
     benchmark: str | None
     reason: str
+    source: str = ""
 
 
 class Stage(NamedTuple):
@@ -47,7 +54,8 @@ class Stage(NamedTuple):
     rule : its name.
     n_jobs : how many jobs it has.
     made_with : fingerprints of the sources that made what lies there.
-    source : fingerprint of its source now.
+    source : fingerprints of their sources now; they differ where jobs read by modules of their own.
+    upgrades : libraries that made what lies there in another minor version than the one installed now.
     n_stale : how many jobs the next run would do.
     seconds : what these took last time, for those that have run before.
     reasons : why they are stale.
@@ -56,7 +64,8 @@ class Stage(NamedTuple):
     rule: str
     n_jobs: int
     made_with: set[str]
-    source: str
+    source: set[str]
+    upgrades: list[Upgrade]
     n_stale: int
     seconds: list[float]
     reasons: list[str]
@@ -65,22 +74,24 @@ class Stage(NamedTuple):
 class _Plan(logging.Handler):
     """Collects the jobs among Snakemake's log records."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.jobs: list[PlannedJob] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         from snakemake_interface_logger_plugins.common import LogEvent
 
-        if getattr(record, "event", None) == LogEvent.JOB_INFO and record.log:
-            rule = record.rule_name
-            results, _, rest = record.log[0].removesuffix(".log").rpartition(f"/logs/{rule}")
-            job = (rule, results, record.output, record.benchmark, record.reason)
-            self.jobs.append(PlannedJob(f"{rule}{rest}", *job))
+        said = vars(record)  # Snakemake adds its own to what a record always has
+        if said.get("event") == LogEvent.JOB_INFO and said["log"]:
+            rule = said["rule_name"]
+            if place := job_place(said["log"][0], rule):
+                results, name = place
+                job = (rule, results, said["output"], said["benchmark"], said["reason"])
+                self.jobs.append(PlannedJob(name, *job))
 
 
 def planned_jobs(*arguments: str) -> list[PlannedJob]:
-    """The jobs that ``snakemake --dry-run`` with these arguments lists for the checkout in this folder.
+    """List the jobs that ``snakemake --dry-run`` with these arguments plans for the checkout in this folder.
 
     Raises
     ------
@@ -99,11 +110,23 @@ def planned_jobs(*arguments: str) -> list[PlannedJob]:
             raise InputError(f"snakemake: {' '.join(output.getvalue().split())}") from None
     finally:
         logging.getLogger().removeHandler(plan)
-    return plan.jobs
+    sources = _sources()
+    return [job._replace(source=sources[job.name]) for job in plan.jobs]
+
+
+def _sources() -> dict[str, str]:
+    """Return the fingerprint that every job of the plan has among its params, by the job's name."""
+    from brain2image.core.records import ResultsPersistence
+
+    planned = ResultsPersistence.planned
+    assert planned is not None  # by the dry run
+    jobs = [job for job in planned.dag.jobs if job.log]
+    places = {job: job_place(job.log[0], job.rule.name) for job in jobs}
+    return {place[1]: job.params.code for job, place in places.items() if place}
 
 
 def take_status(*arguments: str) -> list[Stage]:
-    """All stages of the checkout in this folder, in the order in which they run.
+    """List all stages of the checkout in this folder, in the order in which they run.
 
     Parameters
     ----------
@@ -121,37 +144,42 @@ def take_status(*arguments: str) -> list[Stage]:
 
 
 def _stage(rule: str, jobs: Sequence[PlannedJob], stale: dict[str, PlannedJob]) -> Stage:
-    source = source_fingerprint(SCRIPTS / f"{rule}.py")
-    made_with = {recorded_fingerprint(job.results, job.outputs[0]) for job in jobs} - {None}
+    pairs = {(recorded_fingerprint(job.results, job.outputs[0]), job.source) for job in jobs}
+    made_with, source = {found for found, _ in pairs if found}, {now for _, now in pairs}
+    upgrades = {upgrade for job in jobs for upgrade in find_upgrades(job.results, job.name)}
     due = [stale[job.name] for job in jobs if job.name in stale]
     reasons = {_explain(job.reason): None for job in due}
-    if made_with - {source}:
+    if any(found not in (None, now) for found, now in pairs):
         reasons.pop("config", None)  # Snakemake compares the source as it does the config
         reasons["older source"] = None
     seconds = [taken for job in due if (taken := last_seconds(job.benchmark)) is not None]
-    return Stage(rule, len(jobs), made_with, source, len(due), seconds, list(reasons))
+    return Stage(rule, len(jobs), made_with, source, sorted(upgrades), len(due), seconds, list(reasons))
 
 
 def _explain(reason: str) -> str:
+    if UPGRADE in reason:
+        return "other versions"
     return next((text for start, text in REASONS.items() if reason.startswith(start)), reason)
 
 
 def recorded_fingerprint(results: str, output: str) -> str | None:
-    """The `source_fingerprint` that was noted with an output below ``results``; None without a note."""
+    """Read the `source_fingerprint` noted with an output below ``results``; None without a note."""
     texts = recorded_params(results, output)
     return next((found[1] for text in texts if (found := FINGERPRINT.fullmatch(text))), None)
 
 
 def last_seconds(benchmark: str | None) -> float | None:
-    """Seconds that a job took when it last ran to its end, from Snakemake's benchmark file."""
+    """Read how many seconds a job took when it last ran to its end, from Snakemake's benchmark file."""
+    if benchmark is None:
+        return None
     try:
         return float(Path(benchmark).read_text().splitlines()[1].split("\t")[0])
-    except (OSError, TypeError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError):
         return None
 
 
 def status_table(stages: Sequence[Stage]) -> Table:
-    """The stages of `take_status`, a row each, and below them what the next run would cost."""
+    """Tabulate the stages of `take_status`, a row each, and below them what the next run would cost."""
     n_stale, seconds = sum(stage.n_stale for stage in stages), sum(sum(stage.seconds) for stage in stages)
     n_new = n_stale - sum(len(stage.seconds) for stage in stages)
     caption = f"{n_stale} of {sum(stage.n_jobs for stage in stages)} jobs would run"
@@ -162,6 +190,8 @@ def status_table(stages: Sequence[Stage]) -> Table:
     table = Table(caption=caption, box=SIMPLE_HEAD)
     for heading in ("stage", "made with source", "source now"):
         table.add_column(heading, no_wrap=True)
+    if is_upgraded := any(stage.upgrades for stage in stages):
+        table.add_column("made with versions", no_wrap=True)
     for heading in ("jobs", "stale", "last time"):
         table.add_column(heading, justify="right")
     table.add_column("why")
@@ -169,13 +199,18 @@ def status_table(stages: Sequence[Stage]) -> Table:
         table.add_row(
             stage.rule,
             "\n".join(sorted(stage.made_with)) or "-",
-            "same" if stage.made_with == {stage.source} else stage.source,
+            "same" if stage.made_with == stage.source else "\n".join(sorted(stage.source)),
+            *(["\n".join(map(_spell, stage.upgrades)) or "same"] if is_upgraded else []),
             str(stage.n_jobs),
             str(stage.n_stale or "-"),
             _duration(sum(stage.seconds)) if stage.seconds else "-",
             ", ".join(stage.reasons),
         )
     return table
+
+
+def _spell(upgrade: Upgrade) -> str:
+    return f"{upgrade.library} {upgrade.before}, now {upgrade.now}"
 
 
 def _duration(seconds: float) -> str:

@@ -40,7 +40,7 @@ def check_rms(rms: float, unit: str, *, source: str, remedy: str | None = None) 
 
 
 def is_flat(eeg: np.ndarray) -> np.ndarray:
-    """Whether a channel hardly varies, in each trial.
+    """Tell whether a channel hardly varies, in each trial.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def is_flat(eeg: np.ndarray) -> np.ndarray:
 
 
 def flat_channels(eeg: np.ndarray) -> np.ndarray:
-    """Whether a channel is flat in most trials, (n_channels,) bool."""
+    """Tell whether a channel is flat in most trials, (n_channels,) bool."""
     return is_flat(eeg).mean(axis=0) > 0.5
 
 
 def cbramod_scale(eeg: np.ndarray, unit: str) -> float:
-    """Factor that brings EEG into CBraMod's range.
+    """Return the factor that brings EEG into CBraMod's range.
 
     Microvolts are divided by 100. Whitened data have no unit; their factor is 0.2 / rms of ``eeg``.
 

@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -12,7 +13,7 @@ from brain2image.models.encoders.cbramod import N_PATCH_TIMES
 
 
 def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:
-    """A linear layer whose outputs are at first ``gain`` times as large as its inputs (root mean square).
+    """Make a linear layer whose outputs are first ``gain`` times as large as its inputs (root mean square).
 
     PyTorch's own weights make them 0.6 times as large. After five layers the model's outputs would be tiny,
     and InfoNCE's gradient, which goes as one over their length, would drown the mean squared error's.
@@ -24,7 +25,7 @@ def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:
 
 
 def perceptron(n_inputs: int, n_features: int, model: ModelConfig) -> nn.Sequential:
-    """Norm, hidden layer of ``hidden_size`` with GELU and dropout, linear output."""
+    """Stack a norm, a hidden layer of ``hidden_size`` with GELU and dropout, and a linear output."""
     return nn.Sequential(
         nn.LayerNorm(n_inputs),
         linear(n_inputs, model.hidden_size),
@@ -42,7 +43,9 @@ class FlattenHead(nn.Module):
         self.perceptron = perceptron(n_channels * N_PATCH_TIMES, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.perceptron(tokens.flatten(1))
+        """Map the tokens of all channels to the embedding."""
+        tokens = rearrange(tokens, "trials channels patches width -> trials (channels patches width)")
+        return self.perceptron(tokens)
 
 
 class AttentionHead(nn.Module):
@@ -61,10 +64,14 @@ class AttentionHead(nn.Module):
         self.perceptron = perceptron(model.n_tokens * N_PATCH_TIMES, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        channels = self.norm(tokens.flatten(1, 2)) + self.channels
+        """Map the tokens of all channels to the embedding."""
+        channels = (
+            self.norm(rearrange(tokens, "trials channels patches width -> trials (channels patches) width"))
+            + self.channels
+        )
         queries = self.queries.expand(len(tokens), -1, -1)
         pooled, _ = self.attention(queries, channels, channels, need_weights=False)
-        return self.perceptron(pooled.flatten(1))
+        return self.perceptron(rearrange(pooled, "trials tokens width -> trials (tokens width)"))
 
 
 class TransformerLayer(nn.Module):
@@ -82,7 +89,7 @@ class TransformerLayer(nn.Module):
         self.dropout = Dropout(model.dropout)
 
     def forward(self, tokens: Tensor, n_outputs: int | None = None) -> Tensor:
-        """(B, n_tokens, 200) to the first (B, n_outputs, 200), by default all."""
+        """Map (B, n_tokens, 200) to the first (B, n_outputs, 200), by default all."""
         normed = self.norm1(tokens)
         attended, _ = self.self_attn(normed[:, :n_outputs], normed, normed, need_weights=False)
         outputs = tokens[:, :n_outputs] + self.dropout(attended)
@@ -111,12 +118,18 @@ class MultiTokenViT(nn.Module):
         self.perceptron = perceptron(n_inputs, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        channels = self.norm(tokens.flatten(1, 2)) + self.channels
+        """Map the tokens of all channels to the embedding, or to a few."""
+        channels = (
+            self.norm(rearrange(tokens, "trials channels patches width -> trials (channels patches) width"))
+            + self.channels
+        )
         tokens = torch.cat((self.tokens.expand(len(channels), -1, -1), channels), dim=1)
         for layer in self.layers[:-1]:
             tokens = layer(tokens)
         learned = self.layers[-1](tokens, n_outputs=self.n_tokens)  # the channels' own outputs go nowhere
-        return self.perceptron(learned if self.keep_tokens else learned.flatten(1))
+        if not self.keep_tokens:
+            learned = rearrange(learned, "trials tokens width -> trials (tokens width)")
+        return self.perceptron(learned)
 
 
 def _random_tokens(n_tokens: int) -> nn.Parameter:

@@ -19,7 +19,7 @@ BACKBONE_LAYER = re.compile(r"backbone\.encoder\.layers\.(\d+)\.")
 
 
 def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig) -> list[dict[str, Any]]:
-    """AdamW's groups: each backbone layer and the rest, with and without weight decay (matrices; vectors).
+    """Divide parameters into AdamW's groups: backbone layers and the rest, with weight decay and without.
 
     A learned temperature is a group of its own, without weight decay, at the rate of the rest.
     Layer l of the backbone's n learns at backbone_learning_rate * layer_decay^(n - l), its patch embedding at
@@ -41,7 +41,7 @@ def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig)
 
 
 def _rate(name: str, run: RunConfig) -> tuple[str, float]:
-    """Name of the rate that a parameter learns at, and its highest value."""
+    """Return the name of the rate that a parameter learns at, and its highest value."""
     if not name.startswith("backbone."):
         return "temperature" if name == "log_temperature" else "head", run.training.learning_rate
     layer = BACKBONE_LAYER.match(name)
@@ -51,6 +51,6 @@ def _rate(name: str, run: RunConfig) -> tuple[str, float]:
 
 
 def rate_factor(step: int, n_steps: int) -> float:
-    """Share of the full learning rate: linear warm-up times (1 + cos(pi step / n_steps)) / 2."""
+    """Return the share of the full rate: linear warm-up times (1 + cos(pi step / n_steps)) / 2."""
     warmup = min(1.0, (step + 1) / math.ceil(WARMUP_SHARE * n_steps))
     return warmup * (1 + math.cos(math.pi * step / n_steps)) / 2

@@ -1,6 +1,7 @@
 """Baselines that are networks, or the outputs of one."""
 
 import numpy as np
+from einops import rearrange
 
 from brain2image.evaluation.baselines.base import (
     Training,
@@ -15,7 +16,7 @@ MLP_EPOCHS, MLP_BATCH, MLP_RATE, MLP_DECAY, MLP_TEMPERATURE = 60, 64, 3e-4, 0.05
 
 
 def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
-    """Ridge regression on the outputs of a frozen CBraMod, with its published or with random weights."""
+    """Fit ridge regression on the outputs of a frozen CBraMod, of published or of random weights."""
     import torch
 
     from brain2image.models.encoders.cbramod import CBraMod
@@ -23,20 +24,23 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
     torch.manual_seed(0)
     backbone = CBraMod()
     if pretrained:
+        assert training.cbramod is not None  # as they are given to the baselines that take them
         backbone.load_pretrained(training.cbramod)
     backbone.proj_out = torch.nn.Identity()
     backbone.eval()
 
     @torch.no_grad()
     def encode(pairs: Pairs) -> np.ndarray:
-        patches = torch.from_numpy(pairs.eeg * np.float32(training.eeg_scale)).unsqueeze(2)
-        return torch.cat([backbone(batch).flatten(1) for batch in patches.split(64)]).numpy()
+        eeg = torch.from_numpy(pairs.eeg * np.float32(training.eeg_scale))
+        patches = rearrange(eeg, "pairs channels times -> pairs channels 1 times")
+        tokens = torch.cat([backbone(batch) for batch in patches.split(64)]).numpy()
+        return rearrange(tokens, "pairs channels patches width -> pairs (channels patches width)")
 
     return fit_after(standardise_columns(encode, training), training, kernel="linear")
 
 
 def fit_mlp(training: Training) -> Predictor:
-    """A linear layer and a residual block, trained by MSE and InfoNCE on the means over trials.
+    """Train a linear layer and a residual block by MSE and InfoNCE on the means over trials.
 
     The weights are those with the least loss on the first inner fold, which takes no part in the training.
     Source: the form of UBP's EEG encoder (CVPR 2025, https://arxiv.org/abs/2503.04207), on all channels.

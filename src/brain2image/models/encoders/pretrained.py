@@ -20,7 +20,7 @@ CLASSIFIER = "final_layer."
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
-    """The tensors of a PyTorch or ``.safetensors`` file, braindecode's classifier left out.
+    """Read the tensors of a PyTorch or ``.safetensors`` file, braindecode's classifier left out.
 
     Raises
     ------
