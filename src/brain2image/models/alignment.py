@@ -69,10 +69,9 @@ class AlignmentModule(nn.Module):
         if self.n_tokens == 1:
             attended = drop_heads(value, self.n_heads, rate=self.dropout, training=self.training)
             return self.output(attended)
-        heads = F.scaled_dot_product_attention(
-            *(self._split(part) for part in (self.query(query), self.key(tokens), value)),
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        queries, keys, values = (self._split(part) for part in (self.query(query), self.key(tokens), value))
+        dropout = self.dropout if self.training else 0.0
+        heads = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
         return self.output(rearrange(heads, "trials heads tokens width -> trials tokens (heads width)"))
 
     def _split(self, x: Tensor) -> Tensor:

@@ -57,8 +57,9 @@ class WeightPlaces:
         return path
 
     def shown(self, key: str, **wildcards: str) -> str:
-        """Return the source without its secrets, as it may stand in params and logs."""
-        return redact(self.sources[key].format(**wildcards))
+        """Return the source without its secrets, for params and logs; without wildcards that of all."""
+        source = self.sources[key]
+        return redact(source.format(**wildcards) if wildcards else source)
 
     def clip_config(self) -> list[str]:
         """List the file beside the CLIP weights that says how pictures are prepared, if there is one."""
