@@ -12,7 +12,7 @@ collect_ignore = ["cluster", "faults", "gpu"]  # make test-cluster, make test-fa
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
-# What takes seconds: fixtures that run the workflow, and what runs it, trains, or makes and damages whole releases.
+# What takes seconds: fixtures that run the workflow, and what runs it, trains, or makes and damages releases.
 # Tests that take or name one are slow, and `make test-fast` leaves them out.
 SLOW_FIXTURES = {"tiny_run", "pool"}
 SLOW_NAMES = {
