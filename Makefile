@@ -7,7 +7,7 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 
-.PHONY: demo test test-faults test-gpu test-cluster docs setup clean
+.PHONY: demo test test-fast lint test-faults test-gpu test-cluster docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -20,14 +20,20 @@ demo: setup
 $(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*.html $(DEMO)/figures/*/* workflow/report/* rules/*.smk)
 	@$(DEMO_RUN) --quiet all --report $@
 
-test: setup
+test: lint
+	$(SNAKEMAKE) --lint
+	$(SNAKEMAKE) --lint --configfile config/demo.yaml
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# While one works: all but what runs the workflow or trains (tests/conftest.py).
+test-fast: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
-	$(SNAKEMAKE) --lint
-	$(SNAKEMAKE) --lint --configfile config/demo.yaml
-	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Kills, full disks and the like, minutes each; docs/reliability.md says what they prove.
 test-faults: setup

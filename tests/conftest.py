@@ -12,6 +12,30 @@ collect_ignore = ["cluster", "faults", "gpu"]  # make test-cluster, make test-fa
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
+# What takes seconds: fixtures that run the workflow, and what runs it, trains, or makes and damages releases.
+# Tests that take or name one are slow, and `make test-fast` leaves them out.
+SLOW_FIXTURES = {"tiny_run", "pool"}
+SLOW_NAMES = {
+    "snakemake",
+    "planned_jobs",
+    "copy_checkout",
+    "train",
+    "simulate_eeg",
+    "simulate_clip",
+    "READERS",
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what is slow by what it uses, so that no list of tests has to be kept."""
+    for item in items:
+        # a function or module by its own name, whatever the file calls it
+        names = {
+            getattr(value, "__name__", name).rpartition(".")[2] for name, value in vars(item.module).items()
+        }
+        if SLOW_FIXTURES & set(item.fixturenames) or SLOW_NAMES & names:
+            item.add_marker("slow")
+
 
 @pytest.fixture
 def rng():

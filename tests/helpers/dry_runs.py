@@ -188,13 +188,16 @@ def plan_change(
     Parameters
     ----------
     source : the finished checkout, which stays as it is.
-    target : its changed copy, which is removed.
+    target : its changed copy, which is removed; where only the config changes, a name for this alone.
     config : keys with a new value.
     appended : files, and what is added at their ends; new ones hold nothing else.
     arguments : further ones of Snakemake.
     search_path : where programs are looked for, if not along this process's own.
     """
     os.environ["PATH"] = search_path or os.environ["PATH"]
+    if not appended:  # a dry run leaves a checkout as it is
+        name = changed_config(source, config, name=f"{target.name}.yaml")
+        return dry_run(source, "--configfile", name, *arguments)
     clone(source, target)
     for file, text in appended.items():
         path = target / file

@@ -1,0 +1,23 @@
+"""Where weights lie: the user's files, and what is fetched."""
+
+import pytest
+
+from brain2image.core.errors import InputError
+from brain2image.weights.planned import WeightPlaces
+
+SOURCES = {"clip": "hf://a/clip", "cbramod": "here.pth", "mindeye2": "https://x:secret@y/{subj}.pth"}
+
+
+def test_what_is_fetched_has_its_place_among_the_results():
+    places = WeightPlaces(SOURCES, results="out", must_exist=False)
+    assert [key for key in SOURCES if places.is_fetched(key)] == ["clip", "mindeye2"]
+    assert places.find("cbramod") == "here.pth"
+    assert places.find("clip") == places.fetched["clip"] == "out/weights/clip"
+    ridges = [f"out/projection/subj0{n}_ridge.safetensors" for n in (1, 2)]
+    assert places.downloads(["subj01", "subj02"], without=["clip"]) == ridges
+    assert "secret" not in places.shown("mindeye2", subj="subj01")
+
+
+def test_the_users_file_must_be_there():
+    with pytest.raises(InputError, match=r"config: weights\.cbramod: here\.pth"):
+        WeightPlaces(SOURCES, results="out", must_exist=True).find("cbramod")
