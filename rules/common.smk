@@ -16,6 +16,7 @@ from brain2image.config import (
     list_settings,
     load_config,
 )
+from brain2image.core.encoder_names import encoder_file
 from brain2image.errors import InputError
 from brain2image.fingerprint import source_fingerprint
 from brain2image.records import keep_beside

@@ -1,10 +1,15 @@
 """The EEG encoder: training, and its predictions for the test pairs."""
 
 
+def encoder_code(wildcards):
+    """Fingerprint of the encoder of a run, which no script imports by its name."""
+    return source_fingerprint(encoder_file(RUNS[wildcards.run].model.encoder))
+
+
 rule train:
     input:
         lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
-        cbramod=cbramod_weights,
+        weights=cbramod_weights,
     output:
         model="<results>/runs/{sub}_{subj}/{run}/model.safetensors",
         config="<results>/runs/{sub}_{subj}/{run}/config.json",
@@ -25,6 +30,7 @@ rule train:
         gpu=1,
     params:
         code=code("train"),
+        encoder=encoder_code,
         model=lambda wildcards: RUNS[wildcards.run].model.model_dump(),
         loss=lambda wildcards: RUNS[wildcards.run].loss.model_dump(),
         training=lambda wildcards: RUNS[wildcards.run].training.model_dump(exclude=WITHOUT_EFFECT),
@@ -61,5 +67,6 @@ rule predict:
         gpu=1,
     params:
         code=code("predict"),
+        encoder=encoder_code,
     script:
         "../workflow/scripts/predict.py"

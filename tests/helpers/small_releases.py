@@ -253,9 +253,9 @@ def read_training_set(root: Path, out: Path) -> Any:
 def write_run(root: Path) -> None:
     write_training_set(root)
     block = {"n_layers": 1, "hidden_size": 8, "n_tokens": 2, "pooling": "attention"}
-    model = AlignmentModel(ModelConfig(**block), N_CHANNELS, N_FEATURES)
-    channels = [f"E{number}" for number in range(N_CHANNELS)]
-    eeg = {"channels": channels, "unit": "uV", **SHORT_FILTERS}
+    layout = planted_layout(N_CHANNELS)
+    model = AlignmentModel(ModelConfig(**block), layout, N_FEATURES)
+    eeg = {**layout._asdict(), "unit": "uV", **SHORT_FILTERS}
     content = {"model": block, "eeg": eeg, "n_features": N_FEATURES, "fmri": {"sha256": "ab" * 32}}
     write_json(root / "config.json", content)
     save_file(model.state_dict(), root / "model.safetensors")
@@ -387,9 +387,7 @@ READERS = {
         read_mindeye2,
         ("betas.hdf5", "indices.hdf5", "shared1000.npy", "subj01/train/0.tar", "subj01/new_test/0.tar"),
     ),
-    "nsd images": Reader(
-        write_nsd_images, read_nsd_images, (nsd.PIXELS, "indices.hdf5", "shared1000.npy")
-    ),
+    "nsd images": Reader(write_nsd_images, read_nsd_images, (nsd.PIXELS, "indices.hdf5", "shared1000.npy")),
     "nsd picture": Reader(write_nsd_images, read_nsd_picture, (nsd.PIXELS,)),
     "mindeye1": Reader(write_mindeye1, read_mindeye1, TARS),
     "mindeye1 images": Reader(write_mindeye1, read_mindeye1_images, TARS),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
+from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
 from brain2image.models.alignment import AlignmentModel
@@ -30,7 +30,7 @@ def lmdb(tmp_path_factory):
 def started(lmdb):
     """The model as it starts, its training codes, and the regression that it is to be."""
     reader = LMDBReader(lmdb)
-    model = build_model(reader, run=RUN, cbramod=None)
+    model = build_model(reader, run=RUN, weights=None)
     codes = start_linearly(model, reader)
     eeg, targets, pairs = read_pairs(lmdb, "train")
     folds = blocks(pairs["eeg_image"].to_numpy(), N_FOLDS)
@@ -51,7 +51,7 @@ def test_more_axes_than_the_data_have_change_nothing(lmdb):
     reader, eeg = LMDBReader(lmdb), read_pairs(lmdb, "test")[0]
     predictions = []
     for n_axes in (N_FEATURES, 99):
-        model = build_model(reader, run=planted_run(model={"linear_axes": n_axes}), cbramod=None)
+        model = build_model(reader, run=planted_run(model={"linear_axes": n_axes}), weights=None)
         codes = start_linearly(model, reader)
         assert codes.shape[1] == n_axes
         predictions.append(model.predict(eeg))
@@ -73,7 +73,7 @@ def test_codes_come_from_regressions_that_have_not_seen_the_picture(lmdb, starte
 
 
 def test_the_networks_loss_does_not_move_a_path_that_is_given():
-    model = AlignmentModel(RUN.model, N_CHANNELS, N_FEATURES)
+    model = AlignmentModel(RUN.model, planted_layout(), N_FEATURES)
     eeg, path = 20 * torch.randn(3, N_CHANNELS, 200), torch.randn(3, N_FEATURES)
     model(eeg, path=path).square().sum().backward()
     assert all(weight.grad is None for weight in model.linear_path.parameters())
@@ -84,7 +84,7 @@ def test_the_networks_loss_does_not_move_a_path_that_is_given():
 def _train(lmdb, folder, **training):
     outputs = {name: folder / file for name, file in OUTPUTS.items()}
     run = planted_run(model={"linear_axes": 6}, training=training)
-    train(lmdb, run=run, cbramod=None, code="0", state=folder.with_suffix(".state"), **outputs)
+    train(lmdb, run=run, weights=None, code="0", state=folder.with_suffix(".state"), **outputs)
     return json.loads(outputs["config"].read_text()), pd.read_csv(outputs["history"]), outputs
 
 

@@ -44,7 +44,7 @@ def lmdb(tmp_path_factory):
 
 def train_in(lmdb, folder, run=RUN, code="0"):
     outputs = {name: folder / "run" / file for name, file in OUTPUTS.items()}
-    train(lmdb, run=run, cbramod=None, code=code, state=folder / "state", **outputs)
+    train(lmdb, run=run, weights=None, code=code, state=folder / "state", **outputs)
     return outputs
 
 
@@ -209,7 +209,7 @@ def test_a_finished_training_is_not_repeated(lmdb, finished, monkeypatch):
     ],
 )
 def test_the_state_of_another_training_is_not_used(lmdb, two_epochs, caplog, run, code, reason):
-    identity = run_identity(lmdb, run=run, cbramod=None, code=code, precision="fp32")
+    identity = run_identity(lmdb, run=run, weights=None, code=code, precision="fp32")
     with caplog.at_level(logging.INFO):
         assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=run.training.epochs) is None
     assert f"is the state of another training ({reason}: starting anew" in caplog.text

@@ -1,7 +1,6 @@
 """Fit one comparison model on the training pairs, predict the test pairs, and keep its weights."""
 
 from brain2image.core.jobs import job
-from brain2image.datasets.units import cbramod_scale
 from brain2image.evaluation.baselines.base import Training
 from brain2image.evaluation.baselines.fitting import BASELINES
 from brain2image.evaluation.queries import write_test_predictions
@@ -19,7 +18,7 @@ with job(snakemake):
         pairs,
         concepts=things["concept"].to_numpy()[rows],
         clip=read_array(snakemake.input.things_embeddings, n_rows=len(things)),
-        eeg_scale=cbramod_scale(pairs.eeg, reader.meta["unit"]),
+        meta=reader.meta,
         cbramod=snakemake.input.get("cbramod"),
     )
     predict = BASELINES[name](training)

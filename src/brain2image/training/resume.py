@@ -72,13 +72,13 @@ class InBackground(AsyncCheckpointIO):
 
 
 def run_identity(
-    lmdb: Path, *, run: RunConfig, cbramod: Path | None, code: str, precision: str
+    lmdb: Path, *, run: RunConfig, weights: Path | None, code: str, precision: str
 ) -> dict[str, Any]:
     """All that a training's weights depend on but the number of epochs, by name.
 
     Parameters
     ----------
-    lmdb, cbramod : the training set and the pretrained weights; their bytes count.
+    lmdb, weights : the training set and the encoder's published weights; their bytes count.
     run : the run's blocks.
     code : fingerprint of the source.
     precision : what the device computes with, of `precision.resolve_precision`.
@@ -89,7 +89,7 @@ def run_identity(
         for key, value in values.items()
     }
     settings["training.precision"] = precision
-    return {"lmdb": sha256(lmdb), "cbramod": sha256(cbramod) if cbramod else None, "code": code, **settings}
+    return {"lmdb": sha256(lmdb), "weights": sha256(weights) if weights else None, "code": code, **settings}
 
 
 def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str, Any] | None:

@@ -228,7 +228,7 @@ class AlignmentTask(L.LightningModule):
         return rate_factor(step, training.epochs * math.ceil(len(self.batches) / training.accumulate_batches))
 
     def _learning_rates(self) -> dict[str, float]:
-        """The highest rate of the backbone, which is its last layer's, and that of the rest."""
+        """The highest rate of the encoder, which is its last layer's, and that of the rest."""
         groups = sorted(self.optimizers().param_groups, key=lambda group: group["lr"])
         return {f"lr_{group['name']}": group["lr"] for group in groups}
 

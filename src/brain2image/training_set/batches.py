@@ -23,7 +23,7 @@ ORDER, DRAWS = 0, 1  # two streams of random numbers for every (seed, epoch)
 class AlignmentDataset(Dataset):
     """EEG trials with the fMRI of their picture's partner.
 
-    ``dataset[3]`` is one example: eeg (n_channels, 1, n_times) float32 in its stored unit, target
+    ``dataset[3]`` is one example: eeg (n_channels, n_times) float32 in its stored unit, target
     (n_features,) float32 in embedding units, pair and cluster (int). ``dataset[[3, 1, 4]]`` is a batch: the
     same as tensors with an axis ahead. Which trials an example averages and which repetition it takes follows
     from (seed, epoch), so that it is the same in memory and from the file, in this process and in a worker.
@@ -110,7 +110,7 @@ class AlignmentDataset(Dataset):
         examples = torch.as_tensor(examples, device=self.device)
         eeg, target = (self._means(name, examples) for name in ("eeg", "fmri"))
         batch = {
-            "eeg": eeg.unflatten(1, self.reader.meta["eeg_shape"]).unsqueeze(2),
+            "eeg": eeg.unflatten(1, self.reader.meta["eeg_shape"]),
             "target": target,
             **{name: values[examples] for name, values in self._numbers.items()},
         }

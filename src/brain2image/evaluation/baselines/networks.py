@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from brain2image.config import ModelConfig
 from brain2image.evaluation.baselines.base import (
     Training,
     eeg_encoder,
@@ -18,19 +19,20 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
     """Ridge regression on the outputs of a frozen CBraMod, with its published or with random weights."""
     import torch
 
-    from brain2image.models.encoders.cbramod import CBraMod
+    from brain2image.models.encoders.base import EEGLayout
+    from brain2image.models.encoders.cbramod import CBraModEncoder
 
     torch.manual_seed(0)
-    backbone = CBraMod()
+    encoder = CBraModEncoder(EEGLayout.of(training.meta), ModelConfig())
     if pretrained:
-        backbone.load_pretrained(training.cbramod)
-    backbone.proj_out = torch.nn.Identity()
-    backbone.eval()
+        encoder.load_pretrained(training.cbramod)
+    encoder.eval()
+    scale = np.float32(encoder.input_scale(training.meta["unit"], lambda: training.pairs.eeg))
 
     @torch.no_grad()
     def encode(pairs: Pairs) -> np.ndarray:
-        patches = torch.from_numpy(pairs.eeg * np.float32(training.eeg_scale)).unsqueeze(2)
-        return torch.cat([backbone(batch).flatten(1) for batch in patches.split(64)]).numpy()
+        eeg = torch.from_numpy(pairs.eeg * scale)
+        return torch.cat([encoder(batch).flatten(1) for batch in eeg.split(64)]).numpy()
 
     return fit_after(standardise_columns(encode, training), training, kernel="linear")
 

@@ -1,0 +1,172 @@
+"""Which EEG encoders there are and what they declare, found without importing PyTorch.
+
+An encoder is built in, as a module of ``brain2image.models.encoders`` that names its class ``ENCODER``; or of
+an installed package, by an entry point ``NAME = module:Class`` of the group ``brain2image.encoders``; or
+registered in this process. The contract is `brain2image.models.encoders.base.Encoder`.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from brain2image.core.errors import InputError
+
+PACKAGE = "brain2image.models.encoders"
+GROUP = "brain2image.encoders"
+NO_ENCODERS = {"base"}  # modules of the package that hold none
+
+# Encoders of this process alone, by name.
+REGISTERED: dict[str, type] = {}
+
+
+class Declaration(NamedTuple):
+    """What the class of an encoder says of it in plain values."""
+
+    options: tuple[str, ...] = ()  # keys of the configuration that it has and others have not
+    fixed_width: int | None = None  # of its tokens, where the EEG and its options do not change it
+    has_variants: bool = False  # whether a colon and one of its variants follow its name
+
+
+def register_encoder(name: str) -> Callable[[type], type]:
+    """Return a decorator that makes an encoder's class known to this process by a name.
+
+    Raises
+    ------
+    InputError
+        When an encoder is called so already.
+    """
+    if name in REGISTERED or name in _installed():
+        raise InputError(f"register_encoder: expected a new name, got {name!r}, which is an encoder already")
+
+    def register(encoder: type) -> type:
+        REGISTERED[name] = encoder
+        return encoder
+
+    return register
+
+
+def list_encoders() -> list[str]:
+    """Return what ``model.encoder`` may be, sorted; ``KIND:NAME`` stands for all variants of an encoder."""
+    kinds = sorted(_installed().keys() | REGISTERED.keys())
+    return [f"{kind}:NAME" if _declared(kind).has_variants else kind for kind in kinds]
+
+
+def check_encoder(name: str) -> str:
+    """Return the name of an encoder, once it is clear that there is one.
+
+    Raises
+    ------
+    InputError
+        Lists the encoders when there is none of this name.
+    """
+    kind, colon, variant = name.partition(":")
+    if (
+        kind not in _installed().keys() | REGISTERED.keys()
+        or bool(colon) != bool(variant)
+        or bool(variant) != _declared(kind).has_variants
+    ):
+        raise InputError(f"expected an encoder, one of {', '.join(list_encoders())}, got {name!r}")
+    return name
+
+
+def encoder_declaration(name: str) -> Declaration:
+    """Return what an encoder declares, read from its source as it stands there."""
+    return _declared(check_encoder(name).partition(":")[0])
+
+
+def encoder_file(name: str) -> Path:
+    """Return the source file of an encoder; `fingerprint.source_fingerprint` makes a fingerprint of it."""
+    kind = check_encoder(name).partition(":")[0]
+    return Path(inspect.getfile(REGISTERED[kind])) if kind in REGISTERED else _place(kind)[0]
+
+
+def find_encoder(name: str) -> type:
+    """Import the class of an encoder.
+
+    Raises
+    ------
+    InputError
+        When there is no such encoder, or the class is not what its source declares.
+    """
+    kind = check_encoder(name).partition(":")[0]
+    if kind in REGISTERED:
+        return REGISTERED[kind]
+    module, _, attribute = _installed()[kind].partition(":")
+    encoder = getattr(importlib.import_module(module), attribute)
+    if _values(encoder) != _declared(kind):
+        raise InputError(
+            f"model.encoder {kind!r}: expected {', '.join(Declaration._fields)} in the body of its class "
+            f"{encoder.__name__}, got some of them from elsewhere; write them there"
+        )
+    return encoder
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Where each encoder is that can be imported, as ``module:Class``."""
+    folder = Path(__file__).parents[1].joinpath(*PACKAGE.split(".")[1:])
+    built_in = {module.name for module in pkgutil.iter_modules([str(folder)])} - NO_ENCODERS
+    others = {point.name: point.value for point in entry_points(group=GROUP)}
+    return others | {name: f"{PACKAGE}.{name}:ENCODER" for name in built_in}
+
+
+def _place(kind: str) -> tuple[Path, str]:
+    """Source file of an encoder, and the name of its class there."""
+    module, _, attribute = _installed()[kind].partition(":")
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise InputError(f"encoder {kind!r}: expected a module {module}, got none; install it again")
+    return Path(spec.origin), attribute
+
+
+def _declared(kind: str) -> Declaration:
+    return _values(REGISTERED[kind]) if kind in REGISTERED else _read_declaration(*_place(kind))
+
+
+def _values(encoder: type) -> Declaration:
+    return Declaration(*(getattr(encoder, field) for field in Declaration._fields))
+
+
+@cache
+def _read_declaration(file: Path, name: str) -> Declaration:
+    """What a class declares, from its source; names of the module stand for what they were set to."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    names = _assigned(tree) | {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+    def resolve(node: ast.AST) -> ast.AST:
+        while isinstance(node, ast.Name) and node.id in names:
+            node = names[node.id]
+        return node
+
+    encoder = resolve(ast.Name(name))
+    if not isinstance(encoder, ast.ClassDef):
+        raise InputError(f"{file}: expected {name} to be the class of an encoder that is written there")
+    values: dict[str, Any] = {}
+    for field, node in _assigned(encoder).items():
+        try:
+            if field in Declaration._fields:
+                values[field] = ast.literal_eval(resolve(node))
+        except ValueError:
+            raise InputError(
+                f"{file}: expected a plain value for {field} of {encoder.name}, as it is read without an "
+                f"import, got {ast.unparse(node)}"
+            ) from None
+    return Declaration(**values)
+
+
+def _assigned(node: ast.Module | ast.ClassDef) -> dict[str, ast.AST]:
+    """What each name in the body of a module or class is set to."""
+    return {
+        target.id: statement.value
+        for statement in node.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if isinstance(target, ast.Name)
+    }
