@@ -36,12 +36,12 @@ rule all:
     default_target: True
     input:
         "<results>/summary.csv",
-        expand("<results>/pairs/{pair}.{kind}.json", pair=PAIRS, kind=["audit", "ceilings"]),
-        all_figures(),
-        all_tables(),
+        expand("<results>/pairs/{brains}.{kind}.json", brains=plan.brains, kind=["audit", "ceilings"]),
+        plan.figures(),
+        plan.pages(),
         rules.write_provenance.output,
 
 
 rule fetch_weights:
     input:
-        fetched_weights(),
+        plan.downloads(),

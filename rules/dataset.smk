@@ -3,21 +3,21 @@
 
 rule build_lmdb:
     input:
-        eeg="<results>/things/{sub}/eeg.h5",
+        eeg="<results>/eeg/{person}.h5",
         projection="<results>/projection/{subj}.h5",
-        pairs="<results>/pairs/{sub}_{subj}.parquet",
+        pairs=ask("pairs", "person", "subj"),
     output:
-        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
     log:
-        "<logs>/build_lmdb/{sub}_{subj}.log",
+        "<logs>/build_lmdb/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/build_lmdb/{sub}_{subj}.tsv"
+        "<benchmarks>/build_lmdb/{person}_{subj}.tsv"
     conda:
         "../envs/torch.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code("build_lmdb"),
+        code=plan.code("build_lmdb"),
     script:
         "../workflow/scripts/build_lmdb.py"

@@ -20,7 +20,7 @@ rule simulate_images:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("simulate_images"),
+        code=plan.code("simulate_images"),
         simulate=cfg.simulate.model_dump(
             include={
                 "n_concepts",
@@ -31,7 +31,7 @@ rule simulate_images:
                 "seed",
             }
         ),
-        subjects=NSD_SUBJECTS,
+        subjects=plan.subjects,
     script:
         "../workflow/scripts/simulate_images.py"
 
@@ -50,13 +50,15 @@ rule simulate_eeg:
         "<logs>/simulate_eeg/{sub}.log",
     benchmark:
         "<benchmarks>/simulate_eeg/{sub}.tsv"
+    wildcard_constraints:
+        sub=r"sub-\d{2}",
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("simulate_eeg"),
+        code=plan.code("simulate_eeg"),
         simulate=cfg.simulate.model_dump(
             include={"n_concepts", "images_per_concept", "n_test_concepts", "n_latents", "eeg_snr", "seed"}
         ),
@@ -85,7 +87,7 @@ rule simulate_fmri:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("simulate_fmri"),
+        code=plan.code("simulate_fmri"),
         simulate=cfg.simulate.model_dump(include={"n_voxels", "n_latents", "n_features", "seed"}),
         subject="{subj}",
     script:
@@ -105,7 +107,7 @@ rule simulate_cbramod:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("simulate_cbramod"),
+        code=plan.code("simulate_cbramod"),
         seed=cfg.simulate.seed,
     script:
         "../workflow/scripts/simulate_cbramod.py"
@@ -125,7 +127,7 @@ rule simulate_clip:
         mem_mb=growing(4000),
         runtime=growing(10),
     params:
-        code=code("simulate_clip"),
+        code=plan.code("simulate_clip"),
         simulate=cfg.simulate.model_dump(include={"n_latents", "seed"}),
         model=cfg.clip.model,
     script:
@@ -134,20 +136,20 @@ rule simulate_clip:
 
 rule predict_ceiling:
     input:
-        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
         oracle="<results>/simulated/{subj}_oracle.npz",
     output:
-        predictions="<results>/runs/{sub}_{subj}/ceiling/predictions.npz",
+        predictions="<results>/runs/{person}_{subj}/ceiling/predictions.npz",
     log:
-        "<logs>/predict_ceiling/{sub}_{subj}.log",
+        "<logs>/predict_ceiling/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/predict_ceiling/{sub}_{subj}.tsv"
+        "<benchmarks>/predict_ceiling/{person}_{subj}.tsv"
     conda:
         "../envs/torch.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("predict_ceiling"),
+        code=plan.code("predict_ceiling"),
     script:
         "../workflow/scripts/predict_ceiling.py"

@@ -1,18 +1,18 @@
-"""Pictures to CLIP embeddings."""
+"""Pictures to CLIP embeddings, a file for each part of a picture set: what is added later is embedded alone."""
 
 
 rule embed_images:
     input:
-        images="<results>/{dataset}/images.parquet",
-        pixels=lambda wildcards: PIXELS[wildcards.dataset](wildcards),
-        weights=weights_file("clip"),
-        preparation=clip_config,
+        images="<results>/pictures/{dataset}.parquet",
+        pixels=lambda wildcards: asked(plan.data.pixels, wildcards.dataset),
+        weights=lambda wildcards: asked(plan.weights.find, "clip"),
+        preparation=lambda wildcards: plan.weights.clip_config(),
     output:
-        embeddings="<results>/clip/{dataset}.npy",
+        embeddings="<results>/clip/{dataset}/{part}.npz",
     log:
-        "<logs>/embed_images/{dataset}.log",
+        "<logs>/embed_images/{dataset}/{part}.log",
     benchmark:
-        "<benchmarks>/embed_images/{dataset}.tsv"
+        "<benchmarks>/embed_images/{dataset}/{part}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 8
@@ -21,8 +21,11 @@ rule embed_images:
         runtime=growing(240),
         gpu=1,
     params:
-        code=code("embed_images"),
-        root=lambda wildcards: PIXEL_ROOTS[wildcards.dataset],
-        clip=cfg.clip.model_dump() | {"tag": CLIP_TAG},
+        code=lambda wildcards: plan.code_with_pictures("embed_images", wildcards.dataset),
+        pictures=lambda wildcards: {
+            "part": wildcards.part,
+            **plan.data.pictures(wildcards.dataset)[0],
+        },
+        clip=cfg.clip.model_dump() | {"tag": plan.weights.clip_tag},
     script:
         "../workflow/scripts/embed_images.py"

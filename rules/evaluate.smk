@@ -3,18 +3,18 @@
 
 rule fit_baseline:
     input:
-        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
-        things_images="<results>/things/images.parquet",
-        things_embeddings="<results>/clip/things.npy",
-        cbramod=cbramod_weights,
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        pictures=ask("picture_table", "person"),
+        embeddings=ask("eeg_embeddings", "person"),
+        cbramod=ask("cbramod", "run"),
     output:
-        predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
-        model="<results>/runs/{sub}_{subj}/{run}/model.safetensors",
-        config="<results>/runs/{sub}_{subj}/{run}/config.json",
+        predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
+        model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
+        config="<results>/runs/{person}_{subj}/{run}/config.json",
     log:
-        "<logs>/fit_baseline/{sub}_{subj}/{run}.log",
+        "<logs>/fit_baseline/{person}_{subj}/{run}.log",
     benchmark:
-        "<benchmarks>/fit_baseline/{sub}_{subj}/{run}.tsv"
+        "<benchmarks>/fit_baseline/{person}_{subj}/{run}.tsv"
     wildcard_constraints:
         run="|".join(cfg.baselines),
     conda:
@@ -24,30 +24,30 @@ rule fit_baseline:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        code=code("fit_baseline"),
+        code=plan.code("fit_baseline"),
     script:
         "../workflow/scripts/fit_baseline.py"
 
 
 rule evaluate:
     input:
-        predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
-        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
-        audit="<results>/pairs/{sub}_{subj}.audit.json",
-        training=training_record,
+        predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        audit="<results>/pairs/{person}_{subj}.audit.json",
+        training=ask("training_record", "person", "subj", "run"),
     output:
-        metrics="<results>/runs/{sub}_{subj}/{run}/metrics.json",
+        metrics="<results>/runs/{person}_{subj}/{run}/metrics.json",
     log:
-        "<logs>/evaluate/{sub}_{subj}/{run}.log",
+        "<logs>/evaluate/{person}_{subj}/{run}.log",
     benchmark:
-        "<benchmarks>/evaluate/{sub}_{subj}/{run}.tsv"
+        "<benchmarks>/evaluate/{person}_{subj}/{run}.tsv"
     conda:
         "../envs/torch.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code("evaluate"),
+        code=plan.code("evaluate"),
         evaluation=cfg.evaluation.model_dump(),
     script:
         "../workflow/scripts/evaluate.py"
@@ -55,31 +55,28 @@ rule evaluate:
 
 rule measure_ceilings:
     input:
-        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
-        things_images="<results>/things/images.parquet",
-        nsd_images="<results>/nsd/images.parquet",
-        things_embeddings="<results>/clip/things.npy",
-        nsd_embeddings="<results>/clip/nsd.npy",
+        unpack(ask("of_brains", "person", "subj")),
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
     output:
-        ceilings="<results>/pairs/{sub}_{subj}.ceilings.json",
+        ceilings="<results>/pairs/{person}_{subj}.ceilings.json",
     log:
-        "<logs>/measure_ceilings/{sub}_{subj}.log",
+        "<logs>/measure_ceilings/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/measure_ceilings/{sub}_{subj}.tsv"
+        "<benchmarks>/measure_ceilings/{person}_{subj}.tsv"
     conda:
         "../envs/torch.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("measure_ceilings"),
+        code=plan.code("measure_ceilings"),
     script:
         "../workflow/scripts/measure_ceilings.py"
 
 
 rule summarise:
     input:
-        metrics=[f"<results>/runs/{pair}/{run}/metrics.json" for pair in PAIRS for run in PREDICTORS],
+        metrics=expand("<results>/runs/{brains}/{run}/metrics.json", brains=plan.brains, run=plan.predictors),
     output:
         summary=report(
             "<results>/summary.csv",
@@ -103,8 +100,8 @@ rule summarise:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("summarise"),
-        predictors=[{"pair": pair, **PREDICTORS[run]} for pair in PAIRS for run in PREDICTORS],
+        code=plan.code("summarise"),
+        predictors=plan.listed_predictors(),
         evaluation=cfg.evaluation.model_dump(),
     script:
         "../workflow/scripts/summarise.py"

@@ -3,7 +3,7 @@
 
 rule fetch_cbramod:
     output:
-        weights=FETCHED["cbramod"],
+        weights="<results>/weights/cbramod.pth",
         record="<results>/weights/cbramod.json",
     log:
         "<logs>/fetch_cbramod.log",
@@ -17,7 +17,7 @@ rule fetch_cbramod:
         mem_mb=growing(1000),
         runtime=growing(60),
     params:
-        code=code("fetch_cbramod"),
+        code=plan.code("fetch_cbramod"),
         source=redact(cfg.weights.cbramod),
     message:
         "Download CBraMod's weights, about 20 MB, from {params.source}"
@@ -27,7 +27,7 @@ rule fetch_cbramod:
 
 rule fetch_clip:
     output:
-        weights=directory(FETCHED["clip"]),
+        weights=directory("<results>/weights/clip"),
         record="<results>/weights/clip.json",
     log:
         "<logs>/fetch_clip.log",
@@ -41,7 +41,7 @@ rule fetch_clip:
         mem_mb=growing(2000),
         runtime=growing(240),
     params:
-        code=code("fetch_clip"),
+        code=plan.code("fetch_clip"),
         clip={"model": cfg.clip.model, "weights": redact(cfg.weights.clip)},
     message:
         "Download the CLIP weights {params.clip[weights]} of {params.clip[model]}"

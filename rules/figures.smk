@@ -3,84 +3,82 @@
 
 rule plot_pairs:
     input:
-        pairs="<results>/pairs/{sub}_{subj}.parquet",
-        things_images="<results>/things/images.parquet",
-        nsd_images="<results>/nsd/images.parquet",
-        pixels=all_pixels,
+        pairs="<results>/pairs/{dataset}_{subj}.parquet",
+        eeg_pictures=ask("pictures_of", "dataset"),
+        fmri_pictures=plan.fmri_pictures,
+        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets(wildcards.dataset)),
     output:
         figure=report(
-            "<results>/figures/{sub}_{subj}/pairs.svg",
+            "<results>/figures/{dataset}_{subj}/pairs.svg",
             caption="../workflow/report/pairs.rst",
             category="2 Pairs",
-            labels={"figure": "example pairs", "pair": "{sub} × {subj}"},
+            labels={"figure": "example pairs", "pictures": "{dataset} × {subj}"},
         ),
     log:
-        "<logs>/plot_pairs/{sub}_{subj}.log",
+        "<logs>/plot_pairs/{dataset}_{subj}.log",
     benchmark:
-        "<benchmarks>/plot_pairs/{sub}_{subj}.tsv"
+        "<benchmarks>/plot_pairs/{dataset}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("plot_pairs"),
-        roots=PIXEL_ROOTS,
+        code=lambda wildcards: plan.code_with_pictures("plot_pairs", *plan.sets(wildcards.dataset)),
+        pictures=lambda wildcards: plan.data.pictures(*plan.sets(wildcards.dataset)),
     script:
         "../workflow/scripts/plot_pairs.py"
 
 
 rule plot_clusters:
     input:
-        pairs="<results>/pairs/{sub}_{subj}.parquet",
-        nsd_images="<results>/nsd/images.parquet",
-        things_embeddings="<results>/clip/things.npy",
-        nsd_embeddings="<results>/clip/nsd.npy",
+        unpack(ask("of_pairs", "dataset", "subj")),
+        pairs="<results>/pairs/{dataset}_{subj}.parquet",
     output:
         figure=report(
-            "<results>/figures/{sub}_{subj}/clusters.svg",
+            "<results>/figures/{dataset}_{subj}/clusters.svg",
             caption="../workflow/report/clusters.rst",
             category="2 Pairs",
-            labels={"figure": "cluster map", "pair": "{sub} × {subj}"},
+            labels={"figure": "cluster map", "pictures": "{dataset} × {subj}"},
         ),
     log:
-        "<logs>/plot_clusters/{sub}_{subj}.log",
+        "<logs>/plot_clusters/{dataset}_{subj}.log",
     benchmark:
-        "<benchmarks>/plot_clusters/{sub}_{subj}.tsv"
+        "<benchmarks>/plot_clusters/{dataset}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("plot_clusters"),
+        code=plan.code("plot_clusters"),
     script:
         "../workflow/scripts/plot_clusters.py"
 
 
 rule plot_training:
     input:
-        histories=lambda wildcards: expand(rules.train.output.history, run=RUNS, **wildcards),
-        audit="<results>/pairs/{sub}_{subj}.audit.json",
+        histories=lambda wildcards: expand(rules.train.output.history, run=plan.runs, **wildcards),
+        audit="<results>/pairs/{person}_{subj}.audit.json",
     output:
         figure=report(
-            "<results>/figures/{sub}_{subj}/training.svg",
+            "<results>/figures/{person}_{subj}/training.svg",
             caption="../workflow/report/training.rst",
             category="4 Training",
-            labels={"figure": "training curves", "pair": "{sub} × {subj}"},
+            labels={"figure": "training curves", "brains": "{person} × {subj}"},
         ),
     log:
-        "<logs>/plot_training/{sub}_{subj}.log",
+        "<logs>/plot_training/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/plot_training/{sub}_{subj}.tsv"
+        "<benchmarks>/plot_training/{person}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("plot_training"),
-        runs=list(RUNS),
+        code=plan.code("plot_training"),
+        runs=list(plan.runs),
     script:
         "../workflow/scripts/plot_training.py"
 
@@ -89,66 +87,66 @@ rule plot_scores:
     input:
         summary=rules.summarise.output.summary,
         comparisons=rules.summarise.output.comparisons,
-        ceilings="<results>/pairs/{sub}_{subj}.ceilings.json",
+        ceilings="<results>/pairs/{person}_{subj}.ceilings.json",
     output:
         retrieval=report(
-            "<results>/figures/{sub}_{subj}/retrieval.svg",
+            "<results>/figures/{person}_{subj}/retrieval.svg",
             caption="../workflow/report/retrieval.rst",
             category="5 Scores",
-            labels={"figure": "1 retrieval and RSA", "pair": "{sub} × {subj}"},
+            labels={"figure": "1 retrieval and RSA", "brains": "{person} × {subj}"},
         ),
         curves=report(
-            "<results>/figures/{sub}_{subj}/curves.svg",
+            "<results>/figures/{person}_{subj}/curves.svg",
             caption="../workflow/report/curves.rst",
             category="5 Scores",
-            labels={"figure": "2 curves", "pair": "{sub} × {subj}"},
+            labels={"figure": "2 curves", "brains": "{person} × {subj}"},
         ),
         comparisons=report(
-            "<results>/figures/{sub}_{subj}/comparisons.svg",
+            "<results>/figures/{person}_{subj}/comparisons.svg",
             caption="../workflow/report/differences.rst",
             category="6 Run comparison",
-            labels={"figure": "1 differences", "pair": "{sub} × {subj}"},
+            labels={"figure": "1 differences", "brains": "{person} × {subj}"},
         ),
     log:
-        "<logs>/plot_scores/{sub}_{subj}.log",
+        "<logs>/plot_scores/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/plot_scores/{sub}_{subj}.tsv"
+        "<benchmarks>/plot_scores/{person}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("plot_scores"),
-        pair="{sub}_{subj}",
+        code=plan.code("plot_scores"),
+        brains="{person}_{subj}",
     script:
         "../workflow/scripts/plot_scores.py"
 
 
 rule plot_gallery:
     input:
-        predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
-        things_images="<results>/things/images.parquet",
-        nsd_images="<results>/nsd/images.parquet",
-        pixels=all_pixels,
+        predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
+        eeg_pictures=ask("picture_table", "person"),
+        fmri_pictures=plan.fmri_pictures,
+        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person)),
     output:
         figure=report(
-            "<results>/figures/{sub}_{subj}/gallery_{run}.svg",
+            "<results>/figures/{person}_{subj}/gallery_{run}.svg",
             caption="../workflow/report/gallery.rst",
             category="7 Gallery",
-            labels={"figure": "retrieved pictures", "pair": "{sub} × {subj}", "run": "{run}"},
+            labels={"figure": "retrieved pictures", "brains": "{person} × {subj}", "run": "{run}"},
         ),
     log:
-        "<logs>/plot_gallery/{sub}_{subj}/{run}.log",
+        "<logs>/plot_gallery/{person}_{subj}/{run}.log",
     benchmark:
-        "<benchmarks>/plot_gallery/{sub}_{subj}/{run}.tsv"
+        "<benchmarks>/plot_gallery/{person}_{subj}/{run}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=code("plot_gallery"),
-        roots=PIXEL_ROOTS,
+        code=lambda wildcards: plan.code_with_pictures("plot_gallery", *plan.sets_of(wildcards.person)),
+        pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person)),
     script:
         "../workflow/scripts/plot_gallery.py"

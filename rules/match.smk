@@ -1,20 +1,17 @@
-"""Pairs of a THINGS and an NSD picture that look alike, their splits and clusters."""
+"""Pairs of an EEG and an fMRI picture that look alike, their splits and clusters: once for all people of a data set."""
 
 
 rule match_images:
     input:
-        things_images="<results>/things/images.parquet",
-        nsd_images="<results>/nsd/images.parquet",
-        things_embeddings="<results>/clip/things.npy",
-        nsd_embeddings="<results>/clip/nsd.npy",
-        eeg="<results>/things/{sub}/eeg.h5",
-        betas=lambda wildcards: expand(rules.repack_nsd_fmri.output.betas, subj=members(wildcards.subj)),
+        unpack(ask("of_pairs", "dataset", "subj")),
+        eeg_pictures=ask("pictures_of", "dataset"),
+        betas=lambda wildcards: expand(rules.repack_fmri.output.betas, subj=members(wildcards.subj)),
     output:
-        pairs="<results>/matching/{sub}_{subj}/matched.parquet",
+        pairs="<results>/matching/{dataset}_{subj}/matched.parquet",
     log:
-        "<logs>/match_images/{sub}_{subj}.log",
+        "<logs>/match_images/{dataset}_{subj}.log",
     benchmark:
-        "<benchmarks>/match_images/{sub}_{subj}.tsv"
+        "<benchmarks>/match_images/{dataset}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 4
@@ -22,7 +19,7 @@ rule match_images:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code("match_images"),
+        code=plan.code("match_images"),
         matching=cfg.matching.model_dump(),
     script:
         "../workflow/scripts/match_images.py"
@@ -30,22 +27,22 @@ rule match_images:
 
 rule split_pairs:
     input:
-        pairs="<results>/matching/{sub}_{subj}/matched.parquet",
-        things_images="<results>/things/images.parquet",
-        nsd_images="<results>/nsd/images.parquet",
+        pairs=rules.match_images.output.pairs,
+        eeg_pictures=ask("pictures_of", "dataset"),
+        fmri_pictures=plan.fmri_pictures,
     output:
-        pairs="<results>/matching/{sub}_{subj}/split.parquet",
+        pairs="<results>/matching/{dataset}_{subj}/split.parquet",
     log:
-        "<logs>/split_pairs/{sub}_{subj}.log",
+        "<logs>/split_pairs/{dataset}_{subj}.log",
     benchmark:
-        "<benchmarks>/split_pairs/{sub}_{subj}.tsv"
+        "<benchmarks>/split_pairs/{dataset}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("split_pairs"),
+        code=plan.code("split_pairs"),
         split=cfg.split.model_dump(),
     script:
         "../workflow/scripts/split_pairs.py"
@@ -53,23 +50,21 @@ rule split_pairs:
 
 rule cluster_pairs:
     input:
-        pairs="<results>/matching/{sub}_{subj}/split.parquet",
-        nsd_images="<results>/nsd/images.parquet",
-        things_embeddings="<results>/clip/things.npy",
-        nsd_embeddings="<results>/clip/nsd.npy",
+        unpack(ask("of_pairs", "dataset", "subj")),
+        pairs=rules.split_pairs.output.pairs,
     output:
-        pairs="<results>/pairs/{sub}_{subj}.parquet",
+        pairs="<results>/pairs/{dataset}_{subj}.parquet",
     log:
-        "<logs>/cluster_pairs/{sub}_{subj}.log",
+        "<logs>/cluster_pairs/{dataset}_{subj}.log",
     benchmark:
-        "<benchmarks>/cluster_pairs/{sub}_{subj}.tsv"
+        "<benchmarks>/cluster_pairs/{dataset}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("cluster_pairs"),
+        code=plan.code("cluster_pairs"),
         clustering=cfg.clustering.model_dump(),
     script:
         "../workflow/scripts/cluster_pairs.py"
@@ -77,27 +72,26 @@ rule cluster_pairs:
 
 rule audit_split:
     input:
-        matched="<results>/matching/{sub}_{subj}/matched.parquet",
-        pairs="<results>/pairs/{sub}_{subj}.parquet",
-        things_images="<results>/things/images.parquet",
-        nsd_images="<results>/nsd/images.parquet",
-        things_embeddings="<results>/clip/things.npy",
-        nsd_embeddings="<results>/clip/nsd.npy",
-        eeg="<results>/things/{sub}/eeg.h5",
+        unpack(ask("of_brains", "person", "subj")),
+        matched=ask("matched", "person", "subj"),
+        pairs=ask("pairs", "person", "subj"),
+        eeg_pictures=ask("picture_table", "person"),
+        fmri_pictures=plan.fmri_pictures,
+        eeg="<results>/eeg/{person}.h5",
         projection="<results>/projection/{subj}.h5",
     output:
-        audit="<results>/pairs/{sub}_{subj}.audit.json",
+        audit="<results>/pairs/{person}_{subj}.audit.json",
     log:
-        "<logs>/audit_split/{sub}_{subj}.log",
+        "<logs>/audit_split/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/audit_split/{sub}_{subj}.tsv"
+        "<benchmarks>/audit_split/{person}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("audit_split"),
+        code=plan.code("audit_split"),
         is_ridge_fitted=not cfg.simulate,  # the simulated ridge was fitted on no picture
     script:
         "../workflow/scripts/audit_split.py"

@@ -3,7 +3,7 @@
 
 rule extract_ridge:
     input:
-        checkpoint=weights_file("mindeye2"),
+        checkpoint=lambda wildcards: asked(plan.weights.find, "mindeye2", **wildcards),
     output:
         ridge="<results>/projection/{subj}_ridge.safetensors",
     log:
@@ -18,7 +18,7 @@ rule extract_ridge:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code("extract_ridge"),
+        code=plan.code("extract_ridge"),
         checkpoint=lambda wildcards: redact(cfg.weights.mindeye2.format(**wildcards)),
     message:
         "Read the ridge of {wildcards.subj} out of {params.checkpoint}"
@@ -29,8 +29,8 @@ rule extract_ridge:
 
 rule project_fmri:
     input:
-        betas="<results>/nsd/{subj}/betas.h5",
-        linked=lambda wildcards: nsd_files("betas", [wildcards.subj]),
+        betas="<results>/fmri/{subj}.h5",
+        linked=lambda wildcards: asked(plan.data.betas, wildcards.subj),
         ridge="<results>/projection/{subj}_ridge.safetensors",
     output:
         projection="<results>/projection/{subj}.h5",
@@ -48,7 +48,7 @@ rule project_fmri:
         runtime=growing(60),
         gpu=1,
     params:
-        code=code("project_fmri"),
+        code=plan.code("project_fmri"),
     script:
         "../workflow/scripts/project_fmri.py"
 
@@ -72,7 +72,7 @@ rule combine_projections:
         mem_mb=growing(1000),
         runtime=growing(30),
     params:
-        code=code("combine_projections"),
+        code=plan.code("combine_projections"),
         subjects=lambda wildcards: members(wildcards.subj),
     script:
         "../workflow/scripts/combine_projections.py"

@@ -3,49 +3,49 @@
 
 rule inspect_eeg:
     input:
-        eeg="<results>/things/{sub}/eeg.h5",
-        images="<results>/things/images.parquet",
+        eeg="<results>/eeg/{person}.h5",
+        images=ask("picture_table", "person"),
     output:
-        quality="<results>/quality/{sub}.json",
+        quality="<results>/quality/{person}.json",
         channels=report(
-            "<results>/figures/{sub}/channels.svg",
+            "<results>/figures/{person}/channels.svg",
             caption="../workflow/report/quality_channels.rst",
             category="3 Data quality",
-            labels={"figure": "EEG trials and channels", "subject": "{sub}"},
+            labels={"figure": "EEG trials and channels", "subject": "{person}"},
         ),
         spectra=report(
-            "<results>/figures/{sub}/spectra.svg",
+            "<results>/figures/{person}/spectra.svg",
             caption="../workflow/report/quality_spectra.rst",
             category="3 Data quality",
-            labels={"figure": "EEG spectra", "subject": "{sub}"},
+            labels={"figure": "EEG spectra", "subject": "{person}"},
         ),
         responses=report(
-            "<results>/figures/{sub}/responses.svg",
+            "<results>/figures/{person}/responses.svg",
             caption="../workflow/report/quality_responses.rst",
             category="3 Data quality",
-            labels={"figure": "EEG responses and their reliability", "subject": "{sub}"},
+            labels={"figure": "EEG responses and their reliability", "subject": "{person}"},
         ),
     log:
-        "<logs>/inspect_eeg/{sub}.log",
+        "<logs>/inspect_eeg/{person}.log",
     benchmark:
-        "<benchmarks>/inspect_eeg/{sub}.tsv"
+        "<benchmarks>/inspect_eeg/{person}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
     params:
-        code=code("inspect_eeg"),
+        code=plan.code("inspect_eeg"),
     script:
         "../workflow/scripts/inspect_eeg.py"
 
 
 rule inspect_fmri:
     input:
-        betas="<results>/nsd/{subj}/betas.h5",
-        linked=lambda wildcards: nsd_files("betas", [wildcards.subj]),
+        betas="<results>/fmri/{subj}.h5",
+        linked=lambda wildcards: asked(plan.data.betas, wildcards.subj),
         projection="<results>/projection/{subj}.h5",
-        images="<results>/nsd/images.parquet",
+        images=plan.fmri_pictures,
     output:
         quality="<results>/quality/{subj}.json",
         noise_ceilings=report(
@@ -66,6 +66,6 @@ rule inspect_fmri:
         mem_mb=growing(1000),
         runtime=growing(30),
     params:
-        code=code("inspect_fmri"),
+        code=plan.code("inspect_fmri"),
     script:
         "../workflow/scripts/inspect_fmri.py"

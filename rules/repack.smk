@@ -1,89 +1,70 @@
-"""Raw releases in, one table or HDF5 file a dataset and subject out."""
+"""Raw releases in, one table or HDF5 file a data set and person out."""
 
 
-rule repack_things_images:
+rule repack_images:
     input:
-        training_images=training_images,
-        test_images=raw("things_images", "test_images"),
-        metadata=raw("things_images", "image_metadata.npy"),
+        lambda wildcards: asked(plan.data.images, wildcards.dataset).files,
     output:
-        images="<results>/things/images.parquet",
+        images="<results>/pictures/{dataset}.parquet",
     log:
-        "<logs>/repack_things_images.log",
+        "<logs>/repack_images/{dataset}.log",
     benchmark:
-        "<benchmarks>/repack_things_images.tsv"
+        "<benchmarks>/repack_images/{dataset}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
     params:
-        code=code("repack_things_images"),
+        code=lambda wildcards: plan.code("repack_images", asked(plan.data.images, wildcards.dataset).reader),
+        reader=lambda wildcards: asked(plan.data.images, wildcards.dataset).reader,
     script:
-        "../workflow/scripts/repack_things_images.py"
+        "../workflow/scripts/repack_images.py"
 
 
-rule repack_things_eeg:
+rule repack_eeg:
     input:
-        files=lambda wildcards: things_eeg(wildcards)[1],
-        images=rules.repack_things_images.output.images,
+        files=lambda wildcards: asked(plan.data.eeg, wildcards.person).files,
+        images=ask("picture_table", "person"),
     output:
-        eeg="<results>/things/{sub}/eeg.h5",
+        eeg="<results>/eeg/{person}.h5",
     log:
-        "<logs>/repack_things_eeg/{sub}.log",
+        "<logs>/repack_eeg/{person}.log",
     benchmark:
-        "<benchmarks>/repack_things_eeg/{sub}.tsv"
+        "<benchmarks>/repack_eeg/{person}.tsv"
     conda:
         "../envs/data.yaml"
-    threads: lambda wildcards: 1 if is_raw(wildcards) else 4
+    threads: lambda wildcards: asked(plan.data.eeg_resources, wildcards.person)["threads"]
     resources:
-        mem_mb=growing(lambda wildcards: 8000 if is_raw(wildcards) else 2000),
+        mem_mb=growing(lambda wildcards: asked(plan.data.eeg_resources, wildcards.person)["mem_mb"]),
         runtime=growing(120),
     params:
-        code=code("repack_things_eeg"),
-        eeg=eeg_options,
+        code=lambda wildcards: plan.code("repack_eeg", asked(plan.data.eeg, wildcards.person).reader),
+        reader=lambda wildcards: asked(plan.data.eeg, wildcards.person).reader,
+        eeg=lambda wildcards: asked(plan.data.eeg_options, wildcards.person, cfg.eeg),
     script:
-        "../workflow/scripts/repack_things_eeg.py"
+        "../workflow/scripts/repack_eeg.py"
 
 
-rule repack_nsd_images:
+rule repack_fmri:
     input:
-        lambda wildcards: nsd_files("images", NSD_SUBJECTS),
+        lambda wildcards: asked(plan.data.fmri, wildcards.subj).files,
     output:
-        images="<results>/nsd/images.parquet",
+        betas="<results>/fmri/{subj}.h5",
     log:
-        "<logs>/repack_nsd_images.log",
+        "<logs>/repack_fmri/{subj}.log",
     benchmark:
-        "<benchmarks>/repack_nsd_images.tsv"
-    conda:
-        "../envs/data.yaml"
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
-    params:
-        code=code("repack_nsd_images"),
-        release=lambda wildcards: nsd_release(),
-    script:
-        "../workflow/scripts/repack_nsd_images.py"
-
-
-rule repack_nsd_fmri:
-    input:
-        lambda wildcards: nsd_files("fmri", [wildcards.subj]),
-    output:
-        betas="<results>/nsd/{subj}/betas.h5",
-    log:
-        "<logs>/repack_nsd_fmri/{subj}.log",
-    benchmark:
-        "<benchmarks>/repack_nsd_fmri/{subj}.tsv"
+        "<benchmarks>/repack_fmri/{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        code=code("repack_nsd_fmri"),
-        release=lambda wildcards: nsd_release(),
-        subject=lambda wildcards: wildcards.subj,
+        code=lambda wildcards: plan.code("repack_fmri", asked(plan.data.fmri, wildcards.subj).reader),
+        fmri=lambda wildcards: {
+            "reader": asked(plan.data.fmri, wildcards.subj).reader,
+            "subject": wildcards.subj,
+        },
     script:
-        "../workflow/scripts/repack_nsd_fmri.py"
+        "../workflow/scripts/repack_fmri.py"

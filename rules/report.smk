@@ -6,7 +6,7 @@ rule write_overview:
         summary=rules.summarise.output.summary,
         comparisons=rules.summarise.output.comparisons,
         metrics=rules.summarise.input.metrics,
-        ceilings=expand("<results>/pairs/{pair}.ceilings.json", pair=PAIRS),
+        ceilings=expand("<results>/pairs/{brains}.ceilings.json", brains=plan.brains),
     output:
         overview=report(
             "<results>/figures/overview.html",
@@ -24,8 +24,8 @@ rule write_overview:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("write_overview"),
-        pairs=[pair for pair in PAIRS for run in PREDICTORS],
+        code=plan.code("write_overview"),
+        brains=[brains for brains in plan.brains for run in plan.predictors],
         is_simulated=bool(cfg.simulate),
     script:
         "../workflow/scripts/write_overview.py"
@@ -34,41 +34,41 @@ rule write_overview:
 rule write_tables:
     input:
         summary=rules.summarise.output.summary,
-        ceilings="<results>/pairs/{sub}_{subj}.ceilings.json",
-        metrics=lambda wildcards: expand(rules.evaluate.output.metrics, run=PREDICTORS, **wildcards),
-        configs=lambda wildcards: expand(rules.train.output.config, run=RUNS, **wildcards),
+        ceilings="<results>/pairs/{person}_{subj}.ceilings.json",
+        metrics=lambda wildcards: expand(rules.evaluate.output.metrics, run=plan.predictors, **wildcards),
+        configs=lambda wildcards: expand(rules.train.output.config, run=plan.runs, **wildcards),
     output:
         scores=report(
-            "<results>/figures/{sub}_{subj}/scores.html",
+            "<results>/figures/{person}_{subj}/scores.html",
             caption="../workflow/report/scores.rst",
             category="5 Scores",
-            labels={"figure": "3 table of scores", "pair": "{sub} × {subj}"},
+            labels={"figure": "3 table of scores", "brains": "{person} × {subj}"},
         ),
         ceilings=report(
-            "<results>/figures/{sub}_{subj}/ceilings.html",
+            "<results>/figures/{person}_{subj}/ceilings.html",
             caption="../workflow/report/ceilings.rst",
             category="5 Scores",
-            labels={"figure": "4 ceilings", "pair": "{sub} × {subj}"},
+            labels={"figure": "4 ceilings", "brains": "{person} × {subj}"},
         ),
         audit=report(
-            "<results>/figures/{sub}_{subj}/audit.html",
+            "<results>/figures/{person}_{subj}/audit.html",
             caption="../workflow/report/audit.rst",
             category="8 Leak audit",
-            labels={"figure": "leak audit", "pair": "{sub} × {subj}"},
+            labels={"figure": "leak audit", "brains": "{person} × {subj}"},
         ),
     log:
-        "<logs>/write_tables/{sub}_{subj}.log",
+        "<logs>/write_tables/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/write_tables/{sub}_{subj}.tsv"
+        "<benchmarks>/write_tables/{person}_{subj}.tsv"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("write_tables"),
-        pair="{sub}_{subj}",
-        names={"predictors": list(PREDICTORS), "trainings": list(RUNS)},
+        code=plan.code("write_tables"),
+        brains="{person}_{subj}",
+        names={"predictors": list(plan.predictors), "trainings": list(plan.runs)},
     script:
         "../workflow/scripts/write_tables.py"
 
@@ -76,8 +76,8 @@ rule write_tables:
 rule write_provenance:
     input:
         # everything else that is shown, so that this comes last and whenever any stage has run
-        shown=[*all_figures(), *all_tables()],
-        configs=[f"<results>/runs/{pair}/{run}/config.json" for pair in PAIRS for run in RUNS],
+        shown=[*plan.figures(), *plan.pages()],
+        configs=expand("<results>/runs/{brains}/{run}/config.json", brains=plan.brains, run=plan.runs),
     output:
         configuration=report(
             "<results>/figures/configuration.html",
@@ -107,14 +107,16 @@ rule write_provenance:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("write_provenance"),
+        code=plan.code("write_provenance"),
         facts=lambda wildcards: {
             "settings": list_settings(cfg),
             "runs": list_runs(cfg),
             # a folder and not files: a job's benchmark is written after its outputs, and would make them look old
             "benchmarks": f"{cfg.results}/benchmarks",
-            "names": benchmark_names(),
-            "fingerprints": all_fingerprints(),
+            "names": plan.benchmark_names(),
+            "fingerprints": {
+                rule.name: plan.code(rule.name) for rule in workflow.rules if rule.script and rule.output
+            },
         },
     script:
         "../workflow/scripts/write_provenance.py"

@@ -1,26 +1,21 @@
 """The EEG encoder: training, and its predictions for the test pairs."""
 
 
-def encoder_code(wildcards):
-    """Fingerprint of the encoder of a run, which no script imports by its name."""
-    return source_fingerprint(encoder_file(RUNS[wildcards.run].model.encoder))
-
-
 rule train:
     input:
-        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
-        weights=cbramod_weights,
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        weights=ask("cbramod", "run"),
     output:
-        model="<results>/runs/{sub}_{subj}/{run}/model.safetensors",
-        config="<results>/runs/{sub}_{subj}/{run}/config.json",
-        history="<results>/runs/{sub}_{subj}/{run}/history.csv",
-        tensorboard=directory("<results>/runs/{sub}_{subj}/{run}/tensorboard"),
+        model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
+        config="<results>/runs/{person}_{subj}/{run}/config.json",
+        history="<results>/runs/{person}_{subj}/{run}/history.csv",
+        tensorboard=directory("<results>/runs/{person}_{subj}/{run}/tensorboard"),
     log:
-        "<logs>/train/{sub}_{subj}/{run}.log",
+        "<logs>/train/{person}_{subj}/{run}.log",
     benchmark:
-        "<benchmarks>/train/{sub}_{subj}/{run}.tsv"
+        "<benchmarks>/train/{person}_{subj}/{run}.tsv"
     wildcard_constraints:
-        run="|".join(RUNS),
+        run="|".join(plan.runs),
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -29,35 +24,34 @@ rule train:
         runtime=growing(720),
         gpu=1,
     params:
-        code=code("train"),
-        encoder=encoder_code,
-        model=lambda wildcards: RUNS[wildcards.run].model.model_dump(),
-        loss=lambda wildcards: RUNS[wildcards.run].loss.model_dump(),
-        training=lambda wildcards: RUNS[wildcards.run].training.model_dump(exclude=WITHOUT_EFFECT),
+        code=lambda wildcards: plan.code_with_encoder("train", wildcards.run),
+        model=lambda wildcards: plan.runs[wildcards.run].model.model_dump(),
+        loss=lambda wildcards: plan.runs[wildcards.run].loss.model_dump(),
+        training=lambda wildcards: plan.runs[wildcards.run].training.model_dump(exclude=WITHOUT_EFFECT),
         # What changes no number must make nothing stale: Snakemake does not record the value of a function that
         # also takes the resources.
-        without_effect=lambda wildcards, resources: RUNS[wildcards.run].training.model_dump(
+        without_effect=lambda wildcards, resources: plan.runs[wildcards.run].training.model_dump(
             include=WITHOUT_EFFECT
         ),
         # no output, for Snakemake deletes the outputs of a job that failed
-        state=f"{cfg.results}/state/{{sub}}_{{subj}}/{{run}}",
+        state=f"{cfg.results}/state/{{person}}_{{subj}}/{{run}}",
     script:
         "../workflow/scripts/train.py"
 
 
 rule predict:
     input:
-        model="<results>/runs/{sub}_{subj}/{run}/model.safetensors",
-        config="<results>/runs/{sub}_{subj}/{run}/config.json",
-        lmdb="<results>/lmdb/{sub}_{subj}.lmdb",
+        model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
+        config="<results>/runs/{person}_{subj}/{run}/config.json",
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
     output:
-        predictions="<results>/runs/{sub}_{subj}/{run}/predictions.npz",
+        predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
     log:
-        "<logs>/predict/{sub}_{subj}/{run}.log",
+        "<logs>/predict/{person}_{subj}/{run}.log",
     benchmark:
-        "<benchmarks>/predict/{sub}_{subj}/{run}.tsv"
+        "<benchmarks>/predict/{person}_{subj}/{run}.tsv"
     wildcard_constraints:
-        run="|".join(RUNS),
+        run="|".join(plan.runs),
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -66,7 +60,6 @@ rule predict:
         runtime=growing(30),
         gpu=1,
     params:
-        code=code("predict"),
-        encoder=encoder_code,
+        code=lambda wildcards: plan.code_with_encoder("predict", wildcards.run),
     script:
         "../workflow/scripts/predict.py"

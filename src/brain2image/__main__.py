@@ -40,7 +40,7 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, pair: str) -
     Parameters
     ----------
     summary, comparisons : the tables of ``results/summary.csv`` and ``results/comparisons.csv``.
-    pair : pair of brains, for example ``things-01_subj01``.
+    pair : pair of brains, an EEG person and an fMRI subject.
     """
     summary = summary[summary["brains"] == pair]
     rows = over_seeds(headline(summary), ["run", "metric"])

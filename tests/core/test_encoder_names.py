@@ -11,7 +11,7 @@ from brain2image.core.encoder_names import (
     Declaration,
     check_encoder,
     encoder_declaration,
-    encoder_file,
+    encoder_module,
     find_encoder,
     list_encoders,
     register_encoder,
@@ -34,14 +34,13 @@ ENCODER = Mine
 def installed(tmp_path, monkeypatch):
     """A package beside ours, whose module gives an encoder by an entry point."""
 
-    def install(source, value="their_encoder:ENCODER"):
+    def install(source, value="their_encoder"):
         (tmp_path / "their_encoder.py").write_text(source)
         point = EntryPoint("mine", value, encoder_names.GROUP)
         monkeypatch.setattr(encoder_names, "entry_points", lambda group: [point])
         monkeypatch.delitem(sys.modules, "their_encoder", raising=False)
         encoder_names._installed.cache_clear()
         encoder_names._read_declaration.cache_clear()
-        return tmp_path / "their_encoder.py"
 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(encoder_names, "REGISTERED", {})
@@ -51,10 +50,10 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_an_installed_encoder_is_read_and_imported(installed):
-    file = installed(SOURCE)
+    installed(SOURCE)
     assert list_encoders() == ["cbramod", "mine:NAME"]
     assert encoder_declaration("mine:big") == Declaration(("pretrained",), 32, True)
-    assert encoder_file("mine:big") == file
+    assert encoder_module("mine:big") == "their_encoder"
     assert "their_encoder" not in sys.modules
     assert find_encoder("mine:big").__name__ == "Mine"
     for name in ("mine", "mine:", "cbramod:", "cbramod:big", "other", ""):
@@ -67,11 +66,11 @@ def test_an_installed_encoder_is_read_and_imported(installed):
     [
         (
             SOURCE.replace("32", "len('x')"),
-            "their_encoder:ENCODER",
+            "their_encoder",
             "plain value for fixed_width",
         ),
-        ("from math import pi as ENCODER", "their_encoder:ENCODER", "expected ENCODER to be the class"),
-        (SOURCE, "no_such_module:ENCODER", "expected a module no_such_module, got none"),
+        ("from math import pi as ENCODER", "their_encoder", "expected ENCODER, the class"),
+        (SOURCE, "no_such_module", "expected no_such_module, got no such module"),
     ],
 )
 def test_what_cannot_be_read_is_named(installed, source, value, reason):

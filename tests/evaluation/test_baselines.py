@@ -7,7 +7,7 @@ import torch
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge
 
-from brain2image.config import Baseline
+from brain2image.constants.predictors import Baseline
 from brain2image.core.errors import InputError
 from brain2image.evaluation.baselines import linear as baselines
 from brain2image.evaluation.baselines.base import Training, inner_folds

@@ -16,7 +16,7 @@ FILES = [*ROOT.glob("src/brain2image/**/*.py"), *ROOT.glob("workflow/scripts/*.p
 def read_sources() -> dict[tuple[str, bytes], Any]:
     """Result of `fingerprint._source` by a file's path inside the checkout and its bytes."""
     # as a module of its own, for every fork imports brain2image from another checkout
-    spec = spec_from_file_location("fingerprint_here", ROOT / "src/brain2image/fingerprint.py")
+    spec = spec_from_file_location("fingerprint_here", ROOT / "src/brain2image/core/fingerprint.py")
     here = module_from_spec(spec)
     spec.loader.exec_module(here)
     return {(str(file.relative_to(ROOT)), file.read_bytes()): here._source(file) for file in FILES}

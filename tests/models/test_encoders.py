@@ -13,7 +13,7 @@ from brain2image.config import ModelConfig, RunConfig, load_config
 from brain2image.core.encoder_names import (
     REGISTERED,
     encoder_declaration,
-    encoder_file,
+    encoder_module,
     list_encoders,
     register_encoder,
 )
@@ -200,9 +200,9 @@ def test_heads_must_divide_the_width_that_only_the_built_encoder_knows(toy):
 
 
 def test_the_model_does_not_import_encoders_by_name():
-    """An edit of one encoder reruns its own runs alone; rules add the fingerprint of `encoder_file`."""
-    closure = imported_modules(encoder_file("cbramod").parents[1] / "alignment.py")
+    """An edit of one encoder reruns its own runs alone; rules add the fingerprint of `encoder_module`."""
+    closure = imported_modules("brain2image.models.alignment")
     assert "brain2image.models.encoders.base" in closure
     assert not [name for name in closure if name.endswith((".cbramod", ".published_weights"))]
-    assert "brain2image.models.published_weights" in imported_modules(encoder_file("cbramod"))
+    assert "brain2image.models.published_weights" in imported_modules(encoder_module("cbramod"))
     assert encoder_declaration("cbramod") == (CBraModEncoder.options, 200, False)

@@ -16,7 +16,7 @@ from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from brain2image.config import WITHOUT_EFFECT
+from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.training import resume
 from brain2image.training.resume import InBackground, StateFile, epochs_done, read_state, run_identity
@@ -224,7 +224,7 @@ def test_other_data_weights_and_number_formats_make_another_training(lmdb, tmp_p
     for name in ("data", "weights"):
         (tmp_path / name).write_text(name)
     paths = [tmp_path / "data", tmp_path / "weights"]
-    options = {"run": TWO_EPOCHS, "cbramod": paths[1], "code": "0"}
+    options = {"run": TWO_EPOCHS, "weights": paths[1], "code": "0"}
     same = [run_identity(paths[0], **options, precision="fp32") for _ in range(2)]
     assert same[0] == same[1]
     for path in paths:
@@ -237,7 +237,7 @@ def test_other_data_weights_and_number_formats_make_another_training(lmdb, tmp_p
 def test_what_changes_no_result_makes_no_other_training(tmp_path):
     (tmp_path / "data").write_text("data")
     runs = [planted_run(training=dict.fromkeys(WITHOUT_EFFECT, value)) for value in (1, 2)]
-    options = {"cbramod": None, "code": "0", "precision": "fp32"}
+    options = {"weights": None, "code": "0", "precision": "fp32"}
     first, second = (run_identity(tmp_path / "data", run=run, **options) for run in runs)
     assert first == second
 

@@ -22,7 +22,8 @@ from helpers.planted import (
 )
 from safetensors.torch import load_file
 
-from brain2image.config import WITHOUT_EFFECT, RunConfig
+from brain2image.config import RunConfig
+from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.evaluation.predict import predict_pairs
 from brain2image.models.alignment import AlignmentModel

@@ -41,7 +41,7 @@ def test_examples_are_single_trials_by_default(path, reader):
     seen = Counter()
     for number in range(len(dataset)):
         example = dataset[number]
-        assert example["eeg"].shape == (N_CHANNELS, 1, N_TIMES)
+        assert example["eeg"].shape == (N_CHANNELS, N_TIMES)
         assert example["pair"] in (8, 9)
         assert example["cluster"] == clusters[example["pair"]]
         equal = (trials_of(reader, "eeg", example["pair"]) == example["eeg"][:, 0].numpy()).all(axis=(1, 2))
@@ -100,7 +100,7 @@ def test_sampled_targets_are_single_repetitions_each_as_often(path, reader):
 def test_cross_holds_every_combination_once(path, reader):
     batch = everything(AlignmentDataset(path, "train", fmri="cross"))
     drawn = Counter(
-        (pair, eeg[0, 0, 0].item(), target[0].item())
+        (pair, eeg[0, 0].item(), target[0].item())
         for pair, eeg, target in zip(batch["pair"].tolist(), batch["eeg"], batch["target"], strict=True)
     )
     expected = Counter(

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from helpers.small_lmdb import N_FEATURES, write_from, write_sources
 
-from brain2image.config import Baseline
+from brain2image.constants.predictors import Baseline
 from brain2image.core.errors import InputError
 from brain2image.evaluation.baselines.fitting import BASELINES
 from brain2image.formats.files import read_json, write_json

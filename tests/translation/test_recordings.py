@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from brain2image.config.data import NOTCH_SPACING, EEGConfig
+from brain2image.config.data import EEGConfig
 from brain2image.core.errors import InputError
 from brain2image.datasets import signals
 from brain2image.datasets.signals import notch_frequencies
@@ -379,7 +379,6 @@ def test_harmonics_are_power_lines_too():
     assert notch_frequencies([16.7, 50], lowpass=75) == pytest.approx([16.7, 33.4, 50, 66.8, 83.5])
     assert notch_frequencies([], lowpass=75) == notch_frequencies([50], lowpass=30) == []
     assert EEGConfig(notch=60.0).notch == [60.0]
-    assert NOTCH_SPACING == signals.NOTCH_SPACING
     times = np.arange(5000) / SFREQ
     lines = sum(np.sin(2 * np.pi * line * times) for line in (16.7, 33.4, 66.8))
     kept = np.sin(2 * np.pi * 10 * times)

@@ -6,9 +6,10 @@ from brain2image.formats.tables import read_table
 from brain2image.pairs.splits import split_pairs
 
 with job(snakemake):
-    tables = [
+    pairs = split_pairs(
         read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity"]),
-        read_table(snakemake.input.things_images, ["image", "concept"]),
-        read_table(snakemake.input.nsd_images, ["image", "shared1000"]),
-    ]
-    write_parquet(snakemake.output.pairs, split_pairs(*tables, **snakemake.params.split))
+        read_table(snakemake.input.eeg_pictures, ["image", "concept"]),
+        read_table(snakemake.input.fmri_pictures, ["image", "shared1000"]),
+        **snakemake.params.split,
+    )
+    write_parquet(snakemake.output.pairs, pairs)

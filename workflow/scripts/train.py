@@ -13,7 +13,7 @@ with job(snakemake):
             training=snakemake.params.training | snakemake.params.without_effect,
         ),
         weights=snakemake.input.get("weights"),
-        code=f"{snakemake.params.code} {snakemake.params.encoder}",
+        code=snakemake.params.code,
         state=snakemake.params.state,
         n_devices=snakemake.resources.gpu,
         n_workers=snakemake.threads,

@@ -4,25 +4,17 @@ from brain2image.config.data import SimulateConfig
 from brain2image.config.listing import list_runs, list_settings
 from brain2image.config.reading import check_config_file
 from brain2image.config.training_run import (
-    TEMPERATURES,
     UNUSED_OPTIONS,
-    WITHOUT_EFFECT,
     LossConfig,
     ModelConfig,
     RunConfig,
     TrainingConfig,
 )
 from brain2image.config.types import Section
-from brain2image.config.whole import ORACLES, RESERVED_RUNS, SEED_SUFFIX, Baseline, Config, load_config
+from brain2image.config.whole import Config, load_config
 
 __all__ = [
-    "ORACLES",
-    "RESERVED_RUNS",
-    "SEED_SUFFIX",
-    "TEMPERATURES",
     "UNUSED_OPTIONS",
-    "WITHOUT_EFFECT",
-    "Baseline",
     "Config",
     "LossConfig",
     "ModelConfig",

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainSerializer, WrapValidator, model_validator
+from pydantic import ConfigDict, Field, PlainSerializer, WrapValidator, model_validator
 
 from brain2image.config.types import (
     Count,
@@ -11,23 +11,25 @@ from brain2image.config.types import (
     Frequencies,
     NonNegative,
     PathText,
+    Person,
     PlainText,
     Positive,
     Section,
     Seed,
     SourceText,
-    Subject,
     SubjectSourceText,
     dump_block,
     text_or_block,
 )
+from brain2image.constants.notches import NOTCH_SPACING
 from brain2image.weights.sources import CBRAMOD, MINDEYE2
-
-NOTCH_SPACING = 2.0  # Hz; closer notches overlap
 
 
 class DataConfig(Section):
-    """Where the raw releases lie."""
+    """Where the raw releases lie; a data set of your own adds its folders."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, PathText]
 
     things_images: PathText = Field(
         "data/things/images",
@@ -90,9 +92,10 @@ class EEGConfig(Section):
         description="Interpolate broken channels from the others: a person's bad_channels or, where none are "
         "listed, those that the report's data quality would flag.",
     )
-    bad_channels: dict[Subject, list[str]] = Field(
+    bad_channels: dict[Person, list[str]] = Field(
         {},
-        description="Broken channels by person, such as {sub-01: [Fp1, Oz]}, for interpolate_bads; []: none.",
+        description="Broken channels by person, such as {things-01: [Fp1, Oz]}, for interpolate_bads; "
+        "[]: none.",
     )
 
     @model_validator(mode="after")
@@ -126,7 +129,7 @@ Preprocess = Annotated[PreprocessConfig, WrapValidator(text_or_block), PlainSeri
 
 
 class CLIPConfig(Section):
-    """The picture embedding by which THINGS and NSD are matched."""
+    """The picture embedding by which pictures are matched."""
 
     model: PlainText = Field(
         "ViT-L-14-quickgelu", description="open_clip architecture; OpenAI's weights want a -quickgelu name."
@@ -154,8 +157,10 @@ class MatchingConfig(Section):
     top_k: Count = Field(
         1000, description="Number of pairs, best first; each picture is in one pair at most."
     )
-    include_things_test: bool = Field(
-        False, description="Also match the 200 THINGS test pictures (80 EEG trials each instead of 4)."
+    include_test: bool = Field(
+        False,
+        description="Also match the pictures that the EEG's authors kept for testing (THINGS: 200, with 80 "
+        "EEG trials each instead of 4).",
     )
 
 
@@ -174,11 +179,12 @@ class SplitConfig(Section):
     test: Fraction = Field(0.1, description="Share of test pairs, read once.")
     seed: Seed = Field(0, description="Seed of the shuffle.")
     group_by: Literal["image", "concept"] = Field(
-        "concept", description="What no two splits share: the THINGS concept, or only the picture."
+        "concept",
+        description="What no two splits share: the concept of the EEG's picture, or only the picture.",
     )
     test_from: Literal["any", "shared1000"] = Field(
         "shared1000",
-        description="Test pairs show any NSD picture, or one of the shared 1,000: MindEye2's ridge was "
+        description="Test pairs show any fMRI picture, or one of NSD's shared 1,000: MindEye2's ridge was "
         "fitted on all others, so that their embeddings are no predictions.",
     )
 

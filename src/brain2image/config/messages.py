@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,9 +11,9 @@ from brain2image.core.errors import InputError
 
 # What the texts that must follow a pattern look like.
 EXAMPLES = {
-    "pairs": "a pair such as things-01_subj01",
+    "brains": "brains such as things-01_subj01",
     "runs": "a name of letters, digits, - and _",
-    "eeg": "a subject such as sub-01",
+    "eeg": "a person such as things-01",
 }
 
 
@@ -65,6 +65,13 @@ def unknown_key(location: str, section: type[BaseModel], *, root: type[BaseModel
     elsewhere = [f"{name}.{key}" for name, block in blocks.items() if block and key in block.model_fields]
     hint = f"; did you mean {(near + elsewhere)[0]!r}?" if near or elsewhere else "."
     return f"config: unknown key {location!r}{hint} Valid keys here: {', '.join(section.model_fields)}"
+
+
+def unknown_folder(key: str, known: Sequence[str]) -> str:
+    """Return a sentence on a key of ``data`` that no data set reads, with the one that was probably meant."""
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"config: unknown key 'data.{key}'{hint} Valid keys here: {', '.join(known)}"
 
 
 def block_type(section: type[BaseModel], field: str) -> type[BaseModel] | None:

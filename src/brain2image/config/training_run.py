@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from brain2image.config.types import Count, NonNegative, Positive, Section, Seed
+from brain2image.constants.temperatures import TEMPERATURES
 from brain2image.core.encoder_names import check_encoder, encoder_declaration
 from brain2image.core.errors import InputError
 
@@ -18,10 +19,6 @@ UNUSED_OPTIONS = {
     "multitoken_vit": set(),
 }
 N_LAYERS = 12  # of the published CBraMod
-# Range of a learned temperature; the lower end is CLIP's (logits at most 100).
-TEMPERATURES = (0.01, 1.0)
-# Keys of `training` that change no result: they make nothing stale, and no other training.
-WITHOUT_EFFECT = {"memory_limit_gb", "save_minutes"}
 
 
 def unused_options(model: Mapping[str, Any]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What values of the configuration may be."""
 
 import os
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,7 +16,6 @@ from pydantic import (
 )
 
 from brain2image.core.errors import printable
-from brain2image.datasets.releases import PAIR
 from brain2image.weights.sources import normalise
 
 # What Snakemake takes for wildcards and path variables, and what no path should hold.
@@ -54,7 +54,10 @@ SourceText = Annotated[PlainText, AfterValidator(_check_braces), AfterValidator(
 SubjectSourceText = Annotated[
     PlainText, AfterValidator(lambda path: _check_braces(path, "{subj}")), AfterValidator(normalise)
 ]
-Subject = Annotated[str, Field(pattern=r"^sub-\d{2}$")]  # of THINGS-EEG2
+# Somebody of an EEG data set: its name and a number.
+Person = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-\d{2,}$")]
+# An EEG person and the fMRI of one subject, or of several of one embedding space.
+BRAINS = re.compile(r"([a-z][a-z0-9]*-\d{2,})_(subj\d{2}(?:-subj\d{2})*)")
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
 Frequencies = Annotated[
     list[Annotated[float, Field(ge=10, le=100)]],
@@ -68,7 +71,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 def _all_or_list(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
     """Let the word all pass; a union of types would report a wrong list twice."""
     if isinstance(value, str) and value != "all":
-        raise ValueError(f"expected all or a list of pairs, got {value!r}")
+        raise ValueError(f"expected all or a list of brains, got {value!r}")
     return value if value == "all" else check_list(value)
 
 
@@ -82,11 +85,11 @@ def dump_block(value: Any) -> Any:
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
-Pairs = Annotated[
-    list[Annotated[str, Field(pattern=f"^{PAIR.pattern}$")]],
+Brains = Annotated[
+    list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]],
     Field(min_length=1),
     WrapValidator(_all_or_list),
-    PlainSerializer(lambda pairs: pairs),  # pydantic's own would warn of the word all
+    PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
 ]
 
 
@@ -96,3 +99,14 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
+
+
+def divide_brains(brains: str) -> tuple[str, str]:
+    """Return the EEG person and the fMRI side of brains: ``things-01`` and ``subj02-subj05``."""
+    person, _, subjects = brains.partition("_")
+    return person, subjects
+
+
+def members(subjects: str) -> list[str]:
+    """Return the people of the fMRI side of brains: ``subj02-subj05`` is ``subj02`` and ``subj05``."""
+    return subjects.split("-")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, model_validator
 
@@ -19,26 +19,9 @@ from brain2image.config.data import (
 from brain2image.config.messages import unknown_key, validate
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
 from brain2image.config.training_run import LossConfig, ModelConfig, RunConfig, TrainingConfig, unused_options
-from brain2image.config.types import MAX_SEED, Name, Pairs, PathText, Section, Seed
+from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed, divide_brains, members
+from brain2image.constants.predictors import RESERVED_RUNS, SEED_SUFFIX, Baseline
 from brain2image.core.errors import InputError
-from brain2image.datasets.releases import PAIR, members
-
-# Predictions that no run makes, but that are evaluated like a run. Oracles know the picture that was seen.
-Baseline = Literal[
-    "mean_target",
-    "nearest_image",
-    "ridge",
-    "kernel_ridge",
-    "pls",
-    "two_step",
-    "clip_oracle",
-    "mlp",
-    "cbramod_linear",
-    "cbramod_random",
-]
-ORACLES = {"clip_oracle", "ceiling"}
-RESERVED_RUNS = {*get_args(Baseline), "ceiling"}
-SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on
 
 
 class EvaluationConfig(Section):
@@ -54,9 +37,12 @@ class Config(Section):
     """The whole configuration."""
 
     results: PathText = Field("results", description="Folder for all outputs.")
-    pairs: Pairs = Field(
+    datasets: list[PathText] = Field(
+        [], description="Python files with data sets of your own, see CONTRIBUTING.md."
+    )
+    brains: Brains = Field(
         ["things-01_subj01"],
-        description="Pairs of a THINGS-EEG2 and an NSD subject; all: every pair of subjects whose data are "
+        description="EEG people, each with an NSD subject; all: everybody with everybody whose data are "
         "there. things-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
     )
     allow_cpu: bool = Field(
@@ -89,17 +75,17 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
-        if self.pairs != "all":
-            self._check_pairs()
+        if self.brains != "all":
+            self._check_brains()
         self._check_run_names()
         if len(set(self.baselines)) < len(self.baselines):
             raise ValueError("baselines lists a name twice")
         if self.simulate is not None:
             self._check_simulated_paths()
-            if self.pairs == "all" or "{subj}" not in self.weights.mindeye2:
+            if self.brains == "all" or "{subj}" not in self.weights.mindeye2:
                 raise ValueError(
-                    "with 'simulate', pairs must be a list and weights.mindeye2 contain {subj}: there are no "
-                    "data yet to look for, and each simulated subject has a checkpoint of its own"
+                    "with 'simulate', brains must be a list and weights.mindeye2 contain {subj}: there are "
+                    "no data yet to look for, and each simulated subject has a checkpoint of its own"
                 )
         else:
             check_apart_from_data(self.results, dict(self.data))
@@ -119,18 +105,18 @@ class Config(Section):
         if alike:
             raise ValueError(f"the names of runs must differ by more than case, got {' and '.join(alike)}")
 
-    def _check_pairs(self) -> None:
-        """Each pair once, its NSD subjects in one spelling and in one embedding space."""
-        repeated = {pair for pair in self.pairs if self.pairs.count(pair) > 1}
+    def _check_brains(self) -> None:
+        """Refuse brains twice, and fMRI that is not in one spelling and one embedding space."""
+        repeated = {brains for brains in self.brains if self.brains.count(brains) > 1}
         if repeated:
-            raise ValueError(f"pairs lists {', '.join(sorted(repeated))} twice")
-        for pair in self.pairs:
-            subjects = members(PAIR.fullmatch(pair)[2])
+            raise ValueError(f"brains lists {', '.join(sorted(repeated))} twice")
+        for brains in self.brains:
+            subjects = members(divide_brains(brains)[1])
             if subjects != sorted(set(subjects)):
-                raise ValueError(f"pairs must name each NSD subject once, in ascending order, got {pair}")
+                raise ValueError(f"brains must name each NSD subject once, in ascending order, got {brains}")
             if len(subjects) > 1 and "{subj}" in self.weights.mindeye2:
                 raise ValueError(
-                    f"pairs combines the fMRI of {' and '.join(subjects)}, but weights.mindeye2 names a "
+                    f"brains combines the fMRI of {' and '.join(subjects)}, but weights.mindeye2 names a "
                     "checkpoint for each ({subj}), and each has an embedding space of its own; give the path "
                     "of one final_multisubject checkpoint"
                 )
@@ -192,6 +178,11 @@ def load_config(content: Mapping[str, Any], *, checkout: str | None = None) -> C
     InputError
         Naming each wrong key, what was expected, what came, and the nearest valid key. Runs are checked too.
     """
+    if "pairs" in content:
+        raise InputError(
+            "config: the key 'pairs' is called 'brains' now, and people by their data set: write "
+            "brains: [things-01_subj01] for pairs: [sub-01_subj01]"
+        )
     config = validate(Config, _without_empty_blocks(content), root=Config)
     if checkout:
         check_apart_from_source(config.results, checkout)

@@ -1,13 +1,12 @@
 """Which EEG encoders there are and what they declare, found without importing PyTorch.
 
-An encoder is built in, as a module of ``brain2image.models.encoders`` that names its class ``ENCODER``; or of
-an installed package, by an entry point ``NAME = module:Class`` of the group ``brain2image.encoders``; or
+An encoder is a module whose ``ENCODER`` is a class: built in, in ``brain2image.models.encoders``, or of an
+installed package, by an entry point ``NAME = module`` of the group ``brain2image.encoders``. Or its class was
 registered in this process. The contract is `brain2image.models.encoders.base.Encoder`.
 """
 
 import ast
 import importlib
-import inspect
 import pkgutil
 from collections.abc import Callable
 from functools import cache
@@ -81,10 +80,10 @@ def encoder_declaration(name: str) -> Declaration:
     return _declared(check_encoder(name).partition(":")[0])
 
 
-def encoder_file(name: str) -> Path:
-    """Return the source file of an encoder; `fingerprint.source_fingerprint` makes a fingerprint of it."""
+def encoder_module(name: str) -> str:
+    """Return the module of an encoder, a root of the fingerprint of what computes with it."""
     kind = check_encoder(name).partition(":")[0]
-    return Path(inspect.getfile(REGISTERED[kind])) if kind in REGISTERED else _place(kind)[0]
+    return REGISTERED[kind].__module__ if kind in REGISTERED else _installed()[kind]
 
 
 def find_encoder(name: str) -> type:
@@ -98,8 +97,7 @@ def find_encoder(name: str) -> type:
     kind = check_encoder(name).partition(":")[0]
     if kind in REGISTERED:
         return REGISTERED[kind]
-    module, _, attribute = _installed()[kind].partition(":")
-    encoder = getattr(importlib.import_module(module), attribute)
+    encoder = importlib.import_module(_installed()[kind]).ENCODER
     if _values(encoder) != _declared(kind):
         raise InputError(
             f"model.encoder {kind!r}: expected {', '.join(Declaration._fields)} in the body of its class "
@@ -110,24 +108,22 @@ def find_encoder(name: str) -> type:
 
 @cache
 def _installed() -> dict[str, str]:
-    """Where each encoder is that can be imported, as ``module:Class``."""
+    """The module of each encoder that can be imported."""
     folder = Path(__file__).parents[1].joinpath(*PACKAGE.split(".")[1:])
     built_in = {module.name for module in pkgutil.iter_modules([str(folder)])} - NO_ENCODERS
     others = {point.name: point.value for point in entry_points(group=GROUP)}
-    return others | {name: f"{PACKAGE}.{name}:ENCODER" for name in built_in}
-
-
-def _place(kind: str) -> tuple[Path, str]:
-    """Source file of an encoder, and the name of its class there."""
-    module, _, attribute = _installed()[kind].partition(":")
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise InputError(f"encoder {kind!r}: expected a module {module}, got none; install it again")
-    return Path(spec.origin), attribute
+    return others | {name: f"{PACKAGE}.{name}" for name in built_in}
 
 
 def _declared(kind: str) -> Declaration:
-    return _values(REGISTERED[kind]) if kind in REGISTERED else _read_declaration(*_place(kind))
+    if kind in REGISTERED:
+        return _values(REGISTERED[kind])
+    spec = find_spec(_installed()[kind])
+    if spec is None or spec.origin is None:
+        raise InputError(
+            f"encoder {kind!r}: expected a module {_installed()[kind]}, got none; install it again"
+        )
+    return _read_declaration(Path(spec.origin))
 
 
 def _values(encoder: type) -> Declaration:
@@ -135,8 +131,8 @@ def _values(encoder: type) -> Declaration:
 
 
 @cache
-def _read_declaration(file: Path, name: str) -> Declaration:
-    """What a class declares, from its source; names of the module stand for what they were set to."""
+def _read_declaration(file: Path) -> Declaration:
+    """What an encoder declares in its source; names of the module stand for what they were set to."""
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     names = _assigned(tree) | {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
@@ -145,9 +141,9 @@ def _read_declaration(file: Path, name: str) -> Declaration:
             node = names[node.id]
         return node
 
-    encoder = resolve(ast.Name(name))
+    encoder = resolve(ast.Name("ENCODER"))
     if not isinstance(encoder, ast.ClassDef):
-        raise InputError(f"{file}: expected {name} to be the class of an encoder that is written there")
+        raise InputError(f"{file}: expected ENCODER, the class of an encoder that is written there, got none")
     values: dict[str, Any] = {}
     for field, node in _assigned(encoder).items():
         try:

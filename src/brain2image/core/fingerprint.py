@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import importlib.util
 import re
 from functools import cache
 from pathlib import Path
@@ -9,67 +10,106 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
-# Modules that cannot change what a script computes: the config's values reach it as params, which Snakemake
-# compares itself; the job frame only logs; the package itself holds its version.
-NEUTRAL = re.compile(r"brain2image(\.config(\..*)?|\.jobs)?")
+# Modules that cannot change a number. The config's values reach a computation as params, which Snakemake
+# compares itself; core frames the jobs, says where they run and where files land, and plans; the package
+# holds its version. A constant in them that a computation reads reruns nothing (tests/core/test_neutral.py).
+NEUTRAL = re.compile(r"brain2image(\.(config|core)(\..*)?)?")
 
 
-def source_fingerprint(script: str | Path) -> str:
-    """Hash of a script and of every ``brain2image`` module that it imports, directly or through others.
+def source_fingerprint(*roots: str | Path) -> str:
+    """Return a hash of source files and of every ``brain2image`` module that they import, in the end.
 
     Comments, docstrings, blank lines and formatting do not count, nor does where the checkout lies. Imports
     inside functions count like those at the top. The modules of `NEUTRAL` do not count.
 
     Parameters
     ----------
-    script : path of a Python file.
+    roots : a script, and what it imports by a name that it is given: paths of Python files, here or
+        elsewhere, or dotted names of modules. Of somebody else's module its own package is followed too.
 
     Returns
     -------
     16 hexadecimal digits.
+
+    Raises
+    ------
+    ValueError
+        When a root is no module.
     """
-    script = Path(script).resolve()
-    names = _closure(script)
-    parts = [_source(script)[1], *(f"{name}\n{_source(_module_file(name))[1]}" for name in names)]
+    files = tuple(map(_root_file, roots))
+    parts = [_source(file)[1] for file in files]
+    parts += [f"{name}\n{_source(file)[1]}" for name, file in _closure(files).items()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def imported_modules(script: str | Path) -> list[str]:
-    """Names of the ``brain2image`` modules whose source enters `source_fingerprint`, sorted."""
-    return list(_closure(Path(script).resolve()))
+def imported_modules(*roots: str | Path) -> list[str]:
+    """Return the names of the modules that the roots import and that enter `source_fingerprint`, sorted."""
+    return list(_closure(tuple(map(_root_file, roots))))
+
+
+def _root_file(root: str | Path) -> Path:
+    """Return the source file of a root of `source_fingerprint`."""
+    if isinstance(root, Path) or root.endswith(".py"):
+        return Path(root).resolve()
+    if root.partition(".")[0] == PACKAGE.name:
+        file = _module_file(root, PACKAGE.parent)
+    else:
+        spec = importlib.util.find_spec(root)
+        file = Path(spec.origin) if spec and spec.origin and spec.has_location else None
+    if file is None:
+        raise ValueError(f"{root}: expected a module that is written in Python, or the path of one, got none")
+    return file
 
 
 @cache
-def _closure(path: Path) -> tuple[str, ...]:
-    found: set[str] = set()
-    waiting = list(_imports(path))
+def _closure(files: tuple[Path, ...]) -> dict[str, Path]:
+    """Return the modules that files import, without the neutral ones, by name, sorted."""
+    found: dict[str, Path] = {}
+    waiting = [module for file in files for module in _imports(file)]
     while waiting:
-        name = waiting.pop()
+        name, file = waiting.pop()
         if name not in found and not NEUTRAL.fullmatch(name):
-            found.add(name)
-            waiting.extend(_imports(_module_file(name)))
-    return tuple(sorted(found))
+            found[name] = file
+            waiting.extend(_imports(file))
+    return dict(sorted(found.items()))
 
 
-def _imports(path: Path) -> frozenset[str]:
-    """The package's own modules that one file imports, with the packages that hold them."""
-    own = {name for name in _source(path)[0] if name.split(".")[0] == PACKAGE.name}
+@cache
+def _imports(path: Path) -> frozenset[tuple[str, Path]]:
+    """Name and file of what one file imports from the package or its own, with the packages that hold it."""
+    homes = {_top(path): _home(path), PACKAGE.name: PACKAGE.parent}
+    own = {name for name in _source(path)[0] if name.partition(".")[0] in homes}
     parents = {name.rsplit(".", depth)[0] for name in own for depth in range(name.count(".") + 1)}
-    return frozenset(name for name in parents if _module_file(name) is not None)
+    files = ((name, _module_file(name, homes[name.partition(".")[0]])) for name in parents)
+    return frozenset((name, file) for name, file in files if file is not None)
+
+
+def _home(path: Path) -> Path:
+    """Return the folder that holds a file's outermost package, from which absolute names lead to it."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _top(path: Path) -> str:
+    """Return the first part of a file's absolute name; empty for one that is in no package."""
+    parts = path.relative_to(_home(path)).parts
+    return parts[0] if len(parts) > 1 else ""
 
 
 def _origin(node: ast.ImportFrom, path: Path) -> str:
     """Absolute name of the module that a ``from … import`` reads."""
     if node.level == 0:
-        return node.module
-    folder = path.parents[node.level - 1].relative_to(PACKAGE.parent)
+        return node.module or ""
+    folder = path.parents[node.level - 1].relative_to(_home(path))
     return ".".join((*folder.parts, *([node.module] if node.module else [])))
 
 
 @cache
-def _module_file(name: str) -> Path | None:
-    """Source file of a module of the package; None for names that are no module (functions, classes)."""
-    stem = PACKAGE.parent.joinpath(*name.split("."))
+def _module_file(name: str, home: Path) -> Path | None:
+    """Source file of a module; None for names that are no module (functions, classes)."""
+    stem = home.joinpath(*name.split("."))
     candidates = (stem / "__init__.py", stem.with_suffix(".py"))
     return next((file for file in candidates if file.is_file()), None)
 

@@ -29,7 +29,7 @@ REASONS = {
 
 
 class PlannedJob(NamedTuple):
-    """A job that Snakemake lists; ``name`` is its log file's: ``train/things-01_subj01/flatten``."""
+    """A job that Snakemake lists; ``name`` is its log file's: ``train/BRAINS/flatten``."""
 
     name: str
     rule: str

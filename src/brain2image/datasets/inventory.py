@@ -1,22 +1,18 @@
 """What lies in the folders of the config, and what each file turns out to be: headers are read, no more."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.nsd import mindeye1
-from brain2image.datasets.nsd.betas import check_betas
-from brain2image.datasets.nsd.checks import N_TRIALS, read_indices, read_shared1000
-from brain2image.datasets.releases import NSD, THINGS_EEG, find_release, members
-from brain2image.datasets.things_eeg2.preprocessed import read_epochs, recognise
-from brain2image.datasets.things_eeg2.raw import read_header
-from brain2image.datasets.things_eeg2.things_images import TRAINING_FOLDERS, image_table
-from brain2image.formats.hdf5 import open_dataset
+from brain2image.core.modules import load_module
+from brain2image.datasets.base import Dataset
+from brain2image.datasets.registry import load_datasets
 from brain2image.weights.sources import check_file, is_remote
 
 
@@ -32,7 +28,9 @@ def take_inventory(
     data: Mapping[str, str],
     weights: Mapping[str, str],
     *,
-    pairs: Sequence[str],
+    datasets: Sequence[str] = (),
+    people: Mapping[str, Sequence[str]],
+    subjects: Sequence[str],
     left_out: Mapping[str, str],
     fetched: Mapping[str, str],
 ) -> list[Finding]:
@@ -40,29 +38,65 @@ def take_inventory(
 
     Parameters
     ----------
-    data : the folders ``things_images``, ``things_eeg`` and ``nsd``.
+    data : folders by their key in the config.
     weights : the sources ``clip``, ``cbramod`` and ``mindeye2``.
-    pairs : pairs of brains, for example ``things-01_subj01``.
-    left_out : subjects whom ``pairs: all`` leaves out, and why.
+    datasets : files of data sets that the config lists.
+    people : those whose data are read, by the name of their data set.
+    subjects : the people whose fMRI is read, each with a MindEye2 ridge.
+    left_out : people whom ``brains: all`` leaves out, and why.
     fetched : where the workflow puts what it downloads, for the weights that it downloads.
     """
-    subs = sorted({pair.split("_")[0] for pair in pairs})
-    subjs = sorted({subj for pair in pairs for subj in members(pair.split("_")[1])})
-    checks: dict[str, Callable[[], str]] = {
-        "THINGS pictures": partial(_things_images, data["things_images"]),
-        **{f"THINGS-EEG2 {sub}": partial(_things_eeg, sub, data) for sub in subs},
-        **{f"NSD {subj}": partial(_nsd, subj, data["nsd"]) for subj in subjs},
-        "CLIP weights": partial(_weights, weights["clip"], fetched.get("clip")),
-        "CBraMod weights": partial(_weights, weights["cbramod"], fetched.get("cbramod")),
-        **{
-            f"MindEye2 ridge of {subj}": partial(
-                _weights, weights["mindeye2"].format(subj=subj), fetched.get("mindeye2", "").format(subj=subj)
-            )
-            for subj in subjs
-        },
-    }
-    missing = [Finding(f"{subject}, left out", False, reason) for subject, reason in left_out.items()]
+    known = load_datasets(tuple(datasets))
+    checks: dict[str, Callable[[], str]] = {}
+    for name in people:
+        checks |= _data_checks(known[name], data, people[name])
+    checks["CLIP weights"] = partial(_weights, weights["clip"], fetched.get("clip"))
+    checks["CBraMod weights"] = partial(_weights, weights["cbramod"], fetched.get("cbramod"))
+    for subject in subjects:
+        sources = weights["mindeye2"], fetched.get("mindeye2", "")
+        checks[f"MindEye2 ridge of {subject}"] = partial(
+            _weights, *(source.format(subj=subject) for source in sources)
+        )
+    missing = [Finding(f"{person}, left out", False, reason) for person, reason in left_out.items()]
     return [*(_finding(what, check) for what, check in checks.items()), *missing]
+
+
+def print_inventory(**needs: Any) -> None:
+    """Print what `take_inventory` finds, as a table.
+
+    Raises
+    ------
+    InputError
+        When something is missing or wrong.
+    """
+    findings = take_inventory(**needs)
+    table = Table("", "what", show_lines=True)
+    table.add_column("found", overflow="fold")
+    for finding in findings:
+        table.add_row("ok" if finding.is_usable else Text("--", "red"), finding.what, finding.found)
+    Console(markup=False).print(table)  # paths may hold square brackets
+    if n_missing := sum(not finding.is_usable for finding in findings):
+        raise InputError(f"{n_missing} of {len(findings)} are missing or wrong; see docs/data.md")
+
+
+def _data_checks(
+    dataset: Dataset, data: Mapping[str, str], people: Sequence[str]
+) -> dict[str, Callable[[], str]]:
+    inspector: Any = load_module(dataset.inspector) if dataset.inspector else None
+    checks: dict[str, Callable[[], str]] = {}
+    if hasattr(inspector, "describe_pictures"):
+        checks[f"{dataset.picture_title} pictures"] = partial(inspector.describe_pictures, data)
+    for person in people:
+        checks[f"{dataset.title} {dataset.label(person)}"] = partial(
+            _person, dataset, data, person, inspector
+        )
+    return checks
+
+
+def _person(dataset: Dataset, data: Mapping[str, str], person: str, inspector: Any) -> str:
+    source = dataset.find_release(data, person, must_exist=True)
+    found = inspector.describe_person(data, person) if inspector else source.release
+    return f"{found} ({_size(source.files)})"
 
 
 def _finding(what: str, check: Callable[[], str]) -> Finding:
@@ -70,67 +104,6 @@ def _finding(what: str, check: Callable[[], str]) -> Finding:
         return Finding(what, True, check())
     except InputError as error:
         return Finding(what, False, str(error))
-
-
-def _things_images(folder: str) -> str:
-    counts = _pictures(folder)["partition"].value_counts()
-    return f"{counts['train']:,} training and {counts['test']:,} test pictures"
-
-
-def _pictures(folder: str) -> pd.DataFrame:
-    root = Path(folder)
-    training = next((name for name in TRAINING_FOLDERS if (root / name).exists()), TRAINING_FOLDERS[0])
-    return image_table(root / training, root / "test_images", root / "image_metadata.npy")
-
-
-def _things_eeg(sub: str, data: Mapping[str, str]) -> str:
-    release, files = find_release(data["things_eeg"], THINGS_EEG, sub=sub)
-    describe = _recordings if release == "raw" else _epochs
-    return f"{release}: {', '.join(describe(release, files, data['things_images']))} ({_size(files)})"
-
-
-def _recordings(_: str, files: Sequence[str], __: str) -> Iterator[str]:
-    minutes = sum(read_header(file).shape[1] for file in files) / 60_000
-    n_missing = len(THINGS_EEG["raw"]) - len(files)
-    missing = f", {n_missing} of the {len(THINGS_EEG['raw'])} recordings are missing" if n_missing else ""
-    yield f"{len(files)} recordings, {minutes:.0f} minutes, 63 channels at 1000 Hz, volts{missing}"
-
-
-def _epochs(release: str, files: Sequence[str], things_images: str) -> Iterator[str]:
-    table = _pictures(things_images)
-    names = table["path"].str.split("/").str[-2:].str.join("/")
-    for partition, file in zip(("train", "test"), files, strict=False):
-        if (found := recognise(file)) != release:
-            raise InputError(
-                f"{file}: expected a file of the {release} release, which this name belongs to, got one of "
-                f"{found}; keep the releases in separate folders, under their own names"
-            )
-        pictures = names[table["partition"] == partition].tolist()
-        eeg = read_epochs(file, pictures=pictures, info=next(iter(files[2:]), None)).eeg
-        yield f"{eeg.shape[0]:,} x {eeg.shape[1]} {partition} trials, {np.dtype(eeg.dtype)}"
-
-
-def _nsd(subj: str, folder: str) -> str:
-    release, files = find_release(folder, NSD, subj=subj)
-    return f"{release}: {_NSD[release](subj, files)} ({_size(files)})"
-
-
-def _mindeye2(subj: str, files: Sequence[str]) -> str:
-    betas, _, indices, shared1000, _ = files
-    with open_dataset(betas, "betas") as dataset:
-        check_betas(dataset, subj, betas)
-        n_trials, n_voxels = dataset.shape
-    n_images = len(np.unique(read_indices(indices, subj)))
-    read_shared1000(shared1000)
-    return f"{n_trials:,} of {N_TRIALS[subj]:,} trials, {n_voxels:,} voxels, {n_images:,} pictures"
-
-
-def _mindeye1(_: str, files: Sequence[str]) -> str:
-    samples = mindeye1.read_samples(tuple(files))
-    return f"{len(samples):,} pictures, {samples['n_repetitions'].sum():,} trials"
-
-
-_NSD = {"mindeye2": _mindeye2, "mindeye1": _mindeye1}
 
 
 def _weights(source: str, fetched: str | None) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import resample_poly
 
-NOTCH_SPACING = 2.0  # Hz; closer notches overlap
+from brain2image.constants.notches import NOTCH_SPACING
+
 NEIGHBOURS = 50  # samples around a step, 25 on each side
 LEVEL = 20  # samples whose mean is the level before or after a step
 

@@ -1,12 +1,40 @@
 """What no predictor can pass: the noise of fMRI and EEG, and pairs of pictures that only look alike."""
 
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from brain2image.evaluation.metrics import dissimilarities, rank_scores, ranks, rsa, similarity_matrix
+from brain2image.evaluation.queries import read_eeg_halves, read_repetitions
+from brain2image.pairs.embeddings import Embeddings
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def measure_ceilings(lmdb: str | Path, eeg: Embeddings, fmri: Embeddings) -> dict[str, Any]:
+    """Measure what no predictor of the test pairs can pass.
+
+    Parameters
+    ----------
+    lmdb : the training set.
+    eeg, fmri : CLIP embeddings of the pictures of both sets.
+
+    Returns
+    -------
+    ``eeg`` and ``fmri`` as of `split_half` (fmri None where there is one repetition), ``rsa`` as of
+    `rsa_ceiling`, ``pairing`` as of `pairing_ceiling`.
+    """
+    halves, pairs = read_eeg_halves(lmdb)
+    repetitions = read_repetitions(lmdb)
+    several = len(repetitions) > 1
+    return {
+        "eeg": split_half(*halves),
+        "fmri": split_half(repetitions[0], repetitions[1:].mean(axis=0)) if several else None,
+        "rsa": rsa_ceiling(repetitions - repetitions.mean(axis=(0, 1))),
+        "pairing": pairing_ceiling(eeg.of(pairs["eeg_image"]), fmri.of(pairs["fmri_image"])),
+    }
 
 
 def split_half(first: np.ndarray, second: np.ndarray) -> dict[str, float]:

@@ -80,7 +80,7 @@ def draw_subsets(trials: list[np.ndarray]) -> dict[int, list[list[np.ndarray]]]:
 
 
 def shuffle_targets(pairs: Pairs) -> Pairs:
-    """The same EEG and THINGS pictures, each with the targets and their metadata of another pair."""
+    """Give the same EEG and pictures, each with the targets and their metadata of another pair."""
     order = np.roll(np.arange(len(pairs.targets)), 1)
     answers = pairs.table.columns.difference(["pair", "eeg_image"])
     table = pairs.table.assign(**{name: pairs.table[name].to_numpy()[order] for name in answers})

@@ -19,7 +19,7 @@ def audit_run(
     *,
     target_dependence: float,
     target_mean: np.ndarray,
-    read_training_targets: np.ndarray,
+    training_targets: np.ndarray,
     best_epoch: int | None,
     history: pd.DataFrame | None,
 ) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def audit_run(
     split : what `audit_split` returned.
     target_dependence : largest change of a prediction when the test targets were shuffled.
     target_mean : (n_features,) float32, the mean on which the run centres.
-    read_training_targets : (n_pairs, n_features) float32.
+    training_targets : (n_pairs, n_features) float32.
     best_epoch, history : epoch whose weights a network kept, and its table ``epoch, val_loss``; None for a
         baseline, which has no checkpoints.
 
@@ -42,8 +42,8 @@ def audit_run(
     pictures reached the training; ``caveats``, which make test pairs differ from new ones; ``unknown``, what
     could not be looked at.
     """
-    deviation = np.abs(target_mean - read_training_targets.mean(axis=0)).max()
-    is_from_training = deviation <= TOLERANCE * read_training_targets.std()
+    deviation = np.abs(target_mean - training_targets.mean(axis=0)).max()
+    is_from_training = deviation <= TOLERANCE * training_targets.std()
     chosen_on = None
     if history is not None:
         if best_epoch not in set(history["epoch"]):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from brain2image.config import ORACLES, RESERVED_RUNS
+from brain2image.constants.predictors import ORACLES, RESERVED_RUNS
 
 
 def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:

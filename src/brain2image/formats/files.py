@@ -14,6 +14,18 @@ from brain2image.core.outputs import atomic_path
 from brain2image.core.regular import check_regular
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a text as UTF-8, atomically."""
+    with atomic_path(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    """Write a table as CSV without its index, atomically."""
+    with atomic_path(path) as scratch:
+        table.to_csv(scratch, index=False)
+
+
 def write_json(path: str | os.PathLike, content: Any) -> None:
     """Write ``content`` as indented UTF-8 JSON, atomically."""
     with atomic_path(path) as scratch:

@@ -160,6 +160,17 @@ def read_trials(file: h5py.File) -> pd.DataFrame:
         return pd.DataFrame(columns)
 
 
+def read_trial_table(path: str | os.PathLike) -> pd.DataFrame:
+    """Read the table of trials of an HDF5 file, see `read_trials`."""
+    with open_hdf5(path) as file:
+        return read_trials(file)
+
+
+def read_shown(paths: Sequence[str | os.PathLike]) -> np.ndarray:
+    """Read which pictures the trials of any of several files showed, (n_images,) int64, rising."""
+    return np.unique(np.concatenate([read_trial_table(path)["image"] for path in paths]))
+
+
 def read_attributes(file: h5py.File, expected: Sequence[str]) -> dict[str, Any]:
     """All attributes of an open HDF5 file; it is an InputError if one of ``expected`` is missing."""
     with _hdf5_damage(file.filename):

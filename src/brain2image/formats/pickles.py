@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 # A few thousand nested tuples are a kilobyte: hashed, they end Python; printed, they fill the memory, if each
-# holds the one before twice. All names of a whole THINGS-EEG2 subject are 200,000 instructions.
+# holds the one before twice. All names of a whole EEG release are 200,000 instructions.
 MOST_INSTRUCTIONS = 2_000_000
 MOST_OBJECTS = 2_000_000  # counted each time that they are held
 DEEPEST = 32  # containers within containers

@@ -28,7 +28,7 @@ MAYBE_NUMBERS = {
 }
 FLAGS = {"shared1000"}
 TEXTS = {
-    *("path", "concept", "partition", "tar", "split"),
+    *("path", "concept", "partition", "part", "tar", "split"),
     *("brains", "run", "baseline", "level", "n_trials", "direction", "metric"),
 }
 
@@ -155,6 +155,27 @@ def read_npz(path: str | os.PathLike, *, what: str, names: Sequence[str] = ()) -
         raise InputError(
             f"{path}: expected {what}, but cannot read them ({reason(error)}); {REMEDY}"
         ) from None
+
+
+def read_part(path: str | os.PathLike, part: str) -> pd.DataFrame:
+    """Read the rows of a table of pictures that belong to one part of the set.
+
+    Raises
+    ------
+    InputError
+        When there are none.
+    """
+    table = read_table(path, ["image", "part"])
+    rows = table[table["part"] == part]
+    if rows.empty:
+        found = ", ".join(sorted(set(table["part"])))
+        raise InputError(f"{path}: expected pictures of the part {part!r}, got {found}; {REMEDY}")
+    return rows
+
+
+def pick_rows(table: pd.DataFrame, wanted: Sequence[int], *, source: str | os.PathLike) -> pd.DataFrame:
+    """Return the rows of a table of pictures that belong to ``wanted``, in their order, see `find_rows`."""
+    return table.iloc[find_rows(table["image"], wanted, source=source)]
 
 
 def find_rows(images: pd.Series, wanted: Sequence[int], *, source: str | os.PathLike) -> np.ndarray:

@@ -17,7 +17,7 @@ from brain2image.core.regular import check_regular
 from brain2image.formats.array_pickles import ArrayUnpickler
 from brain2image.formats.lazy_arrays import bytes_ahead, lazy_array
 
-# Arrays from this size on stay in the file; names and labels of a whole THINGS-EEG2 subject are smaller.
+# Arrays from this size on stay in the file; names and labels of the EEG releases are smaller.
 LAZY_BYTES = 32 * 2**20
 
 # What the unpickler raises on damaged bytes.
@@ -43,7 +43,7 @@ def load_arrays(path: str | Path) -> Any:
 
     Returns
     -------
-    The object: for THINGS-EEG2's raw and metadata files a dict. Plain ``.npy`` arrays are returned as arrays.
+    The object: for raw EEG and its metadata files a dict. Plain ``.npy`` arrays are returned as arrays.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _load(path: Path, *, lazy_bytes: float) -> Any:
         ) from None
     except MemoryError:
         raise InputError(
-            f"{path}: expected arrays that fit into memory (a raw THINGS-EEG2 session takes 3 GB), got more "
+            f"{path}: expected arrays that fit into memory (a raw EEG session takes 3 GB), got more "
             "than there is; free some, or download the file again if it should be smaller"
         ) from None
     except DAMAGE as error:

@@ -8,7 +8,8 @@ import torch.distributed.nn.functional as dist_nn
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from brain2image.config import TEMPERATURES, LossConfig
+from brain2image.config import LossConfig
+from brain2image.constants.temperatures import TEMPERATURES
 
 
 def mse(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ def _standardisation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def blocks(numbers: np.ndarray, n_folds: int) -> np.ndarray:
     """Folds of consecutive numbers, equal numbers in one fold.
 
-    THINGS pictures are numbered concept by concept, so two such folds have one concept in common at most.
+    Where pictures are numbered concept by concept, two such folds have one concept in common at most.
 
     Parameters
     ----------

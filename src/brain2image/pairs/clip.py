@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from brain2image.core.ahead import map_ahead
 from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError, reason
+from brain2image.formats.ahead import map_ahead
 from brain2image.formats.checkpoints import check_torch_file
 from brain2image.formats.precision import allow_tf32, resolve_precision
 from brain2image.pairs.preparation import check_model, check_positions, find_preparation, of_tag

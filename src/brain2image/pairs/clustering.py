@@ -1,41 +1,46 @@
 """Clusters of picture pairs; their labels feed the prototypical distillation."""
 
 import numpy as np
+import pandas as pd
 from sklearn.cluster import KMeans
 
 from brain2image.core.errors import InputError
+from brain2image.pairs.embeddings import Embeddings
 from brain2image.pairs.matching import unit_rows
 
 
 def cluster_pairs(
-    things: np.ndarray, nsd: np.ndarray, training: np.ndarray, *, n_clusters: int, seed: int
-) -> np.ndarray:
-    """K-means labels of picture pairs, from centres that are fitted on the training pairs alone.
+    pairs: pd.DataFrame, eeg: Embeddings, fmri: Embeddings, *, n_clusters: int, seed: int
+) -> pd.DataFrame:
+    """Add the column ``cluster``: K-means, with centres that are fitted on the training pairs alone.
 
     A pair is one item: the mean of its two unit-length embeddings, so both pictures share the label.
 
     Parameters
     ----------
-    things : (n_pairs, n_features) float32, CLIP embedding of the THINGS picture of each pair.
-    nsd : (n_pairs, n_features) float32, that of its NSD partner.
-    training : (n_pairs,) bool, the pairs to fit on.
+    pairs : columns eeg_image, fmri_image, split.
+    eeg, fmri : embeddings of the pictures of both sets.
     n_clusters : number of clusters.
     seed : seed of the ten K-means starts.
 
     Returns
     -------
-    (n_pairs,) int64, 0 … n_clusters - 1.
+    The table with ``cluster`` (int64, 0 … n_clusters - 1) before ``split``.
 
     Raises
     ------
     InputError
         When there are fewer training pairs than clusters.
     """
+    training = (pairs["split"] == "train").to_numpy()
     if training.sum() < n_clusters:
         raise InputError(
             f"expected at least n_clusters = {n_clusters} training pairs, got {training.sum()}; "
             "lower clustering.n_clusters or raise matching.top_k"
         )
-    pairs = unit_rows((unit_rows(things) + unit_rows(nsd)) / 2)
-    means = KMeans(n_clusters=n_clusters, n_init=10, random_state=seed).fit(pairs[training])
-    return means.predict(pairs).astype(np.int64)
+    both = unit_rows(eeg.of(pairs["eeg_image"])) + unit_rows(fmri.of(pairs["fmri_image"]))
+    directions = unit_rows(both / 2)
+    means = KMeans(n_clusters=n_clusters, n_init=10, random_state=seed).fit(directions[training])
+    labelled = pairs.copy()
+    labelled.insert(pairs.columns.get_loc("split"), "cluster", means.predict(directions).astype(np.int64))
+    return labelled

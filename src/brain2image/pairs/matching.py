@@ -1,14 +1,12 @@
 """Pairs of pictures from two sets that look most alike: one-to-one, best first."""
 
-import logging
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
-
-logger = logging.getLogger(__name__)
+from brain2image.pairs.embeddings import Embeddings
 
 # Rows of one block of the similarity matrix: 1024 × 10,000 float32 similarities are 40 MB.
 BLOCK_ROWS = 1024
@@ -139,27 +137,25 @@ def _take_greedily(
 
 
 def match_images(
-    things: pd.DataFrame,
-    nsd: pd.DataFrame,
-    things_embeddings: np.ndarray,
-    nsd_embeddings: np.ndarray,
+    pictures: pd.DataFrame,
+    eeg: Embeddings,
+    fmri: Embeddings,
     *,
-    shown: np.ndarray,
     seen: np.ndarray,
     top_k: int,
-    include_things_test: bool,
+    include_test: bool,
 ) -> pd.DataFrame:
-    """Match THINGS pictures that have EEG trials one-to-one with the NSD pictures that the fMRI subjects saw.
+    """Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw.
+
+    The pairs hold for all people of the data set, whether they have trials of every picture or not.
 
     Parameters
     ----------
-    things : table of THINGS pictures: ``image``, ``partition``.
-    nsd : table of NSD pictures: ``image``.
-    things_embeddings, nsd_embeddings : (n_images, n_features) float32, in the row order of the tables.
-    shown : (n,) int64 ids of the THINGS pictures that the EEG has trials of.
-    seen : (n,) int64 ids of the NSD pictures that any of the subjects saw.
+    pictures : table of the EEG's pictures: ``image``, ``partition``.
+    eeg, fmri : embeddings of the pictures of both sets.
+    seen : (n,) int64 ids of the pictures that any of the fMRI subjects saw.
     top_k : number of pairs.
-    include_things_test : whether the 200 pictures of the THINGS test runs are matched too.
+    include_test : whether the pictures that the EEG's authors kept for testing are matched too.
 
     Returns
     -------
@@ -168,26 +164,11 @@ def match_images(
     Raises
     ------
     InputError
-        When tables and embeddings differ in length, or there are too few pictures.
+        When a picture has no embedding, or there are too few pictures.
     """
-    for name, table, embeddings in (("THINGS", things, things_embeddings), ("NSD", nsd, nsd_embeddings)):
-        if len(table) != len(embeddings):
-            raise InputError(
-                f"expected {len(table)} embeddings of {name} pictures, got {len(embeddings)}; embed again"
-            )
-    is_wanted = include_things_test | (things["partition"] == "train")
-    has_trials = things["image"].isin(shown)
-    if n_without := int((is_wanted & ~has_trials).sum()):
-        logger.warning("%d THINGS pictures have no EEG trial and cannot be matched", n_without)
-    things_rows = np.flatnonzero(is_wanted & has_trials)
-    nsd_rows = np.flatnonzero(nsd["image"].isin(seen))
-    pairs, similarity = match_one_to_one(
-        things_embeddings[things_rows], nsd_embeddings[nsd_rows], top_k=top_k
-    )
+    is_wanted = include_test | (pictures["partition"] == "train")
+    shown = pictures.loc[is_wanted, "image"].to_numpy()
+    pairs, similarity = match_one_to_one(eeg.of(shown), fmri.of(seen), top_k=top_k)
     return pd.DataFrame(
-        {
-            "eeg_image": things["image"].to_numpy()[things_rows[pairs[:, 0]]],
-            "fmri_image": nsd["image"].to_numpy()[nsd_rows[pairs[:, 1]]],
-            "similarity": similarity,
-        }
+        {"eeg_image": shown[pairs[:, 0]], "fmri_image": seen[pairs[:, 1]], "similarity": similarity}
     )

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 # What open_clip's config holds; in the metadata of safetensors each is a JSON text.
 CONFIG = ("model_cfg", "preprocess_cfg")
 POSITIONS = "visual.positional_embedding"
-KEYS = tuple(PreprocessConfig.model_fields)
+KEYS = ("mean", "std", "interpolation", "resize_mode")
 REMEDY = (
     "set clip.preprocess to the open_clip tag that they are weights of, or to mean, std, interpolation and "
     "resize_mode"
@@ -76,7 +76,7 @@ def find_preparation(
     Raises
     ------
     InputError
-        When nothing says how pictures are prepared, or two say different things, or the model does not fit.
+        When nothing says how pictures are prepared, or two say it differently, or the model does not fit.
     """
     said = [of_tag(model, name) for name in (tag, preprocess) if isinstance(name, str) and name != "auto"]
     if not isinstance(preprocess, str):

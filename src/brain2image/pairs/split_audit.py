@@ -1,14 +1,14 @@
 """What a split of the pairs shares between its parts, and what a run's numbers depend on."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from brain2image.formats.tables import find_rows
+from brain2image.formats.tables import pick_rows
+from brain2image.pairs.embeddings import Embeddings
 from brain2image.pairs.matching import unit_rows
-from brain2image.pairs.splits import SPLITS
+from brain2image.pairs.splits import SPLITS, keep_measured
 
 WINDOW = 1000  # samples at 1000 Hz: a trial is the second after its picture's onset
 NEAR_DUPLICATE = 0.95  # CLIP cosine from which two pictures count as versions of one another
@@ -17,11 +17,12 @@ NEAR_DUPLICATE = 0.95  # CLIP cosine from which two pictures count as versions o
 def audit_split(
     pairs: pd.DataFrame,
     *,
-    things: pd.DataFrame,
-    nsd: pd.DataFrame,
-    eeg: pd.DataFrame,
-    fmri: pd.DataFrame,
-    clip: Mapping[str, np.ndarray],
+    eeg_pictures: pd.DataFrame,
+    fmri_pictures: pd.DataFrame,
+    eeg_trials: pd.DataFrame,
+    fmri_trials: pd.DataFrame,
+    eeg: Embeddings,
+    fmri: Embeddings,
     n_matched: int,
     is_ridge_fitted: bool,
 ) -> dict[str, Any]:
@@ -29,45 +30,46 @@ def audit_split(
 
     Parameters
     ----------
-    pairs : columns eeg_image, fmri_image, split.
-    things : THINGS pictures: image, concept, partition.
-    nsd : NSD pictures: image, shared1000.
-    eeg : trials of the EEG: image, session (-1: unknown), onset (sample in its raw file, -1: unknown).
-    fmri : trials of the fMRI: image.
-    clip : ``things`` and ``nsd``, (n_images, n_features) float32 embeddings in the order of their tables.
+    pairs : columns eeg_image, fmri_image, split; those without an EEG trial are left out first.
+    eeg_pictures : image, concept, partition.
+    fmri_pictures : image, shared1000.
+    eeg_trials : image, session (-1: unknown), onset (sample in its raw file, -1: unknown).
+    fmri_trials : image.
+    eeg, fmri : embeddings of the pictures of both sets.
     n_matched : number of pairs before they were split.
-    is_ridge_fitted : whether the ridge was fitted on NSD pictures; a simulated one was fitted on none.
+    is_ridge_fitted : whether the ridge was fitted on fMRI pictures; a simulated one was fitted on none.
 
     Returns
     -------
     n_pairs : number of pairs of each split.
     n_left_out : number of matched pairs that are in no split.
-    ridge_fitted_targets : share of each split's pairs whose NSD picture MindEye2's ridge was fitted on, which
-        are all but the shared 1,000 (Scotti et al., ICML 2024).
+    n_without_eeg : number of pairs of a split of whose picture this person has no EEG trial.
+    ridge_fitted_targets : share of each split's pairs whose fMRI picture MindEye2's ridge was fitted on:
+        all but the shared 1,000 (Scotti et al., ICML 2024).
     overlapping_test_trials : share of the test pairs' EEG trials that share raw samples with a trial of a
         training pair; None where the EEG's source does not say when its trials were.
-    shared_with_training : number of val and test pairs whose THINGS picture, NSD picture or concept is that
+    shared_with_training : number of val and test pairs whose EEG picture, fMRI picture or concept is that
         of a training pair.
     near_duplicates : number of val and test pairs with a picture whose CLIP cosine with a picture of a
         training pair, in either set, is 0.95 or more; the same picture counts, too.
     trials_per_image : for each split, how many of its pictures have how many EEG and fMRI trials.
     """
-    rows = {
-        name: find_rows(table["image"], pairs[f"{name}_image"], source=f"{name}/images.parquet")
-        for name, table in (("things", things), ("nsd", nsd))
-    }
+    n_split = len(pairs)
+    pairs = keep_measured(pairs, eeg_trials)
+    shown = pick_rows(eeg_pictures, pairs["eeg_image"], source="the table of the EEG's pictures")
+    seen = pick_rows(fmri_pictures, pairs["fmri_image"], source="the table of the fMRI's pictures")
     pairs = pairs.assign(
-        concept=things["concept"].to_numpy()[rows["things"]],
-        fitted=is_ridge_fitted & ~nsd["shared1000"].to_numpy()[rows["nsd"]],
+        concept=shown["concept"].to_numpy(), fitted=is_ridge_fitted & ~seen["shared1000"].to_numpy()
     )
     parts = {split: pairs[pairs["split"] == split] for split in SPLITS}
-    keys = {"things_images": "eeg_image", "nsd_images": "fmri_image", "concepts": "concept"}
+    keys = {"EEG pictures": "eeg_image", "fMRI pictures": "fmri_image", "concepts": "concept"}
     return {
         "n_pairs": {split: len(part) for split, part in parts.items()},
-        "n_left_out": n_matched - len(pairs),
+        "n_left_out": n_matched - n_split,
+        "n_without_eeg": n_split - len(pairs),
         "ridge_fitted_targets": {split: float(part["fitted"].mean()) for split, part in parts.items()},
         "overlapping_test_trials": overlap(
-            eeg.merge(things[["image", "partition"]], on="image"),
+            eeg_trials.merge(eeg_pictures[["image", "partition"]], on="image"),
             training=parts["train"]["eeg_image"],
             test=parts["test"]["eeg_image"],
         ),
@@ -78,42 +80,32 @@ def audit_split(
             for split in SPLITS[1:]
         },
         "near_duplicates": {
-            split: near_duplicates(parts[split], parts["train"], things=things, nsd=nsd, clip=clip)
-            for split in SPLITS[1:]
+            split: near_duplicates(parts[split], parts["train"], eeg=eeg, fmri=fmri) for split in SPLITS[1:]
         },
         "trials_per_image": {
             split: {
-                "eeg": _trials_per_image(eeg, part["eeg_image"]),
-                "fmri": _trials_per_image(fmri, part["fmri_image"]),
+                "eeg": _trials_per_image(eeg_trials, part["eeg_image"]),
+                "fmri": _trials_per_image(fmri_trials, part["fmri_image"]),
             }
             for split, part in parts.items()
         },
     }
 
 
-def near_duplicates(
-    pairs: pd.DataFrame,
-    training: pd.DataFrame,
-    *,
-    things: pd.DataFrame,
-    nsd: pd.DataFrame,
-    clip: Mapping[str, np.ndarray],
-) -> int:
+def near_duplicates(pairs: pd.DataFrame, training: pd.DataFrame, *, eeg: Embeddings, fmri: Embeddings) -> int:
     """Number of pairs with a picture that nearly equals a picture of a training pair.
 
     Parameters
     ----------
     pairs, training : columns eeg_image, fmri_image.
-    things, nsd, clip : as in `audit_split`.
+    eeg, fmri : as in `audit_split`.
     """
 
-    def embeddings(part: pd.DataFrame) -> list[np.ndarray]:
-        tables = {"things": things, "nsd": nsd}
-        rows = [pd.Index(tables[name]["image"]).get_indexer(part[f"{name}_image"]) for name in tables]
-        return [unit_rows(clip[name][own]) for name, own in zip(tables, rows, strict=True)]
+    def directions(part: pd.DataFrame) -> list[np.ndarray]:
+        return [unit_rows(eeg.of(part["eeg_image"])), unit_rows(fmri.of(part["fmri_image"]))]
 
-    seen = np.concatenate(embeddings(training))
-    nearest = [(own @ seen.T).max(axis=1) for own in embeddings(pairs)]
+    seen = np.concatenate(directions(training))
+    nearest = [(own @ seen.T).max(axis=1) for own in directions(pairs)]
     return int((np.maximum(*nearest) >= NEAR_DUPLICATE).sum())
 
 

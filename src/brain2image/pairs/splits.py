@@ -1,4 +1,4 @@
-"""Training, validation and test pairs that share no picture and, by default, no THINGS concept."""
+"""Training, validation and test pairs that share no picture and, by default, no concept."""
 
 import logging
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
-from brain2image.formats.tables import find_rows
+from brain2image.formats.tables import pick_rows
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +18,8 @@ TEST = SPLITS.index("test")
 
 def split_pairs(
     pairs: pd.DataFrame,
-    things: pd.DataFrame,
-    nsd: pd.DataFrame,
+    eeg_pictures: pd.DataFrame,
+    fmri_pictures: pd.DataFrame,
     *,
     train: float,
     val: float,
@@ -38,11 +38,11 @@ def split_pairs(
     Parameters
     ----------
     pairs : columns eeg_image, fmri_image, ...; one-to-one.
-    things : THINGS pictures: image, concept.
-    nsd : NSD pictures: image, shared1000.
+    eeg_pictures : image, concept.
+    fmri_pictures : image, shared1000.
     train, val, test : shares of the pairs, summing to 1.
     seed : seed of the shuffle.
-    group_by : what no two splits may share, the THINGS ``concept`` or only the ``image``.
+    group_by : what no two splits may share, the ``concept`` or only the ``image`` of the EEG.
     test_from : ``any`` pair, or those whose NSD picture is one of the ``shared1000``.
 
     Raises
@@ -50,13 +50,10 @@ def split_pairs(
     InputError
         When a split would be empty.
     """
-    rows = {
-        name: find_rows(table["image"], pairs[f"{name}_image"], source=f"{name}/images.parquet")
-        for name, table in (("things", things), ("nsd", nsd))
-    }
-    concepts = things["concept"].to_numpy()[rows["things"]]
+    shown = pick_rows(eeg_pictures, pairs["eeg_image"], source="the table of the EEG's pictures")
+    seen = pick_rows(fmri_pictures, pairs["fmri_image"], source="the table of the fMRI's pictures")
+    concepts, shared = shown["concept"].to_numpy(), seen["shared1000"].to_numpy()
     groups = {"image": pairs["eeg_image"], "concept": concepts}[group_by]
-    shared = nsd["shared1000"].to_numpy()[rows["nsd"]]
     testable = {"any": np.ones(len(pairs), dtype=bool), "shared1000": shared}[test_from]
     fractions = {"train": train, "val": val, "test": test}
     split = assign_splits(groups, testable, fractions=fractions, seed=seed)
@@ -118,3 +115,29 @@ def assign_splits(
         )
     split = np.array(SPLITS)[chosen[members]]
     return np.where((split == "test") & ~testable, "", split)
+
+
+def keep_measured(pairs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the pairs of whose EEG picture a person has no trial; the log counts them.
+
+    Parameters
+    ----------
+    pairs : columns eeg_image, split; the pairs of all people of a data set.
+    trials : image of each EEG trial of the person.
+
+    Raises
+    ------
+    InputError
+        When none of a split's pairs is left.
+    """
+    is_measured = pairs["eeg_image"].isin(trials["image"])
+    kept = pairs[is_measured]
+    if n_without := int((~is_measured).sum()):
+        logger.warning("%d of %d pairs are left out: no EEG trial shows their picture", n_without, len(pairs))
+    if empty := [split for split in SPLITS if not (kept["split"] == split).any()]:
+        raise InputError(
+            f"expected EEG trials of some pairs of each split, got none for {' and '.join(empty)} "
+            f"({n_without} of {len(pairs)} pairs have no trial); add the missing recordings or leave the "
+            "person out"
+        )
+    return kept

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.datasets.bad_channels import expected_range, flag_channels
-from brain2image.datasets.things_eeg2.sessions import read_recordings
+from brain2image.datasets.left_out import read_recordings
 from brain2image.formats.hdf5 import open_trials, read_attributes
 from brain2image.formats.tables import read_table
 from brain2image.quality.eeg_sums import WINDOW, Sums, sum_trials
@@ -38,15 +38,16 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
 
     Parameters
     ----------
-    eeg : HDF5 that `things_eeg.repack_eeg` wrote.
-    images : the table that `things_images.repack_images` wrote.
+    eeg : HDF5 that a reader of EEG wrote.
+    images : the table of the pictures.
 
     Returns
     -------
-    A dict for JSON: ``unit, release, sfreq``; ``trials`` (counts); ``recordings`` (what was left out of each
-    raw file; None of epochs); ``notes`` (what one must know of both, in sentences); ``expected``
-    (amplitudes), ``channels`` (a dict a channel), ``flagged`` and ``interpolated`` (their names);
-    ``spectra``, ``responses`` and ``reliability`` (curves with 95 % limits).
+    A dict for JSON: ``unit, release, sfreq``; ``mains`` (Hz) and ``soa`` (s), where the file has them;
+    ``trials`` (counts); ``recordings`` (what was left out of each raw file; None of epochs); ``notes`` (what
+    one must know of both, in sentences); ``expected`` (amplitudes), ``channels`` (a dict a channel),
+    ``flagged`` and ``interpolated`` (their names); ``spectra``, ``responses`` and ``reliability`` (curves with
+    95 % limits).
     """
     partition = read_table(images, ["image", "partition"]).set_index("image")["partition"]
     with open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times")) as (dataset, trials):
@@ -55,7 +56,7 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
         chosen = {name: choose_pictures(trials, partition, name) for name in PARTITIONS}
         pictures = np.concatenate([*chosen.values()])
         sums = sum_trials(dataset, trials, sfreq=sfreq, regions=region_rows(names), chosen=pictures)
-        recordings = read_recordings(dataset.file) if attributes["release"] == "raw" else None
+        recordings = read_recordings(dataset.file) if "recordings" in dataset.file else None
     expected = expected_range(np.median(sums.rms, axis=0), unit)
     channels = describe_channels(sums, names, unit=unit)
     flagged = [channel["name"] for channel in channels if channel["flags"]]
@@ -68,6 +69,7 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
         "unit": unit,
         "release": attributes["release"],
         "sfreq": sfreq,
+        **{name: float(attributes[name]) for name in ("mains", "soa") if name in attributes},
         "trials": count_trials(trials, partition),
         "recordings": describe_losses(recordings),
         "notes": loss_notes(recordings, interpolated, edge=float(attributes.get("edge", 0))),

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from brain2image.datasets.things_eeg2.sequences import FAULTS
+from brain2image.datasets.left_out import FAULTS
 
 
 def describe_losses(recordings: pd.DataFrame | None) -> list[dict[str, int]] | None:
-    """A dict for each raw file, as of `sessions.read_recordings` but sessions from 1."""
+    """A dict for each raw file, as of `left_out.read_recordings` but sessions from 1."""
     if recordings is None:
         return None
     return recordings.assign(session=recordings["session"] + 1).to_dict("records")

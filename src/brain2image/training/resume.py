@@ -16,7 +16,8 @@ import torch.distributed as dist
 from lightning.pytorch.plugins.io import AsyncCheckpointIO, CheckpointIO
 from torch.multiprocessing import ProcessExitedException
 
-from brain2image.config import WITHOUT_EFFECT, RunConfig
+from brain2image.config import RunConfig
+from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.disk import lock
 from brain2image.core.outputs import atomic_path
 from brain2image.formats.files import sha256

@@ -20,6 +20,7 @@ from brain2image.core.errors import InputError
 from brain2image.core.outputs import atomic_path
 from brain2image.datasets.units import flat_channels
 from brain2image.formats.hdf5 import open_trials, read_attributes, read_rows
+from brain2image.pairs.splits import keep_measured
 
 DTYPE = "<f4"
 TRANSACTION_ROWS = 256  # trials written in one transaction
@@ -37,18 +38,19 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
     eeg : HDF5 with ``eeg`` (n_trials, n_channels, n_times) float32, its trials table (image, repetition,
         session) and the attributes unit, sfreq, t0, channels.
     projection : HDF5 with ``embedding`` (n_trials, n_features) float32 and its trials table.
-    pairs : columns eeg_image, fmri_image, similarity, cluster, split; row i becomes pair i.
+    pairs : columns eeg_image, fmri_image, similarity, cluster, split; those with an EEG trial
+        become pair 0, 1 and so on.
 
     Raises
     ------
     InputError
-        When a pair has no EEG trial or no fMRI repetition.
+        When a pair has no fMRI repetition, or a split no pair with an EEG trial.
     """
-    pairs = pairs.reset_index(drop=True).rename_axis("pair").reset_index()
     with (
         open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times")) as (eeg_data, eeg_trials),
         open_trials(projection, "embedding", ("n_trials", "n_features")) as (fmri_data, fmri_trials),
     ):
+        pairs = keep_measured(pairs, eeg_trials).reset_index(drop=True).rename_axis("pair").reset_index()
         eeg_index = _index(eeg_trials, pairs, image="eeg_image", source=eeg)
         fmri_index = _index(fmri_trials, pairs, image="fmri_image", source=projection)
         arrays = {"eeg": (eeg_data, eeg_index), "fmri": (fmri_data, fmri_index)}

@@ -8,8 +8,9 @@ import mne
 import numpy as np
 from scipy.signal import welch
 
+from brain2image.constants.notches import NOTCH_SPACING
 from brain2image.core.errors import InputError
-from brain2image.datasets.signals import NOTCH_SPACING, notch_frequencies
+from brain2image.datasets.signals import notch_frequencies
 from brain2image.translation.new_eeg import Cutting
 
 logger = logging.getLogger(__name__)

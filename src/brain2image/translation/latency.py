@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 N_GROUPS = 8  # of trials, one after the other; a latency must be found in each without it
 LEAST_TRIALS = 5 * N_GROUPS
-LONGEST = 20  # samples at 200 Hz, 100 ms: half of what is between the pictures of THINGS-EEG2
+LONGEST = 20  # samples at 200 Hz, 100 ms: half of what is between the pictures of fast streams (200 ms)
 LEAST_LATENCY = 8.0  # ms, half a frame at 60 Hz; people differ by less
 LEAST_SIMILARITY = 0.5  # cosine; that of noise, or of another rhythm of pictures, lies below
 LEAST_T = 3.0  # mean gain of the groups over its standard error

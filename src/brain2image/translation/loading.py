@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from brain2image.config import RESERVED_RUNS
+from brain2image.constants.predictors import RESERVED_RUNS
 from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError
 from brain2image.formats.files import read_json

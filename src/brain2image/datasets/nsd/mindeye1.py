@@ -20,6 +20,7 @@ import pandas as pd
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.nsd.checks import FIRST_SHARED, N_IMAGES, N_TRIALS, N_VOXELS
+from brain2image.datasets.nsd.layout import SHARED
 from brain2image.formats.files import read_json, write_parquet
 from brain2image.formats.hdf5 import atomic_hdf5, write_trials
 from brain2image.formats.tars import Member, find_samples, read_array
@@ -41,7 +42,8 @@ def repack_images(*tars: str | os.PathLike, out: str | os.PathLike) -> None:
     ----------
     tars : all tars of one or several subjects.
     out : Parquet table, sorted, with the columns image (int64, 0-based NSD id), tar (path below the folder of
-        the release), offset and size (int64, bytes of the JPEG in the tar) and shared1000 (bool).
+        the release), offset and size (int64, bytes of the JPEG in the tar), shared1000 (bool) and part
+        (``shared``, or the subject who saw it).
     """
     samples = read_samples(tars)
     samples["shared1000"] = samples["part"] == "test"
@@ -54,7 +56,9 @@ def repack_images(*tars: str | os.PathLike, out: str | os.PathLike) -> None:
     table = samples.drop_duplicates("image").sort_values("image")
     places = pd.DataFrame(table["jpg"].tolist(), columns=Member._fields, index=table.index)
     table = table.assign(tar=[str(PurePath(*tar.parts[-3:])) for tar in table["tar"]], **places)
-    write_parquet(out, table[["image", "tar", "offset", "size", "shared1000"]])
+    is_common = table["shared1000"] | table["image"].isin(samples["image"][samples["image"].duplicated()])
+    table["part"] = np.where(is_common, SHARED, table["subject"])
+    write_parquet(out, table[["image", "tar", "offset", "size", "shared1000", "part"]])
 
 
 def repack_fmri(*tars: str | os.PathLike, subject: str, out: str | os.PathLike) -> None:

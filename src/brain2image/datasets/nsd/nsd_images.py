@@ -13,12 +13,12 @@ from PIL import Image
 from brain2image.core.errors import InputError
 from brain2image.core.regular import check_regular
 from brain2image.datasets.nsd.checks import N_IMAGES, read_indices, read_shared1000, subjects_of
+from brain2image.datasets.nsd.layout import PIXELS, SHARED
 from brain2image.formats.files import write_parquet
 from brain2image.formats.hdf5 import open_dataset, read_rows
 from brain2image.formats.pictures import Pictures, decode
 from brain2image.formats.tars import Member, read_member
 
-PIXELS = "coco_images_224_float16.hdf5"
 PIXELS_SHAPE = (N_IMAGES, 3, 224, 224)
 # A bicubic resize leaves values a little outside 0 to 1; the release does not say how it was resized.
 OVERSHOOT = 0.1
@@ -34,6 +34,8 @@ def repack_images(
     """Write the table of all pictures that any subject of MindEye2's release saw.
 
     All subjects', not only those of the config: so a subject that is added later makes nothing stale.
+    Pictures that several subjects saw, and the shared 1,000, are one part of them, and each subject's own
+    another: of a subject who is added later only the own ones are embedded.
 
     Parameters
     ----------
@@ -41,13 +43,18 @@ def repack_images(
     indices : COCO_73k_subj_indices.hdf5.
     shared1000 : shared1000.npy, a flag for each of the 73,000 pictures.
     out : Parquet table, sorted, with the columns image (int64, 0-based NSD id), row (int64, row of
-        ``pixels``) and shared1000 (bool).
+        ``pixels``), shared1000 (bool) and part (``shared``, or the subject who saw it).
     """
     with open_dataset(pixels, "images") as dataset:
         _check_pixels(dataset, pixels)
-    seen = np.unique(np.concatenate([read_indices(indices, name) for name in subjects_of(indices)]))
     shared = read_shared1000(shared1000)
-    write_parquet(out, pd.DataFrame({"image": seen, "row": seen, "shared1000": shared[seen]}))
+    part = np.full(N_IMAGES, "", dtype=object)
+    for name in subjects_of(indices):
+        own = np.unique(read_indices(indices, name))
+        part[own] = np.where(shared[own] | (part[own] != ""), SHARED, name)
+    seen = np.flatnonzero(part != "")
+    table = {"image": seen, "row": seen, "shared1000": shared[seen], "part": part[seen]}
+    write_parquet(out, pd.DataFrame(table))
 
 
 def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:

@@ -50,7 +50,7 @@ class Recording:
     onsets, codes : (n_events,) int64, sample and code of every picture of the whole sequences, targets
         included.
     parts : first sample, and sample after the last, of each part.
-    counts : of sequences, of those dropped for each of `sequences.FAULTS`, of stray pulses
+    counts : of sequences, of those dropped for each of `left_out.FAULTS`, of stray pulses
         and of joints of parts that are not clear.
     """
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from brain2image.core.errors import InputError
+from brain2image.datasets.left_out import FAULTS
 from brain2image.datasets.signals import find_step, step_clearness
 
 logger = logging.getLogger(__name__)
@@ -28,15 +29,6 @@ SOA_MEDIAN_TOLERANCE = 5  # ms, the median gap
 PAUSE = 1000  # ms
 FEWEST_PULSES = SEQUENCE_LENGTH // 2  # fewer are no sequence but stray pulses
 CLEAR_STEP = 5.0  # see step_clearness: 3 at most without a joint, 7 at least at one
-
-# Why a sequence is dropped, and how messages say it.
-FAULTS = {
-    "lost_pulse": "with a lost pulse",
-    "added_pulse": "with an additional pulse",
-    "late_frame": "with a late picture",
-    "unknown_code": "with an unknown code",
-    "absent": "absent from their part",
-}
 
 
 class Sequences(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
+from brain2image.datasets.left_out import COLUMNS, COUNTS, FAULTS
 from brain2image.datasets.signals import cut_epochs, filter_eeg
 from brain2image.datasets.things_eeg2.raw import (
     N_PARTS,
@@ -19,18 +20,14 @@ from brain2image.datasets.things_eeg2.raw import (
     read_recording,
     recording_place,
 )
-from brain2image.datasets.things_eeg2.sequences import FAULTS, TARGET
+from brain2image.datasets.things_eeg2.sequences import TARGET
 from brain2image.datasets.units import MICROVOLTS_PER_VOLT
-from brain2image.formats.hdf5 import get_dataset, read_rows
 
 logger = logging.getLogger(__name__)
 
 SFREQ = 200  # Hz
 N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s
 RAW_N_TIMES = N_TIMES * RAW_SFREQ // SFREQ
-# What is counted of each raw file.
-COUNTS = ("is_there", "trials", "sequences", *FAULTS, "stray_pulses", "unclear_joints", "near_edge")
-COLUMNS = ["session", "is_test", *COUNTS]
 
 
 def append(eeg: h5py.Dataset, epochs: np.ndarray) -> None:
@@ -125,21 +122,3 @@ def _append_parts(
         append(eeg, epochs)
         tables.append(pd.DataFrame({"onset": onsets[kept], "code": codes[kept]}))
     return pd.concat(tables, ignore_index=True), n_near_edge
-
-
-def read_recordings(file: h5py.File) -> pd.DataFrame:
-    """Read what was left out of raw recordings, from a file that `things_eeg.repack_eeg` wrote.
-
-    Returns
-    -------
-    A row for each file that the release holds, all int64: session (from 0), is_test, is_there, trials (that
-    were kept), sequences (whole ones), those dropped for each of `sequences.FAULTS`,
-    stray_pulses (in no sequence), unclear_joints (of parts) and near_edge (trials left out).
-    """
-    table = pd.DataFrame(read_rows(get_dataset(file, "recordings"), slice(None)))
-    if list(table.columns) != COLUMNS:
-        raise InputError(
-            f"{file.filename}: expected a table of recordings with {', '.join(COLUMNS)}, got "
-            f"{', '.join(map(str, table.columns))}; delete it and run again"
-        )
-    return table

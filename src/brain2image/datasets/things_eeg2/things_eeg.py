@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from brain2image.core.ahead import map_ahead
 from brain2image.core.errors import InputError
 from brain2image.datasets.bad_channels import check_bads, find_bads, interpolate_bads
 from brain2image.datasets.signals import resampling_matrix
@@ -22,11 +21,14 @@ from brain2image.datasets.things_eeg2.preprocessed import (
 )
 from brain2image.datasets.things_eeg2.raw import CHANNELS, RAW_REFERENCE
 from brain2image.datasets.things_eeg2.sessions import N_TIMES, SFREQ, append, append_recordings
+from brain2image.formats.ahead import map_ahead
 from brain2image.formats.hdf5 import atomic_hdf5, write_trials
 from brain2image.formats.tables import read_table
 
 logger = logging.getLogger(__name__)
 
+MAINS = 50.0  # Hz, in Berlin
+SOA = 0.2  # s from picture to picture, of which one lasts 0.1 s
 BLOCK_TRIALS = 128  # 8 MB as float32: the matrix product runs at full speed, and the cache is not exceeded
 
 
@@ -57,9 +59,10 @@ def repack_eeg(
     out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts (raw) or
         whitened (epochs), and ``trials``: image, repetition (of this image, from 0), session (from 0; -1
         where the release does not tell) and onset (sample in its raw file; -1 for epochs). Attributes: unit,
-        sfreq, t0, channels, release, reference, interpolated (names of channels); of raw recordings the
+        sfreq, t0, channels, release, reference, mains (Hz, where it was recorded), soa (s from picture to
+        picture), interpolated (names of channels); of raw recordings the
         filters, edge and baseline too, and ``recordings``, a table of what was left out, see
-        `sessions.read_recordings`.
+        `left_out.read_recordings`.
     n_threads : threads that resample preprocessed epochs.
     edge : s; trials of raw recordings that reach closer to an end of their part, where the filters distort
         them, are left out.
@@ -101,6 +104,8 @@ def repack_eeg(
             "t0": 0.0,
             "channels": list(CHANNELS),
             "release": release,
+            "mains": MAINS,
+            "soa": SOA,
             # whitening has mixed the channels, so that preprocessed epochs are against no electrode
             "reference": RAW_REFERENCE if release == "raw" else "unknown",
         }

@@ -15,8 +15,6 @@ from brain2image.formats.unpickling import load_arrays
 
 # Column `partition` of the table -> prefix of the lists' names in image_metadata.npy.
 METADATA_PREFIXES = {"train": "train_img", "test": "test_img"}
-# Names of the folder of training pictures; UBP and NeuroBridge use the second.
-TRAINING_FOLDERS = ("training_images", "train_images")
 
 
 def repack_images(
@@ -26,7 +24,7 @@ def repack_images(
     *,
     out: str | os.PathLike,
 ) -> None:
-    """Write the table of all pictures, see `image_table`, as Parquet.
+    """Write the table of all pictures, see `image_table`, with the column ``part``, as Parquet.
 
     A picture that was cut short is found here, not after hours of CLIP: one without a JPEG's two ends is
     decoded, which is an InputError where it fails.
@@ -36,7 +34,7 @@ def repack_images(
         check_regular(root / path, remedy="unpack the image archive again")
         if not _has_both_ends(root / path):
             read_image(root / path)
-    write_parquet(out, table)
+    write_parquet(out, table.assign(part="all"))  # everybody saw all of them
 
 
 def image_table(

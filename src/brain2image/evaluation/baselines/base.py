@@ -10,6 +10,7 @@ from sklearn.model_selection import GroupKFold
 
 from brain2image.core.errors import InputError
 from brain2image.models.linear_model import Encoder, Standardised
+from brain2image.pairs.embeddings import Embeddings
 from brain2image.training_set.means import Pairs, Predictor
 
 # Strength of the penalty on a kernel that is scaled to unit mean diagonal; the inner folds choose.
@@ -21,8 +22,8 @@ class Training(NamedTuple):
     """What a baseline may learn from."""
 
     pairs: Pairs  # the training pairs
-    concepts: np.ndarray  # (n_pairs,) of any type, the THINGS concept; no inner fold shares one with another
-    clip: np.ndarray  # (n_images, n_clip_features) float32, CLIP embedding of every THINGS picture
+    concepts: np.ndarray  # (n_pairs,) of any type, of the EEG's pictures; no two inner folds share one
+    clip: Embeddings  # CLIP embeddings of the EEG's pictures
     meta: Mapping[str, Any]  # of the training set's LMDB: channels, unit and rate of the EEG
     cbramod: str | Path | None  # CBraMod's published weights, where the baseline takes them
 
@@ -33,8 +34,8 @@ def eeg_encoder(training: Training) -> Standardised:
 
 
 def clip_encoder(training: Training) -> Standardised:
-    """CLIP embedding of the THINGS picture, each feature z-scored by the training pictures."""
-    return standardise_columns(lambda pairs: training.clip[pairs.table["eeg_image"]], training)
+    """CLIP embedding of the EEG's picture, each feature z-scored by the training pictures."""
+    return standardise_columns(lambda pairs: training.clip.of(pairs.table["eeg_image"]), training)
 
 
 def standardise_columns(encode: Encoder, training: Training) -> Standardised:

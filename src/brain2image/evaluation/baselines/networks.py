@@ -20,10 +20,10 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
     import torch
 
     from brain2image.models.encoders.base import EEGLayout
-    from brain2image.models.encoders.cbramod import CBraModEncoder
+    from brain2image.models.encoders.cbramod import N_PUBLISHED_LAYERS, CBraModEncoder
 
     torch.manual_seed(0)
-    encoder = CBraModEncoder(EEGLayout.of(training.meta), ModelConfig())
+    encoder = CBraModEncoder(EEGLayout.of(training.meta), ModelConfig(n_layers=N_PUBLISHED_LAYERS))
     if pretrained:
         encoder.load_pretrained(training.cbramod)
     encoder.eval()

@@ -21,8 +21,6 @@ WRONG = RED
 AMPLITUDES = {"uV": "µV", "whitened": "whitened, no unit"}
 POWERS = {"uV": "dB re 1 µV²/Hz", "whitened": "dB re 1/Hz, whitened"}
 BAND = 75  # Hz, where the filter of raw recordings begins to fall by default; the figure ends soon below
-LINE = 50  # Hz, mains where THINGS-EEG2 was recorded
-SOA = 200  # ms from picture to picture in THINGS-EEG2
 # Pictures, what is averaged, and the label of each histogram.
 CEILINGS = (
     ("all", "single", "one trial, all pictures"),
@@ -34,6 +32,15 @@ PARTITIONS = {"train": "training pictures", "test": "test pictures"}
 
 def _colours(regions: Iterable[str]) -> dict[str, str]:
     return dict(zip(regions, PALETTE, strict=False))
+
+
+def plot_eeg_quality(quality: Mapping[str, Any]) -> dict[str, Figure]:
+    """Draw what `inspect_eeg` found: the figures ``channels``, ``spectra`` and ``responses``."""
+    return {
+        "channels": plot_channels(quality),
+        "spectra": plot_spectra(quality),
+        "responses": plot_responses(quality),
+    }
 
 
 def plot_channels(quality: Mapping[str, Any]) -> Figure:
@@ -119,7 +126,8 @@ def plot_spectra(quality: Mapping[str, Any]) -> Figure:
     )
     for region, colour in _colours(spectra["regions"]).items():
         panel.plot(frequency, spectra["regions"][region], color=colour, linewidth=1.3, label=region)
-    panel.axvline(LINE, color="0.4", linestyle=":", linewidth=1, label=f"mains, {LINE} Hz")
+    if mains := quality.get("mains"):
+        panel.axvline(mains, color="0.4", linestyle=":", linewidth=1, label=f"mains, {mains:g} Hz")
     panel.set(xscale="log", xlim=(frequency[0], frequency[-1]), xlabel="frequency (Hz)")
     panel.set_ylabel(f"power density ({POWERS[quality['unit']]})")
     panel.set_xticks([1, 2, 5, 10, 20, 50, 100], [1, 2, 5, 10, 20, 50, 100])
@@ -136,7 +144,7 @@ def plot_responses(quality: Mapping[str, Any]) -> Figure:
     responses, unit = quality["responses"], AMPLITUDES[quality["unit"]]
     milliseconds = 1000 * np.array(responses["times"])
     panel = figure.add_subplot(grid[0])
-    _plot_courses(panel, milliseconds, responses["regions"])
+    _plot_courses(panel, milliseconds, responses["regions"], soa=quality.get("soa"))
     panel.set(ylabel=f"mean response ({unit})", title=f"mean of {responses['n_images']:,} pictures")
     panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     sound = [channel["name"] for channel in quality["channels"] if not channel["flags"]]
@@ -152,8 +160,11 @@ def plot_responses(quality: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _plot_courses(panel: Axes, milliseconds: np.ndarray, courses: Mapping[str, Mapping[str, Any]]) -> None:
-    for onset in np.arange(SOA, milliseconds[-1], SOA):
+def _plot_courses(
+    panel: Axes, milliseconds: np.ndarray, courses: Mapping[str, Mapping[str, Any]], *, soa: float | None
+) -> None:
+    """Draw mean responses, and when the next pictures came, ``soa`` s from one to the next."""
+    for onset in np.arange(1000 * soa, milliseconds[-1], 1000 * soa) if soa else ():
         panel.axvline(onset, color="0.85", linewidth=0.8, zorder=0)
     panel.axhline(0, color="0.5", linewidth=0.6, zorder=0)
     for region, colour in _colours(courses).items():

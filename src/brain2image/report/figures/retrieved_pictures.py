@@ -9,9 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from brain2image.datasets.picture_sets import PictureSet
+from brain2image.evaluation.metrics import ranks, similarity_matrix
+from brain2image.evaluation.predictions import Predictions
 from brain2image.report.figures.style import GREEN
 
-N_RETRIEVED = 5
+N_QUERIES, N_RETRIEVED = 3, 5
 THUMBNAIL = 112  # pixels, sharp at the size at which the report shows it
 RIGHT = GREEN
 
@@ -53,16 +56,42 @@ def choose_queries(similarity: np.ndarray, own_ranks: np.ndarray, n: int) -> lis
     return queries
 
 
-def plot_gallery(
-    queries: Sequence[Mapping[str, Any]], seen: Sequence[Image.Image], gallery: Sequence[Image.Image]
+def plot_gallery(content: Predictions, sets: Sequence[PictureSet]) -> Figure:
+    """Draw the best, the middle and the worst test queries of a run.
+
+    Parameters
+    ----------
+    content : its predictions.
+    sets : the pictures of the EEG and of the fMRI.
+    """
+    similarity = similarity_matrix(
+        content.predictions - content.target_mean, content.targets - content.target_mean
+    )
+    queries = choose_queries(similarity, np.diag(ranks(similarity)), N_QUERIES)
+    eeg, fmri = sets
+    return draw_gallery(
+        queries,
+        eeg.read(content.eeg_image),
+        fmri.read(content.fmri_image),
+        titles=(eeg.title, fmri.title),
+    )
+
+
+def draw_gallery(
+    queries: Sequence[Mapping[str, Any]],
+    seen: Sequence[Image.Image],
+    gallery: Sequence[Image.Image],
+    *,
+    titles: tuple[str, str],
 ) -> Figure:
-    """Test queries with the five pictures that were retrieved for them, the right one framed.
+    """Draw test queries with the five pictures that were retrieved for them, the right one framed.
 
     Parameters
     ----------
     queries : what `choose_queries` returned.
-    seen : THINGS picture of each test pair.
-    gallery : NSD picture of each test pair.
+    seen : the EEG's picture of each test pair.
+    gallery : the fMRI's picture of each test pair.
+    titles : names of the two sets of pictures.
     """
     # The third column is a gap between what is given and what was retrieved.
     figure, panels = plt.subplots(
@@ -87,13 +116,13 @@ def plot_gallery(
             if item == answer:
                 panel.spines[:].set(visible=True, color=RIGHT, linewidth=3)
                 panel.xaxis.label.set(color=RIGHT, fontweight="bold")
-    titles = (
-        "seen\n(THINGS)",
-        "its partner\n(NSD)",
+    headings = (
+        f"seen\n({titles[0]})",
+        f"its partner\n({titles[1]})",
         "",
         *(f"retrieved\n{i + 1}" for i in range(N_RETRIEVED)),
     )
-    for panel, title in zip(panels[0], titles, strict=True):
+    for panel, title in zip(panels[0], headings, strict=True):
         panel.set_title(title, fontsize=8)
     return figure
 

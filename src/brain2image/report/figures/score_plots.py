@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brain2image.evaluation.comparisons import ALL_BRAINS
 from brain2image.evaluation.scores import DIRECTIONS
 from brain2image.evaluation.summary import headline, kind, over_seeds
 from brain2image.report.figures.style import BLACK, BLUE, CHANCE, GREEN, ORANGE, PALETTE, PINK, RED, looks
@@ -21,6 +22,29 @@ COMPARED = {
     "mrr": ("difference in mean reciprocal rank", 1),
 }
 RELATIONS = {ABOVE: GREEN, BELOW: RED, UNCLEAR: "0.45"}
+
+
+def plot_scores(
+    summary: pd.DataFrame, comparisons: pd.DataFrame, *, brains: str, rsa_ceiling: float | None
+) -> dict[str, Figure]:
+    """Draw the scores of all runs on one pair of brains, and the comparisons between them.
+
+    Parameters
+    ----------
+    summary, comparisons : the tables of all brains.
+    brains : those to draw.
+    rsa_ceiling : see `plot_retrieval`.
+
+    Returns
+    -------
+    The figures ``retrieval``, ``curves`` and ``comparisons``.
+    """
+    own = summary[summary["brains"] == brains]
+    return {
+        "retrieval": plot_retrieval(own, rsa_ceiling=rsa_ceiling),
+        "curves": plot_curves(own),
+        "comparisons": plot_comparisons(comparisons[comparisons["brains"].isin([brains, ALL_BRAINS])]),
+    }
 
 
 def plot_headline(summary: pd.DataFrame) -> Figure:

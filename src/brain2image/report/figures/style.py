@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterable
 from itertools import cycle
-from pathlib import Path
 
 import matplotlib
 
@@ -15,6 +14,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
+
+from brain2image.formats.files import write_text
 
 # Okabe & Ito's palette, which people with colour-blindness can tell apart (jfly.uni-koeln.de/color).
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
@@ -42,8 +43,8 @@ def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure as SVG, see `to_svg`."""
-    Path(path).write_text(to_svg(figure), encoding="utf-8")
+    """Write a figure as SVG, see `to_svg`, atomically."""
+    write_text(path, to_svg(figure))
 
 
 def to_svg(figure: Figure) -> str:

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from brain2image.config import SEED_SUFFIX
+from brain2image.constants.predictors import SEED_SUFFIX
 from brain2image.report.figures.style import CHANCE, looks
 
 

@@ -26,11 +26,11 @@ def _percent(share: float | None) -> str:
 
 # By the name of the finding in audit.audit_run: what concerns the split, and what concerns a run.
 SPLIT_CHECKS = {
-    "test things_images in training": Check(
-        "test pairs whose THINGS picture is in training", _shared("things_images"), "must be 0"
+    "test EEG pictures in training": Check(
+        "test pairs whose EEG picture is in training", _shared("EEG pictures"), "must be 0"
     ),
-    "test nsd_images in training": Check(
-        "test pairs whose NSD picture is in training", _shared("nsd_images"), "must be 0"
+    "test fMRI pictures in training": Check(
+        "test pairs whose fMRI picture is in training", _shared("fMRI pictures"), "must be 0"
     ),
     "test concepts in training": Check(
         "test pairs whose concept is in training",

@@ -65,7 +65,7 @@ def overview_page(
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
             "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
             "unknown where a picture was measured once. Left out: matched pairs that fit into no split, as "
-            "their concept is tested but their own NSD picture may not be. Leaks raise scores; caveats make "
+            "their concept is tested but their own fMRI picture may not be. Leaks raise scores; caveats make "
             "test pairs differ from new ones."
         ),
     )
@@ -82,7 +82,7 @@ def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
         f"{_count(len(names['network']), 'network')} ({', '.join(names['network'])}), "
         f"{_count(n_seeds, 'seed')} each, and {_count(len(names['baseline']), 'baseline')} "
         f"({', '.join(names['baseline'])}) were fitted on {_count(len(pairs), 'pair')} of brains "
-        f"({', '.join(pairs)}): the EEG of a THINGS-EEG2 subject and the fMRI of an NSD subject. "
+        f"({', '.join(pairs)}): the EEG of one person and the fMRI of another. "
         f"These are {data}."
     )
 

@@ -1,10 +1,11 @@
-"""Write one THINGS subject's trials of one second at 200 Hz, from the release that was found."""
+"""Write the trials of one EEG person, of one second at 200 Hz, from the release that was found."""
 
 from brain2image.core.jobs import job
-from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
+from brain2image.core.modules import load_module
 
 with job(snakemake):
-    repack_eeg(
+    reader = load_module(snakemake.params.reader)
+    reader.repack_eeg(
         snakemake.input.files,
         snakemake.input.images,
         out=snakemake.output.eeg,

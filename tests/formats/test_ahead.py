@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from brain2image.core.ahead import map_ahead
+from brain2image.formats.ahead import map_ahead
 
 
 @pytest.mark.parametrize(("n_threads", "n_ahead"), [(1, 1), (3, 2), (2, 50)])

@@ -1,0 +1,20 @@
+"""Names that are no run's: of baselines, of oracles, and of a run's further seeds."""
+
+from typing import Literal, get_args
+
+# Predictions that no run makes, but that are evaluated like a run. Oracles know the picture that was seen.
+Baseline = Literal[
+    "mean_target",
+    "nearest_image",
+    "ridge",
+    "kernel_ridge",
+    "pls",
+    "two_step",
+    "clip_oracle",
+    "mlp",
+    "cbramod_linear",
+    "cbramod_random",
+]
+ORACLES = {"clip_oracle", "ceiling"}
+RESERVED_RUNS = {*get_args(Baseline), "ceiling"}
+SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on

@@ -1,0 +1,315 @@
+"""What the workflow needs to know of config and files: people, brains, runs, predictors, the inputs of rules.
+
+Only names are looked at, so that parsing the workflow takes about a second. Paths are given as the rules
+spell them. What a job computes with, it gets by its params.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from brain2image.config import Config, RunConfig
+from brain2image.config.messages import unknown_folder
+from brain2image.config.types import divide_brains, members
+from brain2image.constants.predictors import SEED_SUFFIX
+from brain2image.core.encoder_names import encoder_module
+from brain2image.core.errors import InputError
+from brain2image.core.fingerprint import source_fingerprint
+from brain2image.datasets.base import EEGDataset
+from brain2image.datasets.registry import load_datasets
+from brain2image.datasets.selection import Selection
+from brain2image.weights.places import WeightPlaces
+from brain2image.weights.sources import redact, true_sources
+
+FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give
+
+
+class Predictor(NamedTuple):
+    """What is evaluated: a training of a run, a baseline, or the ceiling of simulated data."""
+
+    run: str
+    seed: int | None  # None of what is not trained
+
+
+class Plan:
+    """The answers to what the rules ask.
+
+    Parameters
+    ----------
+    config : the checked configuration.
+    scripts : folder of the rules' scripts.
+
+    Attributes
+    ----------
+    brains : sorted, so that their order in the config makes nothing stale.
+    left_out : people whom ``brains: all`` leaves out, with the reason.
+    data : the data of these people.
+    weights : the pretrained weights.
+
+    Raises
+    ------
+    InputError
+        When a person, a data set or a key of ``data`` is not known, or nobody's data are there.
+    """
+
+    def __init__(self, config: Config, *, scripts: str | Path):
+        self.config, self.scripts, self.results = config, Path(scripts), config.results
+        self.datasets = load_datasets(tuple(config.datasets))
+        self.folders: dict[str, str] = config.data.model_dump()
+        self._check_folders()
+        self.brains, self.left_out = self._find_brains()
+        for brains in self.brains:
+            self._check_people(*divide_brains(brains))
+        must_exist = config.simulate is None
+        self.data = Selection(
+            self.datasets,
+            self.folders,
+            people=self.people,
+            subjects=self.subjects,
+            fmri=FMRI,
+            must_exist=must_exist,
+        )
+        self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
+
+    def _check_folders(self) -> None:
+        """Refuse keys of ``data`` that no data set reads."""
+        known = [key for dataset in self.datasets.values() for key in dataset.folders]
+        for key in self.folders:
+            if key not in known:
+                raise InputError(unknown_folder(key, known))
+
+    def _eeg_datasets(self) -> dict[str, EEGDataset]:
+        """Return the data sets of EEG for all of whose folders the config has a path."""
+        eeg = {name: dataset for name, dataset in self.datasets.items() if isinstance(dataset, EEGDataset)}
+        return {name: dataset for name, dataset in eeg.items() if set(dataset.folders) <= set(self.folders)}
+
+    def _find_brains(self) -> tuple[list[str], dict[str, str]]:
+        if self.config.brains != "all":
+            return sorted(self.config.brains), {}
+        fmri = self.datasets[FMRI]
+        people, left_out, problems = [], {}, []
+        for dataset in self._eeg_datasets().values():
+            try:
+                people += dataset.find_people(self.folders)
+                left_out |= dataset.find_left_out(self.folders)
+            except InputError as error:
+                problems.append(str(error))
+        if not people:
+            raise InputError("; ".join(problems))
+        pairs = product(people, fmri.find_people(self.folders))
+        left_out |= fmri.find_left_out(self.folders)
+        return sorted(f"{person}_{subject}" for person, subject in pairs), left_out
+
+    def _check_people(self, person: str, subjects: str) -> None:
+        eeg, name = self._eeg_datasets(), person.rpartition("-")[0]
+        if name not in eeg:
+            raise InputError(
+                f"config: brains: expected a person of {' or '.join(sorted(eeg))}, got {person!r}; add its "
+                "data set to `datasets` and its folders to `data`"
+            )
+        fmri = self.datasets[FMRI]
+        for who, dataset in ((person, eeg[name]), *((subject, fmri) for subject in members(subjects))):
+            if who not in dataset.people:
+                raise InputError(
+                    f"config: brains: expected a person of {dataset.title} ({dataset.people[0]} to "
+                    f"{dataset.people[-1]}), got {who!r}"
+                )
+
+    @cached_property
+    def people(self) -> list[str]:
+        """The people whose EEG is read."""
+        return sorted({divide_brains(brains)[0] for brains in self.brains})
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        """The people whose fMRI is read."""
+        return sorted({one for brains in self.brains for one in members(divide_brains(brains)[1])})
+
+    @cached_property
+    def picture_pairs(self) -> list[str]:
+        """The names of the tables of pairs, a data set and an fMRI side."""
+        return sorted({self._pairs_name(*divide_brains(brains)) for brains in self.brains})
+
+    def _pairs_name(self, person: str, subj: str) -> str:
+        return f"{person.rpartition('-')[0]}_{subj}"
+
+    @cached_property
+    def runs(self) -> dict[str, RunConfig]:
+        """Every training by the name of its folder."""
+        return self.config.seeded_runs()
+
+    @cached_property
+    def predictors(self) -> dict[str, Predictor]:
+        """Everything that is evaluated, by the name of its folder: runs, baselines, and a known ceiling."""
+        runs = {
+            folder: Predictor(folder.partition(SEED_SUFFIX)[0], run.training.seed)
+            for folder, run in self.runs.items()
+        }
+        others = [*sorted(self.config.baselines), *(["ceiling"] if self.config.simulate else [])]
+        return runs | {name: Predictor(name, None) for name in others}
+
+    def listed_predictors(self) -> list[dict[str, Any]]:
+        """List brains, run and seed of everything that is evaluated, in the order of its metrics."""
+        return [
+            {"brains": brains, **predictor._asdict()}
+            for brains, predictor in product(self.brains, self.predictors.values())
+        ]
+
+    @cached_property
+    def from_cbramod(self) -> set[str]:
+        """The names of what starts from the published CBraMod."""
+        pretrained = {name for name, run in self.runs.items() if run.model.pretrained}
+        return pretrained | ({"cbramod_linear"} & set(self.config.baselines))
+
+    def cbramod(self, run: str) -> str | list[str]:
+        """Return the pretrained CBraMod weights for what starts from them, nothing for others."""
+        return self.weights.find("cbramod") if run in self.from_cbramod else []
+
+    def downloads(self) -> list[str]:
+        """List everything that this config downloads."""
+        return self.weights.downloads(self.subjects, without=[] if self.from_cbramod else ["cbramod"])
+
+    def code(self, rule: str, *readers: str) -> str:
+        """Return the fingerprint of the source that a rule runs, a change of which reruns it.
+
+        Parameters
+        ----------
+        rule : its script has the same name.
+        readers : modules that the script imports by name, see `datasets.base`.
+        """
+        return source_fingerprint(self.scripts / f"{rule}.py", *readers)
+
+    def code_with_pictures(self, rule: str, *datasets: str) -> str:
+        """Return the fingerprint of a rule that reads pictures of data sets."""
+        return self.code(rule, *(side["reader"] for side in self.data.pictures(*datasets)))
+
+    def code_with_encoder(self, rule: str, run: str) -> str:
+        """Return the fingerprint of a rule that computes with the encoder of a run."""
+        return self.code(rule, encoder_module(self.runs[run].model.encoder))
+
+    def inventory(self) -> dict[str, Any]:
+        """Return what `take_inventory` is asked to look at."""
+        owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people), FMRI]
+        return {
+            "data": self.folders,
+            "weights": {key: redact(source) for key, source in self.config.weights},
+            "datasets": list(self.config.datasets),
+            "people": {name: self.data.people_of(name) for name in owners},
+            "subjects": self.subjects,
+            "left_out": self.left_out,
+            "fetched": self.weights.fetched,
+        }
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """The patterns of the wildcards in the paths of results."""
+        return {
+            "dataset": "|".join(self.datasets),
+            "part": "[a-z0-9]+",
+            "person": r"[a-z][a-z0-9]*-\d\d+",
+            "subj": r"subj\d{2}(-subj\d{2})*",
+            "run": "[A-Za-z0-9][A-Za-z0-9_-]*",
+        }
+
+    def environment(self, current: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that Snakemake's jobs find; what changes no result is here and no param."""
+        source = str(Path(__file__).parents[1])
+        checkpoints = [self.config.weights.mindeye2.format(subj=subject) for subject in self.subjects]
+        return {
+            # jobs, those in conda environments too, import the very source that was fingerprinted here
+            "PYTHONPATH": os.pathsep.join(filter(None, [source, current.get("PYTHONPATH")])),
+            "BRAIN2IMAGE_ALLOW_CPU": str(self.config.allow_cpu),
+            # OpenMP's threads spin while they wait, which halves the speed of jobs side by side; a short spin
+            # costs nothing (one training alone 9.1 -> 9.3 s, two on the same two cores 36 -> 17 s)
+            "GOMP_SPINCOUNT": current.get("GOMP_SPINCOUNT", "1000"),
+            # params, which Snakemake keeps and prints, hold sources without their secrets
+            **true_sources([self.config.weights.clip, self.config.weights.cbramod, *checkpoints]),
+        }
+
+    def picture_table(self, person: str) -> str:
+        """Return the table of the pictures that an EEG person saw."""
+        return self.pictures_of(self.data.eeg_dataset(person).name)
+
+    @property
+    def fmri_pictures(self) -> str:
+        """The table of the pictures of the fMRI."""
+        return f"{self.results}/pictures/{FMRI}.parquet"
+
+    def pictures_of(self, dataset: str) -> str:
+        """Return the table of the pictures that the people of a data set saw."""
+        return f"{self.results}/pictures/{self.data.picture_set(dataset)}.parquet"
+
+    def sets(self, dataset: str) -> tuple[str, str]:
+        """Return the names of the pictures of both sides: the data set's, and the fMRI's."""
+        return self.data.picture_set(dataset), FMRI
+
+    def sets_of(self, person: str) -> tuple[str, str]:
+        """Return the names of the pictures of both sides: the EEG person's, and the fMRI's."""
+        return self.sets(self.data.eeg_dataset(person).name)
+
+    def eeg_embeddings(self, person: str) -> list[str]:
+        """List the CLIP embeddings of the pictures that an EEG person saw."""
+        return self._embeddings(self.data.picture_set_of(person))
+
+    def of_pairs(self, dataset: str, subj: str) -> dict[str, list[str]]:
+        """Return the embeddings of the pictures of both sides, by the names of the scripts' inputs."""
+        return {
+            "eeg_embeddings": self._embeddings(self.data.picture_set(dataset)),
+            "fmri_embeddings": self._embeddings(FMRI, subj),
+        }
+
+    def of_brains(self, person: str, subj: str) -> dict[str, list[str]]:
+        """Return the embeddings of the pictures of brains."""
+        return self.of_pairs(self.data.eeg_dataset(person).name, subj)
+
+    def _embeddings(self, dataset: str, subjects: str = "") -> list[str]:
+        parts = self.data.parts(dataset, members(subjects) if subjects else ())
+        return [f"{self.results}/clip/{dataset}/{part}.npz" for part in parts]
+
+    def pairs(self, person: str, subj: str) -> str:
+        """Return the table of pairs, which all people of a data set share."""
+        return f"{self.results}/pairs/{self._pairs_name(person, subj)}.parquet"
+
+    def matched(self, person: str, subj: str) -> str:
+        """Return the table of pairs before they were divided."""
+        return f"{self.results}/matching/{self._pairs_name(person, subj)}/matched.parquet"
+
+    def training_record(self, person: str, subj: str, run: str) -> list[str]:
+        """List config and history of a network's training; baselines have none."""
+        folder = f"{self.results}/runs/{person}_{subj}/{run}"
+        return [f"{folder}/config.json", f"{folder}/history.csv"] if run in self.runs else []
+
+    def figures(self) -> list[str]:
+        """List every figure of the report."""
+        galleries = [f"gallery_{run}" for run in (*self.runs, *({"ridge"} & set(self.config.baselines)))]
+        places = {
+            ("pairs", "clusters"): self.picture_pairs,
+            ("training", "retrieval", "curves", "comparisons", *galleries): self.brains,
+            ("channels", "spectra", "responses"): self.people,
+            ("noise_ceilings",): self.subjects,
+        }
+        return [
+            f"{self.results}/figures/{who}/{name}.svg"
+            for names in places
+            for who in places[names]
+            for name in names
+        ]
+
+    def pages(self) -> list[str]:
+        """List every page of the report but those on how it was made, which come last."""
+        names = product(self.brains, ["scores", "ceilings", "audit"])
+        return [
+            f"{self.results}/figures/overview.html",
+            *(f"{self.results}/figures/{brains}/{name}.html" for brains, name in names),
+        ]
+
+    def benchmark_names(self) -> list[str]:
+        """List the names of people, brains, runs, data sets and parts in the benchmark files."""
+        sides = (side for brains in self.brains for side in divide_brains(brains))
+        parts = (part for name in self.datasets for part in self.data.parts(name))
+        labels = (self.data.eeg_dataset(person).label(person) for person in self.people)
+        others = (*self.brains, *self.picture_pairs, *self.subjects, *self.predictors, *self.datasets)
+        return sorted({*sides, *parts, *labels, *others})

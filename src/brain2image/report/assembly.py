@@ -1,0 +1,91 @@
+"""The pages of the report, put together from what the workflow wrote."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brain2image.report.figures.score_plots import plot_headline
+from brain2image.report.figures.style import to_svg
+from brain2image.report.pages.audit_page import audit_page
+from brain2image.report.pages.overview_page import overview_page
+from brain2image.report.pages.provenance_pages import (
+    configuration_page,
+    read_benchmarks,
+    resources_page,
+    versions_page,
+)
+from brain2image.report.pages.score_pages import ceilings_page, scores_page
+
+
+def make_overview(
+    summary: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    *,
+    brains: Sequence[str],
+    audits: Sequence[Mapping[str, Any]],
+    ceilings: Sequence[Mapping[str, Any]],
+    is_simulated: bool,
+) -> str:
+    """Make the first page of the report.
+
+    Parameters
+    ----------
+    summary, comparisons : the tables of all brains.
+    brains, audits : of everything that was evaluated, its brains and the ``audit`` of its metrics.
+    ceilings : of each pair of brains, what measure_ceilings wrote.
+    is_simulated : whether the data are synthetic.
+    """
+    by_brains: dict[str, list[Mapping[str, Any]]] = {}
+    for own, audit in zip(brains, audits, strict=True):
+        by_brains.setdefault(own, []).append(audit)
+    return overview_page(
+        summary,
+        comparisons,
+        audits=by_brains,
+        ceilings=dict(zip(by_brains, ceilings, strict=True)),
+        is_simulated=is_simulated,
+        figure=to_svg(plot_headline(summary)),
+    )
+
+
+def make_tables(
+    summary: pd.DataFrame,
+    *,
+    brains: str,
+    ceilings: Mapping[str, Any],
+    audits: Mapping[str, Mapping[str, Any]],
+    query_effects: Mapping[str, float],
+) -> dict[str, str]:
+    """Make the pages ``scores``, ``ceilings`` and ``audit`` of one pair of brains.
+
+    Parameters
+    ----------
+    summary : the table of all brains.
+    brains : those of the pages.
+    ceilings : what measure_ceilings wrote.
+    audits, query_effects : see `audit_page.audit_page`.
+    """
+    return {
+        "scores": scores_page(brains, summary[summary["brains"] == brains]),
+        "ceilings": ceilings_page(brains, ceilings),
+        "audit": audit_page(brains, audits, query_effects),
+    }
+
+
+def make_provenance(facts: Mapping[str, Any], versions: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Make the pages ``configuration``, ``versions`` and ``resources``.
+
+    Parameters
+    ----------
+    facts : ``settings`` and ``runs`` (see `listing.list_settings` and `listing.list_runs`), ``benchmarks`` (a
+        folder), ``names`` (in its files), ``fingerprints`` (of each rule).
+    versions : of the libraries, as each training has noted them.
+    """
+    benchmarks = read_benchmarks(Path(facts["benchmarks"]), rules=facts["fingerprints"], names=facts["names"])
+    return {
+        "configuration": configuration_page(facts["settings"], facts["runs"]),
+        "versions": versions_page(versions, facts["fingerprints"]),
+        "resources": resources_page(benchmarks),
+    }

@@ -1,0 +1,73 @@
+"""Where the pretrained weights of a config are: the user's files, or what the workflow downloads."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from brain2image.core.errors import InputError
+from brain2image.weights.sources import CLIP_CONFIG, check_file, is_remote
+
+
+class WeightPlaces:
+    """The places of the weights ``clip``, ``cbramod`` and ``mindeye2``.
+
+    Parameters
+    ----------
+    sources : the config's block ``weights``.
+    results : the results folder.
+    must_exist : whether the user's files must be there; simulated ones are made first.
+    """
+
+    def __init__(self, sources: Mapping[str, str], *, results: str, must_exist: bool):
+        self.sources, self.must_exist = dict(sources), must_exist
+        places = {
+            "cbramod": f"{results}/weights/cbramod.pth",
+            "clip": f"{results}/weights/clip",
+            "mindeye2": f"{results}/projection/{{subj}}_ridge.safetensors",
+        }
+        # where the workflow keeps what it downloads, by the key in the config
+        self.fetched = {key: path for key, path in places.items() if self.is_fetched(key)}
+
+    @property
+    def clip_tag(self) -> str | None:
+        """The open_clip tag of the CLIP weights; None where they are a file or a URL."""
+        source = self.sources["clip"]
+        return None if "/" in source or Path(source).suffix else source
+
+    def is_fetched(self, key: str) -> bool:
+        """Say whether the workflow downloads these weights."""
+        is_tag = key == "clip" and self.clip_tag is not None
+        return is_tag or is_remote(self.sources[key])
+
+    def find(self, key: str, **wildcards: str) -> str | list[str]:
+        """Return the user's file, or where a fetch rule puts the download; a remote ridge is no file.
+
+        Raises
+        ------
+        InputError
+            When the user's file is not there.
+        """
+        if self.is_fetched(key):
+            return [] if key == "mindeye2" else self.fetched[key]
+        path = self.sources[key].format(**wildcards)
+        try:
+            if self.must_exist:
+                check_file(path)
+        except InputError as error:
+            raise InputError(f"config: weights.{key}: {error}") from None
+        return path
+
+    def clip_config(self) -> list[str]:
+        """List the file beside the CLIP weights that says how pictures are prepared, if there is one."""
+        beside = Path(self.sources["clip"]).with_name(CLIP_CONFIG)
+        return [str(beside)] if not self.is_fetched("clip") and beside.exists() else []
+
+    def downloads(self, subjects: Iterable[str], *, without: Iterable[str]) -> list[str]:
+        """List everything that is downloaded.
+
+        Parameters
+        ----------
+        subjects : people of the fMRI, each with a checkpoint.
+        without : keys of weights that nothing needs.
+        """
+        wanted = [path for key, path in self.fetched.items() if key not in without]
+        return list(dict.fromkeys(path.format(subj=subject) for path in wanted for subject in subjects))
