@@ -15,7 +15,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_layout, planted_run
+from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
 from open_clip.transformer import VisionTransformer
 from PIL import Image
 from torch import nn
@@ -146,7 +146,7 @@ def test_a_prediction_is_read_back_once(gpu, monkeypatch):
     )
     with gpu() as watch:
         inference.predict_pairs("model.safetensors", "data.lmdb", out="predictions.npz")
-        translate = runs.load_run("run").predict
+        translate = runs.load_model("run").predict
         watch.copies.clear()
         eeg = np.zeros((2 * PREDICT_BATCH + 1, N_CHANNELS, 200), np.float32)
         embedding = translate(eeg)

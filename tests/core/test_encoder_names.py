@@ -70,7 +70,7 @@ def test_an_installed_encoder_is_read_and_imported(installed):
             "plain value for fixed_width",
         ),
         ("from math import pi as ENCODER", "their_encoder", "expected ENCODER, the class"),
-        (SOURCE, "no_such_module", "expected no_such_module, got no such module"),
+        (SOURCE, "no_such_module", "expected a module no_such_module, got none"),
     ],
 )
 def test_what_cannot_be_read_is_named(installed, source, value, reason):
