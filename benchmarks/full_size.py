@@ -63,14 +63,14 @@ def write_config(folder: Path, size: inputs.Size) -> Path:
     raw = folder / "inputs"
     content = {
         "results": str(folder / "results"),
-        "pairs": [PAIR],
+        "brains": [PAIR],
         "data": {
             "things_images": str(raw / "images"),
             "things_eeg": str(raw / "eeg"),
             "nsd": str(raw / "nsd"),
         },
         "weights": {"mindeye2": str(raw / "{subj}.pth"), "clip": str(raw / "clip.pt")},
-        "matching": {"top_k": size.n_pairs, "include_things_test": True},
+        "matching": {"top_k": size.n_pairs, "include_test": True},
         "split": {"test_from": "any"},
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ import torch
 from recovery_data import Setting, write_setting
 
 from brain2image.config import RunConfig
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.evaluation.baselines.base import Training
 from brain2image.evaluation.baselines.fitting import BASELINES
 from brain2image.evaluation.baselines.oracle import fit_ceiling

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.datasets.signals import cut_epochs, filter_eeg
 from brain2image.formats.hdf5 import write_trials
 from brain2image.pairs.clustering import cluster_pairs

@@ -10,16 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.rules import RULES
 
 from brain2image.core.fingerprint import imported_modules
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-RULES = {
-    name: text
-    for file in sorted((ROOT / "rules").glob("*.smk"))
-    for name, text in re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)+)", file.read_text(), re.MULTILINE)
-}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # The name that conda-forge gives to a package of the Python index.
 CONDA_NAMES = {
@@ -76,8 +72,29 @@ def test_every_rule_is_complete(rule):
     assert f'"../workflow/scripts/{rule}.py"' in RULES[rule]
 
 
+@pytest.mark.parametrize("rule", [rule for rule, text in RULES.items() if "caption=" in text])
+def test_captions_name_wildcards_of_their_rule(rule):
+    """Snakemake fills them in when the report is written, after hours."""
+    output = RULES[rule].partition("    output:")[2].partition("    log:")[0]
+    wildcards = set(re.findall(r"\{(\w+)\}", output))
+    captions = re.findall(r'caption="\.\./(.+?)"', output)
+    assert captions
+    for caption in captions:
+        used = re.findall(r"wildcards\.(\w+)", (ROOT / caption).read_text())
+        assert set(used) <= wildcards, caption
+
+
 def test_every_script_has_its_rule():
     assert {script.stem for script in SCRIPTS} == set(RULES)
+
+
+def test_contributing_says_which_rules_write_predictions():
+    """Of their outputs, which stand before the log."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.search(r"Which rule writes predictions\.npz\?\n(.*?)\n#", text, re.DOTALL)[1]
+    outputs = {rule: re.search(r"    output:(.*?)    log:", text, re.DOTALL) for rule, text in RULES.items()}
+    writing = {rule for rule, output in outputs.items() if output and "/predictions.npz" in output[1]}
+    assert set(re.findall(r"`rule (\w+)`", named)) == writing
 
 
 def claims_a_device(script):
@@ -281,6 +298,11 @@ def test_no_module_imports_from_a_room_above():
             assert room(name) <= room(own), f"{file} imports {name} from a room above"
 
 
+def test_contributing_shows_the_rooms():
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| room | holds |")[2].partition("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == ROOMS
+
+
 def test_no_two_modules_have_one_name():
     """So that a name says which room is meant."""
     names = [file.stem for file in (ROOT / "src" / "brain2image").rglob("*.py")]
@@ -293,3 +315,33 @@ def test_packages_are_empty():
     for file in (ROOT / "src" / "brain2image").rglob("__init__.py"):
         if file.parent.name not in ("brain2image", "config"):
             assert not file.read_text(), file
+
+
+def imports(file: Path) -> set[str]:
+    """Names of the modules that a file imports, and what it imports from them as if these were modules."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def test_no_test_file_imports_another():
+    """What several need lies in tests/helpers, so that a test file can be moved, renamed or run alone."""
+    names = {file.stem for file in TESTS if file.stem.startswith("test_")}
+    for file in TESTS:
+        assert not names & {part for name in imports(file) for part in name.split(".")}, file
+
+
+def test_every_module_is_imported_by_a_test():
+    """And not only through another module: then a newcomer finds its test."""
+    imported = set().union(*map(imports, TESTS))
+    for file in (ROOT / "src").rglob("*.py"):
+        if file.read_text() and file.name != "__init__.py":
+            name = ".".join(file.relative_to(ROOT / "src").with_suffix("").parts)
+            assert name in imported, f"{name}: no test imports it"

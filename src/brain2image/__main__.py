@@ -166,7 +166,7 @@ def command_line() -> argparse.ArgumentParser:
     fetch.add_argument("--configfile", help="config/config.yaml by default")
     fetch.set_defaults(call=fetch_weights)
     _add_translate(commands)
-    docs = commands.add_parser("config-docs", help="write config.yaml and README.md from the config's schema")
+    docs = commands.add_parser("config-docs", help="write the documents of config/ from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
     docs.set_defaults(call=lambda options: write_config_docs(options.folder))
     return parser

@@ -21,7 +21,7 @@ from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.base import EEGDataset
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
-from brain2image.weights.places import WeightPlaces
+from brain2image.weights.planned import WeightPlaces
 from brain2image.weights.sources import redact, true_sources
 
 FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give

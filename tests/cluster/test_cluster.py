@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.checkouts import copy_checkout, planned_jobs
+from helpers.checkouts import PAIR, copy_checkout, planned_jobs
 from helpers.mini_slurm import GPUS, wait_for
-from test_profiles import slurm_profile
-from test_workflow import PAIR
+from helpers.rules import slurm_profile
 
 QUICK_POLLS = Path(__file__).with_name("quick_polls.py")
 # What this run asks for in the place of the real sizes: too little memory for the first attempt at the

@@ -1,19 +1,18 @@
 """The configuration: defaults, errors that help, and documents that match the schema."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
-from brain2image.config import (
-    UNUSED_OPTIONS,
-    Config,
-    ModelConfig,
-    check_config_file,
-    list_settings,
-    load_config,
-)
-from brain2image.config.documents import default_yaml, markdown
+from brain2image.config.documents import DOCUMENTS, json_schema
+from brain2image.config.listing import list_settings
+from brain2image.config.reading import check_config_file
+from brain2image.config.training_run import UNUSED_OPTIONS, ModelConfig
+from brain2image.config.whole import Config, load_config
 from brain2image.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +25,62 @@ def test_the_users_file_holds_exactly_the_defaults():
     assert set(content) == set(Config.model_fields) - {"simulate"}
 
 
-@pytest.mark.parametrize(("file", "text"), [("config.yaml", default_yaml()), ("README.md", markdown())])
-def test_the_documents_are_up_to_date(file, text):
-    assert (ROOT / "config" / file).read_text() == text, "run: brain2image config-docs config"
+@pytest.mark.parametrize("file", DOCUMENTS)
+def test_the_documents_are_up_to_date(file):
+    assert (ROOT / "config" / file).read_text() == DOCUMENTS[file](), "run: brain2image config-docs config"
+
+
+@pytest.fixture(scope="module")
+def schema():
+    """The JSON schema that editors check a config with."""
+    content = json.loads(json_schema())
+    Draft202012Validator.check_schema(content)
+    return Draft202012Validator(content)
+
+
+@pytest.mark.parametrize("file", ["config/config.yaml", "config/demo.yaml", "tests/tiny.yaml"])
+def test_the_files_fit_the_json_schema_that_they_name(schema, file):
+    path = ROOT / file
+    text = path.read_text()
+    named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)[1]
+    assert (path.parent / named).resolve() == ROOT / "config" / "config.schema.json"
+    schema.validate(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"brains": "all"},
+        {"eeg": {"notch": 60, "lowpass": 40}},
+        {"eeg": {"notch": [50.0, 16.7], "interpolate_bads": True, "bad_channels": {"things-01": ["Oz"]}}},
+        {"clip": {"preprocess": "openai"}},
+        {"training": None, "runs": {"a": None, "b": {"model": None, "loss": {"mse": 2}}}},
+    ],
+)
+def test_the_json_schema_takes_what_the_config_takes(schema, content):
+    load_config(content)
+    schema.validate(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"cilp": {}},
+        {"brains": "some"},
+        {"eeg": {"notch": True}},
+        {"eeg": {"interpolate_bads": True, "bad_channels": {"things1": ["Oz"]}}},
+        {"runs": {"a b": {}}},
+        {"runs": {"a": {"modle": {}}}},
+        {"runs": {"a": {"model": {"poling": "flatten"}}}},
+        {"training": {"epochs": "ten"}},
+        {"training": {"learning_rate": 0}},
+    ],
+)
+def test_the_json_schema_refuses_what_the_config_refuses(schema, content):
+    assert not schema.is_valid(content)
+    with pytest.raises(InputError):
+        load_config(content)
 
 
 @pytest.mark.parametrize("file", ["config/demo.yaml", "tests/tiny.yaml"])
@@ -49,7 +101,7 @@ def test_the_other_files_are_valid(file):
         ({"training": {"epochs": True}}, "training.epochs: expected integer, got True"),
         ({"training": {"epochs": 0}}, "training.epochs: expected greater than or equal to 1, got 0"),
         ({"training": {"learning_rate": "5e-4"}}, "expected number, got '5e-4'; YAML reads 5e-4 as text"),
-        ({"model": {"pooling": "mean"}}, "expected 'flatten', 'attention' or 'multitoken_vit', got 'mean'"),
+        ({"model": {"pooling": "nothing"}}, "model.pooling: expected 'flatten', 'attention'"),
         ({"model": {"alignment": "multi_token", "pooling": "flatten"}}, "needs pooling 'multitoken_vit'"),
         ({"loss": {"mse": 0, "info_nce": 0, "prototype": 0}}, "at least one of mse"),
         (
@@ -80,17 +132,17 @@ def test_the_other_files_are_valid(file):
         ({"eeg": {"notch": [50, "60"]}}, "eeg.notch.1: expected number, got '60'"),
         ({"eeg": {"notch": [50, 51]}}, "notch: expected frequencies 2 Hz apart at least, got [50.0, 51.0]"),
         (
-            {"pairs": ["sub-1_subj01"]},
-            "pairs.0: expected a pair such as things-01_subj01, got 'sub-1_subj01'",
+            {"brains": ["sub-1_subj01"]},
+            "brains.0: expected brains such as things-01_subj01, got 'sub-1_subj01'",
         ),
-        ({"pairs": ["things-01_subj01", "things-01_subj01"]}, "pairs lists things-01_subj01 twice"),
-        ({"pairs": []}, "pairs: expected"),
-        ({"pairs": "al"}, "pairs: expected all or a list of pairs, got 'al'"),
-        ({"pairs": ["all"]}, "pairs.0: expected a pair such as things-01_subj01, got 'all'"),
-        ({"pairs": ["things-01_subj05-subj02"]}, "once, in ascending order, got things-01_subj05-subj02"),
-        ({"pairs": ["things-01_subj02-subj02"]}, "once, in ascending order, got things-01_subj02-subj02"),
+        ({"brains": ["things-01_subj01", "things-01_subj01"]}, "brains lists things-01_subj01 twice"),
+        ({"brains": []}, "brains: expected"),
+        ({"brains": "al"}, "brains: expected all or a list of brains, got 'al'"),
+        ({"brains": ["all"]}, "brains.0: expected brains such as things-01_subj01, got 'all'"),
+        ({"brains": ["things-01_subj05-subj02"]}, "once, in ascending order, got things-01_subj05-subj02"),
+        ({"brains": ["things-01_subj02-subj02"]}, "once, in ascending order, got things-01_subj02-subj02"),
         (
-            {"pairs": ["things-01_subj02-subj05"]},
+            {"brains": ["things-01_subj02-subj05"]},
             "fMRI of subj02 and subj05, but weights.mindeye2 names a checkpoint for each ({subj})",
         ),
         ({"runs": {"ridge": {}}}, "must not be called ridge"),
@@ -119,7 +171,7 @@ def test_the_other_files_are_valid(file):
             "weights.cbramod: expected a file, or a source that starts with https:// or hf://, got 's3://bucket",
         ),
         ({"weights": {"mindeye2": "hf://a.pth"}}, "expected hf://[datasets/]owner/repo[@revision]/path, got"),
-        ({"xyzzy": 2}, "unknown key 'xyzzy'. Valid keys here: results, pairs"),
+        ({"xyzzy": 2}, "unknown key 'xyzzy'. Valid keys here: results, datasets, brains"),
         ({"results": "data"}, "results must not hold the raw data, got 'data' and data.things_images"),
         ({"results": "data/nsd"}, "results must not hold the raw data, got 'data/nsd' and data.nsd"),
         ({"results": "a{b}"}, "results: expected a path without braces, got 'a{b}'"),
@@ -228,8 +280,8 @@ def test_a_text_that_is_read_as_it_looks(tmp_path, text):
         check_config_file(tmp_path / "no.yaml")
 
 
-def test_all_pairs_are_written_out_without_a_warning(recwarn):
-    assert ["pairs", "all", '["things-01_subj01"]'] in list_settings(load_config({"pairs": "all"}))
+def test_all_brains_are_written_out_without_a_warning(recwarn):
+    assert ["brains", "all", '["things-01_subj01"]'] in list_settings(load_config({"brains": "all"}))
     assert not recwarn
 
 
@@ -251,20 +303,20 @@ def test_seeds_count_from_that_of_the_run():
 
 
 def test_several_subjects():
-    assert load_config({"pairs": "all"}).pairs == "all"
+    assert load_config({"brains": "all"}).brains == "all"
     content = {
-        "pairs": ["things-01_subj02-subj05-subj07"],
+        "brains": ["things-01_subj02-subj05-subj07"],
         "weights": {"mindeye2": "final_multisubject/last.pth"},
     }
-    assert load_config(content).pairs == content["pairs"]
+    assert load_config(content).brains == content["brains"]
 
 
-@pytest.mark.parametrize("change", [{"pairs": "all"}, {"weights": {"mindeye2": "results/raw/last.pth"}}])
+@pytest.mark.parametrize("change", [{"brains": "all"}, {"weights": {"mindeye2": "results/raw/last.pth"}}])
 def test_simulated_subjects_are_listed_and_have_a_checkpoint_each(change):
     content = yaml.safe_load((ROOT / "tests" / "tiny.yaml").read_text())
     for key, value in change.items():
         content[key] = content[key] | value if isinstance(value, dict) else value
-    with pytest.raises(InputError, match=r"'simulate', pairs must be a list and weights\.mindeye2 contain"):
+    with pytest.raises(InputError, match=r"'simulate', brains must be a list and weights\.mindeye2 contain"):
         load_config(content)
 
 

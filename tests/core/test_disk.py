@@ -1,7 +1,7 @@
 """A disk that takes no more, of whatever is written: one line, nothing partial, an older output as it was.
 
 A limit on the size of files (RLIMIT_FSIZE) stands for the full disk, as it needs no rights;
-tests/faults/test_full_disk.py fills a real one.
+tests/faults/test_disks.py fills a real one.
 """
 
 import errno
@@ -17,10 +17,9 @@ import pytest
 from helpers.full_disk import KINDS
 from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import PROBE_BYTES, check_writable, explained_disk_errors, knows_locks, lock
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
-from brain2image.formats import files
 from brain2image.formats.hdf5 import atomic_hdf5, open_hdf5
 from brain2image.training import resume
 from brain2image.training.train import train
@@ -142,7 +141,7 @@ def test_another_users_scratch_folder_is_left_alone(tmp_path, monkeypatch, caplo
             raise PermissionError(errno.EACCES, "Permission denied")
         return lock(path)
 
-    monkeypatch.setattr(files, "lock", refuse)
+    monkeypatch.setattr(outputs, "lock", refuse)
     with atomic_path(tmp_path / "out") as scratch:
         scratch.touch()
     assert f"{left}: scratch folder of {left.owner()}, who may be writing here now; if not" in caplog.text

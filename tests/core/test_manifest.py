@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import pytest
 from helpers.checkouts import TINY, changed_config, clone, copy_checkout, snakemake
 from helpers.dry_runs import dry_run, note_start, warm_processes
+from helpers.stale_jobs import jobs_of, short
 from snakemake.exceptions import WorkflowError
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.types import PersistenceBackend
-from test_staleness import jobs_of, short
 
 from brain2image.core.errors import InputError
 from brain2image.core.manifest import MANIFEST, Hold, recorded_params

@@ -12,6 +12,7 @@ from brain2image.core.errors import InputError
 from brain2image.evaluation.baselines import linear as baselines
 from brain2image.evaluation.baselines.base import Training, inner_folds
 from brain2image.evaluation.baselines.fitting import BASELINES
+from brain2image.evaluation.baselines.networks import fit_mlp
 from brain2image.evaluation.baselines.oracle import fit_ceiling
 from brain2image.evaluation.queries import shuffle_targets
 from brain2image.models.encoders.cbramod import CBraMod
@@ -145,9 +146,9 @@ def test_frozen_cbramod_is_read_with_its_weights_or_random_ones(rng, tmp_path):
 
 def test_the_mlp_learns_and_repeats_itself(rng):
     training, test = planted(rng, n_train=200)
-    predictions = BASELINES["mlp"](training)(test)
+    predictions = fit_mlp(training)(test)
     assert relative_error(predictions, test) < 0.3
-    np.testing.assert_array_equal(BASELINES["mlp"](training)(test), predictions)
+    np.testing.assert_array_equal(fit_mlp(training)(test), predictions)
 
 
 def test_inner_folds_share_no_concept():

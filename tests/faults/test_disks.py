@@ -19,7 +19,7 @@ WRITE = """
 import json, sys
 from pathlib import Path
 from helpers.full_disk import KINDS
-from brain2image.errors import InputError
+from brain2image.core.errors import InputError
 messages = {}
 for kind, write in KINDS.items():
     try:

@@ -8,12 +8,12 @@ import tarfile
 
 import h5py
 import numpy as np
-from test_betas_and_images import add_member, write_betas, write_shared, write_tar
-from test_mindeye1 import draw_trials, write_subject
 
 from brain2image.datasets.nsd.betas import read_tar
 from brain2image.datasets.nsd.nsd_images import PIXELS
 from helpers.damage import Payload, edit_dataset, edit_hdf5, overwrite, put, rename, save_npy, write_hdf5
+from helpers.mindeye1_files import draw_trials, write_subject
+from helpers.mindeye2_files import add_member, write_betas, write_shared, write_tar
 from helpers.small_releases import READERS
 
 # ---- MindEye2's lists and pixels

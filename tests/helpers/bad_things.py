@@ -6,16 +6,16 @@ import os
 import numpy as np
 import torch
 from PIL import Image
-from test_preprocessed import SUBJECT as SUB
-from test_preprocessed import subject
-from test_preprocessed import write as write_epochs
-from test_things_images_and_raw import DISK_CHANNELS, LEAD
 
 from brain2image.datasets.releases import THINGS_EEG
 from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.formats.unpickling import load_arrays
 from brain2image.synthetic.preprocessed_files import write_authors
 from helpers.damage import Payload, cut, put, remove, rename, replace, save_npy, save_pickle
+from helpers.preprocessed_files import SUBJECT as SUB
+from helpers.preprocessed_files import subject
+from helpers.preprocessed_files import write as write_epochs
+from helpers.raw_files import DISK_CHANNELS, LEAD
 
 # ---- pictures
 

@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"]
 TINY = "tests/tiny.yaml"
+PAIR = "things-01_subj01"  # that the tiny run makes
 
 
 def copy_checkout(target):

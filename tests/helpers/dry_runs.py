@@ -151,7 +151,7 @@ def warm_processes(n_processes: int = 2) -> Iterator[Pool]:
     # the server looks for the modules along its own path
     with (
         mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parents[1])),
-        fork_server("warm_sources") as context,
+        fork_server("helpers.warm_sources") as context,
         context.Pool(n_processes, maxtasksperchild=1) as pool,
     ):
         yield pool

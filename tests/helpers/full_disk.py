@@ -8,8 +8,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib import pyplot as plt
 from safetensors.torch import save_file
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import explained_disk_errors
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.files import write_json, write_parquet
 from brain2image.formats.hdf5 import atomic_hdf5
 from brain2image.report.figures.style import save

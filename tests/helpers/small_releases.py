@@ -11,20 +11,6 @@ import pandas as pd
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from test_betas_and_images import (
-    draw_indices,
-    write_betas,
-    write_indices,
-    write_pixels,
-    write_shared,
-    write_tars,
-)
-from test_mindeye1 import draw_trials, write_subject
-from test_preprocessed import SUBJECT as SUB
-from test_preprocessed import pictures_of, subject
-from test_preprocessed import write as write_epochs
-from test_things_images_and_raw import FILTERS, N_TRAIN, make_raw
-from test_things_images_and_raw import N_TEST as N_RAW_TEST
 
 from brain2image.config import ModelConfig
 from brain2image.datasets.nsd import betas as fmri
@@ -47,6 +33,20 @@ from brain2image.synthetic.cbramod_weights import simulate_cbramod
 from brain2image.training_set.lmdb_store import write_lmdb
 from brain2image.training_set.means import read_pairs
 from brain2image.translation.embeddings import translate
+from helpers.mindeye1_files import draw_trials, write_subject
+from helpers.mindeye2_files import (
+    draw_indices,
+    write_betas,
+    write_indices,
+    write_pixels,
+    write_shared,
+    write_tars,
+)
+from helpers.preprocessed_files import SUBJECT as SUB
+from helpers.preprocessed_files import pictures_of, subject
+from helpers.preprocessed_files import write as write_epochs
+from helpers.raw_files import FILTERS, N_TRAIN, make_raw
+from helpers.raw_files import N_TEST as N_RAW_TEST
 
 SHORT_FILTERS = {"highpass": 10.0, "lowpass": 70.0, "notch": 50.0}
 RAW_TRAINING, RAW_TEST = "ses-01/raw_eeg_training.npy", "ses-01/raw_eeg_test.npy"

@@ -10,6 +10,7 @@ from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_layout, pla
 from safetensors.torch import load_file
 
 from brain2image.models.alignment import AlignmentModel
+from brain2image.models.linear_path import LinearPath
 from brain2image.models.regression import blocks, fit_axis_ridge
 from brain2image.training.start import N_FOLDS, build_model, start_linearly
 from brain2image.training.task import SHARES
@@ -45,6 +46,18 @@ def test_the_model_starts_as_the_regression(lmdb, started):
     predictions = model.standardise(model.predict(eeg)).numpy()
     np.testing.assert_allclose(predictions, expected, atol=2e-3)
     assert np.abs(expected).mean() > 0.3
+
+
+def test_a_path_alone_takes_over_a_regression(rng):
+    n_channels, n_features = 2, 5
+    eeg = rng.standard_normal((40, n_channels * 200)).astype(np.float32)
+    targets = rng.standard_normal((40, n_features)).astype(np.float32)
+    regression = fit_axis_ridge(eeg, targets, blocks(np.arange(40), N_FOLDS), n_axes=3)
+    path = LinearPath(RUN.model, n_channels, n_features).eval()
+    path.fit(regression)
+    expected = (eeg @ regression.weight + regression.offset) @ regression.axes
+    found = path(torch.from_numpy(eeg).view(40, n_channels, 1, 200))
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
 
 
 def test_more_axes_than_the_data_have_change_nothing(lmdb):

@@ -1,6 +1,4 @@
-"""One-to-one matching against sorting the full matrix, splits and clusters against their promises."""
-
-import logging
+"""One-to-one matching against sorting the full matrix."""
 
 import numpy as np
 import pandas as pd
@@ -10,9 +8,8 @@ from hypothesis import strategies as st
 
 from brain2image.core.errors import InputError
 from brain2image.pairs import matching
-from brain2image.pairs.clustering import cluster_pairs
+from brain2image.pairs.embeddings import Embeddings
 from brain2image.pairs.matching import match_images, match_one_to_one, unit_rows
-from brain2image.pairs.splits import SPLITS, assign_splits, split_pairs
 
 
 def sort_the_full_matrix(a, b, top_k):
@@ -90,157 +87,26 @@ def test_too_many_pairs_and_zero_embeddings_are_named():
 
 @pytest.fixture
 def tables(rng):
-    things = pd.DataFrame({"image": range(8), "partition": ["train"] * 6 + ["test"] * 2})
-    nsd = pd.DataFrame({"image": [5, 9, 40, 41, 77, 78]})
-    return things, nsd, *(rng.standard_normal((n, 4)).astype(np.float32) for n in (8, 6))
+    pictures = pd.DataFrame({"image": 10 + np.arange(8), "partition": ["train"] * 6 + ["test"] * 2})
+    features = [rng.standard_normal((n, 4)).astype(np.float32) for n in (8, 6)]
+    eeg = Embeddings(pictures["image"].to_numpy(), features[0], "eeg.npz")
+    return pictures, eeg, Embeddings(np.array([5, 9, 40, 41, 77, 78]), features[1], "fmri.npz")
 
 
 def test_only_seen_and_wanted_pictures_are_matched(tables):
-    *_, things_embeddings, nsd_embeddings = tables
-    nsd_embeddings[3] = things_embeddings[7]  # a perfect match in the THINGS test partition
-    options = {"shown": np.arange(8), "seen": np.array([9, 41, 78]), "top_k": 3}
-    pairs = match_images(*tables, **options, include_things_test=False)
+    _, eeg, fmri = tables
+    fmri.features[3] = eeg.features[7]  # a perfect match in the test partition
+    options = {"seen": np.array([9, 41, 78]), "top_k": 3}
+    pairs = match_images(*tables, **options, include_test=False)
     assert set(pairs["fmri_image"]) == {9, 41, 78}
-    assert pairs["eeg_image"].max() < 6
-    with_test = match_images(*tables, **options, include_things_test=True)
-    assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (7, 41)
-    # no trial of pictures 0 to 2 and 7 is left
-    left = match_images(*tables, **options | {"shown": np.arange(3, 7)}, include_things_test=True)
-    assert set(left["eeg_image"]) <= {3, 4, 5, 6}
+    assert pairs["eeg_image"].max() < 16
+    with_test = match_images(*tables, **options, include_test=True)
+    assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (17, 41)
 
 
-def test_embeddings_of_another_table_are_refused(tables):
-    things, nsd, things_embeddings, nsd_embeddings = tables
-    with pytest.raises(InputError, match="expected 6 embeddings of NSD pictures, got 5"):
-        match_images(
-            things,
-            nsd,
-            things_embeddings,
-            nsd_embeddings[:5],
-            shown=things["image"],
-            seen=nsd["image"],
-            top_k=2,
-            include_things_test=False,
-        )
-
-
-concept_lists = st.lists(st.integers(0, 60), min_size=30, max_size=200).map(
-    lambda ids: [f"concept{i}" for i in ids]
-)
-
-
-def assign(groups, *, seed=0, testable=None, fractions=(0.8, 0.1, 0.1)):
-    testable = np.ones(len(groups), dtype=bool) if testable is None else np.asarray(testable)
-    return assign_splits(groups, testable, fractions=dict(zip(SPLITS, fractions, strict=True)), seed=seed)
-
-
-@given(concepts=concept_lists, seed=st.integers(0, 100))
-@settings(max_examples=60, deadline=None)
-def test_no_concept_is_in_two_splits_and_shares_are_kept(concepts, seed):
-    largest = max(concepts.count(concept) for concept in set(concepts))
-    try:
-        split = assign(concepts, seed=seed)
-    except InputError:
-        assert largest > 0.1 * len(concepts) or len(set(concepts)) < 10
-        return
-    for concept in set(concepts):
-        assert len({chosen for chosen, name in zip(split, concepts, strict=True) if name == concept}) == 1
-    for name, fraction in zip(SPLITS, (0.8, 0.1, 0.1), strict=True):
-        assert abs(np.sum(split == name) - fraction * len(concepts)) <= largest
-
-
-@given(concepts=concept_lists, seed=st.integers(0, 100), data=st.data())
-@settings(max_examples=60, deadline=None)
-def test_only_testable_pairs_are_tested_and_their_groups_are_in_no_other_split(concepts, seed, data):
-    testable = np.array(data.draw(st.lists(st.booleans(), min_size=len(concepts), max_size=len(concepts))))
-    try:
-        split = assign(concepts, seed=seed, testable=testable)
-    except InputError:
-        assert testable.sum() == 0 or len(set(concepts)) < 12
-        return
-    assert testable[split == "test"].all()
-    tested = {name for chosen, name in zip(split, concepts, strict=True) if chosen == "test"}
-    for chosen, name, may in zip(split, concepts, testable, strict=True):
-        assert (name in tested) == (chosen == "test" or (chosen == "" and not may))
-    rest = np.sum((split == "train") | (split == "val"))
-    largest = max(concepts.count(concept) for concept in set(concepts))
-    assert abs(np.sum(split == "val") - rest / 9) <= largest
-
-
-def test_the_split_depends_on_the_seed_alone():
-    concepts = [f"concept{i % 50}" for i in range(200)]
-    first, again, other = (assign(concepts, seed=seed) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_an_empty_split_is_named():
-    with pytest.raises(InputError, match=r"10 of them testable, leave val and test empty; raise"):
-        assign(["cat"] * 10)
-    with pytest.raises(InputError, match=r"0 of them testable, leave test empty"):
-        assign([f"concept{i}" for i in range(100)], testable=np.zeros(100, bool))
-
-
-@pytest.fixture
-def pictures(rng):
-    """1,000 pairs of 400 concepts, and the tables of their pictures."""
-    things = pd.DataFrame({"image": np.arange(1200), "concept": [f"c{i % 400}" for i in range(1200)]})
-    nsd = pd.DataFrame({"image": 3 * np.arange(1500), "shared1000": rng.random(1500) < 0.15})
-    pairs = pd.DataFrame(
-        {
-            "eeg_image": rng.permutation(1200)[:1000],
-            "fmri_image": 3 * rng.permutation(1500)[:1000],
-            "similarity": np.linspace(0.9, 0.3, 1000),
-        }
-    )
-    return pairs, things, nsd
-
-
-SHARES = {"train": 0.8, "val": 0.1, "test": 0.1, "seed": 0}
-
-
-def test_test_pairs_are_pictures_that_the_ridge_has_not_seen(pictures):
-    pairs, things, nsd = pictures
-    split = split_pairs(*pictures, **SHARES, group_by="concept", test_from="shared1000")
-    shared = nsd.set_index("image")["shared1000"]
-    assert shared[split.loc[split["split"] == "test", "fmri_image"]].all()
-    assert 98 <= (split["split"] == "test").sum() <= 103
-    concept = things.set_index("image")["concept"][split["eeg_image"]].to_numpy()
-    assert split["split"].groupby(concept).nunique().max() == 1
-    assert list(split) == [*pairs, "split"]
-    assert 0 < len(pairs) - len(split) < 250  # pairs of tested concepts whose own picture is not shared
-    counts = split["split"].value_counts()
-    assert counts["train"] / counts["val"] == pytest.approx(8, rel=0.1)
-
-
-def test_by_image_no_pair_is_left_out_and_a_shortage_is_logged(pictures, caplog):
-    caplog.set_level(logging.WARNING)
-    pairs, things, nsd = pictures
-    split = split_pairs(*pictures, **SHARES, group_by="image", test_from="shared1000")
-    assert len(split) == len(pairs)
-    assert split["split"].value_counts().to_dict() == {"train": 800, "val": 100, "test": 100}
-    assert not caplog.records
-    few = nsd.assign(shared1000=nsd["image"].isin(pairs["fmri_image"][:30]))
-    split = split_pairs(pairs, things, few, **SHARES, group_by="image", test_from="shared1000")
-    assert (split["split"] == "test").sum() == 30
-    assert "the test split has 30 pairs instead of 100: only 30 pairs show one" in caplog.text
-
-
-def test_clusters_are_fitted_on_training_pairs_alone(rng):
-    centres = 5 * np.eye(4, 10, dtype=np.float32)
-    truth = np.arange(80) % 4
-    things, nsd = (centres[truth] + 0.3 * rng.standard_normal((80, 10)).astype(np.float32) for _ in range(2))
-    training = np.arange(80) < 60
-    labels = cluster_pairs(things, nsd, training, n_clusters=4, seed=0)
-    assert len({tuple(pair) for pair in zip(labels, truth, strict=True)}) == 4  # one label a true cluster
-    things[~training] = nsd[~training] = (
-        -centres[0] - 1
-    )  # test pairs elsewhere leave the training labels alone
-    moved = cluster_pairs(things, nsd, training, n_clusters=4, seed=0)
-    np.testing.assert_array_equal(moved[training], labels[training])
-
-
-def test_too_few_training_pairs_for_the_clusters_are_named(rng):
-    embeddings = rng.standard_normal((4, 3)).astype(np.float32)
-    with pytest.raises(InputError, match="n_clusters = 5 training pairs, got 4"):
-        cluster_pairs(embeddings, embeddings, np.ones(4, bool), n_clusters=5, seed=0)
+<<<<<<< HEAD
+def test_pictures_without_an_embedding_are_refused(tables):
+    pictures, eeg, fmri = tables
+    short = Embeddings(fmri.image[:5], fmri.features[:5], "fmri.npz")
+    with pytest.raises(InputError, match=r"fmri\.npz: expected each of 6 paired pictures in one row, got 1"):
+        match_images(pictures, eeg, short, seen=fmri.image, top_k=2, include_test=False)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.projections import SOURCE, write_projection
 from safetensors.numpy import save_file
 
 from brain2image.formats.hdf5 import link_dataset, read_trials, write_trials
@@ -12,7 +13,6 @@ from brain2image.projection import projecting as projection
 from brain2image.projection.projecting import combine_projections, project, project_fmri
 
 N_TRIALS, N_VOXELS, N_FEATURES = 10, 30, 12
-SOURCE = {"checkpoint": "last.pth", "sha256": "ab" * 32}
 
 
 @pytest.fixture
@@ -71,15 +71,6 @@ def test_a_file_is_projected_block_by_block(tmp_path, betas, ridge, small_blocks
 
 
 # ---- several subjects
-
-
-def write_projection(path, embedding, images, **source):
-    trials = pd.DataFrame({"image": images, "session": np.arange(len(images)) // 2})
-    trials.insert(1, "repetition", trials.groupby("image").cumcount())
-    with h5py.File(path, "w") as file:
-        file["embedding"] = embedding
-        write_trials(file, trials, SOURCE | source)
-    return path
 
 
 def test_subjects_follow_each_other_and_share_their_repetitions(tmp_path, rng, small_blocks):

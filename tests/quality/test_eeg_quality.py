@@ -2,46 +2,16 @@
 
 import json
 
-import h5py
 import numpy as np
-import pandas as pd
 import pytest
+from helpers.quality_files import N_IMAGES, N_TEST, epochs, partitions, trial_table, write_eeg
 from scipy.signal import welch
 
 from brain2image.datasets.things_eeg2.raw import CHANNELS
-from brain2image.formats.files import write_parquet
-from brain2image.formats.hdf5 import write_trials
 from brain2image.quality import eeg_quality as quality
 from brain2image.quality.eeg_sums import power_densities, sum_trials
 
-N_IMAGES, N_TEST = 12, 4
 REGIONS = quality.region_rows(list(CHANNELS))
-
-
-def trial_table(*, n_repetitions, rng):
-    """Trials in random order, as raw recordings have them; the last pictures are the test's."""
-    image = rng.permutation(np.repeat(np.arange(N_IMAGES + N_TEST), n_repetitions))
-    trials = pd.DataFrame({"image": image, "session": np.arange(len(image)) % 2})
-    trials["repetition"] = trials.groupby("image").cumcount()
-    return trials
-
-
-def partitions():
-    names = ["train"] * N_IMAGES + ["test"] * N_TEST
-    return pd.DataFrame({"image": np.arange(len(names)), "partition": names})
-
-
-def epochs(trials, rng, *, amplitude=10.0):
-    return (amplitude * rng.standard_normal((len(trials), len(CHANNELS), 200))).astype(np.float32)
-
-
-def write_eeg(path, eeg, trials, *, unit="uV"):
-    with h5py.File(path, "w") as file:
-        file["eeg"] = eeg
-        attributes = {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": list(CHANNELS), "release": "ubp"}
-        write_trials(file, trials, attributes)
-    write_parquet(path.with_suffix(".parquet"), partitions())
-    return path, path.with_suffix(".parquet")
 
 
 def summed(eeg, trials, **options):

@@ -6,17 +6,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.quality_files import described, simulate
 
 from brain2image.formats.files import write_parquet
 from brain2image.formats.hdf5 import write_trials
 from brain2image.quality import fmri_quality as quality
-
-
-def simulate(rng, *, ncsnr, n_images=600, n_repetitions=3):
-    """Trials in random order of columns with a known ratio of signal to noise."""
-    image = rng.permutation(np.repeat(np.arange(n_images), n_repetitions))
-    signal = np.asarray(ncsnr) * rng.standard_normal((n_images, len(ncsnr)))
-    return (signal[image] + rng.standard_normal((len(image), len(ncsnr)))).astype(np.float32), image
 
 
 def moments(values, image, **options):
@@ -79,11 +73,6 @@ def test_the_interval_of_the_median_holds_in_about_95_of_100(rng):
         low, high = quality.noise_ceilings(moments(values, image))["single"]["interval"]
         held += low <= truth <= high
     assert 88 <= held <= 100
-
-
-def described(values, image, *, n_shared=0):
-    shared = pd.Series(np.arange(image.max() + 1) < n_shared)
-    return quality.describe_columns(values, image, shared)
 
 
 def test_one_repetition_has_no_noise_ceiling(rng):

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.report_tables import pictures
 from matplotlib.colors import to_hex
 from PIL import Image, ImageFilter
 
@@ -28,10 +29,6 @@ def pairs(rng):
             "split": ["train"] * 24 + ["val"] * 3 + ["test"] * 3,
         }
     )
-
-
-def pictures(n):
-    return [Image.new("RGB", (8, 8), (8 * i, 0, 0)) for i in range(n)]
 
 
 def shown(panel):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from helpers.browsers import browser, needs_chromium  # noqa: F401, a fixture
 from helpers.checkouts import changed_config, clone, snakemake
-from test_pages import CEILINGS, LEAKY, comparisons, summary
+from helpers.report_tables import CEILINGS, LEAKY, comparisons, summary
 
 from brain2image.config import Config, load_config
 from brain2image.core.errors import InputError

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from test_eeg_quality import epochs, trial_table, write_eeg
-from test_fmri_quality import described, simulate
+from helpers.quality_files import described, epochs, simulate, trial_table, write_eeg
 
 from brain2image.quality.eeg_quality import REGIONS, inspect_eeg
 from brain2image.quality.fmri_quality import BINS

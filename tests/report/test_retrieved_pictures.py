@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from helpers.report_tables import pictures
 from matplotlib.colors import same_color
-from test_figures import pictures
 
 from brain2image.report.figures.retrieved_pictures import RIGHT, choose_queries, plot_gallery
 

@@ -28,6 +28,7 @@ from brain2image.synthetic.design import _fill, training_codes
 from brain2image.synthetic.drawings import Painter
 from brain2image.synthetic.eeg import CHANNELS, NOISE_RMS, background, draw_evoked
 from brain2image.synthetic.fmri import draw_betas, draw_ridge, draw_voxels, fit_scaling
+from brain2image.synthetic.images import THINGS_SIZES
 from brain2image.synthetic.latents import KINSHIP, RELATED_SHARE, nsd_design, nsd_latents, things_latents
 from brain2image.synthetic.nsd_files import oracle_arrays
 
@@ -196,7 +197,9 @@ def test_pixels_carry_the_latents(raw):
 
 def test_things_pictures_are_the_planted_ones_in_canonical_order(raw):
     paths = [path for name in PARTITIONS for path in sorted(raw.images[f"{name}_images"].rglob("*.jpg"))]
-    coarse = np.stack([np.asarray(Image.open(path).resize((4, 4), Image.Resampling.BOX)) for path in paths])
+    pictures = [Image.open(path) for path in paths]
+    assert {size for picture in pictures for size in picture.size} <= set(THINGS_SIZES)
+    coarse = np.stack([np.asarray(picture.resize((4, 4), Image.Resampling.BOX)) for picture in pictures])
     painter = Painter(SIMULATE["n_latents"], seed=SIMULATE["seed"])
     rng = np.random.default_rng(0)
     for image, latents in enumerate(raw.latents["things"]):

@@ -71,13 +71,20 @@ def test_the_file_is_as_documented(sources):
     assert out.stat().st_size < 3 * eeg.nbytes * n_eeg  # the map's unused part takes no space
 
 
-@pytest.mark.parametrize(("column", "reason"), [("eeg_image", "eeg.h5"), ("fmri_image", "projection.h5")])
-def test_pair_without_trials(sources, column, reason):
+def test_pair_without_repetitions(sources):
     pairs = sources[3].copy()
-    pairs.loc[3, column] = 999
-    with pytest.raises(InputError, match=f"{reason}: expected .* 1 have none .first: {column} 999"):
+    pairs.loc[3, "fmri_image"] = 999
+    with pytest.raises(InputError, match=r"projection\.h5: expected .* 1 have none .first: fmri_image 999"):
         write_from(sources, pairs)
     assert not list((sources[0]).glob("out/*"))
+
+
+def test_pair_without_eeg_is_left_out(sources, caplog):
+    pairs = sources[3].copy()
+    pairs.loc[3, "eeg_image"] = 999
+    reader = LMDBReader(write_from(sources, pairs))
+    assert reader.pairs["fmri_image"].tolist() == pairs.drop(index=3)["fmri_image"].tolist()
+    assert f"1 of {N_PAIRS} pairs are left out" in caplog.text
 
 
 def test_picture_in_two_pairs_is_stored_once(sources):

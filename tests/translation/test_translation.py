@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from helpers.raw_files import DISK_CHANNELS, FILTERS, N_TEST, N_TRAIN, PART, make_raw
 from safetensors.torch import save_file
-from test_things_images_and_raw import DISK_CHANNELS, FILTERS, N_TEST, N_TRAIN, PART, make_raw
 
 from brain2image.__main__ import main
 from brain2image.config import ModelConfig

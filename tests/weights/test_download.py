@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.scripts import run_script
 from helpers.web_server import Server, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_betas_and_images import run_script
 
 from brain2image.core.errors import InputError
 from brain2image.formats.files import read_json
@@ -363,9 +363,9 @@ def test_what_was_downloaded_is_written_down(server, tmp_path):
 
 FETCH = """
 import json, sys
-from brain2image.weights import fetch, fetch_beside
-from brain2image.errors import InputError
-from brain2image.files import read_json
+from brain2image.weights.download import fetch, fetch_beside
+from brain2image.core.errors import InputError
+from brain2image.formats.files import read_json
 try:
     print(json.dumps(fetch(sys.argv[1]), default=str))
     for name in sys.argv[2:]:

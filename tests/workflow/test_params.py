@@ -34,11 +34,10 @@ import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, copy_checkout
 from helpers.dry_runs import job_params
-from test_releases import touch
+from helpers.empty_releases import NSD, THINGS, touch
 
 from brain2image.config import RunConfig
 from brain2image.core.fingerprint import imported_modules
-from brain2image.datasets.releases import NSD, THINGS_EEG
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 PLAIN = (str, int, float, bool, type(None))
@@ -48,7 +47,7 @@ RULES = re.findall(
     r"^rule (\w+):", "".join(path.read_text() for path in ROOT.glob("rules/*.smk")), re.MULTILINE
 )
 REAL = {
-    "pairs": ["things-01_subj02-subj05", "things-02_subj02"],
+    "brains": ["things-01_subj02-subj05", "things-02_subj02"],
     "weights": {"mindeye2": "hf://datasets/pscotti/mindeyev2/train_logs/final_multisubject_subj01/last.pth"},
 }
 
@@ -57,10 +56,10 @@ REAL = {
 def checkout(tmp_path_factory):
     """A checkout with empty files where the releases of two subjects each belong."""
     folder = copy_checkout(tmp_path_factory.mktemp("params") / "checkout")
-    for sub in ("sub-01", "sub-02"):
-        touch(folder / "data/things/eeg", THINGS_EEG, "raw", sub=sub)
+    for person in ("things-01", "things-02"):
+        touch(folder / "data/things/eeg", THINGS, "raw", person)
     for subj in ("subj02", "subj05"):
-        touch(folder / "data/nsd", NSD, "mindeye2", subj=subj)
+        touch(folder / "data/nsd", NSD, "mindeye2", subj)
     for name in ("training_images", "test_images", "image_metadata.npy"):
         (folder / "data/things/images" / name).mkdir(parents=True)
     (folder / "real.yaml").write_text(yaml.safe_dump(REAL))

@@ -7,20 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.checkouts import changed_config, copy_checkout, planned_jobs, snakemake
-from test_project import RULES
+from helpers.rules import PROFILE, RULES, slurm_profile
 
 ROOT = Path(__file__).parents[2]
-PROFILE = "profiles/slurm"
 # Rows of docs/scale.md that are named after something else than their rule.
 MEASURED_AS = {"embed_pictures": "embed_images", "repack_raw_session": "repack_things_eeg"}
 SNAKEMAKE_MB = 500  # for the two Snakemakes around a job's script, 183 MB each when measured
-
-
-def slurm_profile():
-    """The profile, its examples of account and partitions included."""
-    text = (ROOT / PROFILE / "profile.yaml").read_text()
-    examples = re.sub(r"^# (?=\w+-resources:$|  +\w+:)", "", text, flags=re.MULTILINE)
-    return yaml.safe_load(examples)
 
 
 def test_the_examples_give_every_gpu_rule_a_partition():
@@ -66,7 +58,7 @@ def test_snakemake_takes_the_profile(checkout):
 def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
     """Two THINGS subjects x two NSD subjects x two runs, as one submission."""
     pairs = [f"{sub}_{subj}" for sub in ("sub-01", "sub-02") for subj in ("subj01", "subj02")]
-    planned = planned_jobs(checkout, config=changed_config(checkout, {"pairs": pairs}))
+    planned = planned_jobs(checkout, config=changed_config(checkout, {"brains": pairs}))
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
     once += ["write_overview", "write_provenance"]
     once += ["repack_things_images", "repack_nsd_images"]

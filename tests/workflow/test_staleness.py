@@ -10,13 +10,12 @@ import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
 from helpers.dry_runs import dry_run, plan_change
+from helpers.stale_jobs import TABLE, jobs_of, short
 
 from brain2image.config import Config
 from brain2image.config.messages import block_type
 from brain2image.core import fingerprint
 
-TABLE = yaml.safe_load((ROOT / "tests" / "staleness.yaml").read_text())
-PAIR = {"sub-01", "subj01", "things-01_subj01"}
 # The files that a row of each section changes, and what is added to them.
 FILES = {
     "modules": ("src/brain2image/{}", "\nCHANGED = True\n"),
@@ -32,18 +31,6 @@ case "$*" in
   *) echo '{"conda_prefix": "/nowhere", "platform": "linux-64"}' ;;
 esac
 """
-
-
-def jobs_of(names):
-    """The jobs that a list of jobs and groups stands for."""
-    groups = TABLE["groups"]
-    found = set().union(*(jobs_of(groups[name]) if name in groups else {name} for name in names))
-    return found | {"write_provenance"} if found else found
-
-
-def short(names):
-    """Jobs without the pair that all of them share."""
-    return {"/".join(part for part in name.split("/") if part not in PAIR) for name in names}
 
 
 def read_rows():

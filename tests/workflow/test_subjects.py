@@ -10,32 +10,32 @@ import pytest
 import yaml
 from helpers.checkouts import copy_checkout
 from helpers.dry_runs import dry_run, run_snakemake
-from test_projecting import write_projection
-from test_releases import touch
+from helpers.empty_releases import NSD, THINGS, touch
+from helpers.projections import write_projection
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.releases import NSD, THINGS_EEG
 from brain2image.formats.hdf5 import read_trials
 
-SUBS, SUBJS = ("sub-01", "sub-02"), ("subj02", "subj05")
-PAIRS = [f"{sub}_{subj}" for sub in SUBS for subj in SUBJS]
+PEOPLE, SUBJS = ("things-01", "things-02"), ("subj02", "subj05")
+BRAINS = [f"{person}_{subj}" for person in PEOPLE for subj in SUBJS]
 MULTISUBJECT = "weights/mindeyev2/train_logs/final_multisubject_subj01/last.pth"
 
-# What two THINGS and two NSD subjects need once, once a subject, and once a pair.
-SHARED_STAGES = Counter(repack_things_images=1, repack_nsd_images=1, embed_images=2, summarise=1)
+# What two EEG people and two fMRI subjects need once, and once a person.
+SHARED_STAGES = Counter(repack_images=2, embed_images=4, summarise=1)
 SUBJECT_STAGES = Counter(
-    repack_things_eeg=2, repack_nsd_fmri=2, extract_ridge=2, project_fmri=2, inspect_eeg=2, inspect_fmri=2
+    repack_eeg=2, repack_fmri=2, extract_ridge=2, project_fmri=2, inspect_eeg=2, inspect_fmri=2
 )
+OF_PICTURES = ("match_images", "split_pairs", "cluster_pairs")
 
 
-@pytest.fixture(scope="module", params=NSD)
+@pytest.fixture(scope="module", params=NSD.releases)
 def checkout(request, tmp_path_factory):
     """A checkout with empty files where the releases of two subjects each belong."""
     folder = copy_checkout(tmp_path_factory.mktemp("checkout") / request.param)
-    for sub in SUBS:
-        touch(folder / "data/things/eeg", THINGS_EEG, "raw", sub=sub)
+    for person in PEOPLE:
+        touch(folder / "data/things/eeg", THINGS, "raw", person)
     for subj in SUBJS:
-        touch(folder / "data/nsd", NSD, request.param, subj=subj)
+        touch(folder / "data/nsd", NSD, request.param, subj)
     for path in ("data/things/images/image_metadata.npy", MULTISUBJECT):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(bytes(64))  # an empty file is taken for a failed download
@@ -57,39 +57,38 @@ def plan(checkout, pool):
 
 
 def test_shared_stages_run_once(plan):
-    jobs = plan(pairs=PAIRS)
+    jobs = plan(brains=BRAINS)
     for rule, count in (SHARED_STAGES + SUBJECT_STAGES).items():
         assert jobs[rule] == count, rule
-    for rule in ("match_images", "split_pairs", "cluster_pairs", "build_lmdb", "train"):
-        assert jobs[rule] == 4, rule
+    # pairs are of a data set and an fMRI subject, whoever's EEG it is
+    assert [jobs[rule] for rule in (*OF_PICTURES, "build_lmdb", "train")] == [2, 2, 2, 4, 4]
     assert "combine_projections" not in jobs
-    assert plan(pairs="all") == jobs
+    assert plan(brains="all") == jobs
 
 
 def test_who_is_left_out_is_named(checkout, pool):
     """In Snakemake's log, so in dry runs too, and in the table; square brackets in paths are no markup."""
     begun = checkout / "data/things/eeg/sub-03"
     begun.mkdir()
-    content = {"pairs": "all", "weights": {"cbramod": "[red]/cbramod.pth"}}
+    content = {"brains": "all", "weights": {"cbramod": "[red]/cbramod.pth"}}
     (checkout / "all.yaml").write_text(yaml.safe_dump(content))
     _, text = pool.apply(run_snakemake, (checkout, "check_data"), {"config": "all.yaml"})
     begun.rmdir()
     reason = "sub-03, got no file of any"
-    assert f"pairs: all leaves out sub-03: data/things/eeg: expected a release of {reason}" in text
+    assert f"brains: all leaves out things-03: data/things/eeg: expected a release of {reason}" in text
     assert "Warning: " not in text
     table = " ".join(text.replace("│", " ").split())
-    assert "-- sub-03, left out data/things/eeg: expected a" in table
+    assert "-- things-03, left out data/things/eeg: expected a" in table
     assert "[red]/cbramod.pth: no such file" in table
 
 
 def test_the_fmri_of_several_subjects_becomes_one_training_set(plan):
-    jobs = plan(pairs=["things-01_subj02-subj05"], weights={"mindeye2": MULTISUBJECT})
+    jobs = plan(brains=["things-01_subj02-subj05"], weights={"mindeye2": MULTISUBJECT})
     expected = SHARED_STAGES + SUBJECT_STAGES + Counter(combine_projections=1)
-    expected["repack_things_eeg"] = expected["inspect_eeg"] = 1
+    expected["repack_eeg"] = expected["inspect_eeg"] = 1
     for rule, count in expected.items():
         assert jobs[rule] == count, rule
-    for rule in ("match_images", "split_pairs", "cluster_pairs", "build_lmdb", "train"):
-        assert jobs[rule] == 1, rule
+    assert [jobs[rule] for rule in (*OF_PICTURES, "build_lmdb", "train")] == [1] * 5
 
 
 def test_a_missing_file_is_named(checkout, plan):
@@ -97,7 +96,7 @@ def test_a_missing_file_is_named(checkout, plan):
     file.rename(checkout / "away")
     message = f"are missing: {file.relative_to(checkout)}; download them. README.md"
     with pytest.raises(InputError, match=re.escape(message)):
-        plan(pairs=PAIRS)
+        plan(brains=BRAINS)
     (checkout / "away").rename(file)
 
 
@@ -107,7 +106,7 @@ def test_projections_are_combined_by_the_workflow(checkout, pool):
     for subj in SUBJS:
         write_projection(folder / f"{subj}.h5", np.full((3, 4), int(subj[-1]), np.float32), [8, 9, 8])
     target = "results/projection/subj02-subj05.h5"
-    (checkout / "subjects.yaml").write_text(yaml.safe_dump({"pairs": PAIRS}))
+    (checkout / "subjects.yaml").write_text(yaml.safe_dump({"brains": BRAINS}))
     arguments = (checkout, "--allowed-rules", "combine_projections", "--", target)
     status, text = pool.apply(run_snakemake, arguments, {"config": "subjects.yaml"})
     assert status == 0, text

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from helpers.checkouts import TINY, changed_config, clone, copy_checkout
+from helpers.checkouts import PAIR, TINY, changed_config, clone, copy_checkout
 from helpers.dry_runs import dry_run, run_snakemake
 from PIL import Image
 
@@ -16,8 +16,6 @@ from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.evaluation.summary import headline
 from brain2image.formats.hdf5 import read_trials
 from brain2image.synthetic.preprocessed_files import write_ubp
-
-PAIR = "things-01_subj01"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +28,7 @@ def test_every_rule_ran(finished):
     files = [file for file in (finished / "rules").glob("*.smk") if file.name != "fetch.smk"]
     rules = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in files), re.MULTILINE)
     logs = {path.stem for path in (finished / "results/logs").glob("*")}
-    # simulated subjects have a checkpoint each, so there is nothing to combine; test_subjects.py does
+    # simulated subjects have a checkpoint each: nothing to combine; tests/workflow/test_subjects.py does
     assert set(rules) == logs | {"combine_projections", "check_data"}
 
 

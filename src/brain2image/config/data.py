@@ -125,7 +125,11 @@ class PreprocessConfig(Section):
     )
 
 
-Preprocess = Annotated[PreprocessConfig, WrapValidator(text_or_block), PlainSerializer(dump_block)]
+Preprocess = Annotated[
+    PreprocessConfig,
+    WrapValidator(text_or_block, json_schema_input_type=PlainText | PreprocessConfig),
+    PlainSerializer(dump_block),
+]
 
 
 class CLIPConfig(Section):

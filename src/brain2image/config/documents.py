@@ -1,15 +1,18 @@
 """The configuration's reference, written from its schema so that it cannot go stale."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic.json_schema import GenerateJsonSchema
 
-from brain2image.config import Config, Section
+from brain2image.config import Config, RunConfig, Section
 from brain2image.config.messages import block_type
 
 YAML_HEADER = """\
+# yaml-language-server: $schema=config.schema.json
 # Every key with its default; units and meanings beside it. Unknown or ill-typed keys stop the run before any
 # job. This file is used when no --configfile is given; a --configfile replaces it, missing keys take their
 # defaults. Written by `brain2image config-docs config` (tests compare); edit the values, not the comments.
@@ -20,7 +23,9 @@ MARKDOWN_HEADER = """\
 
 Edit `config/config.yaml`, or write a file of your own with the keys that you change and give it with
 `--configfile`. Missing keys take the defaults below. A wrong key or type stops the run before any job and
-names the nearest valid key. A changed value reruns exactly the stages that use it.
+names the nearest valid key. A changed value reruns exactly the stages that use it. Editors with a YAML
+language server complete and check keys by `config.schema.json` in files whose first line names it, as that
+of `config/config.yaml` does.
 
 Runs: `runs:` names what is trained. Each run takes the `model`, `loss` and `training` blocks and changes
 what it lists:
@@ -89,6 +94,40 @@ def markdown() -> str:
     return "\n".join(parts)
 
 
+def json_schema() -> str:
+    """Return ``config/config.schema.json``, from which editors complete and check keys.
+
+    It takes whatever `load_config` takes. That checks more: what concerns several keys at once, and paths.
+    """
+    schema = Config.model_json_schema(schema_generator=_Generator)
+    keys = schema["properties"]
+    run = {
+        "type": "object",
+        "properties": {block: _or_nothing({"$ref": keys[block]["$ref"]}) for block in RunConfig.model_fields},
+        "additionalProperties": False,
+    }
+    (name,) = keys["runs"]["patternProperties"]
+    keys["runs"]["patternProperties"] = {name: _or_nothing(run)}
+    schema["properties"] = {key: _or_nothing(value) for key, value in keys.items()}
+    dialect = {"$schema": GenerateJsonSchema.schema_dialect}
+    return json.dumps(dialect | schema, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Generator(GenerateJsonSchema):
+    """Refuse names that do not fit their pattern, and leave out titles, which only repeat the keys."""
+
+    def dict_schema(self, schema: Any) -> dict[str, Any]:
+        return {"additionalProperties": False} | super().dict_schema(schema)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _or_nothing(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let a key have no value, which YAML reads as null and `load_config` as the default."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 def _default(value: Any) -> str:
     return "none" if value is None else f"`{_value(value)}`"
 
@@ -98,7 +137,10 @@ def _value(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
 
 
+DOCUMENTS = {"config.yaml": default_yaml, "README.md": markdown, "config.schema.json": json_schema}
+
+
 def write_config_docs(folder: Path) -> None:
-    """Write ``config.yaml`` and ``README.md`` into the folder ``config/``."""
-    (folder / "config.yaml").write_text(default_yaml())
-    (folder / "README.md").write_text(markdown())
+    """Write all that `DOCUMENTS` names into the folder ``config/``."""
+    for name, write in DOCUMENTS.items():
+        (folder / name).write_text(write())

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -59,10 +59,12 @@ Person = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-\d{2,}$")]
 # An EEG person and the fMRI of one subject, or of several of one embedding space.
 BRAINS = re.compile(r"([a-z][a-z0-9]*-\d{2,})_(subj\d{2}(?:-subj\d{2})*)")
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
+Frequency = Annotated[float, Field(ge=10, le=100)]
 Frequencies = Annotated[
-    list[Annotated[float, Field(ge=10, le=100)]],
+    list[Frequency],
     BeforeValidator(
-        lambda value: [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+        lambda value: [value] if isinstance(value, int | float) and not isinstance(value, bool) else value,
+        json_schema_input_type=Frequency | list[Frequency],
     ),
 ]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -85,10 +87,10 @@ def dump_block(value: Any) -> Any:
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
+BrainsList = Annotated[list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]], Field(min_length=1)]
 Brains = Annotated[
-    list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]],
-    Field(min_length=1),
-    WrapValidator(_all_or_list),
+    BrainsList,
+    WrapValidator(_all_or_list, json_schema_input_type=Literal["all"] | BrainsList),
     PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
 ]
 

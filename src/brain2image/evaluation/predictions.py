@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError, reason
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.tables import read_npz
 
 COUNT_KEY = "predictions_"  # followed by the number of averaged trials

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError, reason
-from brain2image.core.outputs import atomic_path
 from brain2image.core.regular import check_regular
 
 

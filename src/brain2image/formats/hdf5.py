@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import lock_remedy
 from brain2image.core.errors import InputError, reason
-from brain2image.core.outputs import atomic_path
 from brain2image.core.regular import check_regular
 
 # What h5py raises on a missing or damaged file, whichever part is.

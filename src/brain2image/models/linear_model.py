@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from brain2image import __version__
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError, reason
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.files import read_json, write_json
 from brain2image.training_set.means import Pairs
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.tables import REMEDY, find_rows, read_npz
 
 

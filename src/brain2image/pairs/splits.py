@@ -134,7 +134,7 @@ def keep_measured(pairs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     kept = pairs[is_measured]
     if n_without := int((~is_measured).sum()):
         logger.warning("%d of %d pairs are left out: no EEG trial shows their picture", n_without, len(pairs))
-    if empty := [split for split in SPLITS if not (kept["split"] == split).any()]:
+    if empty := [split for split in SPLITS if split in set(pairs["split"]) - set(kept["split"])]:
         raise InputError(
             f"expected EEG trials of some pairs of each split, got none for {' and '.join(empty)} "
             f"({n_without} of {len(pairs)} pairs have no trial); add the missing recordings or leave the "

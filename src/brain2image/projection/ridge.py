@@ -15,8 +15,8 @@ from typing import BinaryIO
 import numpy as np
 from safetensors.numpy import save_file
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
 from brain2image.datasets.nsd.checks import N_VOXELS
 from brain2image.formats.checkpoints import Checkpoint
 from brain2image.formats.files import sha256

@@ -46,8 +46,8 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
     A dict for JSON: ``unit, release, sfreq``; ``mains`` (Hz) and ``soa`` (s), where the file has them;
     ``trials`` (counts); ``recordings`` (what was left out of each raw file; None of epochs); ``notes`` (what
     one must know of both, in sentences); ``expected`` (amplitudes), ``channels`` (a dict a channel),
-    ``flagged`` and ``interpolated`` (their names); ``spectra``, ``responses`` and ``reliability`` (curves with
-    95 % limits).
+    ``flagged`` and ``interpolated`` (their names); ``spectra``, ``responses`` and ``reliability`` (curves
+    with 95 % limits).
     """
     partition = read_table(images, ["image", "partition"]).set_index("image")["partition"]
     with open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times")) as (dataset, trials):

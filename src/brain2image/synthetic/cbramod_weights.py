@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.synthetic.latents import generator
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import open_clip
 import torch
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
 from brain2image.synthetic.drawings import Painter
 from brain2image.synthetic.latents import generator
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.formats.hdf5 import atomic_hdf5
 from brain2image.synthetic.concepts import concept_names, image_metadata
 from brain2image.synthetic.drawings import Painter

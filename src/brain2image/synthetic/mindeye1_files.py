@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.formats.files import write_json
 
 N_SHARDS = {"train": 18, "val": 1, "test": 2}

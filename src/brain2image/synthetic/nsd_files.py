@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import torch
 
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.formats.hdf5 import atomic_hdf5
 from brain2image.formats.tables import REMEDY, read_npz
 from brain2image.formats.unpickling import read_npy

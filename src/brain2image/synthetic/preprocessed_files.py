@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.formats.files import write_json
 
 TIMES = np.arange(-50, 250) / 250  # s

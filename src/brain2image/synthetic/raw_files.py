@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from brain2image.core.outputs import atomic_path
+from brain2image.core.atomic import atomic_path
 from brain2image.formats.tables import read_npz
 from brain2image.synthetic.design import TARGET, test_codes, training_codes
 from brain2image.synthetic.eeg import CHANNELS, SFREQ, Evoked, background, draw_evoked

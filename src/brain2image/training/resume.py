@@ -18,8 +18,8 @@ from torch.multiprocessing import ProcessExitedException
 
 from brain2image.config import RunConfig
 from brain2image.constants.training_keys import WITHOUT_EFFECT
+from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import lock
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.files import sha256
 
 logger = logging.getLogger(__name__)

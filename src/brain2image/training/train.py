@@ -23,10 +23,10 @@ from torch.utils.data import DataLoader
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
+from brain2image.core.atomic import atomic_path
 from brain2image.core.devices import compute_devices
 from brain2image.core.disk import explained_disk_errors
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.files import write_json
 from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel

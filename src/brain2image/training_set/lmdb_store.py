@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
 from brain2image.datasets.units import flat_channels
 from brain2image.formats.hdf5 import open_trials, read_attributes, read_rows
 from brain2image.pairs.splits import keep_measured

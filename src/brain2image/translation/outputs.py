@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.hdf5 import write_trials
 
 Blocks = Iterable[Mapping[str, np.ndarray]]  # arrays of one row a trial, under their names

@@ -15,9 +15,9 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import explained_disk_errors
 from brain2image.core.errors import InputError
-from brain2image.core.outputs import atomic_path
 from brain2image.formats.files import sha256, write_json
 from brain2image.weights.client import BY_HAND, NO_NETWORK, NotFound, http_error
 from brain2image.weights.remote import RangesRefused, RemoteFile

@@ -8,15 +8,15 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-from test_betas_and_images import (
+from helpers.mindeye1_files import N_SUBJECT_VOXELS, SHARED, draw_trials, picture, write_subject
+from helpers.mindeye2_files import (
     draw_indices,
-    run_script,
     write_betas,
     write_indices,
     write_shared,
     write_tars,
 )
+from helpers.scripts import run_script
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.nsd import mindeye1
@@ -27,36 +27,11 @@ from brain2image.datasets.nsd.nsd_images import read_images
 from brain2image.datasets.releases import NSD, find_release
 from brain2image.formats import tars
 from brain2image.formats.hdf5 import open_trials, read_trials
-from brain2image.synthetic.mindeye1_files import write_mindeye1
 
-SHARED = np.arange(2950, 73000, 70)
 TRAIN, VAL, TEST = (
     f"webdataset_avg_new/{part}"
     for part in ("train/train_subj01_3", "val/val_subj01_0", "test/test_subj01_1")
 )
-N_SUBJECT_VOXELS = 8
-
-
-def picture(image):
-    """A smooth picture that no other id has."""
-    corners = np.random.default_rng(image).integers(0, 256, (2, 2, 3)).astype(np.uint8)
-    return Image.fromarray(corners).resize((224, 224), Image.Resampling.BILINEAR)
-
-
-def draw_trials(seed):
-    """Six shared and 30 other pictures, seen one to three times, in a random order."""
-    rng = np.random.default_rng(seed)
-    others = rng.choice(np.setdiff1d(np.arange(73000), SHARED), 30, replace=False)
-    images = np.concatenate([SHARED[:6], others])
-    indices = rng.permutation(np.repeat(images, rng.permutation(np.resize([1, 2, 3], 36))))
-    return indices, rng.standard_normal((len(indices), N_SUBJECT_VOXELS)).astype(np.float32)
-
-
-def write_subject(root, subject, indices, betas):
-    shared = np.zeros(73000, bool)
-    shared[SHARED] = True
-    rng = np.random.default_rng(0)
-    write_mindeye1(root, subject, indices=indices, betas=betas, shared=shared, picture=picture, rng=rng)
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ def plot_responses(quality: Mapping[str, Any]) -> Figure:
     _plot_topographies(figure, grid[1], maps, names=sound, unit=unit)
     panels = grid[2].subgridspec(1, 2).subplots(sharey=True)
     for panel, (name, label) in zip(panels, PARTITIONS.items(), strict=True):
-        _plot_reliability(panel, quality["reliability"][name], label=label)
+        _plot_reliability(panel, quality["reliability"][name], label=label, soa=quality.get("soa"))
     panels[0].set_ylabel("reliability of a picture's\nmean (all its trials)")
     return figure
 
@@ -200,12 +200,14 @@ def _plot_topographies(
     figure.colorbar(image, ax=panels, shrink=0.8, label=unit)
 
 
-def _plot_reliability(panel: Axes, reliability: Mapping[str, Any] | None, *, label: str) -> None:
+def _plot_reliability(
+    panel: Axes, reliability: Mapping[str, Any] | None, *, label: str, soa: float | None
+) -> None:
     if reliability is None:
         panel.set_axis_off()
         panel.text(0.5, 0.5, f"fewer than 3 {label} were shown twice:\nno reliability", ha="center")
         return
-    _plot_courses(panel, 1000 * np.array(reliability["times"]), reliability["regions"])
+    _plot_courses(panel, 1000 * np.array(reliability["times"]), reliability["regions"], soa=soa)
     panel.set(ylim=(-0.5, 1), title=f"{reliability['n_images']:,} {label}")
 
 

@@ -1,16 +1,24 @@
 """NSD as MindEye2 released it: pictures, behaviour tars and betas in the declared formats."""
 
-import io
-import runpy
 import tarfile
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.mindeye2_files import (
+    add_member,
+    behaviour_row,
+    draw_indices,
+    write_betas,
+    write_indices,
+    write_pixels,
+    write_shared,
+    write_tars,
+)
+from helpers.scripts import run_script
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,84 +30,9 @@ from brain2image.datasets.nsd.checks import N_TRIALS, N_VOXELS, check_n_trials, 
 from brain2image.datasets.nsd.nsd_images import PIXELS, read_images, repack_images
 from brain2image.formats.hdf5 import open_trials, read_trials
 
-SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 N_SESSIONS = 2
 N_SUBJECT_TRIALS = 750 * N_SESSIONS
 N_SUBJECT_VOXELS = 6
-
-
-# ---- files in the release's formats
-
-
-def write_pixels(path, pictures):
-    """All 73,000 rows, of which only those in ``pictures`` take room."""
-    with h5py.File(path, "w") as file:
-        images = file.create_dataset("images", (73000, 3, 224, 224), np.float16, chunks=(1, 3, 224, 224))
-        for row, picture in pictures.items():
-            images[row] = picture
-
-
-def write_shared(path, first=2950):
-    flags = np.zeros(73000, np.uint8)
-    flags[first::70] = 1
-    np.save(path, flags)
-    return flags.astype(bool)
-
-
-def write_indices(path, **subjects):
-    with h5py.File(path, "w") as file:
-        for subject, indices in subjects.items():
-            file[subject] = indices
-
-
-def draw_indices(seed):
-    """500 pictures three times each, in a random order; 100 of them shared."""
-    rng = np.random.default_rng(seed)
-    shared = np.arange(2950, 73000, 70)[:100]
-    others = rng.choice(np.setdiff1d(np.arange(73000), np.arange(2950, 73000, 70)), 400, replace=False)
-    return rng.permutation(np.repeat(np.concatenate([shared, others]), 3))
-
-
-def behaviour_row(trial, image):
-    row = np.full((1, 17), -1.0)
-    shared = (image - 2950) % 70 == 0
-    row[0, [0, 1, 2, 5, 16]] = image, 1, trial // 750 + 1, trial, shared
-    return row
-
-
-def add_member(tar, name, array):
-    content = io.BytesIO()
-    np.save(content, array)
-    info = tarfile.TarInfo(name)
-    info.size = content.tell()
-    content.seek(0)
-    tar.addfile(info, content)
-
-
-def write_tar(path, rows, *, kind="behav.npy"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as tar:
-        for sample, row in enumerate(rows):
-            add_member(tar, f"sample{sample:09d}.olds_behav.npy", np.full((3, 17), -1.0))
-            add_member(tar, f"sample{sample:09d}.{kind}", row)
-            add_member(tar, f"sample{sample:09d}.past_behav.npy", np.full((15, 17), -1.0))
-
-
-def write_tars(folder, indices, *, seed=0):
-    """A tar a session with the trials of unshared pictures, and one with all the others, shuffled."""
-    rng = np.random.default_rng(seed)
-    shared = np.isin(indices, np.arange(2950, 73000, 70))
-    for session in range(len(indices) // 750):
-        trials = np.arange(750 * session, 750 * (session + 1))
-        trials = rng.permutation(trials[~shared[trials]])
-        write_tar(folder / "train" / f"{session}.tar", [behaviour_row(t, indices[t]) for t in trials])
-    trials = rng.permutation(np.flatnonzero(shared))
-    write_tar(folder / "new_test" / "0.tar", [behaviour_row(t, indices[t]) for t in trials])
-
-
-def write_betas(path, betas):
-    with h5py.File(path, "w") as file:
-        file["betas"] = betas
 
 
 @pytest.fixture
@@ -324,21 +257,6 @@ def test_indices_of_any_integer_type_become_int64(tmp_path):
         indices = read_indices(tmp_path / "indices.hdf5", "subj03")
         assert indices.dtype == np.int64
         np.testing.assert_array_equal(indices, draw_indices(0))
-
-
-# ---- scripts
-
-
-def run_script(name, folder, *, input, output, params):
-    fake = SimpleNamespace(
-        input=input,
-        output=SimpleNamespace(**output),
-        params=SimpleNamespace(**params),
-        log=[str(folder / "log.txt")],
-        rule=name,
-        threads=1,
-    )
-    runpy.run_path(str(SCRIPTS / f"{name}.py"), init_globals={"snakemake": fake})
 
 
 def test_scripts(release, capsys):

@@ -7,9 +7,9 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.raw_files import DISK_CHANNELS, FILTERS, LEAD, N_TEST, N_TRAIN, TAIL, make_raw
 from hypothesis import given
 from hypothesis import strategies as st
-from test_things_images_and_raw import DISK_CHANNELS, FILTERS, LEAD, N_TEST, N_TRAIN, TAIL, make_raw
 
 from brain2image.config.data import EEGConfig
 from brain2image.core.errors import InputError

@@ -1,0 +1,62 @@
+"""The audit of a run finds what was planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.report_tables import CLEAN
+
+from brain2image.evaluation.run_audit import FINDINGS, audit_run
+
+
+@pytest.fixture
+def run(rng):
+    """The record of a clean run."""
+    targets = rng.standard_normal((3, 6)).astype(np.float32)
+    return {
+        "split": CLEAN,
+        "target_dependence": 0.0,
+        "target_mean": targets.mean(axis=0),
+        "training_targets": targets,
+        "best_epoch": 2,
+        "history": pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [3.0, 1.0, 2.0]}),
+    }
+
+
+def test_a_clean_run_has_no_leak(run):
+    content = audit_run(**run)
+    assert content["leaks"] == []
+    assert (content["statistics_fitted_on"], content["checkpoint_chosen_on"]) == ("train", "validation")
+    baseline = audit_run(**run | {"best_epoch": None, "history": None})
+    assert (baseline["leaks"], baseline["checkpoint_chosen_on"]) == ([], None)
+
+
+def test_each_leak_of_a_run_is_named(run):
+    targets = run["training_targets"]
+    more_targets = np.concatenate([targets, targets[:1]])
+    planted = {
+        "targets in predictions": {"target_dependence": 1e-9},
+        "statistics not of the training pairs": {"target_mean": more_targets.mean(axis=0)},
+        "checkpoint not chosen on validation": {"best_epoch": 3},
+    }
+    for name, change in planted.items():
+        assert audit_run(**run | change)["leaks"] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("test EEG pictures in training", "shared_with_training", {"test": {"EEG pictures": 1}}),
+        ("test fMRI pictures in training", "shared_with_training", {"test": {"fMRI pictures": 1}}),
+        ("test concepts in training", "shared_with_training", {"test": {"concepts": 2}}),
+        ("near duplicates of training pictures", "near_duplicates", {"test": 1}),
+        ("ridge-fitted test targets", "ridge_fitted_targets", {"test": 0.1}),
+        ("raw EEG samples shared with training", "overlapping_test_trials", 0.1),
+        ("raw EEG samples shared with training", "overlapping_test_trials", None),
+    ],
+)
+def test_each_finding_of_the_split_is_a_leak_a_caveat_or_unknown(run, name, key, value):
+    """What test trials and targets are like is a caveat; what is unknown is no leak."""
+    kinds = {"ridge_fitted_targets": "caveats", "overlapping_test_trials": "caveats"}
+    expected = "unknown" if value is None else kinds.get(key, "leaks")
+    content = audit_run(**run | {"split": run["split"] | {key: value}})
+    assert {finding: content[finding] for finding in FINDINGS if content[finding]} == {expected: [name]}
