@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from helpers.checkouts import TINY, copy_checkout, snakemake
-from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_layout, planted_run
+from helpers.planted import N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
 from PIL import Image
 
 from brain2image.formats.precision import allow_tf32

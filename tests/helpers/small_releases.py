@@ -42,6 +42,7 @@ from helpers.mindeye2_files import (
     write_shared,
     write_tars,
 )
+from helpers.planted import planted_layout
 from helpers.preprocessed_files import SUBJECT as SUB
 from helpers.preprocessed_files import pictures_of, subject
 from helpers.preprocessed_files import write as write_epochs

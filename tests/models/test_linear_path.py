@@ -53,10 +53,10 @@ def test_a_path_alone_takes_over_a_regression(rng):
     eeg = rng.standard_normal((40, n_channels * 200)).astype(np.float32)
     targets = rng.standard_normal((40, n_features)).astype(np.float32)
     regression = fit_axis_ridge(eeg, targets, blocks(np.arange(40), N_FOLDS), n_axes=3)
-    path = LinearPath(RUN.model, n_channels, n_features).eval()
+    path = LinearPath(RUN.model, n_channels * 200, n_features).eval()
     path.fit(regression)
     expected = (eeg @ regression.weight + regression.offset) @ regression.axes
-    found = path(torch.from_numpy(eeg).view(40, n_channels, 1, 200))
+    found = path(torch.from_numpy(eeg).view(40, n_channels, 200))
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
 
 

@@ -129,7 +129,7 @@ def test_a_change_makes_stale_what_its_row_says(plans, name):
 
 
 # What scripts import by a name that the config gives, as the rules say of them.
-BY_NAME = dict.fromkeys(("train.py", "predict.py"), ["brain2image.models.encoders.cbramod"])
+BY_NAME = {script: ["brain2image.models.encoders.cbramod"] for script in ("train.py", "predict.py")}
 
 
 def fingerprints():
