@@ -30,7 +30,8 @@ import pandas as pd
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
-SUB, SUBJ, PAIR = "sub-01", inputs.SUBJECT, f"sub-01_{inputs.SUBJECT}"
+PERSON, SUB, SUBJ = "things-01", "sub-01", inputs.SUBJECT
+BRAINS, PAIRS = f"{PERSON}_{SUBJ}", f"things_{SUBJ}"
 BLOCK = 1 << 23  # bytes of a plain read or write
 CLIP = {"model": "ViT-L-14-quickgelu", "preprocess": "openai", "batch_size": 8}
 N_PICTURES = 24  # to embed
@@ -63,7 +64,7 @@ def write_config(folder: Path, size: inputs.Size) -> Path:
     raw = folder / "inputs"
     content = {
         "results": str(folder / "results"),
-        "brains": [PAIR],
+        "brains": [BRAINS],
         "data": {
             "things_images": str(raw / "images"),
             "things_eeg": str(raw / "eeg"),
@@ -165,7 +166,7 @@ def repack_raw_session(folder: Path) -> None:
 
     repack_eeg(
         [folder / "inputs" / "ses-01" / "raw_eeg_training.npy"],
-        folder / "results" / "things" / "images.parquet",
+        folder / "results" / "pictures" / "things.parquet",
         out=folder / "raw_eeg.h5",
         highpass=0.3,
         lowpass=75.0,
@@ -215,43 +216,43 @@ def measure(folder: Path, size: inputs.Size, *, threads: int) -> Iterator[Stage]
     config = write_config(folder, size)
     inputs.write_things_images(raw / "images", size)
     inputs.write_clip(raw / "clip.pt", CLIP["model"])
-    run_jobs(folder, config, ["things/images.parquet"], threads=threads)
-    yield read_stage(results, "repack_things_images")
+    run_jobs(folder, config, ["pictures/things.parquet"], threads=threads)
+    yield read_stage(results, "repack_images/things")
 
-    inputs.write_ubp_subject(raw / "eeg" / SUB, results / "things" / "images.parquet", size)
-    eeg = results / "things" / SUB / "eeg.h5"
+    inputs.write_ubp_subject(raw / "eeg" / SUB, results / "pictures" / "things.parquet", size)
+    eeg = results / "eeg" / f"{PERSON}.h5"
     os.sync()
-    run_jobs(folder, config, [f"things/{SUB}/eeg.h5"], threads=threads)
-    stage = read_stage(results, f"repack_things_eeg/{SUB}")
+    run_jobs(folder, config, [f"eeg/{PERSON}.h5"], threads=threads)
+    stage = read_stage(results, f"repack_eeg/{PERSON}")
     stage.call += seconds(os.sync)
     stage.floor = copy_floor((raw / "eeg" / SUB).iterdir(), eeg.stat().st_size, folder / "floor.bin")
     yield stage
 
     inputs.write_nsd(raw / "nsd", size)
     inputs.write_checkpoint(raw / f"{SUBJ}.pth", size)
-    run_jobs(folder, config, [f"nsd/{SUBJ}/betas.h5", "nsd/images.parquet"], threads=threads)
-    yield read_stage(results, "repack_nsd_images")
-    yield read_stage(results, f"repack_nsd_fmri/{SUBJ}")
+    run_jobs(folder, config, [f"fmri/{SUBJ}.h5", "pictures/nsd.parquet"], threads=threads)
+    yield read_stage(results, "repack_images/nsd")
+    yield read_stage(results, f"repack_fmri/{SUBJ}")
 
-    inputs.write_embeddings(results / "clip", size)
-    lmdb = results / "lmdb" / f"{PAIR}.lmdb"
-    run_jobs(folder, config, [f"lmdb/{PAIR}.lmdb", f"pairs/{PAIR}.audit.json"], threads=threads)
-    stage = read_stage(results, f"match_images/{PAIR}")
+    inputs.write_embeddings(results)
+    lmdb = results / "lmdb" / f"{BRAINS}.lmdb"
+    run_jobs(folder, config, [f"lmdb/{BRAINS}.lmdb", f"pairs/{BRAINS}.audit.json"], threads=threads)
+    stage = read_stage(results, f"match_images/{PAIRS}")
     stage.floor = product_floor(size.n_training + size.n_test, 250 * size.n_sessions, inputs.CLIP_WIDTH)
     yield stage
-    yield read_stage(results, f"split_pairs/{PAIR}")
-    yield read_stage(results, f"cluster_pairs/{PAIR}")
-    yield read_stage(results, f"audit_split/{PAIR}")
+    yield read_stage(results, f"split_pairs/{PAIRS}")
+    yield read_stage(results, f"cluster_pairs/{PAIRS}")
+    yield read_stage(results, f"audit_split/{BRAINS}")
     yield read_stage(results, f"extract_ridge/{SUBJ}")
     stage = read_stage(results, f"project_fmri/{SUBJ}")
     stage.floor = product_floor(750 * size.n_sessions, size.n_features, size.n_voxels)
     yield stage
-    stage = read_stage(results, f"build_lmdb/{PAIR}")
+    stage = read_stage(results, f"build_lmdb/{BRAINS}")
     stage.floor = copy_floor([], lmdb.stat().st_size, folder / "floor.bin")
     yield stage
 
-    run_jobs(folder, config, [f"quality/{subject}.json" for subject in (SUB, SUBJ)], threads=threads)
-    yield read_stage(results, f"inspect_eeg/{SUB}")
+    run_jobs(folder, config, [f"quality/{who}.json" for who in (PERSON, SUBJ)], threads=threads)
+    yield read_stage(results, f"inspect_eeg/{PERSON}")
     yield read_stage(results, f"inspect_fmri/{SUBJ}")
 
     files = [raw / "ses-01" / "raw_eeg_training.npy"]

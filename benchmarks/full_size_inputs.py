@@ -11,6 +11,7 @@ from PIL import Image
 
 from brain2image.datasets.things_eeg2.raw import CHANNELS as ORDERED
 from brain2image.datasets.things_eeg2.sequences import SEQUENCE_LENGTH, SOA
+from brain2image.pairs import embeddings
 from brain2image.synthetic.concepts import image_metadata
 from brain2image.synthetic.eeg import CHANNELS
 from brain2image.synthetic.latents import nsd_design
@@ -120,15 +121,17 @@ def write_checkpoint(path: Path, size: Size) -> None:
     torch.save({"model_state_dict": state | {"backbone.weight": torch.zeros(64)}}, path)
 
 
-def write_embeddings(folder: Path, size: Size) -> None:
-    """Embeddings of both picture sets with common latents, as CLIP's have."""
+def write_embeddings(results: Path) -> None:
+    """Embeddings of both picture sets with common latents, as CLIP's have, a file for each part of a set."""
     rng = np.random.default_rng(0)
-    folder.mkdir(parents=True, exist_ok=True)
     mixing = rng.standard_normal((48, CLIP_WIDTH), dtype=np.float32)
-    for name, n_images in (("things", size.n_training + size.n_test), ("nsd", 250 * size.n_sessions)):
-        latents = rng.standard_normal((n_images, 48), dtype=np.float32)
-        noise = rng.standard_normal((n_images, CLIP_WIDTH), dtype=np.float32)
-        np.save(folder / f"{name}.npy", latents @ mixing + 3 * noise)
+    for name in ("things", "nsd"):
+        for part, rows in pd.read_parquet(results / "pictures" / f"{name}.parquet").groupby("part"):
+            latents = rng.standard_normal((len(rows), 48), dtype=np.float32)
+            noise = rng.standard_normal((len(rows), CLIP_WIDTH), dtype=np.float32)
+            file = results / "clip" / name / f"{part}.npz"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            embeddings.write_embeddings(file, rows["image"].to_numpy(), latents @ mixing + 3 * noise)
 
 
 def write_pictures(folder: Path, n_pictures: int) -> None:

@@ -34,6 +34,7 @@ from brain2image.evaluation.baselines.oracle import fit_ceiling
 from brain2image.evaluation.metrics import ranks, similarity_matrix
 from brain2image.evaluation.statistics import hierarchical_interval
 from brain2image.models.alignment import AlignmentModel
+from brain2image.pairs.embeddings import Embeddings
 from brain2image.training.train import train
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import Predictor, read_pairs
@@ -69,7 +70,8 @@ def fit_baseline(_: Setting, folder: Path, name: str) -> Predictor:
     lmdb, oracle = folder / "data.lmdb", np.load(folder / "oracle.npz")
     pairs, meta = read_pairs(lmdb, "train"), LMDBReader(lmdb).meta
     concepts = oracle["concept"][pairs.table["eeg_image"]]
-    return BASELINES[name](Training(pairs, concepts, oracle["clip"], meta=meta, cbramod=None))
+    clip = Embeddings(np.arange(len(oracle["clip"])), oracle["clip"], "oracle.npz")
+    return BASELINES[name](Training(pairs, concepts, clip, meta=meta, cbramod=None))
 
 
 def fit_oracle(_: Setting, folder: Path) -> Predictor:

@@ -6,21 +6,20 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-import brain2image
 from brain2image.config import check_config_file, list_runs, list_settings, load_config
 from brain2image.config.types import members
 from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.core.records import keep_beside
 from brain2image.plan import Plan
-from brain2image.weights.sources import is_remote, redact, true_sources
+from brain2image.weights.sources import is_remote, redact
 
 # A --configfile replaces the user's file, it is not merged with it.
 CONFIGFILES = workflow.overwrite_configfiles or ["config/config.yaml"]
 
 
 def asked(function, *arguments, **options):
-    """What a function says; an error that the user can mend ends Snakemake with its one line."""
+    """Ask a function; an error that the user can mend ends Snakemake with its one line."""
     try:
         return function(*arguments, **options)
     except InputError as error:
@@ -29,7 +28,6 @@ def asked(function, *arguments, **options):
 
 for file in CONFIGFILES:
     asked(check_config_file, file)
-
 if not workflow.overwrite_configfiles:
 
     configfile: CONFIGFILES[0]
@@ -41,7 +39,8 @@ if workflow.is_main_process:
     for subject, reason in plan.left_out.items():
         logger.warning(f"brains: all leaves out {subject}: {reason}")
 
-keep_beside(cfg.results, workflow)  # what made a result is noted beside it, for other checkouts and copies
+# What made a result is noted beside it, for other checkouts and copies.
+keep_beside(cfg.results, workflow, rerun_on_upgrade=cfg.rerun_on_upgrade)
 os.environ.update(plan.environment(os.environ))
 
 

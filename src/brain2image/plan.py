@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.config import Config, RunConfig
-from brain2image.config.messages import unknown_folder
 from brain2image.config.types import divide_brains, members
 from brain2image.constants.predictors import SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_module
-from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import source_fingerprint
-from brain2image.datasets.base import EEGDataset
+from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
 from brain2image.weights.planned import WeightPlaces
@@ -59,10 +57,13 @@ class Plan:
         self.config, self.scripts, self.results = config, Path(scripts), config.results
         self.datasets = load_datasets(tuple(config.datasets))
         self.folders: dict[str, str] = config.data.model_dump()
-        self._check_folders()
-        self.brains, self.left_out = self._find_brains()
-        for brains in self.brains:
-            self._check_people(*divide_brains(brains))
+        check_folders(self.datasets, self.folders)
+        self.brains, self.left_out = (
+            find_brains(self.datasets, self.folders, fmri=FMRI)
+            if config.brains == "all"
+            else (sorted(config.brains), {})
+        )
+        check_brains(self.brains, self.datasets, self.folders, fmri=FMRI)
         must_exist = config.simulate is None
         self.data = Selection(
             self.datasets,
@@ -73,50 +74,6 @@ class Plan:
             must_exist=must_exist,
         )
         self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
-
-    def _check_folders(self) -> None:
-        """Refuse keys of ``data`` that no data set reads."""
-        known = [key for dataset in self.datasets.values() for key in dataset.folders]
-        for key in self.folders:
-            if key not in known:
-                raise InputError(unknown_folder(key, known))
-
-    def _eeg_datasets(self) -> dict[str, EEGDataset]:
-        """Return the data sets of EEG for all of whose folders the config has a path."""
-        eeg = {name: dataset for name, dataset in self.datasets.items() if isinstance(dataset, EEGDataset)}
-        return {name: dataset for name, dataset in eeg.items() if set(dataset.folders) <= set(self.folders)}
-
-    def _find_brains(self) -> tuple[list[str], dict[str, str]]:
-        if self.config.brains != "all":
-            return sorted(self.config.brains), {}
-        fmri = self.datasets[FMRI]
-        people, left_out, problems = [], {}, []
-        for dataset in self._eeg_datasets().values():
-            try:
-                people += dataset.find_people(self.folders)
-                left_out |= dataset.find_left_out(self.folders)
-            except InputError as error:
-                problems.append(str(error))
-        if not people:
-            raise InputError("; ".join(problems))
-        pairs = product(people, fmri.find_people(self.folders))
-        left_out |= fmri.find_left_out(self.folders)
-        return sorted(f"{person}_{subject}" for person, subject in pairs), left_out
-
-    def _check_people(self, person: str, subjects: str) -> None:
-        eeg, name = self._eeg_datasets(), person.rpartition("-")[0]
-        if name not in eeg:
-            raise InputError(
-                f"config: brains: expected a person of {' or '.join(sorted(eeg))}, got {person!r}; add its "
-                "data set to `datasets` and its folders to `data`"
-            )
-        fmri = self.datasets[FMRI]
-        for who, dataset in ((person, eeg[name]), *((subject, fmri) for subject in members(subjects))):
-            if who not in dataset.people:
-                raise InputError(
-                    f"config: brains: expected a person of {dataset.title} ({dataset.people[0]} to "
-                    f"{dataset.people[-1]}), got {who!r}"
-                )
 
     @cached_property
     def people(self) -> list[str]:

@@ -17,6 +17,7 @@ import pytest
 from helpers.full_disk import KINDS
 from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 
+from brain2image.core import atomic
 from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import PROBE_BYTES, check_writable, explained_disk_errors, knows_locks, lock
 from brain2image.core.errors import InputError
@@ -141,7 +142,7 @@ def test_another_users_scratch_folder_is_left_alone(tmp_path, monkeypatch, caplo
             raise PermissionError(errno.EACCES, "Permission denied")
         return lock(path)
 
-    monkeypatch.setattr(outputs, "lock", refuse)
+    monkeypatch.setattr(atomic, "lock", refuse)
     with atomic_path(tmp_path / "out") as scratch:
         scratch.touch()
     assert f"{left}: scratch folder of {left.owner()}, who may be writing here now; if not" in caplog.text

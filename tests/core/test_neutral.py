@@ -79,8 +79,7 @@ def is_harmless(module, name):
     thing = getattr(importlib.import_module(module), name, None)
     if module.startswith("brain2image.config"):
         return inspect.isclass(thing) and issubclass(thing, BaseModel)
-    is_code = inspect.isclass(thing) or inspect.isfunction(thing)
-    return is_code and thing.__module__.startswith("brain2image.core.")
+    return callable(thing) and thing.__module__.startswith("brain2image.core.")
 
 
 def test_computations_take_only_blocks_of_the_schema_and_services_of_core():

@@ -91,7 +91,7 @@ def test_seconds_of_the_last_time(tmp_path, text, seconds):
 
 
 def test_a_table_of_hours():
-    stages = [Stage("train", 3, {"a", "b"}, "b", 2, [3600.0, 61.4], ["older source"])]
+    stages = [Stage("train", 3, {"a", "b"}, {"b"}, [], 2, [3600.0, 61.4], ["older source"])]
     console = Console(width=150)
     with console.capture() as capture:
         console.print(status_table(stages))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from helpers.damage import Payload, put, save_npy
+from helpers.damage import Payload, put
 
 
 def table(name, change):
@@ -75,19 +75,32 @@ HISTORY = {
     ),
 }
 SUMMARY = {
-    "run missing": (without("summary.csv", "run"), r"summary\.csv: expected rows of pair, run"),
+    "run missing": (without("summary.csv", "run"), r"summary\.csv: expected rows of brains, run"),
     "nameless run": (with_first("summary.csv", "run", None), r"a text in every row of run"),
     "NaN": (with_values("summary.csv", value=np.nan), r"a number in every row of value"),
 }
+
+
+def embeddings(**arrays):
+    """Write other embeddings."""
+
+    def write(root):
+        whole = {"image": np.arange(9), "features": np.ones((9, 4), "f4")}
+        np.savez(root / "clip.npz", **whole | {name: make(root) for name, make in arrays.items()})
+
+    return write
+
+
 EMBEDDINGS = {
     "other rows": (
-        save_npy("clip.npy", lambda root: np.ones((8, 4), "f4")),
-        r"\(9, n_features\), got .*\(8, 4\)",
+        embeddings(features=lambda root: np.ones((8, 4), "f4")),
+        r"clip\.npz: expected image .*\(8, 4\)",
     ),
-    "one axis": (save_npy("clip.npy", lambda root: np.ones(9, "f4")), r"got float32 \(9,\)"),
-    "integers": (save_npy("clip.npy", lambda root: np.ones((9, 4), int)), r"expected floats .* got int64"),
-    "NaN": (save_npy("clip.npy", lambda root: np.full((9, 4), np.nan)), r"clip\.npy: expected finite"),
-    "code": (save_npy("clip.npy", lambda root: np.array([Payload(root)], object)), r"\(Object arrays"),
+    "one axis": (embeddings(features=lambda root: np.ones(9, "f4")), r"and float32 \(9,\)"),
+    "integers": (embeddings(features=lambda root: np.ones((9, 4), int)), r"and int64 \(9, 4\)"),
+    "NaN": (embeddings(features=lambda root: np.full((9, 4), np.nan)), r"clip\.npz: expected finite"),
+    "a picture twice": (embeddings(image=lambda root: np.zeros(9, int)), r"expected each picture once"),
+    "code": (embeddings(features=lambda root: np.array([Payload(root)], object)), r"Object arrays"),
 }
 PLANTED = {
     "array missing": (

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from brain2image.datasets.releases import THINGS_EEG
 from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.formats.unpickling import load_arrays
 from brain2image.synthetic.preprocessed_files import write_authors
 from helpers.damage import Payload, cut, put, remove, rename, replace, save_npy, save_pickle
+from helpers.empty_releases import THINGS
 from helpers.preprocessed_files import SUBJECT as SUB
 from helpers.preprocessed_files import subject
 from helpers.preprocessed_files import write as write_epochs
@@ -185,7 +185,7 @@ EPOCHS = ("ubp", "nice", "neurobridge")
 
 
 def epochs_file(release, number=0):
-    return THINGS_EEG[release][number].format(sub=SUB)
+    return THINGS.releases[release][number].format(person=SUB)
 
 
 def content(change):

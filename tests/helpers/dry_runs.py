@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,6 +65,30 @@ def dry_run(folder: Path, *arguments: str) -> set[str]:
     return {job.name for job in planned_jobs(*arguments)}
 
 
+def with_version(library: str, version: str) -> Any:
+    """Context in which a library seems to be installed in another version."""
+    real = metadata.version
+    return mock.patch.object(metadata, "version", lambda name: version if name == library else real(name))
+
+
+def plan_upgraded(folder: Path, library: str, version: str, *arguments: str) -> set[str]:
+    """What `dry_run` would run with another version of a library."""
+    with with_version(library, version):
+        return dry_run(folder, *arguments)
+
+
+def status_upgraded(
+    folder: Path, library: str, version: str, *arguments: str
+) -> dict[str, tuple[list[tuple[str, ...]], list[str]]]:
+    """Upgrades and reasons of what is stale, as `brain2image status` has them for each rule."""
+    enter(folder)
+    from brain2image.core.status import take_status
+
+    with with_version(library, version):
+        stages = take_status(*arguments)
+    return {stage.rule: (list(map(tuple, stage.upgrades)), stage.reasons) for stage in stages}
+
+
 def run_snakemake(folder: Path, *arguments: str, config: str = TINY) -> tuple[int, str]:
     """Run Snakemake in a checkout as `checkouts.snakemake` does; its status and all that was said."""
     enter(folder)
@@ -100,10 +125,47 @@ def note_start(folder: Path, config: str, target: str) -> None:
         workflow.persistence.started(next(job for job in workflow.dag.jobs if target in job.output))
 
 
-@contextlib.contextmanager
-def planned_workflow(folder: Path, config: str, *targets: str) -> Iterator[Any]:
+class PlannedSource(NamedTuple):
+    """What a job's fingerprint is made of, its script first, and the jobs that it takes files of."""
+
+    roots: list[str]
+    dependencies: set[str]
+
+
+def job_sources(folder: Path, config: str) -> dict[str, PlannedSource]:
+    """The sources of all jobs of a checkout, by the jobs' names."""
+    enter(folder)
+    from brain2image.core import fingerprint
+    from brain2image.core.manifest import job_place
+
+    roots, real = {}, fingerprint.source_fingerprint
+
+    def remember(*given: str | Path) -> str:
+        digest = real(*given)
+        roots[digest] = [str(root) for root in given]
+        return digest
+
+    fingerprint.source_fingerprint = remember  # before the workflow imports it
+    with planned_here(folder, config) as workflow:
+        dag = workflow.dag
+        names = {job: job_place(job.log[0], job.rule.name)[1] for job in dag.jobs if job.log}
+        return {
+            name: PlannedSource(
+                roots[job.params.code], {names[other] for other in dag.dependencies[job] if other in names}
+            )
+            for job, name in names.items()
+        }
+
+
+def planned_workflow(folder: Path, config: str, *targets: str) -> contextlib.AbstractContextManager[Any]:
     """Snakemake's own objects for a checkout, after a dry run of all jobs."""
     enter(folder)
+    return planned_here(folder, config, *targets)
+
+
+@contextlib.contextmanager
+def planned_here(folder: Path, config: str, *targets: str) -> Iterator[Any]:
+    """The same for the checkout that this process has entered."""
     with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
         workflow = api.workflow(
             types.ResourceSettings(cores=1), types.ConfigSettings(configfiles=[folder / config])
@@ -128,7 +190,7 @@ def plan_change(
     source : the finished checkout, which stays as it is.
     target : its changed copy, which is removed.
     config : keys with a new value.
-    appended : files, and what is added at their ends.
+    appended : files, and what is added at their ends; new ones hold nothing else.
     arguments : further ones of Snakemake.
     search_path : where programs are looked for, if not along this process's own.
     """
@@ -136,8 +198,8 @@ def plan_change(
     clone(source, target)
     for file, text in appended.items():
         path = target / file
-        content = path.read_bytes()
-        path.unlink()  # it may be a hard link
+        content = path.read_bytes() if path.exists() else b""
+        path.unlink(missing_ok=True)  # it may be a hard link
         path.write_bytes(content + text.encode())
     try:
         return dry_run(target, "--configfile", changed_config(target, config), *arguments)

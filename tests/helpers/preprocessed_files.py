@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from brain2image.datasets.releases import THINGS_EEG
 from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.synthetic.preprocessed_files import (
     write_neurobridge,
@@ -13,6 +12,7 @@ from brain2image.synthetic.preprocessed_files import (
     write_nice,
     write_ubp,
 )
+from helpers.empty_releases import THINGS
 
 N_CONCEPTS, N_EACH, N_TEST = 6, 2, 5
 SUBJECT = "sub-03"
@@ -59,7 +59,7 @@ def subject():
 
 def write(folder, release, content):
     """Write a subject's files of one release; return them as `find_release` finds them."""
-    paths = [Path(folder, pattern.format(sub=SUBJECT)) for pattern in THINGS_EEG[release]]
+    paths = [Path(folder, pattern.format(person=SUBJECT)) for pattern in THINGS.releases[release]]
     for partition, path in zip(("train", "test"), paths, strict=False):
         eeg = content.eeg[partition].astype(content.dtypes[release])
         if release == "ubp":

@@ -16,23 +16,24 @@ from brain2image.config import ModelConfig
 from brain2image.datasets.nsd import betas as fmri
 from brain2image.datasets.nsd import mindeye1
 from brain2image.datasets.nsd import nsd_images as nsd
-from brain2image.datasets.releases import NSD, THINGS_EEG, find_release
 from brain2image.datasets.things_eeg2 import things_images as things
 from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 from brain2image.evaluation.predict import predict_pairs
 from brain2image.evaluation.predictions import Predictions, read_predictions, write_predictions
 from brain2image.formats.files import write_json
 from brain2image.formats.hdf5 import write_trials
-from brain2image.formats.tables import COMPARISONS, SUMMARY, read_array, read_npz, read_result, read_table
+from brain2image.formats.tables import COMPARISONS, SUMMARY, read_npz, read_result, read_table
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.cbramod import CBraMod
 from brain2image.pairs.clip import embed_images
+from brain2image.pairs.embeddings import read_embeddings, write_embeddings
 from brain2image.projection.projecting import combine_projections, project_fmri
 from brain2image.projection.ridge import extract_ridge
 from brain2image.synthetic.cbramod_weights import simulate_cbramod
 from brain2image.training_set.lmdb_store import write_lmdb
 from brain2image.training_set.means import read_pairs
 from brain2image.translation.embeddings import translate
+from helpers.empty_releases import NSD, THINGS
 from helpers.mindeye1_files import draw_trials, write_subject
 from helpers.mindeye2_files import (
     draw_indices,
@@ -112,7 +113,7 @@ def write_preprocessed(release: str) -> Callable[[Path], None]:
 
 def read_preprocessed(release: str) -> Callable[[Path, Path], None]:
     def read(root: Path, out: Path) -> None:
-        files = [root / pattern.format(sub=SUB) for pattern in THINGS_EEG[release]]
+        files = [root / pattern.format(person=SUB) for pattern in THINGS.releases[release]]
         repack_eeg(files, root / "images.parquet", out=out)
 
     return read
@@ -150,7 +151,7 @@ def read_nsd_picture(root: Path, out: Path) -> Image.Image:
 
 def write_mindeye1(root: Path) -> None:
     write_subject(root, "subj01", *draw_trials(1))
-    tars = find_release(root, NSD, subj="subj01")[1]
+    tars = NSD.find_release({"nsd": str(root)}, "subj01", must_exist=True).files
     mindeye1.repack_images(*tars, out=root / "images.parquet")
 
 
@@ -167,7 +168,7 @@ def read_mindeye1_pictures(root: Path, out: Path) -> list[Image.Image]:
 
 
 def _tars(root: Path) -> list[Path]:
-    return [root / pattern.format(subj="subj01") for pattern in NSD["mindeye1"]]
+    return [root / pattern.format(person="subj01") for pattern in NSD.releases["mindeye1"]]
 
 
 def write_checkpoint(root: Path, **change: torch.Tensor | None) -> None:
@@ -336,7 +337,7 @@ def write_results(root: Path) -> None:
         root / "comparisons.csv", index=False
     )
     (root / "job.tsv").write_text("s\th:m:s\tmax_rss\tcpu_time\n4.5\t0:00:04\t-\t1.5\n")
-    np.save(root / "clip.npy", np.ones((9, 4), np.float32))
+    write_embeddings(root / "clip.npz", np.arange(9), np.ones((9, 4), np.float32))
     np.savez(root / "oracle.npz", expected=np.ones(3))
     write_json(root / "metrics.json", {"n_test": 9, "scores": [1.0] * 9, "audit": {}})
 
@@ -369,7 +370,7 @@ EPOCHS = {
     release: Reader(
         write_preprocessed(release),
         read_preprocessed(release),
-        tuple(pattern.format(sub=SUB) for pattern in THINGS_EEG[release]),
+        tuple(pattern.format(person=SUB) for pattern in THINGS.releases[release]),
     )
     for release in ("ubp", "nice", "neurobridge")
 }
@@ -414,7 +415,7 @@ READERS = {
     "summary": result("summary.csv", read_table, SUMMARY),
     "comparisons": result("comparisons.csv", read_table, COMPARISONS),
     "benchmark": result("job.tsv", read_table, ["s", "cpu_time", "max_rss"]),
-    "embeddings": result("clip.npy", read_array, n_rows=9),
+    "embeddings": result("clip.npz", lambda path: read_embeddings([path])),
     "planted": result("oracle.npz", read_npz, what="planted arrays", names=["expected"]),
     "metrics": result("metrics.json", read_result, ["n_test", "scores", "audit"]),
     "predictions": Reader(

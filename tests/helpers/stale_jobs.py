@@ -5,7 +5,7 @@ import yaml
 from helpers.checkouts import ROOT
 
 TABLE = yaml.safe_load((ROOT / "tests" / "staleness.yaml").read_text())
-PAIR = {"sub-01", "subj01", "things-01_subj01"}
+ONLY = {"sub-01", "things-01", "subj01", "things_subj01", "things-01_subj01"}
 
 
 def jobs_of(names):
@@ -16,5 +16,5 @@ def jobs_of(names):
 
 
 def short(names):
-    """Jobs without the pair that all of them share."""
-    return {"/".join(part for part in name.split("/") if part not in PAIR) for name in names}
+    """Jobs without the people that all of them share."""
+    return {"/".join(part for part in name.split("/") if part not in ONLY) for name in names}

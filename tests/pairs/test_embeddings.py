@@ -26,18 +26,3 @@ def test_embeddings_are_found_by_their_pictures(tmp_path, rng):
     write_embeddings(tmp_path / "e.npz", np.array([2]), features[:1] * np.nan)
     with pytest.raises(InputError, match="expected finite embeddings"):
         read_embeddings([tmp_path / "e.npz"])
-=======
-def test_embeddings_of_another_table_are_refused(tables):
-    things, nsd, things_embeddings, nsd_embeddings = tables
-    with pytest.raises(InputError, match="expected 6 embeddings of NSD pictures, got 5"):
-        match_images(
-            things,
-            nsd,
-            things_embeddings,
-            nsd_embeddings[:5],
-            shown=things["image"],
-            seen=nsd["image"],
-            top_k=2,
-            include_things_test=False,
-        )
->>>>>>> tests

@@ -104,7 +104,6 @@ def test_only_seen_and_wanted_pictures_are_matched(tables):
     assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (17, 41)
 
 
-<<<<<<< HEAD
 def test_pictures_without_an_embedding_are_refused(tables):
     pictures, eeg, fmri = tables
     short = Embeddings(fmri.image[:5], fmri.features[:5], "fmri.npz")

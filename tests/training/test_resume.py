@@ -1,6 +1,7 @@
 """A training that is killed goes on as if it had never been; a state of another training is not mixed in."""
 
 import functools
+import importlib.util
 import itertools
 import logging
 import math
@@ -8,16 +9,20 @@ import multiprocessing
 import os
 import shutil
 import signal
+from importlib import metadata
 
 import pandas as pd
 import pytest
 import torch
+from helpers.checkouts import ROOT
 from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
+from brain2image.core.fingerprint import imported_modules
+from brain2image.core.versions import imported_libraries
 from brain2image.training import resume
 from brain2image.training.resume import InBackground, StateFile, epochs_done, read_state, run_identity
 from brain2image.training.task import AlignmentTask
@@ -213,6 +218,21 @@ def test_the_state_of_another_training_is_not_used(lmdb, two_epochs, caplog, run
     with caplog.at_level(logging.INFO):
         assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=run.training.epochs) is None
     assert f"is the state of another training ({reason}: starting anew" in caplog.text
+
+
+def test_another_version_of_a_library_starts_anew(lmdb, two_epochs, caplog, monkeypatch):
+    monkeypatch.setattr(resume, "minor_version", lambda library: "99.1")
+    identity = run_identity(lmdb, run=TWO_EPOCHS, cbramod=None, code="0", precision="fp32")
+    with caplog.at_level(logging.INFO):
+        assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=2) is None
+    now = ".".join(metadata.version("torch").split(".")[:2])
+    assert f"torch {now} is now 99.1" in caplog.text
+
+
+def test_the_libraries_of_a_training_are_those_that_its_code_imports():
+    """Else one that is made again because of an upgrade would go on from the old state."""
+    modules = map(importlib.util.find_spec, imported_modules(ROOT / "workflow/scripts/train.py"))
+    assert imported_libraries(module.origin for module in modules) == set(resume.LIBRARIES)
 
 
 def test_another_training_starts_anew(lmdb, finished, tmp_path):

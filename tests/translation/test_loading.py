@@ -17,6 +17,7 @@ from brain2image.evaluation.baselines.fitting import BASELINES
 from brain2image.formats.files import read_json, write_json
 from brain2image.formats.hdf5 import write_trials
 from brain2image.models.linear_model import LINEAR_BASELINES, read_baseline
+from brain2image.pairs.embeddings import write_embeddings
 from brain2image.translation.embeddings import translate
 from brain2image.translation.loading import load_model
 
@@ -39,14 +40,14 @@ def folder(tmp_path_factory):
         eeg[:, 1] = 20  # Cz is flat
         file["eeg"][...] = eeg
     rng = np.random.default_rng(1)
-    np.save(folder / "clip.npy", rng.standard_normal((20, 5)).astype(np.float32))
+    write_embeddings(folder / "clip.npz", np.arange(20), rng.standard_normal((20, 5)).astype(np.float32))
     pd.DataFrame({"image": range(20), "concept": [f"c{i % 7}" for i in range(20)]}).to_parquet(
         folder / "images.parquet"
     )
     inputs = Files(
         lmdb=write_from(sources),
-        things_images=folder / "images.parquet",
-        things_embeddings=folder / "clip.npy",
+        pictures=folder / "images.parquet",
+        embeddings=[folder / "clip.npz"],
     )
     files = {"predictions": "predictions.npz", "model": "model.safetensors", "config": "config.json"}
     level, handlers = logging.root.level, logging.root.handlers[:]

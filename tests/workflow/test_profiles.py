@@ -56,20 +56,20 @@ def test_snakemake_takes_the_profile(checkout):
 
 
 def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
-    """Two THINGS subjects x two NSD subjects x two runs, as one submission."""
-    pairs = [f"{sub}_{subj}" for sub in ("sub-01", "sub-02") for subj in ("subj01", "subj02")]
-    planned = planned_jobs(checkout, config=changed_config(checkout, {"brains": pairs}))
+    """Two EEG people x two fMRI subjects x two runs, as one submission."""
+    brains = [f"{person}_{subj}" for person in ("things-01", "things-02") for subj in ("subj01", "subj02")]
+    planned = planned_jobs(checkout, config=changed_config(checkout, {"brains": brains}))
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
     once += ["write_overview", "write_provenance"]
-    once += ["repack_things_images", "repack_nsd_images"]
-    per_things_subject = ["simulate_eeg", "repack_things_eeg", "inspect_eeg"]
-    per_nsd_subject = ["simulate_fmri", "repack_nsd_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
-    per_pair = ["match_images", "split_pairs", "cluster_pairs", "audit_split", "build_lmdb"]
-    figures = ["plot_pairs", "plot_clusters", "plot_training", "plot_scores", "write_tables"]
+    per_person = ["simulate_eeg", "repack_eeg", "inspect_eeg"]
+    per_subject = ["simulate_fmri", "repack_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
+    per_subject += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters"]
+    per_brains = ["audit_split", "build_lmdb", "plot_training", "plot_scores", "write_tables"]
     assert planned == (
         Counter(once)
-        + Counter(2 * [*per_things_subject, *per_nsd_subject, "embed_images"])  # two sets of pictures
-        + Counter(4 * [*per_pair, *figures, "measure_ceilings", "predict_ceiling"])
+        + Counter(2 * [*per_person, *per_subject, "repack_images"])
+        + Counter(4 * ["embed_images"])  # all of THINGS; of NSD the shared pictures, and each subject's own
+        + Counter(4 * [*per_brains, "measure_ceilings", "predict_ceiling"])
         + Counter(4 * 2 * ["train", "predict", "fit_baseline"])
         + Counter(4 * 5 * ["evaluate"])
         + Counter(4 * 3 * ["plot_gallery"])

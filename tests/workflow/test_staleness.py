@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
-from helpers.dry_runs import dry_run, plan_change
+from helpers.dry_runs import dry_run, job_sources, plan_change
 from helpers.stale_jobs import TABLE, jobs_of, short
 
 from brain2image.config import Config
@@ -38,7 +39,10 @@ def read_rows():
     rows = {}
     for row in TABLE["config"]:
         name, n_same = f"config {row['key']}", sum(key.startswith(f"config {row['key']}") for key in rows)
-        change = {"config": {row["key"]: row["value"]} | row.get("with", {}), "appended": {}}
+        change = {
+            "config": {row["key"]: row["value"]} | row.get("with", {}),
+            "appended": row.get("files", {}),
+        }
         rows[f"{name} {n_same + 1}" if name in rows else name] = (change, jobs_of(row["reruns"]))
     for section, (pattern, text) in FILES.items():
         for file, reruns in TABLE[section].items():
@@ -128,46 +132,50 @@ def test_a_change_makes_stale_what_its_row_says(plans, name):
     assert short(plans[name].get()) == ROWS[name][1]
 
 
-# What scripts import by a name that the config gives, as the rules say of them.
-BY_NAME = {script: ["brain2image.models.encoders.cbramod"] for script in ("train.py", "predict.py")}
-
-
-def fingerprints():
-    """The fingerprint of every script, by the script's name."""
-    scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+@pytest.fixture(scope="module")
+def sources(tiny_run, pool):
+    """What each job's fingerprint is made of in this checkout, and the jobs before it."""
+    planned = pool.apply(job_sources, (tiny_run, TINY))
     return {
-        script.name: fingerprint.source_fingerprint(script, *BY_NAME.get(script.name, ()))
-        for script in scripts
+        name: source._replace(roots=[ROOT / Path(source.roots[0]).relative_to(tiny_run), *source.roots[1:]])
+        for name, source in planned.items()
     }
 
 
 @pytest.fixture(scope="module")
-def scripts_changed_by(tmp_path_factory):
-    """Function that names the scripts whose fingerprint differs when code is added to a module."""
-    source, before = fingerprint._source, fingerprints()
+def jobs_changed_by(sources, tmp_path_factory):
+    """Function that names the jobs whose fingerprint differs when code is added to a module."""
+    read = fingerprint._source
     longer = tmp_path_factory.mktemp("module") / "longer.py"
     _, text = FILES["modules"]
+    kinds = {tuple(source.roots) for source in sources.values()}  # jobs of one rule are mostly of one kind
+    before = {roots: fingerprint.source_fingerprint(*roots) for roots in kinds}
 
     def changed(module):
         path = fingerprint.PACKAGE / module
         longer.write_text(path.read_text() + text)
         with pytest.MonkeyPatch.context() as patch:
-            new = source.__wrapped__(longer)
-            patch.setattr(fingerprint, "_source", lambda file: new if file == path else source(file))
-            after = fingerprints()
-        return {name for name in before if before[name] != after[name]}
+            new = read.__wrapped__(longer)
+            patch.setattr(fingerprint, "_source", lambda file: new if file == path else read(file))
+            others = {roots for roots in kinds if fingerprint.source_fingerprint(*roots) != before[roots]}
+        return {name for name, source in sources.items() if tuple(source.roots) in others}
 
     return changed
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_makes_stale_what_the_scripts_that_use_it_do(plans, scripts_changed_by, name):
-    """A job is due when its script's fingerprint is another one, or one before it is due.
+def due_after(changed, sources):
+    """The jobs that are due when some have another source: they, and all that takes files of one."""
+    due = set(changed)
+    while more := {name for name, source in sources.items() if source.dependencies & due} - due:
+        due |= more
+    return due
 
-    So what a module makes stale follows from what each script does; some are planned like the other rows.
-    """
-    scripts = scripts_changed_by(name.removeprefix("modules "))
-    assert short(set().union(*(plans[f"scripts {script}"].get() for script in scripts))) == ROWS[name][1]
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_makes_stale_what_uses_it(plans, sources, jobs_changed_by, name):
+    """Which jobs are due after others is the workflow's; some modules are planned like the other rows."""
+    changed = jobs_changed_by(name.removeprefix("modules "))
+    assert short(due_after(changed, sources) | ({"write_provenance"} if changed else set())) == ROWS[name][1]
     assert name not in plans or short(plans[name].get()) == ROWS[name][1]
 
 

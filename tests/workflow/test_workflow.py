@@ -9,12 +9,13 @@ import pytest
 import yaml
 from helpers.checkouts import PAIR, TINY, changed_config, clone, copy_checkout
 from helpers.dry_runs import dry_run, run_snakemake
+from helpers.empty_releases import THINGS
 from PIL import Image
 
-from brain2image.datasets.releases import THINGS_EEG
 from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.evaluation.summary import headline
 from brain2image.formats.hdf5 import read_trials
+from brain2image.pairs.embeddings import read_embeddings
 from brain2image.synthetic.preprocessed_files import write_ubp
 
 
@@ -34,11 +35,11 @@ def test_every_rule_ran(finished):
 
 def test_the_files_hold_what_the_design_promises(finished):
     results = finished / "results"
-    things = pd.read_parquet(results / "things/images.parquet")
-    assert list(things) == ["image", "path", "concept", "partition"]
-    nsd = pd.read_parquet(results / "nsd/images.parquet")
-    assert list(nsd) == ["image", "row", "shared1000"]
-    with h5py.File(results / "things/sub-01/eeg.h5") as file:
+    things = pd.read_parquet(results / "pictures/things.parquet")
+    assert list(things) == ["image", "path", "concept", "partition", "part"]
+    nsd = pd.read_parquet(results / "pictures/nsd.parquet")
+    assert list(nsd) == ["image", "row", "shared1000", "part"]
+    with h5py.File(results / "eeg/things-01.h5") as file:
         n_trials = len(file["eeg"])
         assert file["eeg"].shape == (n_trials, 63, 200)
         assert file["eeg"].dtype == np.float32
@@ -47,10 +48,11 @@ def test_the_files_hold_what_the_design_promises(finished):
         assert list(trials) == ["image", "repetition", "session", "onset"]
         assert len(trials) == n_trials
         assert trials["image"].nunique() == len(things)
-    for dataset, table in (("things", things), ("nsd", nsd)):
-        assert len(np.load(results / f"clip/{dataset}.npy")) == len(table)
+    for dataset, table, parts in (("things", things, ["all"]), ("nsd", nsd, ["shared", "subj01"])):
+        embeddings = read_embeddings([results / f"clip/{dataset}/{part}.npz" for part in parts])
+        assert sorted(embeddings.image) == table["image"].tolist()
     with (
-        h5py.File(results / "nsd/subj01/betas.h5") as betas,
+        h5py.File(results / "fmri/subj01.h5") as betas,
         h5py.File(results / "projection/subj01.h5") as projection,
     ):
         assert betas["betas"].shape == (750, 64)
@@ -82,20 +84,20 @@ def test_the_files_hold_what_the_design_promises(finished):
 
 def test_pairs_hold_their_promises(finished):
     results = finished / "results"
-    pairs = pd.read_parquet(results / f"pairs/{PAIR}.parquet")
+    pairs = pd.read_parquet(results / "pairs/things_subj01.parquet")
     assert list(pairs) == ["eeg_image", "fmri_image", "similarity", "cluster", "split"]
     assert len(pairs) == 40
     assert pairs["eeg_image"].is_unique
     assert pairs["fmri_image"].is_unique
     assert pairs["similarity"].is_monotonic_decreasing
-    concepts = pd.read_parquet(results / "things/images.parquet").set_index("image")["concept"]
+    concepts = pd.read_parquet(results / "pictures/things.parquet").set_index("image")["concept"]
     splits_of_concept = pairs["split"].groupby(concepts[pairs["eeg_image"]].to_numpy()).nunique()
     assert splits_of_concept.max() == 1
 
 
 def test_matched_pictures_show_similar_latents(finished):
     latents = np.load(finished / "results/simulated/latents.npz")
-    pairs = pd.read_parquet(finished / f"results/pairs/{PAIR}.parquet")
+    pairs = pd.read_parquet(finished / "results/pairs/things_subj01.parquet")
     rows = {image: row for row, image in enumerate(latents["nsd_images"])}
     things = unit(latents["things"][pairs["eeg_image"]])
     nsd = unit(latents["nsd"][[rows[image] for image in pairs["fmri_image"]]])
@@ -188,19 +190,19 @@ def test_check_data_says_what_was_found_and_what_is_missing(finished, pool, tmp_
         "ok MindEye2 ridge of subj01 to be fetched from hf://datasets/pscotti/mindeyev2@",
     ):
         assert squeezed(line) in table
-    content["pairs"] = ["things-01_subj02"]
+    content["brains"] = ["things-01_subj02"]
     (raw / "things/images/test_images").rename(raw / "things/images/elsewhere")
     try:
         status, table, text = check()
     finally:
         (raw / "things/images/elsewhere").rename(raw / "things/images/test_images")
     assert status == 1
-    assert squeezed("test_images: no such folder; unpack the picture archives there (OSF y63gw)") in table
+    assert squeezed("test_images: no such file or folder. Download and unpack training_images.zip") in table
     assert squeezed("-- NSD subj02") in table
     assert "check_data: 2 of 6 are missing or wrong; see docs/data.md" in text
 
 
-EEG_FILE = "results/things/sub-01/eeg.h5"
+EEG_FILE = "results/eeg/things-01.h5"
 
 
 def write_pictures(folder, *, training):
@@ -230,10 +232,10 @@ def write_config(folder, things_eeg, **changes):
     (folder / "real.yaml").write_text(yaml.safe_dump(content))
 
 
-@pytest.mark.parametrize("release", THINGS_EEG)
+@pytest.mark.parametrize("release", THINGS.releases)
 def test_the_eeg_release_in_the_folder_is_found(downloaded, pool, release):
     folder, _ = downloaded
-    files = [f"{release}/{pattern.format(sub='sub-01')}" for pattern in THINGS_EEG[release]]
+    files = [f"{release}/{pattern.format(person='sub-01')}" for pattern in THINGS.releases[release]]
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
@@ -241,13 +243,13 @@ def test_the_eeg_release_in_the_folder_is_found(downloaded, pool, release):
     plan = (run_snakemake, (folder, "--dry-run", EEG_FILE), {"config": "real.yaml"})
     status, text = pool.apply(*plan)
     assert status == 0, text
-    assert f"input: {', '.join(files)}, results/things/images.parquet" in text
+    assert f"input: {', '.join(files)}, results/pictures/things.parquet" in text
     assert "input: pictures/train_images, pictures/test_images" in text
     (folder / files[-1]).unlink()
     status, text = pool.apply(*plan)
     if release == "raw":  # sessions that are there are read without the others
         assert status == 0, text
-        assert f"input: {', '.join(files[:-1])}, results/things/images.parquet" in text
+        assert f"input: {', '.join(files[:-1])}, results/pictures/things.parquet" in text
         return
     assert status == 1
     message = (
@@ -271,7 +273,7 @@ def test_filters_concern_raw_recordings_alone(downloaded, pool, rng):
     assert status == 0, text
     with h5py.File(folder / EEG_FILE) as file:
         assert (file.attrs["release"], file.attrs["unit"], len(file["eeg"])) == ("ubp", "whitened", 16)
-    table = pd.read_parquet(folder / "results/things/images.parquet")
+    table = pd.read_parquet(folder / "results/pictures/things.parquet")
     assert table["path"].tolist() == [*names["train"], *names["test"]]
     write_config(folder, "whitened", eeg={"highpass": 0.5})
     _, text = pool.apply(run_snakemake, (folder, "--dry-run", EEG_FILE), {"config": "real.yaml"})

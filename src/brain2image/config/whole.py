@@ -48,6 +48,11 @@ class Config(Section):
     allow_cpu: bool = Field(
         True, description="Jobs that ask for a GPU compute on the CPU where there is none; false: they stop."
     )
+    rerun_on_upgrade: bool = Field(
+        False,
+        description="Make results again that another minor version of NumPy, SciPy, MNE, PyTorch, open_clip, "
+        "himalaya, scikit-learn or Lightning made; false: `brain2image status` only names them.",
+    )
     data: DataConfig = DataConfig()
     weights: WeightsConfig = WeightsConfig()
     eeg: EEGConfig = EEGConfig()

@@ -13,6 +13,8 @@ from typing import Any
 
 from brain2image.core.disk import explained_disk_errors
 from brain2image.core.errors import InputError
+from brain2image.core.manifest import job_place
+from brain2image.core.versions import note_versions
 
 logger = logging.getLogger("brain2image")
 
@@ -38,6 +40,8 @@ def log_into(path: str | Path, *, mode: str) -> None:
 def job(snakemake: Any) -> Iterator[logging.Logger]:
     """Log into the rule's ``log:`` file; end on an InputError with one line, on a defect with a traceback.
 
+    What the job of a workflow made is noted with the versions of the libraries that made it.
+
     Parameters
     ----------
     snakemake : the object that Snakemake gives to a script.
@@ -54,6 +58,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     logger.info("rule %s, %s threads", snakemake.rule, snakemake.threads)
     try:
         yield logger
+        if place := job_place(snakemake.log[0], snakemake.rule):
+            note_versions(*place)
     except InputError as error:
         logger.error("%s", error)
         print(f"{snakemake.rule}: {error}", file=sys.stderr)

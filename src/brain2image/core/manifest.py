@@ -20,6 +20,12 @@ def record_path(folder: str, output: str) -> str:
     return os.path.join(folder, f"{output}.json")
 
 
+def job_place(log: str, rule: str) -> tuple[str, str] | None:
+    """Return a job's results folder and name, ``train/BRAINS/flatten``; None for other logs."""
+    results, found, rest = log.removesuffix(".log").rpartition(f"/logs/{rule}")
+    return (results, f"{rule}{rest}") if found else None
+
+
 def recorded_params(results: str, output: str) -> list[str]:
     """What Snakemake noted as the params that made an output, as texts; empty where there is no note."""
     path = record_path(os.path.join(results, MANIFEST, "outputs"), os.path.relpath(output, results))

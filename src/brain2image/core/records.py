@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import snakemake.workflow
 from snakemake.exceptions import WorkflowError
-from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
+from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord, ParamsChange
 from snakemake.persistence.file import FilePersistence
-from snakemake.settings.types import PersistenceBackend
+from snakemake.settings.types import DeploymentMethod, PersistenceBackend
 
 from brain2image.core.errors import InputError
-from brain2image.core.manifest import MANIFEST, Hold, record_path
+from brain2image.core.manifest import MANIFEST, Hold, job_place, record_path
+from brain2image.core.versions import UPGRADE, find_upgrades
 
 RESULTS = "<results>/"  # stands in notes for the results folder, wherever it is
 
@@ -35,11 +36,15 @@ class ResultsPersistence(FilePersistence):
     Parameters
     ----------
     results : the results folder, as the rules spell it.
+    rerun_on_upgrade : whether results of libraries in another version are stale.
     options : what Snakemake gives.
     """
 
-    def __init__(self, *, results: str, **options: Any):
+    planned: ClassVar["ResultsPersistence | None"] = None  # the one whose workflow was planned last
+
+    def __init__(self, *, results: str, rerun_on_upgrade: bool = False, **options: Any):
         super().__init__(**options)
+        ResultsPersistence.planned, self._rerun_on_upgrade = self, rerun_on_upgrade
         self._results, self._earlier = f"{results}/", self._metadata_path
         folder = os.path.join(results, MANIFEST)
         self._metadata_path = os.path.join(folder, "outputs")
@@ -100,6 +105,21 @@ class ResultsPersistence(FilePersistence):
     def _params(self, job: Any) -> list[str]:
         return sorted(map(self._relative_text, super()._params(job)))
 
+    def params_changed(self, job: Any, file: Any = None) -> ParamsChange:
+        """Compare params, and the versions of libraries as if they were some."""
+        changes = super().params_changed(job, file)
+        place = job_place(job.log[0], job.rule.name) if job.log and self._compares_versions() else None
+        if place and (upgrades := find_upgrades(*place)):
+            before = {f"{UPGRADE}{library} {version}" for library, version, _ in upgrades}
+            now = {f"{UPGRADE}{library} {version}" for library, _, version in upgrades}
+            changes |= ParamsChange(only_old=before, only_new=now, files=set(job.output))
+        return changes
+
+    def _compares_versions(self) -> bool:
+        """Whether results of another version are stale; those of conda's environments are not this one's."""
+        methods = self.dag.workflow.deployment_settings.deployment_method
+        return self._rerun_on_upgrade and DeploymentMethod.CONDA not in methods
+
     def input_checksums(self, job: Any, input_path: Any) -> set[Any]:
         return super().input_checksums(job, self._relative(input_path))
 
@@ -150,9 +170,20 @@ class OneLineError(WorkflowError):
     __traceback__ = property(lambda self: None, lambda self, frames: None)
 
 
-def keep_beside(results: str, workflow: snakemake.workflow.Workflow) -> None:
-    """Make a workflow that is being read keep its notes in its results folder."""
+def keep_beside(
+    results: str, workflow: snakemake.workflow.Workflow, *, rerun_on_upgrade: bool = False
+) -> None:
+    """Make a workflow that is being read keep its notes in its results folder.
+
+    Parameters
+    ----------
+    results : the results folder, as the rules spell it.
+    workflow : the one that is being read.
+    rerun_on_upgrade : whether results that libraries made in another minor version are stale.
+    """
     if workflow.workflow_settings.persistence_backend != PersistenceBackend.FILE:
         raise WorkflowError("expected --persistence-backend file, as notes on results are kept beside them")
     assert hasattr(snakemake.workflow, "FilePersistence")  # from which it takes the class when it plans
-    snakemake.workflow.FilePersistence = partial(ResultsPersistence, results=results)
+    snakemake.workflow.FilePersistence = partial(
+        ResultsPersistence, results=results, rerun_on_upgrade=rerun_on_upgrade
+    )

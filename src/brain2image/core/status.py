@@ -12,10 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from brain2image.core.errors import InputError
-from brain2image.core.fingerprint import source_fingerprint
-from brain2image.core.manifest import recorded_params
+from brain2image.core.manifest import job_place, recorded_params
+from brain2image.core.versions import UPGRADE, Upgrade, find_upgrades
 
-SCRIPTS = Path("workflow/scripts")
 FINGERPRINT = re.compile(r"'([0-9a-f]{16})'")
 # How Snakemake begins a reason, and what that means here.
 REASONS = {
@@ -29,7 +28,14 @@ REASONS = {
 
 
 class PlannedJob(NamedTuple):
-    """A job that Snakemake lists; ``name`` is its log file's: ``train/BRAINS/flatten``."""
+    """A job that Snakemake lists.
+
+    Attributes
+    ----------
+    name : of its log file: ``train/BRAINS/flatten``.
+    rule, results, outputs, benchmark, reason : what Snakemake says of it.
+    source : fingerprint of its source now.
+    """
 
     name: str
     rule: str
@@ -37,6 +43,7 @@ class PlannedJob(NamedTuple):
     outputs: list[str]
     benchmark: str | None
     reason: str
+    source: str = ""
 
 
 class Stage(NamedTuple):
@@ -47,7 +54,8 @@ class Stage(NamedTuple):
     rule : its name.
     n_jobs : how many jobs it has.
     made_with : fingerprints of the sources that made what lies there.
-    source : fingerprint of its source now.
+    source : fingerprints of their sources now; they differ where jobs read by modules of their own.
+    upgrades : libraries that made what lies there in another minor version than the one installed now.
     n_stale : how many jobs the next run would do.
     seconds : what these took last time, for those that have run before.
     reasons : why they are stale.
@@ -56,7 +64,8 @@ class Stage(NamedTuple):
     rule: str
     n_jobs: int
     made_with: set[str]
-    source: str
+    source: set[str]
+    upgrades: list[Upgrade]
     n_stale: int
     seconds: list[float]
     reasons: list[str]
@@ -74,9 +83,10 @@ class _Plan(logging.Handler):
 
         if getattr(record, "event", None) == LogEvent.JOB_INFO and record.log:
             rule = record.rule_name
-            results, _, rest = record.log[0].removesuffix(".log").rpartition(f"/logs/{rule}")
-            job = (rule, results, record.output, record.benchmark, record.reason)
-            self.jobs.append(PlannedJob(f"{rule}{rest}", *job))
+            if place := job_place(record.log[0], rule):
+                results, name = place
+                job = (rule, results, record.output, record.benchmark, record.reason)
+                self.jobs.append(PlannedJob(name, *job))
 
 
 def planned_jobs(*arguments: str) -> list[PlannedJob]:
@@ -99,7 +109,17 @@ def planned_jobs(*arguments: str) -> list[PlannedJob]:
             raise InputError(f"snakemake: {' '.join(output.getvalue().split())}") from None
     finally:
         logging.getLogger().removeHandler(plan)
-    return plan.jobs
+    sources = _sources()
+    return [job._replace(source=sources[job.name]) for job in plan.jobs]
+
+
+def _sources() -> dict[str, str]:
+    """The fingerprint that every job of the plan has among its params, by the job's name."""
+    from brain2image.core.records import ResultsPersistence
+
+    jobs = [job for job in ResultsPersistence.planned.dag.jobs if job.log]
+    places = {job: job_place(job.log[0], job.rule.name) for job in jobs}
+    return {place[1]: job.params.code for job, place in places.items() if place}
 
 
 def take_status(*arguments: str) -> list[Stage]:
@@ -121,18 +141,21 @@ def take_status(*arguments: str) -> list[Stage]:
 
 
 def _stage(rule: str, jobs: Sequence[PlannedJob], stale: dict[str, PlannedJob]) -> Stage:
-    source = source_fingerprint(SCRIPTS / f"{rule}.py")
-    made_with = {recorded_fingerprint(job.results, job.outputs[0]) for job in jobs} - {None}
+    pairs = {(recorded_fingerprint(job.results, job.outputs[0]), job.source) for job in jobs}
+    made_with, source = {found for found, _ in pairs if found}, {now for _, now in pairs}
+    upgrades = {upgrade for job in jobs for upgrade in find_upgrades(job.results, job.name)}
     due = [stale[job.name] for job in jobs if job.name in stale]
     reasons = {_explain(job.reason): None for job in due}
-    if made_with - {source}:
+    if any(found not in (None, now) for found, now in pairs):
         reasons.pop("config", None)  # Snakemake compares the source as it does the config
         reasons["older source"] = None
     seconds = [taken for job in due if (taken := last_seconds(job.benchmark)) is not None]
-    return Stage(rule, len(jobs), made_with, source, len(due), seconds, list(reasons))
+    return Stage(rule, len(jobs), made_with, source, sorted(upgrades), len(due), seconds, list(reasons))
 
 
 def _explain(reason: str) -> str:
+    if UPGRADE in reason:
+        return "other versions"
     return next((text for start, text in REASONS.items() if reason.startswith(start)), reason)
 
 
@@ -162,6 +185,8 @@ def status_table(stages: Sequence[Stage]) -> Table:
     table = Table(caption=caption, box=SIMPLE_HEAD)
     for heading in ("stage", "made with source", "source now"):
         table.add_column(heading, no_wrap=True)
+    if is_upgraded := any(stage.upgrades for stage in stages):
+        table.add_column("made with versions", no_wrap=True)
     for heading in ("jobs", "stale", "last time"):
         table.add_column(heading, justify="right")
     table.add_column("why")
@@ -169,13 +194,18 @@ def status_table(stages: Sequence[Stage]) -> Table:
         table.add_row(
             stage.rule,
             "\n".join(sorted(stage.made_with)) or "-",
-            "same" if stage.made_with == {stage.source} else stage.source,
+            "same" if stage.made_with == stage.source else "\n".join(sorted(stage.source)),
+            *(["\n".join(map(_spell, stage.upgrades)) or "same"] if is_upgraded else []),
             str(stage.n_jobs),
             str(stage.n_stale or "-"),
             _duration(sum(stage.seconds)) if stage.seconds else "-",
             ", ".join(stage.reasons),
         )
     return table
+
+
+def _spell(upgrade: Upgrade) -> str:
+    return f"{upgrade.library} {upgrade.before}, now {upgrade.now}"
 
 
 def _duration(seconds: float) -> str:

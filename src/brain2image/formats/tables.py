@@ -12,7 +12,6 @@ import pandas as pd
 from brain2image.core.errors import InputError, reason
 from brain2image.core.regular import check_regular
 from brain2image.formats.files import read_json
-from brain2image.formats.unpickling import read_npy
 
 REMEDY = "delete it and run again"
 # What stands in a column, by its name, which means the same in every table.
@@ -107,34 +106,6 @@ def _is_right(name: Any, column: pd.Series) -> bool:
 def _meaning(name: str) -> str:
     kinds = {"a text": TEXTS, "an integer": INTEGERS, "true or false": FLAGS}
     return next((meaning for meaning, names in kinds.items() if name in names), "a number")
-
-
-def read_array(
-    path: str | os.PathLike, *, n_rows: int | None = None, rows: Sequence[int] | None = None
-) -> np.ndarray:
-    """Read embeddings from an ``.npy`` file, (n_images, n_features) floats without NaN and infinity.
-
-    Parameters
-    ----------
-    n_rows : how many there must be; None: it is not known.
-    rows : (n,) those to return, from 0; None: all.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, damaged, or holds something else.
-    """
-    array = read_npy(path, source=path, remedy=REMEDY)
-    n_images = len(array) if array.ndim == 2 and array.dtype.kind == "f" else 0
-    is_long_enough = rows is None or (min(rows) >= 0 and max(rows) < n_images)
-    if not n_images or n_images != (n_rows or n_images) or not is_long_enough:
-        expected = n_rows or ("n_images" if rows is None else f"{max(rows) + 1} or more")
-        raise InputError(
-            f"{path}: expected floats ({expected}, n_features), got {array.dtype} {array.shape}; {REMEDY}"
-        )
-    if not np.isfinite(array).all():
-        raise InputError(f"{path}: expected finite embeddings, got NaN or infinity; {REMEDY}")
-    return array if rows is None else array[rows]
 
 
 def read_npz(path: str | os.PathLike, *, what: str, names: Sequence[str] = ()) -> dict[str, np.ndarray]:

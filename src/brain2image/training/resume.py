@@ -20,6 +20,7 @@ from brain2image.config import RunConfig
 from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import lock
+from brain2image.core.versions import minor_version
 from brain2image.formats.files import sha256
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0  # between two looks whether another process still trains
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # SLURM before the time is up; Ctrl-C
 clock = time.monotonic  # s
+LIBRARIES = ("torch", "lightning", "numpy")  # that a training computes with
 
 
 @contextmanager
@@ -77,6 +79,9 @@ def run_identity(
 ) -> dict[str, Any]:
     """All that a training's weights depend on but the number of epochs, by name.
 
+    Minor versions of the libraries are among it: another one does not go on bit for bit, nor would a training
+    that is made again because of an upgrade begin.
+
     Parameters
     ----------
     lmdb, weights : the training set and the encoder's published weights; their bytes count.
@@ -90,7 +95,9 @@ def run_identity(
         for key, value in values.items()
     }
     settings["training.precision"] = precision
-    return {"lmdb": sha256(lmdb), "weights": sha256(weights) if weights else None, "code": code, **settings}
+    libraries = {name: minor_version(name) for name in LIBRARIES}
+    published = sha256(weights) if weights else None
+    return {"lmdb": sha256(lmdb), "weights": published, "code": code, **libraries, **settings}
 
 
 def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ from brain2image.formats.files import write_json
 from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training.resume import (
+    LIBRARIES,
     InBackground,
     Resumption,
     StateFile,
@@ -48,7 +49,6 @@ from brain2image.training_set.means import read_pairs
 
 logger = logging.getLogger(__name__)
 
-PACKAGES = ("torch", "lightning", "numpy")
 STRATEGY = "ddp_spawn"  # of several GPUs; a fork would inherit what CUDA has begun
 # Lightning's names.
 PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -240,7 +240,7 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
             "tensors_left_out": aligner.encoder.loaded.left_out,
         },
         "seed": run.training.seed,
-        "versions": {"brain2image": __version__} | {name: version(name) for name in PACKAGES},
+        "versions": {"brain2image": __version__} | {name: version(name) for name in LIBRARIES},
     }
 
 

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.empty_releases import NSD
 from helpers.mindeye1_files import N_SUBJECT_VOXELS, SHARED, draw_trials, picture, write_subject
 from helpers.mindeye2_files import (
     draw_indices,
@@ -24,7 +25,6 @@ from brain2image.datasets.nsd.betas import repack_fmri as repack_mindeye2
 from brain2image.datasets.nsd.checks import N_VOXELS
 from brain2image.datasets.nsd.mindeye1 import repack_fmri, repack_images
 from brain2image.datasets.nsd.nsd_images import read_images
-from brain2image.datasets.releases import NSD, find_release
 from brain2image.formats import tars
 from brain2image.formats.hdf5 import open_trials, read_trials
 
@@ -43,7 +43,11 @@ def release(tmp_path):
 
 
 def tars_of(root, *subjects):
-    return [path for subject in subjects for path in find_release(root, NSD, subj=subject)[1]]
+    return [
+        path
+        for subject in subjects
+        for path in NSD.find_release({"nsd": str(root)}, subject, must_exist=True).files
+    ]
 
 
 def repack(root, subject="subj01"):
@@ -135,10 +139,13 @@ def test_the_use_with_mindeye2s_ridge_is_warned_of(release, caplog):
 
 def test_scripts(release):
     files = tars_of(release.root, "subj01")
-    params = {"release": "mindeye1", "subject": "subj01"}
+    reader = NSD.reader("mindeye1")
+    fmri = {"fmri": {"reader": reader, "subject": "subj01"}}
     out = release.root / "out"
-    run_script("repack_nsd_images", release.root, input=files, output={"images": out / "i"}, params=params)
-    run_script("repack_nsd_fmri", release.root, input=files, output={"betas": out / "b"}, params=params)
+    run_script(
+        "repack_images", release.root, input=files, output={"images": out / "i"}, params={"reader": reader}
+    )
+    run_script("repack_fmri", release.root, input=files, output={"betas": out / "b"}, params=fmri)
     assert len(pd.read_parquet(out / "i")) == 36
     with h5py.File(out / "b") as file:
         assert file["betas"].shape == release.betas.shape

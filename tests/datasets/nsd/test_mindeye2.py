@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.empty_releases import NSD
 from helpers.mindeye2_files import (
     add_member,
     behaviour_row,
@@ -259,24 +260,28 @@ def test_indices_of_any_integer_type_become_int64(tmp_path):
         np.testing.assert_array_equal(indices, draw_indices(0))
 
 
+def params(subject):
+    return {"fmri": {"reader": NSD.reader("mindeye2"), "subject": subject}}
+
+
 def test_scripts(release, capsys):
     root = release.root
     write_pixels(root / "pixels.hdf5", {})
     run_script(
-        "repack_nsd_images",
+        "repack_images",
         root,
         input=[str(root / name) for name in ("pixels.hdf5", "indices.hdf5", "shared1000.npy")],
         output={"images": str(root / "out" / "images.parquet")},
-        params={"release": "mindeye2"},
+        params={"reader": NSD.picture_reader},
     )
     assert pd.read_parquet(root / "out" / "images.parquet")["shared1000"].sum() == 100
     fmri = {
         "input": [str(root / name) for name in ("betas.hdf5", "indices.hdf5", "shared1000.npy", "subj01")],
         "output": {"betas": str(root / "out" / "betas.h5")},
     }
-    run_script("repack_nsd_fmri", root, **fmri, params={"release": "mindeye2", "subject": "subj01"})
+    run_script("repack_fmri", root, **fmri, params=params("subj01"))
     with h5py.File(root / "out" / "betas.h5") as file:
         np.testing.assert_array_equal(file["betas"][:], release.betas)
     with pytest.raises(SystemExit):
-        run_script("repack_nsd_fmri", root, **fmri, params={"release": "mindeye2", "subject": "subj02"})
-    assert capsys.readouterr().err.startswith("repack_nsd_fmri: ")
+        run_script("repack_fmri", root, **fmri, params=params("subj02"))
+    assert capsys.readouterr().err.startswith("repack_fmri: ")

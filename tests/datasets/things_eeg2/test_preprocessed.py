@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.empty_releases import THINGS
 from helpers.preprocessed_files import (
     DTYPES,
     N_CONCEPTS,
@@ -20,7 +21,6 @@ from helpers.preprocessed_files import (
 from scipy import signal
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.releases import THINGS_EEG, find_release
 from brain2image.datasets.signals import resampling_matrix
 from brain2image.datasets.things_eeg2.preprocessed import recognise
 from brain2image.datasets.things_eeg2.raw import CHANNELS
@@ -51,8 +51,13 @@ def small_arrays_are_large(monkeypatch):
     monkeypatch.setattr(unpickling, "LAZY_BYTES", 2**10)
 
 
+def find(folder, person="things-03"):
+    """Find the release of a person."""
+    return THINGS.find_release({"things_eeg": str(folder)}, person, must_exist=True)
+
+
 def repack(folder, release, images):
-    name, files = find_release(folder, THINGS_EEG, sub=SUBJECT)
+    name, _, files = find(folder)
     assert name == release
     repack_eeg(files, images, out=folder / "eeg.h5")
     with h5py.File(folder / "eeg.h5") as file:
@@ -256,13 +261,13 @@ def test_two_releases_in_one_folder_are_refused(tmp_path):
     with pytest.raises(
         InputError, match="expected one release of sub-03, got ubp and nice; keep them in separate"
     ):
-        find_release(tmp_path, THINGS_EEG, sub=SUBJECT)
+        find(tmp_path)
 
 
 def test_what_a_folder_lacks_is_named(tmp_path):
     files = write(tmp_path, "neurobridge", subject())
     files[2].unlink()
     with pytest.raises(InputError, match=r"3 files of the neurobridge release .*1 are missing: .*info\.json"):
-        find_release(tmp_path, THINGS_EEG, sub=SUBJECT)
+        find(tmp_path)
     with pytest.raises(InputError, match="expected a release of sub-04, got no file of any"):
-        find_release(tmp_path, THINGS_EEG, sub="sub-04")
+        find(tmp_path, "things-04")

@@ -1,0 +1,141 @@
+"""The plan answers what the rules ask, from the config and the names of files alone."""
+
+import pytest
+from helpers.checkouts import ROOT
+from helpers.empty_releases import NSD, THINGS, touch
+
+from brain2image.config import load_config
+from brain2image.core.errors import InputError
+from brain2image.plan import Plan, Predictor
+
+SCRIPTS = ROOT / "workflow" / "scripts"
+MULTISUBJECT = {"mindeye2": "final_multisubject_subj01/last.pth"}
+
+
+def plan(**content):
+    return Plan(load_config(content), scripts=SCRIPTS)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Folders of two EEG people and two fMRI subjects, all files empty."""
+    for person in ("things-01", "things-02"):
+        touch(tmp_path / "eeg", THINGS, "raw", person)
+    for subject in ("subj02", "subj05"):
+        touch(tmp_path / "nsd", NSD, "mindeye2", subject)
+    pictures = tmp_path / "pictures"
+    for name in ("train_images", "test_images", "image_metadata.npy"):
+        (pictures / name).mkdir(parents=True)
+    return {
+        "things_eeg": str(tmp_path / "eeg"),
+        "things_images": str(pictures),
+        "nsd": str(tmp_path / "nsd"),
+    }
+
+
+def test_people_of_brains():
+    found = plan(brains=["things-02_subj02-subj05", "things-01_subj02-subj05"], weights=MULTISUBJECT)
+    assert found.brains == ["things-01_subj02-subj05", "things-02_subj02-subj05"]
+    assert found.people == ["things-01", "things-02"]
+    assert found.subjects == ["subj02", "subj05"]
+    assert found.picture_pairs == ["things_subj02-subj05"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"brains": ["things-11_subj01"]}, r"THINGS-EEG2 \(things-01 to things-10\), got 'things-11'"),
+        ({"brains": ["things-01_subj09"]}, r"expected a person of NSD \(subj01 to subj08\), got 'subj09'"),
+        ({"brains": ["toy-01_subj01"]}, r"expected a person of things, got 'toy-01'; add its data set"),
+        ({"data": {"things_egg": "x"}}, r"unknown key 'data\.things_egg'; did you mean 'things_eeg'\?"),
+    ],
+)
+def test_who_and_what_is_not_known(content, message):
+    with pytest.raises(InputError, match=message):
+        plan(**content)
+
+
+def test_embeddings_are_of_the_pictures_that_somebody_saw():
+    """A subject who is added makes only one more file of them necessary."""
+    files = {
+        subjects: plan(brains=[f"things-01_{subjects}"], weights=MULTISUBJECT).of_brains(
+            "things-01", subjects
+        )
+        for subjects in ("subj01", "subj01-subj02")
+    }
+    one, two = (files[subjects]["fmri_embeddings"] for subjects in files)
+    assert one == ["results/clip/nsd/shared.npz", "results/clip/nsd/subj01.npz"]
+    assert two == [*one, "results/clip/nsd/subj02.npz"]
+    assert files["subj01"]["eeg_embeddings"] == ["results/clip/things/all.npz"]
+
+
+def test_inputs_of_jobs(data):
+    found = plan(data=data, brains=["things-01_subj02"])
+    assert found.data.eeg("things-01").release == "raw"
+    assert found.data.eeg("things-01").files[0] == f"{data['things_eeg']}/sub-01/ses-01/raw_eeg_training.npy"
+    assert found.data.eeg_resources("things-01") == {"threads": 1, "mem_mb": 8000}
+    names = ("highpass", "lowpass", "notch", "edge", "max_lost", "baseline", "bads")
+    assert tuple(found.data.eeg_options("things-01", found.config.eeg)) == names
+    assert found.data.images("things").files[0].endswith("/train_images")
+    assert found.data.betas("subj02") == [f"{data['nsd']}/betas_all_subj02_fp32_renorm.hdf5"]
+    assert [file.rpartition("/")[2] for file in found.data.pixels("things", "nsd")] == [
+        "train_images",
+        "test_images",
+        "coco_images_224_float16.hdf5",
+    ]
+    assert found.pairs("things-01", "subj02") == "results/pairs/things_subj02.parquet"
+    assert found.picture_table("things-01") == "results/pictures/things.parquet"
+
+
+def test_missing_files_are_named(data):
+    found = plan(data=data | {"things_images": "nowhere"}, brains=["things-03_subj02"])
+    with pytest.raises(
+        InputError, match=r"release of sub-03, .*README\.md, 'Your own data'.*data\.things_eeg"
+    ):
+        found.data.eeg("things-03")
+    with pytest.raises(InputError, match=r"nowhere/training_images: no such file .*Download and unpack"):
+        found.data.images("things")
+
+
+def test_predictors_are_runs_seeds_and_baselines():
+    found = plan(runs={"a": {"training": {"seed": 3}}}, n_seeds=2, baselines=["ridge"])
+    assert found.predictors == {
+        "a": Predictor("a", 3),
+        "a_seed-4": Predictor("a", 4),
+        "ridge": Predictor("ridge", None),
+    }
+    assert found.listed_predictors()[1] == {"brains": "things-01_subj01", "run": "a", "seed": 4}
+    assert found.training_record("things-01", "subj01", "ridge") == []
+    assert len(found.training_record("things-01", "subj01", "a")) == 2
+
+
+def test_weights_that_are_downloaded():
+    found = plan(weights={"cbramod": "https://x/y.pth", "clip": "openai"}, baselines=["ridge"])
+    assert found.downloads() == [
+        "results/weights/cbramod.pth",
+        "results/weights/clip",
+        "results/projection/subj01_ridge.safetensors",
+    ]
+    assert found.weights.find("mindeye2", subj="subj01") == []
+    none = plan(model={"pretrained": False}, baselines=["ridge"])
+    assert "results/weights/cbramod.pth" not in none.downloads()
+    assert none.cbramod("multitoken_vit") == []
+    local = plan(weights={"clip": "clip.pt"})
+    with pytest.raises(InputError, match=r"config: weights\.clip: clip\.pt: no such file"):
+        local.weights.find("clip")
+
+
+def test_the_fingerprint_follows_the_reader():
+    found = plan()
+    things, nsd = (dataset.picture_reader for dataset in (THINGS, NSD))
+    assert found.code("repack_images", things) != found.code("repack_images", nsd)
+    assert found.code("repack_images", things) == found.code("repack_images", things)
+
+
+def test_figures_and_pages():
+    found = plan(brains=["things-01_subj01", "things-02_subj01"], baselines=["ridge"])
+    assert found.figures().count("results/figures/things_subj01/pairs.svg") == 1
+    assert "results/figures/things-02_subj01/gallery_ridge.svg" in found.figures()
+    assert "results/figures/things-02/channels.svg" in found.figures()
+    assert found.pages()[0] == "results/figures/overview.html"
+    assert {"things-02", "sub-02", "shared", "things_subj01", "ridge"} <= set(found.benchmark_names())
