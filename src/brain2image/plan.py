@@ -118,7 +118,10 @@ class Plan:
     @cached_property
     def from_cbramod(self) -> set[str]:
         """The names of what starts from the published CBraMod."""
-        pretrained = {name for name, run in self.runs.items() if run.model.pretrained}
+        blocks = {name: run.model for name, run in self.runs.items()}
+        pretrained = {
+            name for name, model in blocks.items() if model.pretrained and model.encoder == "cbramod"
+        }
         return pretrained | ({"cbramod_linear"} & set(self.config.baselines))
 
     def cbramod(self, run: str) -> str | list[str]:

@@ -79,6 +79,16 @@ def test_what_cannot_be_read_is_named(installed, source, value, reason):
         encoder_declaration("mine:big")
 
 
+def test_two_encoders_of_one_name_are_refused(installed, monkeypatch):
+    installed(SOURCE)
+    point = EntryPoint("cbramod", "their_encoder", encoder_names.GROUP)
+    monkeypatch.setattr(encoder_names, "entry_points", lambda group: [point])
+    with pytest.raises(
+        InputError, match=r"'cbramod': expected one module .*encoders\.cbramod and their_encoder"
+    ):
+        list_encoders()
+
+
 def test_an_import_must_give_what_was_read(installed):
     installed(SOURCE + "Mine.fixed_width = 64\n")
     with pytest.raises(InputError, match=r"encoder 'mine': expected options, fixed_width, .* class Mine"):

@@ -111,8 +111,14 @@ def _installed() -> dict[str, str]:
     """The module of each encoder that can be imported."""
     folder = Path(__file__).parents[1].joinpath(*PACKAGE.split(".")[1:])
     built_in = {module.name for module in pkgutil.iter_modules([str(folder)])} - NO_ENCODERS
-    others = {point.name: point.value for point in entry_points(group=GROUP)}
-    return others | {name: f"{PACKAGE}.{name}" for name in built_in}
+    found = {name: f"{PACKAGE}.{name}" for name in built_in}
+    for point in entry_points(group=GROUP):
+        if found.setdefault(point.name, point.value) != point.value:
+            raise InputError(
+                f"encoder {point.name!r}: expected one module of this name, got {found[point.name]} and "
+                f"{point.value}; uninstall the package of one"
+            )
+    return found
 
 
 def _declared(kind: str) -> Declaration:
