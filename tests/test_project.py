@@ -68,7 +68,7 @@ def test_every_rule_is_complete(rule):
     assert found == [name for name in [*order, "script"] if name in found]
     assert "mem_mb=growing(" in RULES[rule]
     assert "runtime=growing(" in RULES[rule]
-    assert re.search(rf'code=.*plan\.code(_with_pictures)?\(\s*"{rule}"', RULES[rule]), rule
+    assert re.search(rf'code=.*plan\.code(_with_\w+)?\(\s*"{rule}"', RULES[rule]), rule
     assert f'"../workflow/scripts/{rule}.py"' in RULES[rule]
 
 

@@ -222,7 +222,7 @@ def test_the_state_of_another_training_is_not_used(lmdb, two_epochs, caplog, run
 
 def test_another_version_of_a_library_starts_anew(lmdb, two_epochs, caplog, monkeypatch):
     monkeypatch.setattr(resume, "minor_version", lambda library: "99.1")
-    identity = run_identity(lmdb, run=TWO_EPOCHS, cbramod=None, code="0", precision="fp32")
+    identity = run_identity(lmdb, run=TWO_EPOCHS, weights=None, code="0", precision="fp32")
     with caplog.at_level(logging.INFO):
         assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=2) is None
     now = ".".join(metadata.version("torch").split(".")[:2])
