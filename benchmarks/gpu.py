@@ -253,10 +253,9 @@ def training_steps(
 
     reader, options = LMDBReader(lmdb), run.training
     model = build_model(reader, run=run, weights=None)
-    codes = start_linearly(model, reader) if run.model.linear_axes else None
-    data = AlignmentDataset(
-        lmdb, "train", average_trials=4, memory_limit_gb=options.memory_limit_gb, device=device, codes=codes
-    )
+    coordinates = start_linearly(model, reader) if run.model.linear_axes else None
+    where = {"memory_limit_gb": options.memory_limit_gb, "device": device}
+    data = AlignmentDataset(lmdb, "train", average_trials=4, coordinates=coordinates, **where)
     batches = Batches(data, options.batch_size)
     task = AlignmentTask(model, run=run, batches=batches, identity={}).to(device)
     allow_tf32(resolve_precision(options.precision, device))

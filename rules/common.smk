@@ -6,13 +6,12 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from brain2image.config import check_config_file, list_runs, list_settings, load_config
+from brain2image.config import check_config_files, list_runs, list_settings, load_config
 from brain2image.config.types import members
 from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.core.records import keep_beside
 from brain2image.plan import Plan
-from brain2image.weights.sources import is_remote, redact
 
 # A --configfile replaces the user's file, it is not merged with it.
 CONFIGFILES = workflow.overwrite_configfiles or ["config/config.yaml"]
@@ -26,8 +25,7 @@ def asked(function, *arguments, **options):
         raise WorkflowError(str(error))
 
 
-for file in CONFIGFILES:
-    asked(check_config_file, file)
+asked(check_config_files, CONFIGFILES)
 if not workflow.overwrite_configfiles:
 
     configfile: CONFIGFILES[0]
@@ -36,10 +34,7 @@ if not workflow.overwrite_configfiles:
 cfg = asked(load_config, config, checkout=workflow.basedir)
 plan = asked(Plan, cfg, scripts=Path(workflow.basedir) / "workflow" / "scripts")
 if workflow.is_main_process:
-    for subject, reason in plan.left_out.items():
-        logger.warning(f"brains: all leaves out {subject}: {reason}")
-
-# What made a result is noted beside it, for other checkouts and copies.
+    plan.say_who_is_left_out(logger.warning)
 keep_beside(cfg.results, workflow, rerun_on_upgrade=cfg.rerun_on_upgrade)
 os.environ.update(plan.environment(os.environ))
 

@@ -18,7 +18,7 @@ rule fetch_cbramod:
         runtime=growing(60),
     params:
         code=plan.code("fetch_cbramod"),
-        source=redact(cfg.weights.cbramod),
+        source=plan.weights.shown("cbramod"),
     message:
         "Download CBraMod's weights, about 20 MB, from {params.source}"
     script:
@@ -42,7 +42,7 @@ rule fetch_clip:
         runtime=growing(240),
     params:
         code=plan.code("fetch_clip"),
-        clip={"model": cfg.clip.model, "weights": redact(cfg.weights.clip)},
+        clip={"model": cfg.clip.model, "weights": plan.weights.shown("clip")},
     message:
         "Download the CLIP weights {params.clip[weights]} of {params.clip[model]}"
         " (ViT-L-14: 1.7 GB, ViT-H-14: 3.9 GB, ViT-bigG-14: 10.2 GB)"

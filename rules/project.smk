@@ -11,7 +11,7 @@ rule extract_ridge:
     benchmark:
         "<benchmarks>/extract_ridge/{subj}.tsv"
     priority: 1  # so that a download that cannot be made stops the workflow early
-    localrule: is_remote(cfg.weights.mindeye2)  # the nodes of a cluster often have no network
+    localrule: plan.weights.is_fetched("mindeye2")  # the nodes of a cluster often have no network
     conda:
         "../envs/torch.yaml"
     resources:
@@ -19,10 +19,10 @@ rule extract_ridge:
         runtime=growing(30),
     params:
         code=plan.code("extract_ridge"),
-        checkpoint=lambda wildcards: redact(cfg.weights.mindeye2.format(**wildcards)),
+        checkpoint=lambda wildcards: plan.weights.shown("mindeye2", **wildcards),
     message:
         "Read the ridge of {wildcards.subj} out of {params.checkpoint}"
-        + (" (downloads 200 to 300 MB of it)" if is_remote(cfg.weights.mindeye2) else "")
+        + (" (downloads 200 to 300 MB of it)" if plan.weights.is_fetched("mindeye2") else "")
     script:
         "../workflow/scripts/extract_ridge.py"
 

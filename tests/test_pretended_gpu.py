@@ -114,7 +114,7 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
     run = planted_run(model=model, loss={"learnable_temperature": True}, training={"ema_decay": 0.5})
     options = {"average_trials": 2, "memory_limit_gb": 1.0}
     if run.model.linear_axes:
-        options["codes"] = np.zeros((120, run.model.linear_axes), np.float32)
+        options["coordinates"] = np.zeros((120, run.model.linear_axes), np.float32)
     network, on_cpu = AlignmentModel(run.model, planted_layout(), N_FEATURES), AlignmentDataset(lmdb, "train")
     task = AlignmentTask(network, run=run, batches=Batches(on_cpu, 16), identity={})
     with gpu() as watch:

@@ -319,6 +319,28 @@ def test_packages_are_empty():
             assert not file.read_text(), file
 
 
+# The words with which docstrings may open. Ruff's D401 refuses "The" and "What", not "Mean" and "Whether".
+VERBS = """
+Add Adjust Align Append Apply Ask Assign Attend Average Band-pass Bootstrap Bring Build Check Choose Clip
+Cluster Collect Compare Compute Copy Correlate Count Cut Decode Describe Divide Do Download Draw Drop Embed
+Encode Estimate Explain Find Fit Follow Gather Give Go Hand Hold Import Interpolate Keep Learn Leave Let List
+Load Log Look Make Map Mark Match Measure Move Name Note Open Order Paint Parse Pass Place Pool Predict
+Prepare Print Project Put Raise Rank Re-reference Read Refuse Regress Remove Repeat Replace Resample Return
+Run Save Say Scale Score Select Set Show Simulate Spell Stack Start Stop Store Strip Subtract Sum Tabulate
+Take Tell Train Turn Wait Warn Weigh Write Yield Z-score
+"""
+
+
+def test_docstrings_open_with_a_verb():
+    verbs = set(VERBS.split())
+    for file in [*(ROOT / "src").rglob("*.py"), *(ROOT / "workflow").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
+            if text:
+                first = text.split()[0].rstrip(".,:;")
+                assert first in verbs, f"{file}: {node.name} opens with {first}; a new verb joins VERBS"
+
+
 def imports(file: Path) -> set[str]:
     """Names of the modules that a file imports, and what it imports from them as if these were modules."""
     names = set()

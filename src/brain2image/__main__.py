@@ -20,57 +20,50 @@ from brain2image.datasets.units import RMS_RANGES
 from brain2image.evaluation.scores import SMALLER_IS_BETTER
 from brain2image.evaluation.summary import headline, over_seeds
 from brain2image.formats.tables import COMPARISONS, SUMMARY, read_table
+from brain2image.report.headings import METRICS, Column
 from brain2image.report.verdicts import against_baselines, without_network
 from brain2image.weights.download import REFRESH
 
-# Column heading, factor and number format of each metric.
-METRICS = {
-    "top1": ("top-1 %", 100, "{:.1f}"),
-    "top5": ("top-5 %", 100, "{:.1f}"),
-    "two_way": ("2-way %", 100, "{:.1f}"),
-    "median_rank": ("median rank", 1, "{:.1f}"),
-    "mse": ("MSE", 1, "{:.3f}"),
-    "cosine": ("cosine", 1, "{:.3f}"),
-}
+SHOWN = ("top1", "top5", "two_way", "median_rank", "mse", "cosine")  # metrics of the table
 
 
-def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, pair: str) -> Table:
-    """The headline scores of one pair of brains, a row a run: ``score (chance)``, ± SD over seeds.
+def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str) -> Table:
+    """Tabulate the headline scores of one pair of brains, a row a run: ``score (chance)``, ± SD over seeds.
 
     Parameters
     ----------
     summary, comparisons : the tables of ``results/summary.csv`` and ``results/comparisons.csv``.
-    pair : pair of brains, an EEG person and an fMRI subject.
+    brains : an EEG and an fMRI person, ``things-01_subj01``.
     """
-    summary = summary[summary["brains"] == pair]
+    summary = summary[summary["brains"] == brains]
     rows = over_seeds(headline(summary), ["run", "metric"])
-    verdict = against_baselines(summary, comparisons[comparisons["brains"] == pair])
+    verdict = against_baselines(summary, comparisons[comparisons["brains"] == brains])
     left_out = f"; {n} matched pairs left out" if (n := summary["n_left_out"].iloc[0]) else ""
     table = Table(
-        title=f"{pair}: {rows['n_test'].iloc[0]} test pictures, score (chance){left_out}",
+        title=f"{brains}: {rows['n_test'].iloc[0]} test pictures, score (chance){left_out}",
         caption="\n".join(
             ["* better than chance, p < 0.01 by permutation", verdict, *without_network(summary)]
         ),
         box=SIMPLE_HEAD,
     )
     table.add_column("run", no_wrap=True)
-    for heading, _, _ in METRICS.values():
-        table.add_column(heading, justify="right")
+    for metric in SHOWN:
+        table.add_column(METRICS[metric].heading, justify="right")
     for run in dict.fromkeys(rows.index.get_level_values("run")):
-        table.add_row(run, *(_cell(rows.loc[(run, metric)], *METRICS[metric][1:]) for metric in METRICS))
+        table.add_row(run, *(_cell(rows.loc[(run, metric)], METRICS[metric]) for metric in SHOWN))
     return table
 
 
-def _cell(score: pd.Series, factor: float, style: str) -> str:
+def _cell(score: pd.Series, column: Column) -> str:
     gain = score["value"] - score["chance"]
     is_better = gain < 0 if score.name[1] in SMALLER_IS_BETTER else gain > 0
     mark = "*" if is_better and score["p"] < 0.01 else " "
-    spread = "" if pd.isna(score["deviation"]) else f" ± {style.format(factor * score['deviation'])}"
-    return f"{style.format(factor * score['value'])}{spread}{mark} ({style.format(factor * score['chance'])})"
+    spread = "" if pd.isna(score["deviation"]) else f" ± {column.show(score['deviation'])}"
+    return f"{column.show(score['value'])}{spread}{mark} ({column.show(score['chance'])})"
 
 
 def _console() -> Console:
-    """Where tables are printed; square brackets stand for themselves."""
+    """Return where tables are printed; square brackets stand for themselves."""
     return Console(width=None if sys.stdout.isatty() else 200, markup=False)
 
 
@@ -80,8 +73,8 @@ def print_summary(options: argparse.Namespace) -> None:
     summary = read_table(path, SUMMARY, remedy="give a summary.csv, which the workflow writes")
     comparisons = read_table(path.with_name("comparisons.csv"), COMPARISONS, may_be_empty=True)
     console = _console()
-    for pair in dict.fromkeys(summary["brains"]):
-        console.print(summary_table(summary, comparisons, pair))
+    for brains in dict.fromkeys(summary["brains"]):
+        console.print(summary_table(summary, comparisons, brains))
 
 
 def print_status(options: argparse.Namespace) -> None:
@@ -117,7 +110,7 @@ def translate_file(options: argparse.Namespace) -> None:
 
 
 def _renaming(text: str) -> tuple[str, str]:
-    """The two names of ``OLD=NEW``; an old name may hold the sign."""
+    """Divide ``OLD=NEW`` into its two names; an old name may hold the sign."""
     old, _, new = text.rpartition("=")
     if not old or not new:
         raise argparse.ArgumentTypeError(f"expected OLD=NEW, got {text!r}")
@@ -127,7 +120,7 @@ def _renaming(text: str) -> tuple[str, str]:
 def _add_translate(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("translate", help="predict the fMRI embeddings of new EEG")
     add = command.add_argument
-    add("--run", required=True, help="folder of a trained run: results/runs/PAIR/RUN")
+    add("--run", required=True, help="folder of a trained run: results/runs/BRAINS/RUN")
     add(
         "--eeg", required=True, help="what MNE reads (BrainVision, EDF, FIF, …epo.fif, BIDS), .npy, or eeg.h5"
     )
@@ -152,7 +145,7 @@ def _add_translate(commands: argparse._SubParsersAction) -> None:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The parser of all commands; `call` of what it parses does the work."""
+    """Build the parser of all commands; `call` of what it parses does the work."""
     parser = argparse.ArgumentParser(prog="brain2image", description=__doc__)
     commands = parser.add_subparsers(required=True)
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")

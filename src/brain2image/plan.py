@@ -5,7 +5,7 @@ spell them. What a job computes with, it gets by its params.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -20,7 +20,7 @@ from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
 from brain2image.weights.planned import WeightPlaces
-from brain2image.weights.sources import redact, true_sources
+from brain2image.weights.sources import true_sources
 
 FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give
 
@@ -75,19 +75,24 @@ class Plan:
         )
         self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
 
+    def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:
+        """Warn of each person whom ``brains: all`` leaves out."""
+        for person, reason in self.left_out.items():
+            warn(f"brains: all leaves out {person}: {reason}")
+
     @cached_property
     def people(self) -> list[str]:
-        """The people whose EEG is read."""
+        """List the people whose EEG is read."""
         return sorted({divide_brains(brains)[0] for brains in self.brains})
 
     @cached_property
     def subjects(self) -> list[str]:
-        """The people whose fMRI is read."""
+        """List the people whose fMRI is read."""
         return sorted({one for brains in self.brains for one in members(divide_brains(brains)[1])})
 
     @cached_property
     def picture_pairs(self) -> list[str]:
-        """The names of the tables of pairs, a data set and an fMRI side."""
+        """Name the tables of pairs, a data set and an fMRI side."""
         return sorted({self._pairs_name(*divide_brains(brains)) for brains in self.brains})
 
     def _pairs_name(self, person: str, subj: str) -> str:
@@ -95,12 +100,12 @@ class Plan:
 
     @cached_property
     def runs(self) -> dict[str, RunConfig]:
-        """Every training by the name of its folder."""
+        """Return every training by the name of its folder."""
         return self.config.seeded_runs()
 
     @cached_property
     def predictors(self) -> dict[str, Predictor]:
-        """Everything that is evaluated, by the name of its folder: runs, baselines, and a known ceiling."""
+        """Return all that is evaluated, by the name of its folder: runs, baselines, and a known ceiling."""
         runs = {
             folder: Predictor(folder.partition(SEED_SUFFIX)[0], run.training.seed)
             for folder, run in self.runs.items()
@@ -117,7 +122,7 @@ class Plan:
 
     @cached_property
     def from_cbramod(self) -> set[str]:
-        """The names of what starts from the published CBraMod."""
+        """Name what starts from the published CBraMod."""
         blocks = {name: run.model for name, run in self.runs.items()}
         pretrained = {
             name for name, model in blocks.items() if model.pretrained and model.encoder == "cbramod"
@@ -155,7 +160,7 @@ class Plan:
         owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people), FMRI]
         return {
             "data": self.folders,
-            "weights": {key: redact(source) for key, source in self.config.weights},
+            "weights": {key: self.weights.shown(key) for key in self.weights.sources},
             "datasets": list(self.config.datasets),
             "people": {name: self.data.people_of(name) for name in owners},
             "subjects": self.subjects,
@@ -165,7 +170,7 @@ class Plan:
 
     @property
     def wildcards(self) -> dict[str, str]:
-        """The patterns of the wildcards in the paths of results."""
+        """Return the patterns of the wildcards in the paths of results."""
         return {
             "dataset": "|".join(self.datasets),
             "part": "[a-z0-9]+",
@@ -195,7 +200,7 @@ class Plan:
 
     @property
     def fmri_pictures(self) -> str:
-        """The table of the pictures of the fMRI."""
+        """Return the table of the pictures of the fMRI."""
         return f"{self.results}/pictures/{FMRI}.parquet"
 
     def pictures_of(self, dataset: str) -> str:

@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge
 
 from brain2image.constants.predictors import Baseline
 from brain2image.core.errors import InputError
+from brain2image.evaluation.baselines import base
 from brain2image.evaluation.baselines import linear as baselines
 from brain2image.evaluation.baselines.base import Training, inner_folds
 from brain2image.evaluation.baselines.fitting import BASELINES
@@ -87,7 +88,7 @@ def test_a_flat_channel_and_pure_noise_do_no_harm(rng, name):
 
 def test_ridge_equals_scikit_learn_at_one_alpha(rng, monkeypatch):
     training, test = planted(rng)
-    monkeypatch.setattr(baselines, "ALPHAS", np.array([0.1]))
+    monkeypatch.setattr(base, "ALPHAS", np.array([0.1]))
     mean, scale = flat(training.pairs).mean(0), flat(training.pairs).std(0) * np.sqrt(N_CHANNELS * N_TIMES)
     slow = Ridge(alpha=0.1).fit((flat(training.pairs) - mean) / scale, training.pairs.targets)
     expected = slow.predict((flat(test) - mean) / scale)

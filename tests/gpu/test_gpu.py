@@ -49,8 +49,9 @@ def device(monkeypatch):
 def test_no_step_waits(lmdb, device, model, short):
     """PyTorch raises an error where the host would wait, from the second step on."""
     run = planted_run(model=model, loss={"learnable_temperature": True}, training={"ema_decay": 0.5})
-    codes = np.zeros((120, run.model.linear_axes), np.float32)
-    data = AlignmentDataset(lmdb, "train", average_trials=2, memory_limit_gb=1.0, device=device, codes=codes)
+    coordinates = np.zeros((120, run.model.linear_axes), np.float32)
+    options = {"average_trials": 2, "memory_limit_gb": 1.0, "device": device}
+    data = AlignmentDataset(lmdb, "train", coordinates=coordinates, **options)
     batches = Batches(data, 16)
     network = AlignmentModel(run.model, planted_layout(), N_FEATURES)
     task = AlignmentTask(network, run=run, batches=batches, identity={}).to(device)

@@ -1,4 +1,4 @@
-"""The linear path: the model starts as the regression, learns from unseen codes, is mixed on validation."""
+"""The linear path: the model starts as it, learns from unseen coordinates, is mixed on validation."""
 
 import json
 
@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.linear_path import LinearPath
-from brain2image.models.regression import blocks, fit_axis_ridge
-from brain2image.training.start import N_FOLDS, build_model, start_linearly
+from brain2image.models.regression import N_FOLDS, blocks, fit_axis_ridge
+from brain2image.training.start import build_model, start_linearly
 from brain2image.training.task import SHARES
 from brain2image.training.train import train
 from brain2image.training_set.batches import AlignmentDataset
@@ -29,14 +29,14 @@ def lmdb(tmp_path_factory):
 
 @pytest.fixture
 def started(lmdb):
-    """The model as it starts, its training codes, and the regression that it is to be."""
+    """The model as it starts, its training coordinates, and the regression that it is to be."""
     reader = LMDBReader(lmdb)
     model = build_model(reader, run=RUN, weights=None)
-    codes = start_linearly(model, reader)
+    coordinates = start_linearly(model, reader)
     eeg, targets, pairs = read_pairs(lmdb, "train")
     folds = blocks(pairs["eeg_image"].to_numpy(), N_FOLDS)
     standardised = (targets - targets.mean(axis=0)) / model.target_scale.numpy()
-    return model, codes, fit_axis_ridge(eeg.reshape(len(eeg), -1), standardised, folds, n_axes=6), folds
+    return model, coordinates, fit_axis_ridge(eeg.reshape(len(eeg), -1), standardised, folds, n_axes=6), folds
 
 
 def test_the_model_starts_as_the_regression(lmdb, started):
@@ -65,22 +65,22 @@ def test_more_axes_than_the_data_have_change_nothing(lmdb):
     predictions = []
     for n_axes in (N_FEATURES, 99):
         model = build_model(reader, run=planted_run(model={"linear_axes": n_axes}), weights=None)
-        codes = start_linearly(model, reader)
-        assert codes.shape[1] == n_axes
+        coordinates = start_linearly(model, reader)
+        assert coordinates.shape[1] == n_axes
         predictions.append(model.predict(eeg))
     torch.testing.assert_close(*predictions, rtol=1e-4, atol=1e-4)
 
 
 def test_codes_come_from_regressions_that_have_not_seen_the_picture(lmdb, started):
-    _, codes, regression, folds = started
-    dataset = AlignmentDataset(lmdb, "train", average_trials=3, codes=codes)
+    _, coordinates, regression, folds = started
+    dataset = AlignmentDataset(lmdb, "train", average_trials=3, coordinates=coordinates)
     pairs = LMDBReader(lmdb).pairs_of("train")["pair"].tolist()
     for number in range(0, len(dataset), 7):
         example = dataset[number]
         fold = folds[pairs.index(example["pair"])]
         eeg = example["eeg"].numpy().ravel()
         expected = eeg @ regression.fold_weights[fold] + regression.fold_offsets[fold]
-        np.testing.assert_allclose(example["code"], expected, atol=1e-3)
+        np.testing.assert_allclose(example["coordinates"], expected, atol=1e-3)
         of_all = eeg @ regression.weight + regression.offset
         assert not np.allclose(expected, of_all, atol=1e-2)
 

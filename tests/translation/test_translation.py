@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from brain2image.__main__ import main
 from brain2image.config import ModelConfig
 from brain2image.core.errors import InputError
-from brain2image.datasets.bad_channels import interpolation_matrix
+from brain2image.datasets.splines import TEN_FIVE, interpolation_matrix, template
 from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 from brain2image.formats.files import write_json
@@ -25,7 +25,6 @@ from brain2image.formats.hdf5 import read_trials, write_trials
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.base import EEGLayout
 from brain2image.translation import recordings
-from brain2image.translation.caps import TEN_FIVE
 from brain2image.translation.embeddings import translate, write_translation
 from brain2image.translation.epochs import BLOCK_TRIALS
 from brain2image.translation.names import likely_name
@@ -463,11 +462,7 @@ def test_bad_channels_are_known_by_their_new_names(data):
 
 
 def test_missing_and_bad_channels_are_interpolated_when_asked(data, epochs, caplog):
-    epochs = (
-        epochs.copy()[:8]
-        .drop_channels(["stim"])
-        .set_montage(min(TEN_FIVE & {*mne.channels.get_builtin_montages()}))
-    )
+    epochs = epochs.copy()[:8].drop_channels(["stim"]).set_montage(template(TEN_FIVE))
     epochs.info["bads"] = ["Cz", "PO7"]
     with pytest.raises(
         InputError, match=r"got 63 without Cz \(marked as bad\), PO7 \(marked as bad\); record them"

@@ -2,7 +2,7 @@
 
 from brain2image.config.data import SimulateConfig
 from brain2image.config.listing import list_runs, list_settings
-from brain2image.config.reading import check_config_file
+from brain2image.config.reading import check_config_file, check_config_files
 from brain2image.config.training_run import (
     UNUSED_OPTIONS,
     LossConfig,
@@ -23,6 +23,7 @@ __all__ = [
     "SimulateConfig",
     "TrainingConfig",
     "check_config_file",
+    "check_config_files",
     "list_runs",
     "list_settings",
     "load_config",

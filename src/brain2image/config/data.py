@@ -1,7 +1,7 @@
 """The blocks of the configuration on data: where they lie, and how pairs are made of them."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field, PlainSerializer, WrapValidator, model_validator
 
@@ -125,11 +125,14 @@ class PreprocessConfig(Section):
     )
 
 
-Preprocess = Annotated[
-    PreprocessConfig,
-    WrapValidator(text_or_block, json_schema_input_type=PlainText | PreprocessConfig),
-    PlainSerializer(dump_block),
-]
+if TYPE_CHECKING:
+    Preprocess = PlainText | PreprocessConfig
+else:
+    Preprocess = Annotated[
+        PreprocessConfig,
+        WrapValidator(text_or_block, json_schema_input_type=PlainText | PreprocessConfig),
+        PlainSerializer(dump_block),
+    ]
 
 
 class CLIPConfig(Section):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from brain2image.config import Config, RunConfig, Section
@@ -50,7 +51,7 @@ This page is written by `brain2image config-docs config` from `src/brain2image/c
 
 
 def _keys(section: type[Section], depth: int = 0) -> Iterator[tuple[int, str, Any, Any]]:
-    """Depth, name, field and default of every key, blocks before what they hold."""
+    """Yield depth, name, field and default of every key, blocks before what they hold."""
     for name, field in section.model_fields.items():
         default = field.default
         yield depth, name, field, default
@@ -59,7 +60,7 @@ def _keys(section: type[Section], depth: int = 0) -> Iterator[tuple[int, str, An
 
 
 def default_yaml() -> str:
-    """``config/config.yaml``: every key with its default, meaning as a comment.
+    """Write ``config/config.yaml``: every key with its default, meaning as a comment.
 
     ``simulate`` is left out: it is for the demo, which lists all its keys.
     """
@@ -69,7 +70,7 @@ def default_yaml() -> str:
             continue
         indent = "  " * depth
         if isinstance(default, Section):
-            lines.append(f"\n# {type(default).__doc__.strip()}\n{name}:")
+            lines.append(f"\n# {_meaning(type(default))}\n{name}:")
             continue
         blank = "\n" if depth == 0 and name == "runs" else ""
         lines.append(f"{blank}{indent}{name}: {_value(default)}  # {field.description}")
@@ -77,9 +78,10 @@ def default_yaml() -> str:
 
 
 def markdown() -> str:
-    """``config/README.md``: a table of keys, types, defaults and meanings for each block."""
+    """Write ``config/README.md``: a table of keys, types, defaults and meanings for each block."""
     sections = ((name, block_type(Config, name)) for name in Config.model_fields)
-    blocks = [("(top level)", Config), *((name, section) for name, section in sections if section)]
+    blocks: list[tuple[str, type[BaseModel]]] = [("(top level)", Config)]
+    blocks += [(name, section) for name, section in sections if section]
     parts = [MARKDOWN_HEADER]
     for name, section in blocks:
         rows = [
@@ -88,10 +90,14 @@ def markdown() -> str:
             if not any(key == block for block, _ in blocks) or section is not Config
         ]
         parts.append(
-            f"## `{name}`\n\n{section.__doc__.strip()}\n\n| key | default | meaning |\n| --- | --- | --- |"
+            f"## `{name}`\n\n{_meaning(section)}\n\n| key | default | meaning |\n| --- | --- | --- |"
         )
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def _meaning(section: type[BaseModel]) -> str:
+    return (section.__doc__ or "").strip()
 
 
 def json_schema() -> str:
@@ -133,7 +139,7 @@ def _default(value: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value as YAML on one line."""
+    """Write a value as YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
 
 

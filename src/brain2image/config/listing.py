@@ -10,7 +10,7 @@ from brain2image.weights.sources import redact
 
 
 def list_settings(config: Config) -> list[list[str]]:
-    """Key, value and default of every key that is not a run's; the runs' own are in `list_runs`."""
+    """List key, value and default of every key that is not a run's; the runs' own are in `list_runs`."""
     shared = {*RunConfig.model_fields, "runs"}
     defaults = dict(_flat(Config().model_dump()))
     values = _flat(config.model_dump(exclude=shared))
@@ -18,7 +18,7 @@ def list_settings(config: Config) -> list[list[str]]:
 
 
 def list_runs(config: Config) -> dict[str, dict[str, str]]:
-    """Of each run, sorted, every key of its model, loss and training with its final value."""
+    """List of each run, sorted, every key of its model, loss and training with its final value."""
     return {name: dict(_flat(config.run(name).model_dump())) for name in sorted(config.runs)}
 
 

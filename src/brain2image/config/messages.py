@@ -20,7 +20,7 @@ EXAMPLES = {
 def validate(
     section: type[BaseModel], content: Mapping[str, Any], *, root: type[BaseModel], prefix: str = ""
 ) -> Any:
-    """The section with its values checked.
+    """Return the section with its values checked.
 
     Parameters
     ----------
@@ -42,11 +42,13 @@ def validate(
 
 
 def _explain(problem: Mapping[str, Any], section: type[BaseModel], root: type[BaseModel], prefix: str) -> str:
-    """One problem that pydantic found, as a sentence."""
+    """Put one problem that pydantic found into a sentence."""
     location = prefix + ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         for part in problem["loc"][:-1]:
-            section = block_type(section, part)
+            block = block_type(section, part)
+            assert block is not None  # as the unknown key lies in it
+            section = block
         return unknown_key(location, section, root=root)
     if problem["type"] == "value_error":
         return f"config: {location + ': ' if location else ''}{problem['ctx']['error']}"
@@ -58,7 +60,7 @@ def _explain(problem: Mapping[str, Any], section: type[BaseModel], root: type[Ba
 
 
 def unknown_key(location: str, section: type[BaseModel], *, root: type[BaseModel]) -> str:
-    """A sentence on a key that its section does not have, with the one that was probably meant."""
+    """Explain a key that its section does not have, and name the one that was probably meant."""
     key = location.rpartition(".")[2]
     near = difflib.get_close_matches(key, section.model_fields, n=1)
     blocks = {name: block_type(root, name) for name in root.model_fields}
@@ -75,7 +77,7 @@ def unknown_folder(key: str, known: Sequence[str]) -> str:
 
 
 def block_type(section: type[BaseModel], field: str) -> type[BaseModel] | None:
-    """The type of a block inside a section; None for a plain key."""
+    """Return the type of a block inside a section; None for a plain key."""
     annotation = section.model_fields[field].annotation
     candidates = (annotation, *getattr(annotation, "__args__", ()))
     kinds = (kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))

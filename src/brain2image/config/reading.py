@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -12,6 +12,12 @@ from brain2image.core.errors import InputError, reason
 # What YAML 1.1 reads as numbers to another base: 010 is 8, and 1:30 is 90.
 OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+
+
+def check_config_files(paths: Iterable[str | Path]) -> None:
+    """Check several files, see `check_config_file`."""
+    for path in paths:
+        check_config_file(path)
 
 
 def check_config_file(path: str | Path) -> None:
@@ -40,7 +46,7 @@ def check_config_file(path: str | Path) -> None:
 
 
 def _without_tabs(text: str) -> str:
-    """JSON may be indented by tabs, which YAML does not take."""
+    """Replace tabs, by which JSON may be indented, and which YAML does not take."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -53,7 +59,7 @@ def _kind(node: yaml.Node | None) -> str:
 
 
 def _problems(node: yaml.Node, where: str, seen: set[int]) -> Iterator[str]:
-    """What is wrong in a node and below, as sentences; nodes that are named again are looked at once."""
+    """Say what is wrong in a node and below; nodes that are named again are looked at once."""
     if id(node) in seen:
         return
     seen.add(id(node))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from brain2image.constants.notches import LINE_RANGE
 from brain2image.core.errors import printable
 from brain2image.weights.sources import normalise
 
@@ -59,7 +60,7 @@ Person = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-\d{2,}$")]
 # An EEG person and the fMRI of one subject, or of several of one embedding space.
 BRAINS = re.compile(r"([a-z][a-z0-9]*-\d{2,})_(subj\d{2}(?:-subj\d{2})*)")
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
-Frequency = Annotated[float, Field(ge=10, le=100)]
+Frequency = Annotated[float, Field(ge=LINE_RANGE[0], le=LINE_RANGE[1])]
 Frequencies = Annotated[
     list[Frequency],
     BeforeValidator(
@@ -83,16 +84,19 @@ def text_or_block(value: Any, check_block: ValidatorFunctionWrapHandler) -> Any:
 
 
 def dump_block(value: Any) -> Any:
-    """A block as a dictionary, a text as it is."""
+    """Return a block as a dictionary, a text as it is."""
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 BrainsList = Annotated[list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]], Field(min_length=1)]
-Brains = Annotated[
-    BrainsList,
-    WrapValidator(_all_or_list, json_schema_input_type=Literal["all"] | BrainsList),
-    PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
-]
+if TYPE_CHECKING:
+    Brains = Literal["all"] | list[str]
+else:
+    Brains = Annotated[
+        BrainsList,
+        WrapValidator(_all_or_list, json_schema_input_type=Literal["all"] | BrainsList),
+        PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
+    ]
 
 
 class Section(BaseModel):

@@ -97,7 +97,7 @@ class Config(Section):
         return self
 
     def _check_run_names(self) -> None:
-        """Names that differ by case alone are one folder on the disks of macOS and Windows."""
+        """Refuse names that differ by case alone: they are one folder on the disks of macOS and Windows."""
         names = [name.lower() for name in self.runs]
         taken = [name for name in self.runs if name.lower() in RESERVED_RUNS]
         if taken:
@@ -127,7 +127,7 @@ class Config(Section):
                 )
 
     def _check_simulated_paths(self) -> None:
-        """Simulated files must never land in a folder of real data."""
+        """Refuse to land simulated files in a folder of real data."""
         folder = str(PurePath(self.results, "raw"))
         paths = {f"data.{key}": path for key, path in self.data} | {
             f"weights.{key}": path for key, path in self.weights
@@ -137,7 +137,7 @@ class Config(Section):
                 raise ValueError(f"with 'simulate', {key} must lie inside {folder!r}, got {path!r}")
 
     def run(self, name: str) -> RunConfig:
-        """The blocks of run ``name``: the shared ones with the run's own values over them.
+        """Return the blocks of run ``name``: the shared ones with the run's own values over them.
 
         Shared values that the run's encoder and head do not use are left out; its own ones are an error.
         """
@@ -159,7 +159,7 @@ class Config(Section):
         return run
 
     def seeded_runs(self) -> dict[str, RunConfig]:
-        """Every training by the name of its folder: the run, RUN_seed-1 and so on for further seeds."""
+        """Return all trainings by their folders' names: the run, RUN_seed-1 and so on for further seeds."""
         seeded = {}
         for name in sorted(self.runs):
             run = self.run(name)
@@ -207,7 +207,7 @@ def load_config(content: Mapping[str, Any], *, checkout: str | None = None) -> C
 
 
 def _without_empty_blocks(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Blocks and runs that YAML reads as None, as nothing stands below their name, change nothing."""
+    """Drop blocks and runs that YAML reads as None, as nothing stands below their name."""
     filled = {key: value for key, value in content.items() if value is not None}
     if isinstance(filled.get("runs"), Mapping):
         filled["runs"] = {

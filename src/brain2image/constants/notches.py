@@ -1,3 +1,4 @@
-"""How near to each other two frequencies of power lines may be."""
+"""Which frequencies power lines may have, and how near to each other two may be."""
 
+LINE_RANGE = (10.0, 100.0)  # Hz
 NOTCH_SPACING = 2.0  # Hz; closer notches overlap

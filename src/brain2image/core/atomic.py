@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from brain2image.core.disk import explained_disk_errors, lock, owner
@@ -39,7 +39,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     scratch = folder / path.name
     try:
         # inside, as there is room again once the scratch folder is removed
-        with explained_disk_errors(path), lock(folder / LOCK):
+        with explained_disk_errors(path), ExitStack() as held:
+            file = lock(folder / LOCK)
+            assert file is not None  # nobody else knows this folder
+            held.enter_context(file)
             yield scratch
             if scratch.is_dir() and path.exists():
                 path.rename(folder / "replaced")  # a folder cannot be renamed over another
@@ -51,7 +54,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def _scratch_folder(path: Path) -> Path:
-    """A new folder beside ``path``; those that killed processes left there are removed."""
+    """Make a new folder beside ``path``; those that killed processes left there are removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.partial-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*"):

@@ -26,12 +26,12 @@ _held: dict[int, IO] = {}
 
 
 def compute_device() -> str:
-    """``cuda:0`` and so on for a GPU that no other job of this user has, ``cpu`` where there is none."""
+    """Take a GPU that no other job of this user has, ``cuda:0`` and so on; ``cpu`` where there is none."""
     return compute_devices(1)[0]
 
 
 def compute_devices(n_devices: int) -> list[str]:
-    """GPUs for this process, as PyTorch names them, or ``["cpu"]`` without CUDA; the log says which.
+    """Take GPUs, as PyTorch names them, or ``["cpu"]`` without CUDA; the log says which.
 
     Devices are those that PyTorch sees, so a ``CUDA_VISIBLE_DEVICES`` that a person or a scheduler set is
     obeyed. Among them the first free ones are taken and stay taken until the process ends; while there are
@@ -65,7 +65,7 @@ def compute_devices(n_devices: int) -> list[str]:
 
 
 def _device_names(n_visible: int) -> list[str]:
-    """What identifies each visible device on this machine, or within the scheduler's job."""
+    """Return what identifies each visible device on this machine, or within the scheduler's job."""
     job = next((f"{name}-{os.environ[name]}-" for name in SCHEDULER_JOBS if name in os.environ), "")
     given = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     names = given if len(given) == n_visible and all(given) else map(str, range(n_visible))
@@ -73,8 +73,7 @@ def _device_names(n_visible: int) -> list[str]:
 
 
 def _claim(names: list[str], n_devices: int) -> list[int]:
-    """Numbers of ``n_devices`` devices that are this process's now; all at once, so that jobs cannot block
-    each other with half of what they need."""
+    """Take ``n_devices`` devices, all at once: no jobs wait for each other with half of what they need."""
     waiting = False
     while len(_held) < n_devices:
         for number, name in enumerate(names):
@@ -91,12 +90,12 @@ def _claim(names: list[str], n_devices: int) -> list[int]:
 
 
 def _lock(name: str) -> IO | None:
-    """The locked file of a device, None where another process holds it."""
+    """Open and lock the file of a device; None where another process holds it."""
     return lock(_own_folder() / f"gpu-{name.replace('/', '_')}.lock")
 
 
 def _own_folder() -> Path:
-    """A folder below the temporary one that only this user can have made and can write to.
+    """Make a folder below the temporary one that only this user can have made and can write to.
 
     In the temporary folder everybody may make anything: who made this one first could keep all devices
     locked, or lay links in it.

@@ -47,7 +47,7 @@ def explained_disk_errors(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _disk_problem(error: Exception, path: Path) -> str | None:
-    """What the system says about writing beside ``path``; None where that works."""
+    """Return what the system says about writing beside ``path``; None where that works."""
     # safetensors hands on the number in its text alone
     text = re.search(r"os error (\d+)", str(error))
     number = int(text[1]) if text else getattr(error, "errno", None)
@@ -66,7 +66,7 @@ def check_writable(folder: str | os.PathLike) -> None:
 
 
 def _refusal(folder: Path) -> str | None:
-    """What the system says about a new file in a folder; None where there is room for one."""
+    """Return what the system says about a new file in a folder; None where there is room for one."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
             probe.write(bytes(PROBE_BYTES - 1))
@@ -77,7 +77,7 @@ def _refusal(folder: Path) -> str | None:
 
 
 def lock(path: str | os.PathLike) -> IO | None:
-    """The open, locked file ``path``; None where another process holds the lock.
+    """Open and lock the file ``path``; return None where another process holds the lock.
 
     The lock ends when the file is closed, and with the process, however that ends. On network file systems it
     counts on all machines; on those that know no locks everybody gets one (`knows_locks`).
@@ -109,7 +109,7 @@ def _open_no_link(path: str, flags: int) -> int:
 
 
 def knows_locks(file: IO) -> bool:
-    """Whether the file system of an open file has locks, so that one that `lock` returned is held alone."""
+    """Tell whether the file system of an open file has locks, so that `lock` holds it alone."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -120,7 +120,7 @@ def knows_locks(file: IO) -> bool:
 
 
 def lock_remedy(error: Exception) -> str | None:
-    """What to do where the HDF5 library could not lock a file; None for other errors."""
+    """Say what to do where the HDF5 library could not lock a file; None for other errors."""
     number = getattr(error, "errno", None)
     if "unable to lock file" not in str(error):
         return None
@@ -133,7 +133,7 @@ def lock_remedy(error: Exception) -> str | None:
 
 
 def user_name(number: int) -> str:
-    """Name of a user of this system; the number itself where it has none."""
+    """Return the name of a user of this system; the number itself where it has none."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -141,5 +141,5 @@ def user_name(number: int) -> str:
 
 
 def owner(path: str | os.PathLike) -> str:
-    """Name of the user to whom a file, folder or link belongs."""
+    """Return the name of the user to whom a file, folder or link belongs."""
     return user_name(os.lstat(path).st_uid)

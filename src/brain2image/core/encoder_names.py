@@ -108,7 +108,7 @@ def find_encoder(name: str) -> type:
 
 @cache
 def _installed() -> dict[str, str]:
-    """The module of each encoder that can be imported."""
+    """Return the module of each encoder that can be imported."""
     folder = Path(__file__).parents[1].joinpath(*PACKAGE.split(".")[1:])
     built_in = {module.name for module in pkgutil.iter_modules([str(folder)])} - NO_ENCODERS
     found = {name: f"{PACKAGE}.{name}" for name in built_in}
@@ -138,7 +138,7 @@ def _values(encoder: type) -> Declaration:
 
 @cache
 def _read_declaration(file: Path) -> Declaration:
-    """What an encoder declares in its source; names of the module stand for what they were set to."""
+    """Read what an encoder declares; names of its module stand for what they were set to."""
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     names = _assigned(tree) | {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
@@ -164,7 +164,7 @@ def _read_declaration(file: Path) -> Declaration:
 
 
 def _assigned(node: ast.Module | ast.ClassDef) -> dict[str, ast.AST]:
-    """What each name in the body of a module or class is set to."""
+    """Return what each name in the body of a module or class is set to."""
     return {
         target.id: statement.value
         for statement in node.body

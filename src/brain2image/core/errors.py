@@ -30,5 +30,5 @@ def printable(text: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What a library's exception says, in one line, for the message of an `InputError`."""
+    """Put what a library's exception says in one line, for the message of an `InputError`."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

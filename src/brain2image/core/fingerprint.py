@@ -76,7 +76,7 @@ def _closure(files: tuple[Path, ...]) -> dict[str, Path]:
 
 @cache
 def _imports(path: Path) -> frozenset[tuple[str, Path]]:
-    """Name and file of what one file imports from the package or its own, with the packages that hold it."""
+    """Find what one file imports from the package or its own, by name and file, with its packages."""
     homes = {_top(path): _home(path), PACKAGE.name: PACKAGE.parent}
     own = {name for name in _source(path)[0] if name.partition(".")[0] in homes}
     parents = {name.rsplit(".", depth)[0] for name in own for depth in range(name.count(".") + 1)}
@@ -99,7 +99,7 @@ def _top(path: Path) -> str:
 
 
 def _origin(node: ast.ImportFrom, path: Path) -> str:
-    """Absolute name of the module that a ``from … import`` reads."""
+    """Return the absolute name of the module that a ``from … import`` reads."""
     if node.level == 0:
         return node.module or ""
     folder = path.parents[node.level - 1].relative_to(_home(path))
@@ -108,7 +108,7 @@ def _origin(node: ast.ImportFrom, path: Path) -> str:
 
 @cache
 def _module_file(name: str, home: Path) -> Path | None:
-    """Source file of a module; None for names that are no module (functions, classes)."""
+    """Find the source file of a module; None for names that are no module (functions, classes)."""
     stem = home.joinpath(*name.split("."))
     candidates = (stem / "__init__.py", stem.with_suffix(".py"))
     return next((file for file in candidates if file.is_file()), None)
@@ -116,7 +116,7 @@ def _module_file(name: str, home: Path) -> Path | None:
 
 @cache
 def _source(path: Path) -> tuple[frozenset[str], str]:
-    """Names that a file imports; its source without docstrings and comments, in one canonical layout.
+    """Read the names that a file imports, and its source without docstrings and comments, in one layout.
 
     `ast.unparse` is used rather than `ast.dump`, whose text changes with the version of Python.
     """

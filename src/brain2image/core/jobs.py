@@ -25,6 +25,7 @@ class LogFile(logging.FileHandler):
     """A log that a full disk cuts short; the error that the job itself ends with says so."""
 
     def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing of what the disk refuses."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 
@@ -74,8 +75,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
 
 
 def _log_thread_error(error: threading.ExceptHookArgs) -> None:
-    """What ends a library's thread, TensorBoard's on a full disk, is for the log; the job ends by itself."""
-    logger.error("%s", error.thread, exc_info=error[:3])
+    """Log what ends a library's thread, TensorBoard's on a full disk; the job ends by itself."""
+    logger.error("%s", error.thread, exc_info=error.exc_value)
 
 
 def _stop_with_parent() -> None:
@@ -92,7 +93,7 @@ def _stop_with_parent() -> None:
 
 
 def _usage() -> str:
-    """What this process has used, as Linux counts it: peak memory, and bytes of its read and write calls."""
+    """Say what this process has used, as Linux counts it: peak memory, and bytes of its reads and writes."""
     if not Path("/proc/self/io").exists():
         return "memory and bytes are not counted on this system"
     status, counters = (

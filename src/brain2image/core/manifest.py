@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from brain2image.core.disk import check_writable, knows_locks, lock, owner, user_name
 from brain2image.core.errors import InputError
@@ -16,7 +16,7 @@ DESCRIPTION = "a Snakemake of {user}, process {process} on {host}, since {since}
 
 
 def record_path(folder: str, output: str) -> str:
-    """The file below a folder that belongs to an output, named by its path below the results."""
+    """Return the file below a folder that belongs to an output, named by its path below the results."""
     return os.path.join(folder, f"{output}.json")
 
 
@@ -27,7 +27,7 @@ def job_place(log: str, rule: str) -> tuple[str, str] | None:
 
 
 def recorded_params(results: str, output: str) -> list[str]:
-    """What Snakemake noted as the params that made an output, as texts; empty where there is no note."""
+    """Read what Snakemake noted as the params that made an output, as texts; empty without a note."""
     path = record_path(os.path.join(results, MANIFEST, "outputs"), os.path.relpath(output, results))
     try:
         return json.loads(Path(path).read_text())["params"]
@@ -58,7 +58,9 @@ class Hold:
             "folder": os.getcwd(),
             "is_local": is_local,
         }
-        self._file, self._other, self._former = None, None, {}
+        self._file: IO | None = None
+        self._other: str | None = None
+        self._former: dict[str, Any] = {}
         with suppress(OSError):  # entering finds out why
             self._take()
 
@@ -89,7 +91,7 @@ class Hold:
         return True
 
     def leaves_nothing_running(self) -> bool:
-        """Whether the one that had these results before was killed, and its jobs with it."""
+        """Tell whether the one that had these results before was killed, and its jobs with it."""
         is_here = self._former.get("host") == self._me["host"]
         return self._file is not None and is_here and self._former.get("is_local", False)
 
@@ -118,7 +120,7 @@ class Hold:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Who is written down as the one that makes these results; empty where nobody is."""
+    """Read who is written down as the one that makes these results; empty where nobody is."""
     try:
         text = path.read_text()
         return dict(json.loads(text)) if text else {}

@@ -40,6 +40,7 @@ class ResultsPersistence(FilePersistence):
     options : what Snakemake gives.
     """
 
+    _metadata_path: str
     planned: ClassVar["ResultsPersistence | None"] = None  # the one whose workflow was planned last
 
     def __init__(self, *, results: str, rerun_on_upgrade: bool = False, **options: Any):
@@ -116,11 +117,12 @@ class ResultsPersistence(FilePersistence):
         return changes
 
     def _compares_versions(self) -> bool:
-        """Whether results of another version are stale; those of conda's environments are not this one's."""
+        """Tell whether results of another version are stale; conda's environments are not this one."""
         methods = self.dag.workflow.deployment_settings.deployment_method
         return self._rerun_on_upgrade and DeploymentMethod.CONDA not in methods
 
     def input_checksums(self, job: Any, input_path: Any) -> set[Any]:
+        """Look up the checksums by the path below the results."""
         return super().input_checksums(job, self._relative(input_path))
 
     def started(self, job: Any, external_jobid: str | None = None) -> None:

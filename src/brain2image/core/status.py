@@ -74,23 +74,24 @@ class Stage(NamedTuple):
 class _Plan(logging.Handler):
     """Collects the jobs among Snakemake's log records."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.jobs: list[PlannedJob] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         from snakemake_interface_logger_plugins.common import LogEvent
 
-        if getattr(record, "event", None) == LogEvent.JOB_INFO and record.log:
-            rule = record.rule_name
-            if place := job_place(record.log[0], rule):
+        said = vars(record)  # Snakemake adds its own to what a record always has
+        if said.get("event") == LogEvent.JOB_INFO and said["log"]:
+            rule = said["rule_name"]
+            if place := job_place(said["log"][0], rule):
                 results, name = place
-                job = (rule, results, record.output, record.benchmark, record.reason)
+                job = (rule, results, said["output"], said["benchmark"], said["reason"])
                 self.jobs.append(PlannedJob(name, *job))
 
 
 def planned_jobs(*arguments: str) -> list[PlannedJob]:
-    """The jobs that ``snakemake --dry-run`` with these arguments lists for the checkout in this folder.
+    """List the jobs that ``snakemake --dry-run`` with these arguments plans for the checkout in this folder.
 
     Raises
     ------
@@ -114,16 +115,18 @@ def planned_jobs(*arguments: str) -> list[PlannedJob]:
 
 
 def _sources() -> dict[str, str]:
-    """The fingerprint that every job of the plan has among its params, by the job's name."""
+    """Return the fingerprint that every job of the plan has among its params, by the job's name."""
     from brain2image.core.records import ResultsPersistence
 
-    jobs = [job for job in ResultsPersistence.planned.dag.jobs if job.log]
+    planned = ResultsPersistence.planned
+    assert planned is not None  # by the dry run
+    jobs = [job for job in planned.dag.jobs if job.log]
     places = {job: job_place(job.log[0], job.rule.name) for job in jobs}
     return {place[1]: job.params.code for job, place in places.items() if place}
 
 
 def take_status(*arguments: str) -> list[Stage]:
-    """All stages of the checkout in this folder, in the order in which they run.
+    """List all stages of the checkout in this folder, in the order in which they run.
 
     Parameters
     ----------
@@ -160,21 +163,23 @@ def _explain(reason: str) -> str:
 
 
 def recorded_fingerprint(results: str, output: str) -> str | None:
-    """The `source_fingerprint` that was noted with an output below ``results``; None without a note."""
+    """Read the `source_fingerprint` noted with an output below ``results``; None without a note."""
     texts = recorded_params(results, output)
     return next((found[1] for text in texts if (found := FINGERPRINT.fullmatch(text))), None)
 
 
 def last_seconds(benchmark: str | None) -> float | None:
-    """Seconds that a job took when it last ran to its end, from Snakemake's benchmark file."""
+    """Read how many seconds a job took when it last ran to its end, from Snakemake's benchmark file."""
+    if benchmark is None:
+        return None
     try:
         return float(Path(benchmark).read_text().splitlines()[1].split("\t")[0])
-    except (OSError, TypeError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError):
         return None
 
 
 def status_table(stages: Sequence[Stage]) -> Table:
-    """The stages of `take_status`, a row each, and below them what the next run would cost."""
+    """Tabulate the stages of `take_status`, a row each, and below them what the next run would cost."""
     n_stale, seconds = sum(stage.n_stale for stage in stages), sum(sum(stage.seconds) for stage in stages)
     n_new = n_stale - sum(len(stage.seconds) for stage in stages)
     caption = f"{n_stale} of {sum(stage.n_jobs for stage in stages)} jobs would run"

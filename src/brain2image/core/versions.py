@@ -90,10 +90,8 @@ def find_upgrades(results: str, job: str) -> list[Upgrade]:
         noted = dict(json.loads(Path(_note(results, job)).read_text()))
     except (OSError, ValueError, TypeError):
         return []
-    found = (
-        Upgrade(library, str(before), minor_version(library)) for library, before in sorted(noted.items())
-    )
-    return [upgrade for upgrade in found if upgrade.now not in (None, upgrade.before)]
+    found = ((library, str(before), minor_version(library)) for library, before in sorted(noted.items()))
+    return [Upgrade(library, before, now) for library, before, now in found if now and now != before]
 
 
 def _note(results: str, job: str) -> str:

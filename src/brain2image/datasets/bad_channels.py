@@ -5,10 +5,10 @@ import os
 from collections.abc import Sequence
 
 import h5py
-import mne
 import numpy as np
 
 from brain2image.core.errors import InputError
+from brain2image.datasets.splines import interpolation_matrix
 from brain2image.datasets.units import RMS_RANGES, is_flat
 from brain2image.formats.hdf5 import read_rows
 
@@ -19,12 +19,10 @@ BLOCK_TRIALS = 256  # 13 MB as float32
 # channels beside the reference, Fz, have a third of it.
 AMPLITUDE_FACTOR = 5
 FLAT_TRIALS = 0.01  # share of its trials in which a channel may be flat
-# Positions of the names of the 10-05 system on a template head, as MNE calls it from 1.13 on and before.
-MONTAGES = {"colin27_1005", "standard_1005"}
 
 
 def amplitudes(eeg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean square of each channel in each trial, and whether it is flat there.
+    """Return the root mean square of each channel in each trial, and whether it is flat there.
 
     Parameters
     ----------
@@ -38,14 +36,14 @@ def amplitudes(eeg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def expected_range(rms: np.ndarray, unit: str) -> tuple[float, float]:
-    """Amplitudes that a channel should have: its unit's, within a factor of 5 of the median channel's."""
+    """Return the amplitudes that a channel should have: its unit's, within a factor of 5 of their median."""
     least, most = RMS_RANGES[unit]
     median = float(np.median(rms))
     return max(least, median / AMPLITUDE_FACTOR), min(most, median * AMPLITUDE_FACTOR)
 
 
 def flag_channels(rms: np.ndarray, flat: np.ndarray, unit: str) -> dict[str, np.ndarray]:
-    """What is wrong with each channel.
+    """Say what is wrong with each channel.
 
     A channel's amplitude is the median over trials of its root mean square, which blinks in a part of them
     do not move.
@@ -65,7 +63,7 @@ def flag_channels(rms: np.ndarray, flat: np.ndarray, unit: str) -> dict[str, np.
 
 
 def find_bads(eeg: h5py.Dataset, channels: Sequence[str], *, unit: str) -> list[str]:
-    """The channels that `flag_channels` flags, from all trials (n_trials, n_channels, n_times)."""
+    """List the channels that `flag_channels` flags, from all trials (n_trials, n_channels, n_times)."""
     blocks = [
         amplitudes(read_rows(eeg, slice(start, start + BLOCK_TRIALS)))
         for start in range(0, len(eeg), BLOCK_TRIALS)
@@ -100,27 +98,3 @@ def interpolate_bads(
     for start in range(0, len(eeg), BLOCK_TRIALS):
         rows = slice(start, start + BLOCK_TRIALS)
         eeg[rows] = np.matmul(matrix, read_rows(eeg, rows))
-
-
-def interpolation_matrix(channels: Sequence[str], bads: Sequence[str]) -> np.ndarray:
-    """The matrix that interpolates bad channels and keeps the others: ``interpolated = matrix @ eeg``.
-
-    By spherical splines between template positions (Perrin et al., 1989); interpolation is linear, so its
-    columns are interpolated impulses.
-
-    Parameters
-    ----------
-    channels : names in the 10-05 system.
-    bads : those of them that are interpolated.
-
-    Returns
-    -------
-    (n_channels, n_channels) float32; columns of bad channels are 0.
-    """
-    info = mne.create_info(list(channels), 1.0, "eeg")
-    template = MONTAGES.intersection(mne.channels.get_builtin_montages())
-    info.set_montage(mne.channels.make_standard_montage(min(template)))
-    info["bads"] = list(bads)
-    impulses = np.diag([float(name not in bads) for name in channels])
-    with mne.use_log_level("error"):
-        return mne.EvokedArray(impulses, info).interpolate_bads(origin="auto").data.astype(np.float32)

@@ -38,7 +38,9 @@ def find_brains(
     InputError
         When there is nobody's EEG, or nobody's fMRI.
     """
-    people, left_out, problems = [], {}, []
+    people: list[str] = []
+    left_out: dict[str, str] = {}
+    problems: list[str] = []
     for dataset in _with_folders(datasets, folders).values():
         try:
             people += dataset.find_people(folders)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from brain2image.core.modules import load_module
@@ -22,7 +23,7 @@ class PictureSet(NamedTuple):
     reader: str
     root: str
 
-    def read(self, images: Sequence[int]) -> "list[Image]":
+    def read(self, images: Sequence[int] | np.ndarray) -> "list[Image]":
         """Read pictures as RGB, in the order of their ids.
 
         Raises

@@ -43,7 +43,7 @@ class Selection:
 
     @property
     def fmri_dataset(self) -> FMRIDataset:
-        """The data set of the fMRI."""
+        """Return the data set of the fMRI."""
         dataset = self.datasets[self.fmri_name]
         assert isinstance(dataset, FMRIDataset)
         return dataset

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import mne
 import numpy as np
+from einops import reduce
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import resample_poly
 
@@ -81,7 +82,7 @@ def cut_epochs(
 
 
 def resampling_matrix(n_times: int, up: int, down: int) -> np.ndarray:
-    """The matrix of a polyphase resampling along time: ``resample_poly(x, up, down) = x @ matrix``.
+    """Return the matrix of a polyphase resampling along time: ``resample_poly(x, up, down) = x @ matrix``.
 
     The anti-alias filter reaches past both ends of an epoch, where a straight line from its first to its last
     sample goes on (padtype "line"). From 250 to 200 Hz, EEG-like epochs (1/f to 75 Hz, offset, drift) are off
@@ -96,7 +97,7 @@ def resampling_matrix(n_times: int, up: int, down: int) -> np.ndarray:
 
 
 def find_step(eeg: np.ndarray) -> tuple[int, float]:
-    """The sample at which most channels jump, and by how many of their usual steps.
+    """Find the sample at which most channels jump, and by how many of their usual steps.
 
     With d[c, t] = |eeg[c, t] - eeg[c, t-1]|, it is argmax_t median_c(d[c, t] / usual[c, t]). What is usual is
     the mean of d over the 25 samples before and after, or the channel's median if that is more: a burst of
@@ -115,7 +116,7 @@ def find_step(eeg: np.ndarray) -> tuple[int, float]:
 
 
 def step_clearness(eeg: np.ndarray, step: int) -> float:
-    """By how much the level of most channels changes at a sample, in units of its usual change.
+    """Measure by how much most channels' level changes at a sample, in units of its usual change.
 
     A level is the mean of 20 samples, in which noise of high frequencies, that hides a single step, cancels
     out; the usual change is the median from one level to the next. In synthetic EEG, whole or below 100 Hz,
@@ -127,7 +128,9 @@ def step_clearness(eeg: np.ndarray, step: int) -> float:
     step : the first sample after the step, at least 1.
     """
     n_levels = eeg.shape[1] // LEVEL
-    levels = eeg[:, : n_levels * LEVEL].reshape(len(eeg), n_levels, LEVEL).mean(axis=2)
+    levels = reduce(
+        eeg[:, : n_levels * LEVEL], "channels (levels times) -> channels levels", "mean", times=LEVEL
+    )
     usual = np.median(np.abs(np.diff(levels, axis=1)), axis=1)
     before, after = eeg[:, max(0, step - LEVEL) : step], eeg[:, step : step + LEVEL]
     change = np.abs(after.mean(axis=1) - before.mean(axis=1))

@@ -35,7 +35,7 @@ def check_rms(rms: float, unit: str, *, source: str, remedy: str | None = None) 
 
 
 def is_flat(eeg: np.ndarray) -> np.ndarray:
-    """Whether a channel hardly varies, in each trial.
+    """Tell whether a channel hardly varies, in each trial.
 
     Parameters
     ----------
@@ -50,5 +50,5 @@ def is_flat(eeg: np.ndarray) -> np.ndarray:
 
 
 def flat_channels(eeg: np.ndarray) -> np.ndarray:
-    """Whether a channel is flat in most trials, (n_channels,) bool."""
+    """Tell whether a channel is flat in most trials, (n_channels,) bool."""
     return is_flat(eeg).mean(axis=0) > 0.5

@@ -38,7 +38,7 @@ def measure_ceilings(lmdb: str | Path, eeg: Embeddings, fmri: Embeddings) -> dic
 
 
 def split_half(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """How well one half of the measurements finds the picture in the other half.
+    """Measure how well one half of the measurements finds the picture in the other half.
 
     ``reliability = 2 r / (1 + r)`` is that of both halves together (Spearman 1910, Brown 1910), r the mean
     cosine of a picture's halves, each centred on its mean over the pictures.
@@ -59,7 +59,7 @@ def split_half(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
 
 
 def rsa_ceiling(repetitions: np.ndarray) -> float | None:
-    """Highest Spearman correlation that the RDM of noise-free embeddings would reach, about.
+    """Estimate the highest Spearman correlation that the RDM of noise-free embeddings would reach.
 
     ``sqrt(n r / (1 + (n - 1) r))``, the square root of the reliability of a mean of n repetitions (Spearman,
     Brown), r the mean correlation of the RDMs of two single repetitions.
@@ -81,7 +81,7 @@ def rsa_ceiling(repetitions: np.ndarray) -> float | None:
 
 
 def pairing_ceiling(eeg_clip: np.ndarray, fmri_clip: np.ndarray) -> dict[str, float]:
-    """How well the CLIP embedding of the picture that was seen finds its partner among the partners.
+    """Measure how well the CLIP embedding of the picture that was seen finds its partner among the partners.
 
     Parameters
     ----------

@@ -28,22 +28,22 @@ def compare(
     n_permutations: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Difference of every network and every baseline in what they score on the same test pictures.
+    """Compare every network with every baseline in what they score on the same test pictures.
 
     Within a pair of brains the pictures are the sample: BCa interval and sign-flip test over pictures. With
-    several pairs of brains the rows of pair ``all`` generalise to other brains: pairs and pictures are
-    resampled for the interval, and the signs of the pairs' mean differences are flipped for p.
+    several pairs of brains the rows of brains ``all`` generalise to others: brains and pictures are resampled
+    for the interval, and the signs of the brains' mean differences are flipped for p.
 
     Parameters
     ----------
-    predictors : pair, run and seed (None: a baseline or an oracle) of each of ``metrics``.
+    predictors : brains, run and seed (None: a baseline or an oracle) of each of ``metrics``.
     metrics : what `scores.evaluate` returned.
     n_permutations, seed : of the sign flips and the bootstrap.
 
     Returns
     -------
     Table of `tables.COMPARISONS`; seeds of a run are averaged first, p is two-sided, p_floor the smallest
-    that so many differences can give, p_holm holds for all rows of the same pair and metric together. No
+    that so many differences can give, p_holm holds for all rows of the same brains and metric together. No
     interval where all pictures differ alike. Left out are oracles, and runs that have the same answer for
     every picture everywhere, whose ranks are those of chance by definition: to be above them says nothing.
     """
@@ -52,16 +52,18 @@ def compare(
     is_network = {p["run"]: p["seed"] is not None for p in predictors if p["run"] in varying - ORACLES}
     networks = [run for run in is_network if is_network[run]]
     baselines = [run for run in is_network if not is_network[run]]
-    pairs = list(dict.fromkeys(predictor["brains"] for predictor in predictors))
+    all_brains = list(dict.fromkeys(predictor["brains"] for predictor in predictors))
     options = {"n_permutations": n_permutations, "seed": seed}
     rows = []
     for run, baseline, metric in product(networks, baselines, PER_IMAGE):
         names = {"run": run, "baseline": baseline, "metric": metric}
-        differences = [scores[pair, run, metric] - scores[pair, baseline, metric] for pair in pairs]
-        for pair, own in zip(pairs, differences, strict=True):
+        differences = [
+            scores[brains, run, metric] - scores[brains, baseline, metric] for brains in all_brains
+        ]
+        for brains, own in zip(all_brains, differences, strict=True):
             bounds = interval(own, reduce=np.mean, seed=seed)
-            rows.append({"brains": pair, **names, **_row(own, bounds, **options)})
-        if len(pairs) > 1:
+            rows.append({"brains": brains, **names, **_row(own, bounds, **options)})
+        if len(all_brains) > 1:
             means = np.array([own.mean() for own in differences])
             bounds = hierarchical_interval(differences, seed=seed)
             rows.append({"brains": ALL_BRAINS, **names, **_row(means, bounds, **options)})
@@ -73,7 +75,7 @@ def compare(
 def _scores(
     predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]]
 ) -> dict[tuple[str, str, str], np.ndarray]:
-    """Score of each picture, the mean over seeds, by pair, run and metric."""
+    """Return the score of each picture, the mean over seeds, by brains, run and metric."""
     seeds: dict[tuple[str, str, str], list[list[float]]] = {}
     for predictor, content in zip(predictors, metrics, strict=True):
         for metric in PER_IMAGE:

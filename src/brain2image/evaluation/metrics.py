@@ -13,7 +13,7 @@ CSLS_NEIGHBOURS = 10
 
 
 def similarity_matrix(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Cosine of each prediction with each target; 0 where one of them is a zero vector.
+    """Compute the cosine of each prediction with each target; 0 where one of them is a zero vector.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def similarity_matrix(predictions: np.ndarray, targets: np.ndarray) -> np.ndarra
 
 
 def squared_errors(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Mean squared difference of each prediction and each target.
+    """Compute the mean squared difference of each prediction and each target.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def squared_errors(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def ranks(similarity: np.ndarray) -> np.ndarray:
-    """Rank that each gallery item has for each query, 1 the best; ties count against it.
+    """Rank each gallery item for each query, 1 the best; ties count against it.
 
     ``rank[i, j] = number of k with similarity[i, k] >= similarity[i, j]``
 
@@ -65,7 +65,7 @@ def ranks(similarity: np.ndarray) -> np.ndarray:
 
 
 def rank_scores(rank: np.ndarray, n_gallery: int) -> dict[str, np.ndarray]:
-    """What a rank is worth: top-k, median rank, reciprocal and percentile rank, 2-way identification.
+    """Score a rank: top-k, median rank, reciprocal and percentile rank, 2-way identification.
 
     ``mrr = 1 / rank``, ``percentile_rank = (N - rank + 1) / N`` (share of the gallery not ranked above the
     answer), ``two_way = (N - rank) / (N - 1)`` (share of all pairs of the answer and another picture in which
@@ -90,12 +90,12 @@ def rank_scores(rank: np.ndarray, n_gallery: int) -> dict[str, np.ndarray]:
 
 
 def rank_chance(n_gallery: int) -> dict[str, float]:
-    """Expected `rank_scores` of a random order without ties."""
+    """Compute the expected `rank_scores` of a random order without ties."""
     return {name: float(scores.mean()) for name, scores in rank_scores(_places(n_gallery), n_gallery).items()}
 
 
 def gallery_scores(rank: np.ndarray, n_gallery: int, size: int) -> dict[str, np.ndarray]:
-    """Expected top-k in a random gallery of ``size`` pictures, the answer among them.
+    """Compute the expected top-k in a random gallery of ``size`` pictures, the answer among them.
 
     Of the ``rank - 1`` pictures before the answer, a hypergeometric number is drawn among the ``size - 1``
     others: ``top_k = P(H(N - 1, rank - 1, size - 1) <= k - 1)``. This is the mean over all galleries, where
@@ -122,7 +122,7 @@ def _places(n_gallery: int) -> np.ndarray:
 
 
 def csls(similarity: np.ndarray) -> np.ndarray:
-    """Similarity less the mean similarity to the ten nearest neighbours, which takes hubs their advantage.
+    """Subtract the mean similarity to the ten nearest neighbours, which takes hubs their advantage.
 
     ``2 s[i, j] - mean of the 10 largest s[i, :] - mean of the 10 largest s[:, j]`` (Conneau et al., ICLR
     2018, section 2.3). It uses all test queries at once: a transductive score.
@@ -144,7 +144,7 @@ def csls(similarity: np.ndarray) -> np.ndarray:
 
 
 def dissimilarities(embeddings: np.ndarray) -> np.ndarray:
-    """Ranks of the cosine distances between all pictures, standardised; the RDM that Spearman's rho compares.
+    """Rank the cosine distances between all pictures, standardised; the RDM that Spearman's rho compares.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def dissimilarities(embeddings: np.ndarray) -> np.ndarray:
 
 
 def rsa(a: np.ndarray, b: np.ndarray, orders: np.ndarray) -> np.ndarray:
-    """Spearman correlation of two RDMs with the pictures of the second in each of several orders.
+    """Correlate two RDMs (Spearman) with the pictures of the second in each of several orders.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def rsa(a: np.ndarray, b: np.ndarray, orders: np.ndarray) -> np.ndarray:
 def trial_level_scores(
     predictions: np.ndarray, repetitions: np.ndarray, repetition_pair: np.ndarray
 ) -> dict[str, tuple[float, float | None]]:
-    """Scores over all EEG trials x fMRI repetitions, each combination a sample, as other projects do.
+    """Score all EEG trials x fMRI repetitions, each combination a sample, as other projects do.
 
     The gallery holds the target of every sample, so that a target stands there once for each EEG trial, and
     only the sample's own row counts as found. With n EEG trials a picture even a perfect predictor finds

@@ -27,7 +27,7 @@ class Predictions(NamedTuple):
 
 
 def write_predictions(path: str | Path, content: Predictions) -> None:
-    """Write ``predictions.npz``: the fields of `Predictions`, and ``predictions_1``, ``predictions_2``, …"""
+    """Write ``predictions.npz``: the fields of `Predictions`, and one ``predictions_N`` for each count."""
     arrays = content._asdict()
     counts = {f"{COUNT_KEY}{count}": drawn for count, drawn in arrays.pop("by_count").items()}
     with atomic_path(path) as scratch, scratch.open("wb") as file:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from einops import rearrange
 
 from brain2image.evaluation.predictions import Predictions, write_predictions
 from brain2image.training_set.lmdb_store import LMDBReader
@@ -54,7 +55,7 @@ def write_test_predictions(
 
 
 def draw_subsets(trials: list[np.ndarray]) -> dict[int, list[list[np.ndarray]]]:
-    """Random disjoint subsets of 1, 2, 4, … trials of each picture.
+    """Draw random disjoint subsets of 1, 2, 4, … trials of each picture.
 
     A number of trials is used when every picture has as many and some picture has more.
 
@@ -67,8 +68,11 @@ def draw_subsets(trials: list[np.ndarray]) -> dict[int, list[list[np.ndarray]]]:
     For each number of trials up to four draws, each a list of trial numbers for every pair.
     """
     rng = np.random.default_rng(SEED)
+    # One order a picture, cut at different lengths: the draws of one count share no trial.
     shuffled = [rng.permutation(numbers) for numbers in trials]
     n_trials = [len(numbers) for numbers in trials]
+    # Below the most trials, as the mean over all is predicted anyway; up to the fewest, as every query of a
+    # count must have as many.
     counts = [2**power for power in range(min(n_trials).bit_length()) if 2**power < max(n_trials)]
     return {
         count: [
@@ -81,6 +85,7 @@ def draw_subsets(trials: list[np.ndarray]) -> dict[int, list[list[np.ndarray]]]:
 
 def shuffle_targets(pairs: Pairs) -> Pairs:
     """Give the same EEG and pictures, each with the targets and their metadata of another pair."""
+    # by one place, as a random order may leave a pair its own target
     order = np.roll(np.arange(len(pairs.targets)), 1)
     answers = pairs.table.columns.difference(["pair", "eeg_image"])
     table = pairs.table.assign(**{name: pairs.table[name].to_numpy()[order] for name in answers})
@@ -88,7 +93,7 @@ def shuffle_targets(pairs: Pairs) -> Pairs:
 
 
 def read_eeg_halves(lmdb: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
-    """Mean EEG of each test picture over a random half of its trials, and over the other half.
+    """Average the EEG of each test picture over a random half of its trials, and over the other half.
 
     Returns
     -------
@@ -101,12 +106,14 @@ def read_eeg_halves(lmdb: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
     shuffled = [
         rng.permutation(numbers) for numbers in list_trials(reader.eeg_index, table) if len(numbers) > 1
     ]
+    # every second number of a random order: halves that differ in size by one trial at most
     halves = zip(*((numbers[::2], numbers[1::2]) for numbers in shuffled), strict=True)
-    return np.stack([trial_means(reader, "eeg", half).reshape(len(shuffled), -1) for half in halves]), table
+    means = np.stack([trial_means(reader, "eeg", half) for half in halves])
+    return rearrange(means, "halves pairs channels times -> halves pairs (channels times)"), table
 
 
 def read_repetitions(lmdb: str | Path) -> np.ndarray:
-    """The fMRI repetitions of the test pairs, as many as every pair has.
+    """Read the fMRI repetitions of the test pairs, as many as every pair has.
 
     Returns
     -------
@@ -114,5 +121,6 @@ def read_repetitions(lmdb: str | Path) -> np.ndarray:
     """
     reader = LMDBReader(lmdb)
     trials = list_trials(reader.fmri_index, reader.pairs_of("test"))
+    # a session that is missing takes repetitions from some pictures only
     n_repetitions = min(len(numbers) for numbers in trials)
     return np.stack([[reader.fmri(numbers[i]) for numbers in trials] for i in range(n_repetitions)])

@@ -23,7 +23,7 @@ def audit_run(
     best_epoch: int | None,
     history: pd.DataFrame | None,
 ) -> dict[str, Any]:
-    """What the numbers of one run depend on besides the EEG of its test pairs.
+    """Find out what the numbers of one run depend on besides the EEG of its test pairs.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Scores of predicted fMRI embeddings: one query per test picture, a gallery of unique pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +24,9 @@ from brain2image.evaluation.statistics import interval, permutation_p, rsa_inter
 
 SMALLER_IS_BETTER = {"median_rank", "mse"}
 # Image level is the claim. CSLS sees all test queries at once, trial level repeats its targets: rows apart.
-LEVELS = {"image": lambda similarity: similarity, "transductive": csls}
-DIRECTIONS = {"forward": lambda similarity: similarity, "backward": np.transpose}
+View = Callable[[np.ndarray], np.ndarray]
+LEVELS: dict[str, View] = {"image": lambda similarity: similarity, "transductive": csls}
+DIRECTIONS: dict[str, View] = {"forward": lambda similarity: similarity, "backward": np.transpose}
 PER_IMAGE = ("top1", "mrr")  # kept for each picture, for comparisons between runs
 TOLERANCE = 1e-6  # of the targets' deviation; what float32 makes of equal predictions
 TRIAL_LEVEL_NOTE = (
@@ -47,7 +48,7 @@ class Row(NamedTuple):
 
 
 def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Image-level retrieval of the measured embedding by the predicted one, as they are given.
+    """Score how predicted embeddings retrieve the measured ones at image level, as they are given.
 
     `evaluate` centres both on the mean training target first; do so too to get its numbers.
 
@@ -66,7 +67,7 @@ def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, 
 
 
 def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[str, Any]:
-    """Scores of one run, each with chance, a permutation p and a 95 % interval over pictures.
+    """Score one run, each score with chance, a permutation p and a 95 % interval over pictures.
 
     Embeddings are centred on the mean target of the training pairs, which knows nothing of the test pairs.
     The null hypothesis of the p-values is that predictions and targets are paired at random: answers are
@@ -136,13 +137,13 @@ def _check(content: Predictions) -> None:
 
 
 def _rows(predictions: np.ndarray, targets: np.ndarray) -> Iterator[Row]:
-    """Tables of (n_draws, n_pairs, n_features) predictions, the mean over draws."""
+    """Yield the tables of (n_draws, n_pairs, n_features) predictions, the mean over draws."""
     similarity = np.stack([similarity_matrix(drawn, targets) for drawn in predictions])
     n_pairs = len(targets)
     chance = rank_chance(n_pairs)
     is_constant = _is_constant(predictions, targets)
 
-    def ranked(names: tuple[Any, ...], table: np.ndarray, by_chance: float) -> Row:
+    def ranked(names: tuple[str, str, int, str], table: np.ndarray, by_chance: float) -> Row:
         return Row(*names, np.full_like(table, by_chance) if is_constant else table, by_chance)
 
     for level, adjust in LEVELS.items():
@@ -163,7 +164,7 @@ def _rows(predictions: np.ndarray, targets: np.ndarray) -> Iterator[Row]:
 
 
 def _is_constant(predictions: np.ndarray, targets: np.ndarray) -> bool:
-    """Whether predictions (n_draws, n_pairs, n_features) are the same for every picture."""
+    """Tell whether predictions (n_draws, n_pairs, n_features) are the same for every picture."""
     return bool(np.ptp(predictions, axis=1).max() <= TOLERANCE * targets.std())
 
 
@@ -185,7 +186,7 @@ def _reduce(metric: str) -> Any:
 
 
 def _rsa(predictions: np.ndarray, targets: np.ndarray, orders: np.ndarray, *, seed: int) -> dict[str, Any]:
-    """Spearman correlation of the RDMs, the mean over draws."""
+    """Correlate the RDMs (Spearman), the mean over draws."""
     predicted, target = [dissimilarities(drawn) for drawn in predictions], dissimilarities(targets)
     straight = np.arange(len(targets))
     # the correlation is linear in the predicted RDM, so its mean over draws is that with the mean RDM

@@ -11,7 +11,7 @@ TOLERANCE = 1e-9  # a shuffle that gives the same numbers in another order is eq
 
 
 def permutation_p(observed: float, shuffled: np.ndarray, *, larger_is_better: bool) -> float:
-    """Share of the shuffles, the observed order counted as one, that score at least as well.
+    """Return the share of the shuffles, the observed order counted as one, that score at least as well.
 
     ``p = (1 + shuffles at least as good) / (1 + shuffles)`` (Phipson & Smyth, 2010, section 3).
 
@@ -29,7 +29,7 @@ def permutation_p(observed: float, shuffled: np.ndarray, *, larger_is_better: bo
 def interval(
     values: np.ndarray, *, reduce: Callable[..., np.ndarray], seed: int
 ) -> tuple[float, float] | None:
-    """95 % bootstrap interval over pictures: BCa for means, percentiles for medians, whose jackknife fails.
+    """Bootstrap a 95 % interval over pictures: BCa for means, percentiles for medians, whose jackknife fails.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def interval(
 
 
 def share_interval(n_found: int, n_pairs: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, for pictures that were all found or all missed."""
+    """Return Wilson's 95 % interval of a share, for pictures that were all found or all missed."""
     bounds = binomtest(n_found, n_pairs).proportion_ci(CONFIDENCE, method="wilson")
     return float(bounds.low), float(bounds.high)
 
@@ -59,7 +59,7 @@ def share_interval(n_found: int, n_pairs: int) -> tuple[float, float]:
 def rsa_interval(
     predicted: Sequence[np.ndarray], target: np.ndarray, *, seed: int
 ) -> tuple[float, float] | None:
-    """95 % percentile interval over pictures of a correlation of RDMs, the mean over predicted ones.
+    """Bootstrap a 95 % percentile interval over pictures of the mean correlation of RDMs.
 
     A picture that is drawn k times counts k times against every other picture and never against itself, as
     its distance of 0 to itself would look like agreement. Cells keep the ranks that they have among all
@@ -96,7 +96,7 @@ def rsa_interval(
 
 
 def hierarchical_interval(values: Sequence[np.ndarray], *, seed: int) -> tuple[float, float]:
-    """95 % percentile interval of a mean, pairs of brains resampled first, then the pictures of each.
+    """Bootstrap a mean's 95 % percentile interval, over pairs of brains, then the pictures of each.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _percentiles(resampled: np.ndarray) -> tuple[float, float]:
 
 
 def sign_flip_p(differences: np.ndarray, *, n_permutations: int, seed: int) -> float:
-    """Two-sided p of a mean difference of zero, the sign of each difference flipped at random.
+    """Return the two-sided p of a mean difference of zero, the sign of each difference flipped at random.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def sign_flip_floor(n: int, *, n_permutations: int) -> float:
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """p-values that hold for all comparisons together (Holm, 1979).
+    """Adjust p-values so that they hold for all comparisons together (Holm, 1979).
 
     The k-th smallest of m is multiplied by ``m - k + 1`` and is never below the one before it.
 

@@ -9,7 +9,7 @@ from brain2image.constants.predictors import ORACLES, RESERVED_RUNS
 
 
 def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Mean over the seeds of a run; the bounds of the interval over pictures are means, too.
+    """Average over the seeds of a run; the bounds of the interval over pictures are means, too.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def kind(run: str) -> str:
-    """What a run is: ``network``, ``baseline``, or ``oracle``, which knows the pictures."""
+    """Tell what a run is: ``network``, ``baseline``, or ``oracle``, which knows the pictures."""
     return "oracle" if run in ORACLES else "baseline" if run in RESERVED_RUNS else "network"
 
 
 def headline(summary: pd.DataFrame) -> pd.DataFrame:
-    """The rows that a paper's table shows: image level, all trials, EEG finds fMRI, whole gallery.
+    """Select the rows that a paper's table shows: image level, all trials, EEG finds fMRI, whole gallery.
 
     Parameters
     ----------
@@ -54,11 +54,11 @@ def headline(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a pair of brains, run, seed, level, number of trials, direction, gallery and metric.
+    """Make one row a pair of brains, run, seed, level, number of trials, direction, gallery and metric.
 
     Parameters
     ----------
-    predictors : pair, run and seed of each of ``metrics``.
+    predictors : brains, run and seed of each of ``metrics``.
     metrics : what `evaluate` returned.
 
     Returns
@@ -81,7 +81,7 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 
 
 def _facts(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's rows of the summary say besides its scores."""
+    """Collect what a run's rows of the summary say besides its scores."""
     training = content["training"] or {"best_epoch": None, "network_share": None}
     n_left_out = content["audit"]["split"]["n_left_out"]
     return {"n_test": content["n_test"], "n_left_out": n_left_out, **training}

@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, n_threads: int, n_ahead: int
 ) -> Iterator[Result]:
-    """``map(function, items)`` by threads, in order; at most ``n_ahead`` results wait for being used."""
+    """Run ``map(function, items)`` by threads, in order; at most ``n_ahead`` results wait for being used."""
     with ThreadPoolExecutor(n_threads) as threads:
         pending: deque = deque()
         for item in items:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
+from numpy._core.multiarray import scalar
 
 from brain2image.formats.lazy_arrays import SIMPLE_KINDS, LazyArray, bytes_ahead, lazy_array
 from brain2image.formats.pickles import LimitedUnpickler, check_shape, dispatch, ordered_dict
@@ -48,12 +49,14 @@ class ArrayUnpickler(LimitedUnpickler):
         self.file, self.lazy_bytes, self.n_copied = file, lazy_bytes, 0
 
     def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a name, which must be on the list."""
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it would call {module}.{name}")
         own = {"encode": self.encode, "scalar": self.make_scalar}
         return own[name] if name in own else HARMLESS[name]
 
     def persistent_load(self, pid: Any) -> Any:
+        """Refuse torch's tensors."""
         raise pickle.UnpicklingError("it holds torch tensors in place of NumPy arrays")
 
     def charge(self, n_bytes: int) -> None:
@@ -77,7 +80,7 @@ class ArrayUnpickler(LimitedUnpickler):
         if not isinstance(dtype, np.dtype) or not isinstance(content, bytes | str) or dtype.hasobject:
             raise pickle.UnpicklingError("it holds a scalar whose state is not NumPy's")
         self.charge(len(content))
-        return np._core.multiarray.scalar(dtype, content)
+        return scalar(dtype, content)
 
     def load_build(self) -> None:
         """Set the state of an object, if that is one which NumPy itself could have written."""
@@ -115,9 +118,9 @@ class ArrayUnpickler(LimitedUnpickler):
 
 
 def _array_from_buffer(
-    buffer: Any, dtype: Any, shape: Any, order: str, axes: Any = None
+    buffer: Any, dtype: Any, shape: Any, order: Any, axes: Any = None
 ) -> np.ndarray | LazyArray:
-    """NumPy's own ``_frombuffer``, whose place and form depend on its version."""
+    """Do what NumPy's own ``_frombuffer`` does, whose place and form depend on its version."""
     dtype = dtype if isinstance(dtype, np.dtype) else _simple_dtype(dtype)
     if isinstance(buffer, LazyArray):
         return lazy_array(buffer, dtype, shape, order, axes)
@@ -132,14 +135,14 @@ def _empty_array(*_: Any) -> np.ndarray:
 
 
 def _simple_dtype(spec: Any, *options: Any) -> np.dtype:
-    """A type of its name alone, which is how NumPy pickles it: lists of types can be nested without end."""
+    """Make a type of its name alone, as NumPy pickles it: lists of types can be nested without end."""
     if not isinstance(spec, str):
         raise pickle.UnpicklingError("it holds a dtype that is not named")
     return np.dtype(spec, *options)
 
 
 def _copied(content: Any) -> int:
-    """Bytes that an array may take of its own for what it is given."""
+    """Count the bytes that an array may take of its own for what it is given."""
     if isinstance(content, LazyArray):
         return 0
     return len(content) * (OBJECT if isinstance(content, list) else 1)

@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class Checkpoint:
         When it is no checkpoint, damaged, or its ``data.pkl`` names anything but tensors and containers.
     """
 
-    def __init__(self, file: BinaryIO, *, name: str):
+    def __init__(self, file: io.BufferedIOBase, *, name: str):
         self._file, self._name, self._size = file, name, file.seek(0, io.SEEK_END)
         try:
             with zipfile.ZipFile(file) as archive:
@@ -79,14 +79,16 @@ class Checkpoint:
                 description, content = read_description(archive)
             self._folder = description.removesuffix("data.pkl")
             state = _Description(io.BytesIO(content)).load()["model_state_dict"]
-            self.tensors = {str(key): value for key, value in state.items() if _is_tensor(value)}
+            self.tensors: dict[str, Tensor] = {
+                str(key): value for key, value in state.items() if _is_tensor(value)
+            }
         except InputError:  # of a remote file
             raise
         except DAMAGED_ZIP as error:
             raise InputError(self._problem(error)) from None
 
     def read(self, key: str) -> np.ndarray:
-        """One tensor as float32, checked by the CRC-32 of its storage.
+        """Read one tensor as float32, checked by the CRC-32 of its storage.
 
         Raises
         ------
@@ -107,7 +109,7 @@ class Checkpoint:
         return values.astype(np.float32, copy=False)
 
     def _read_storage(self, storage: Storage) -> np.ndarray:
-        """All values of a storage; its bytes go from the file into the array, once."""
+        """Read all values of a storage; its bytes go from the file into the array, once."""
         entry = self._entries[f"{self._folder}data/{storage.key}"]
         if entry.compress_type != zipfile.ZIP_STORED or storage.kind not in DTYPES:
             raise ValueError(f"expected stored floats, got a {storage.kind} by method {entry.compress_type}")
@@ -117,9 +119,9 @@ class Checkpoint:
         if magic != b"PK\x03\x04" or self._file.tell() + entry.file_size > self._size:
             raise zipfile.BadZipFile("the file is damaged")
         content = np.empty(entry.file_size, np.uint8)
-        if self._file.readinto(content) != len(content):
+        if self._file.readinto(content.data) != len(content):
             raise zipfile.BadZipFile("the file is cut")
-        if zlib.crc32(content) != entry.CRC:
+        if zlib.crc32(content.data) != entry.CRC:
             raise zipfile.BadZipFile("its checksum (CRC-32) is wrong")
         return content.view(DTYPES[storage.kind])
 
@@ -133,7 +135,7 @@ class Checkpoint:
 
 
 def read_description(archive: zipfile.ZipFile) -> tuple[str, bytes]:
-    """Name and bytes of the one ``data.pkl``, which ``torch.save`` stores as it is.
+    """Read name and bytes of the one ``data.pkl``, which ``torch.save`` stores as it is.
 
     A compressed one is not read, as a kilobyte may then become a gigabyte.
     """
@@ -158,7 +160,7 @@ class _Description(LimitedUnpickler):
         return self.allowed[module, name]
 
     def persistent_load(self, pid: Any) -> Storage:
-        """A storage: ``("storage", type, key, device, number of values)``."""
+        """Build a storage from ``("storage", type, key, device, number of values)``."""
         match pid:
             case ("storage", str(kind), str(key), *_):
                 return Storage(kind, key)
@@ -192,7 +194,7 @@ class _Skeleton(LimitedUnpickler):
         self.stack[-1] = _Anything()
 
     def load_newobj_ex(self) -> None:
-        """The same, of a class that is called with keywords."""
+        """Do the same for a class that is called with keywords."""
         self.check_size(self.stack.pop())
         self.load_reduce()
 

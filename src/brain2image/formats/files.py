@@ -60,6 +60,6 @@ def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
 
 
 def sha256(path: str | os.PathLike) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -66,13 +66,13 @@ def open_trials(
 
 
 def dataset_names(path: str | os.PathLike) -> list[str]:
-    """The names at the top of an HDF5 file."""
+    """List the names at the top of an HDF5 file."""
     with open_hdf5(path) as file, _hdf5_damage(path):
         return list(file)
 
 
 def get_dataset(file: h5py.File, key: str, *, may_link: bool = False) -> h5py.Dataset:
-    """One dataset of an open HDF5 file; what is missing or broken is an InputError.
+    """Return one dataset of an open HDF5 file; what is missing or broken is an InputError.
 
     So is one whose bytes stand in another file, unless it ``may_link`` to a dataset there, as
     `files.link_dataset` does.
@@ -97,7 +97,7 @@ def get_dataset(file: h5py.File, key: str, *, may_link: bool = False) -> h5py.Da
 
 
 def _linked(file: h5py.File, key: str, link: h5py.ExternalLink) -> h5py.Dataset:
-    """What a link to another file leads to, which must lead no further."""
+    """Follow a link to another file, which must lead no further."""
     target = os.path.normpath(Path(file.filename).resolve().parent / link.filename)
     try:
         check_regular(target, remedy="")
@@ -113,7 +113,7 @@ def _linked(file: h5py.File, key: str, link: h5py.ExternalLink) -> h5py.Dataset:
 
 
 def read_rows(dataset: h5py.Dataset, rows: int | slice | tuple[slice, ...]) -> np.ndarray:
-    """A row, some rows or a part of them; what is damaged is an InputError."""
+    """Read a row, some rows or a part of them; what is damaged is an InputError."""
     try:
         return dataset[rows]
     except HDF5_DAMAGE as error:  # asked for its name here alone, as that takes longer than to read a row
@@ -172,7 +172,7 @@ def read_shown(paths: Sequence[str | os.PathLike]) -> np.ndarray:
 
 
 def read_attributes(file: h5py.File, expected: Sequence[str]) -> dict[str, Any]:
-    """All attributes of an open HDF5 file; it is an InputError if one of ``expected`` is missing."""
+    """Read all attributes of an open HDF5 file; it is an InputError if one of ``expected`` is missing."""
     with _hdf5_damage(file.filename):
         found = dict(file.attrs)
     if not set(expected) <= set(found):

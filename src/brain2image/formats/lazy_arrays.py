@@ -33,7 +33,7 @@ class LazyArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Length of each axis."""
+        """Return the length of each axis."""
         return tuple(self.stored[axis] for axis in self.axes)
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ class LazyArray:
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
 
     def reshape(self, *shape: int) -> "LazyArray":
-        """The same elements under another shape."""
+        """Return the same elements under another shape."""
         axes = tuple(range(len(shape)))
         if math.prod(shape) != math.prod(self.stored) or self.axes != tuple(range(len(self.axes))):
             raise ValueError(f"cannot reshape a lazy array of shape {self.shape} into {shape}")
@@ -60,7 +60,7 @@ class LazyArray:
 
 
 def bytes_ahead(file: BinaryIO, size: int) -> LazyArray:
-    """The next ``size`` bytes of a file as a lazy array of uint8; an EOFError where it has fewer."""
+    """Take the next ``size`` bytes of a file as a lazy array of uint8; an EOFError where it has fewer."""
     offset, end = file.tell(), os.fstat(file.fileno()).st_size
     if offset + size > end:
         raise EOFError(f"it ends {offset + size - end} bytes before its array of {size} bytes does")
@@ -70,7 +70,7 @@ def bytes_ahead(file: BinaryIO, size: int) -> LazyArray:
 def lazy_array(
     content: LazyArray, dtype: Any, shape: Any, order: Any, axes: tuple[int, ...] | None = None
 ) -> LazyArray:
-    """Bytes in a file as the array that NumPy says they are.
+    """Take bytes in a file as the array that NumPy says they are.
 
     Parameters
     ----------

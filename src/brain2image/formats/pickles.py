@@ -3,7 +3,7 @@
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,27 @@ MOST_AXES, LONGEST_AXIS = 32, 2**48
 KEYS = str | bytes | int | float | None  # True and False are integers, too
 
 
-class LimitedUnpickler(pickle._Unpickler):
+if (
+    TYPE_CHECKING
+):  # members of Python's own unpickler on which the readers build, and which typeshed leaves out
+
+    class _Unpickler(pickle._Unpickler):
+        stack: list[Any]
+        memo: dict[int, Any]
+        append: Callable[[Any], None]
+        read: Callable[[int], bytes]
+        _unframer: Any
+
+        def load_build(self) -> None: ...
+        def load_dict(self) -> None: ...
+        def load_setitem(self) -> None: ...
+        def load_setitems(self) -> None: ...
+
+else:
+    _Unpickler = pickle._Unpickler
+
+
+class LimitedUnpickler(_Unpickler):
     """What both readers of pickles share: a subclass lists in ``find_class`` what may be called.
 
     The pure Python unpickler is the one whose instructions can be overridden. Nothing but single values is
@@ -27,7 +47,7 @@ class LimitedUnpickler(pickle._Unpickler):
     n_instructions = n_objects = 0
 
     def load(self) -> Any:
-        """The object, which is not nested deeper, nor larger, than a release needs it.
+        """Load the object, which is not nested deeper, nor larger, than a release needs it.
 
         Raises
         ------
@@ -76,7 +96,7 @@ class LimitedUnpickler(pickle._Unpickler):
 
 
 def _counted(instruction: Callable) -> Callable:
-    """An instruction that counts how many there were."""
+    """Make an instruction that counts how many there were."""
 
     def run(self: LimitedUnpickler) -> None:
         self.n_instructions += 1
@@ -88,13 +108,13 @@ def _counted(instruction: Callable) -> Callable:
 
 
 def dispatch(**own: Callable) -> dict[int, Callable]:
-    """The instructions of an unpickler by their code, counted.
+    """Return the instructions of an unpickler by their code, counted.
 
     Parameters
     ----------
     own : those that a subclass has in place of Python's, by their name in `pickle`.
     """
-    limited = {
+    limited: dict[str, Callable] = {
         "SETITEM": LimitedUnpickler.load_setitem,
         "SETITEMS": LimitedUnpickler.load_setitems,
         "DICT": LimitedUnpickler.load_dict,
@@ -102,17 +122,17 @@ def dispatch(**own: Callable) -> dict[int, Callable]:
         "LONG4": LimitedUnpickler.refuse_number,
     }
     replaced = {getattr(pickle, name)[0]: method for name, method in {**limited, **own}.items()}
-    instructions = {**pickle._Unpickler.dispatch, **replaced}
+    instructions: dict[int, Callable] = {**pickle._Unpickler.dispatch, **replaced}
     return {code: _counted(method) for code, method in instructions.items()}
 
 
 def ordered_dict() -> OrderedDict:
-    """An empty OrderedDict, whose items follow; Python 2 gave it all of them in a call."""
+    """Return an empty OrderedDict, whose items follow; Python 2 gave it all of them in a call."""
     return OrderedDict()
 
 
 def _held(value: Any) -> Any:
-    """What a container holds; nothing for anything else."""
+    """Return what a container holds; nothing for anything else."""
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, np.ndarray):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 import pandas as pd
 from PIL import Image
@@ -44,5 +44,11 @@ class Pictures(Sequence[Image.Image]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, number: int) -> Image.Image:
+    @overload
+    def __getitem__(self, number: int) -> Image.Image: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Image.Image]: ...
+    def __getitem__(self, number: int | slice) -> Image.Image | list[Image.Image]:
+        if isinstance(number, slice):
+            return [self._read(row) for row in self._rows[number]]
         return self._read(self._rows[number])

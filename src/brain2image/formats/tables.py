@@ -92,7 +92,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _is_right(name: Any, column: pd.Series) -> bool:
-    """Whether a column holds what belongs under its name; of an unknown one nothing is known."""
+    """Tell whether a column holds what belongs under its name; of an unknown one nothing is known."""
     kind = column.dtype.kind
     if name in TEXTS:
         return all(isinstance(value, str) for value in column)
@@ -144,13 +144,17 @@ def read_part(path: str | os.PathLike, part: str) -> pd.DataFrame:
     return rows
 
 
-def pick_rows(table: pd.DataFrame, wanted: Sequence[int], *, source: str | os.PathLike) -> pd.DataFrame:
+def pick_rows(
+    table: pd.DataFrame, wanted: Sequence[int] | np.ndarray, *, source: str | os.PathLike
+) -> pd.DataFrame:
     """Return the rows of a table of pictures that belong to ``wanted``, in their order, see `find_rows`."""
     return table.iloc[find_rows(table["image"], wanted, source=source)]
 
 
-def find_rows(images: pd.Series, wanted: Sequence[int], *, source: str | os.PathLike) -> np.ndarray:
-    """Where pictures stand in a table, (n_wanted,) int64 from 0.
+def find_rows(
+    images: pd.Series, wanted: Sequence[int] | np.ndarray, *, source: str | os.PathLike
+) -> np.ndarray:
+    """Find where pictures stand in a table, (n_wanted,) int64 from 0.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class Member(NamedTuple):
 
 
 def find_samples(path: str | os.PathLike, kinds: Collection[str]) -> dict[str, dict[str, Member]]:
-    """Where the members of each sample lie in a webdataset tar; only headers are read.
+    """Find where the members of each sample lie in a webdataset tar; only headers are read.
 
     A member's name up to the first dot is its sample's, the rest is its kind. The order of members means
     nothing.
@@ -90,7 +90,7 @@ def _safe_name(member: tarfile.TarInfo, path: str | os.PathLike) -> PurePosixPat
 
 
 def read_member(file: BinaryIO, member: Member, *, source: str) -> bytes:
-    """The bytes of a member of an open tar.
+    """Read the bytes of a member of an open tar.
 
     Parameters
     ----------
@@ -108,6 +108,6 @@ def read_member(file: BinaryIO, member: Member, *, source: str) -> bytes:
 
 
 def read_array(file: BinaryIO, member: Member, *, source: str) -> np.ndarray:
-    """The array of an ``.npy`` member of an open tar; one with pickled objects is an InputError."""
+    """Read the array of an ``.npy`` member of an open tar; one with pickled objects is an InputError."""
     content = read_member(file, member, source=source)
     return read_npy(io.BytesIO(content), source=source, remedy="download the tar again")

@@ -38,7 +38,7 @@ DAMAGE = (
 )
 
 
-def load_arrays(path: str | Path) -> Any:
+def load_arrays(path: str | os.PathLike) -> Any:
     """Read a pickle, or an ``.npy`` file of one pickled object, of arrays, dicts, lists, strings and numbers.
 
     Returns
@@ -54,8 +54,8 @@ def load_arrays(path: str | Path) -> Any:
     return _load(Path(path), lazy_bytes=math.inf)
 
 
-def open_arrays(path: str | Path) -> Any:
-    """Like `load_arrays`, but arrays of `LAZY_BYTES` and more stay in the file, as a `LazyArray`.
+def open_arrays(path: str | os.PathLike) -> Any:
+    """Load like `load_arrays`, but leave arrays of `LAZY_BYTES` and more in the file, as a `LazyArray`.
 
     Large arrays that were pickled with the protocols 0 to 2 are read: their bytes are escaped in the file.
     Files of ``torch.save`` are read, too, if they hold NumPy arrays and no tensors.
@@ -77,11 +77,10 @@ def read_npy(file: str | os.PathLike | BinaryIO, *, source: str | os.PathLike, r
     InputError
         When it is missing, damaged, no ``.npy``, or holds objects.
     """
-    is_open = hasattr(file, "read")
-    if not is_open:
+    if isinstance(file, str | os.PathLike):
         check_regular(file, remedy=remedy)
     try:
-        with nullcontext(file) if is_open else open(file, "rb") as content:
+        with open(file, "rb") if isinstance(file, str | os.PathLike) else nullcontext(file) as content:
             return np.lib.format.read_array(content, allow_pickle=False)
     except (OSError, MemoryError, *DAMAGE) as error:
         raise InputError(f"{source}: cannot read this .npy file ({reason(error)}); {remedy}") from None

@@ -1,11 +1,13 @@
 """The whole model: an EEG encoder, a pooling head, and the attention that aligns EEG with fMRI."""
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -68,14 +70,13 @@ class AlignmentModule(nn.Module):
         if self.n_tokens == 1:
             attended = drop_heads(value, self.n_heads, rate=self.dropout, training=self.training)
             return self.output(attended)
-        heads = F.scaled_dot_product_attention(
-            *(self._split(part) for part in (self.query(query), self.key(tokens), value)),
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        return self.output(heads.transpose(1, 2).flatten(2))
+        queries, keys, values = (self._split(part) for part in (self.query(query), self.key(tokens), value))
+        dropout = self.dropout if self.training else 0.0
+        heads = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
+        return self.output(rearrange(heads, "trials heads tokens width -> trials tokens (heads width)"))
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (n_trials, n_heads, n_tokens, -1)
+        return rearrange(x, "trials tokens (heads width) -> trials heads tokens width", heads=self.n_heads)
 
 
 class AlignmentModel(nn.Module):
@@ -100,6 +101,12 @@ class AlignmentModel(nn.Module):
     mean_response : (n_channels, n_times) float32, mean EEG of the training trials, in its stored unit, to
         compare the latency of other recordings with; zeros where it is not known.
     """
+
+    eeg_scale: Tensor
+    network_share: Tensor
+    target_mean: Tensor
+    target_scale: Tensor
+    mean_response: Tensor
 
     def __init__(self, model: ModelConfig, layout: EEGLayout, n_features: int):
         super().__init__()
@@ -152,11 +159,12 @@ class AlignmentModel(nn.Module):
         self.target_scale.copy_(torch.from_numpy(scales[scale]))
 
     def standardise(self, embeddings: Tensor) -> Tensor:
-        """Embeddings (..., n_features) from their own units into the model's space."""
+        """Bring embeddings (..., n_features) from their own units into the model's space."""
         return (embeddings - self.target_mean) / self.target_scale
 
     def fit_linear_path(self, regression: AxisRidge) -> None:
         """Start from a regression of the standardised training embeddings on the EEG."""
+        assert self.linear_path is not None  # as model.linear_axes is not 0
         self.linear_path.fit(regression)
         nn.init.zeros_(self.alignment.output.weight)
 
@@ -186,7 +194,7 @@ class AlignmentModel(nn.Module):
 
     @torch.no_grad()
     def query_effect(self, eeg: Tensor, targets: Tensor) -> float:
-        """How far the training-time output moves with the query: rms(own - mean) / rms(mean).
+        """Measure how far the training-time output moves with the query: rms(own - mean) / rms(mean).
 
         ``own`` is the output with each trial's own embedding as query, as training may see it, ``mean`` that
         with the mean training embedding, which is all that predictions ever use. 0 with a single token.
@@ -238,7 +246,7 @@ class AlignmentModel(nn.Module):
         return (torch.cat(batches) * self.target_scale + self.target_mean).cpu()
 
     @classmethod
-    def load(cls, run_folder: str | Path) -> "AlignmentModel":
+    def load(cls, run_folder: str | os.PathLike) -> "AlignmentModel":
         """Read a trained model from its run folder's ``config.json`` and ``model.safetensors``.
 
         Raises

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 N_LEVELS = 2**16  # a value is dropped by 16 random bits, so the rate is a multiple of 1 / 65536
@@ -23,9 +24,11 @@ class Dropout(nn.Module):
         self.rate = rate
 
     def extra_repr(self) -> str:
+        """Show the rate."""
         return f"rate={self.rate}"
 
     def forward(self, x: Tensor) -> Tensor:
+        """Drop values while training."""
         if x.device.type != "cpu" or not self.training:
             return F.dropout(x, self.rate, self.training)
         n_dropped_levels = round(self.rate * N_LEVELS)
@@ -37,7 +40,7 @@ class Dropout(nn.Module):
 
 
 def drop_heads(values: Tensor, n_heads: int, *, rate: float, training: bool) -> Tensor:
-    """Attention over a single key: its softmax is 1, so the value itself, with attention dropout.
+    """Attend to a single key: its softmax is 1, so return the value itself, with attention dropout.
 
     Parameters
     ----------
@@ -49,5 +52,5 @@ def drop_heads(values: Tensor, n_heads: int, *, rate: float, training: bool) -> 
     -------
     (..., n_features)
     """
-    heads = values.reshape(-1, n_heads, values.shape[-1] // n_heads)
+    heads = rearrange(values, "... (heads width) -> (...) heads width", heads=n_heads)
     return F.dropout1d(heads, rate, training).reshape(values.shape)

@@ -1,10 +1,13 @@
 """Linear models from EEG to fMRI embeddings: what is kept of those baselines that new EEG can be given to."""
 
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from einops import rearrange
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -23,7 +26,8 @@ PARTS = ("weight", "offset")  # of a layer, as the tensors 0.weight, 0.offset, 1
 Encoder = Callable[[Pairs], np.ndarray]  # gives (n_pairs, n_inputs) float32
 
 
-class LinearModel(NamedTuple):
+@dataclass(frozen=True)
+class LinearModel:
     """A chain of affine maps, each ``x @ weight + offset``, from centred EEG to fMRI embeddings.
 
     As a predictor of `Pairs` it takes their EEG alone.
@@ -43,7 +47,7 @@ class LinearModel(NamedTuple):
         -------
         (n_trials, n_features) float32
         """
-        x = eeg.reshape(len(eeg), -1) - self.centre
+        x = rearrange(eeg, "trials channels times -> trials (channels times)") - self.centre
         for weight, offset in self.layers:
             x = x @ weight + offset
         return x
@@ -53,7 +57,8 @@ class LinearModel(NamedTuple):
         return self.predict(pairs.eeg)
 
 
-class Standardised(NamedTuple):
+@dataclass(frozen=True)
+class Standardised:
     """An encoder whose every column is z-scored."""
 
     encode: Encoder
@@ -61,18 +66,19 @@ class Standardised(NamedTuple):
     scale: np.ndarray  # (n_inputs,), such that a linear kernel has a mean diagonal of 1
 
     def __call__(self, pairs: Pairs) -> np.ndarray:
+        """Encode pairs as (n_pairs, n_inputs) float32."""
         return ((self.encode(pairs) - self.mean) / self.scale).astype(np.float32)
 
     def model(
         self, weight: np.ndarray, offset: np.ndarray, *layers: tuple[np.ndarray, np.ndarray]
     ) -> LinearModel:
-        """The model that applies these layers, of any type, to the columns once they are z-scored."""
+        """Make the model that applies these layers, of any type, to the columns once they are z-scored."""
         first = weight / self.scale[:, None], offset
         return LinearModel(self.mean.astype(np.float32), [as_layer(*layer) for layer in (first, *layers)])
 
 
 def as_layer(weight: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A layer of a `LinearModel`."""
+    """Make a layer of a `LinearModel`."""
     return np.ascontiguousarray(weight, np.float32), offset.astype(np.float32)
 
 
@@ -105,7 +111,7 @@ def write_baseline(
     """
     layers = predict.layers if isinstance(predict, LinearModel) else []
     tensors = {f"{i}.{part}": layer[j] for i, layer in enumerate(layers) for j, part in enumerate(PARTS)}
-    tensors |= {"centre": predict.centre} if layers else {}
+    tensors |= {"centre": predict.centre} if isinstance(predict, LinearModel) else {}
     means = {"target_mean": pairs.targets, "mean_response": pairs.eeg}
     with atomic_path(model) as scratch:
         save_file(tensors | {name: part.mean(axis=0) for name, part in means.items()}, scratch)
@@ -113,7 +119,7 @@ def write_baseline(
     write_json(config, content)
 
 
-def read_baseline(run_folder: str | Path) -> Baseline:
+def read_baseline(run_folder: str | os.PathLike) -> Baseline:
     """Read the ``config.json`` and ``model.safetensors`` of a baseline.
 
     Raises
@@ -131,7 +137,8 @@ def read_baseline(run_folder: str | Path) -> Baseline:
                 f"({', '.join(LINEAR_BASELINES)}), got {name}; translate with one of these"
             )
         tensors = load_file(folder / "model.safetensors")
-        layers = [tuple(tensors[f"{i}.{part}"] for part in PARTS) for i in range(n_layers)]
+        weights, offsets = ([tensors[f"{i}.{part}"] for i in range(n_layers)] for part in PARTS)
+        layers = list(zip(weights, offsets, strict=True))
         model = LinearModel(tensors["centre"], layers)
         mean, response = tensors["target_mean"], tensors["mean_response"]
         n_channels = len(config["eeg"]["channels"])

@@ -1,6 +1,7 @@
 """The short way from EEG to the embedding: a ridge regression, and a perceptron that corrects it."""
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -10,7 +11,7 @@ from brain2image.models.regression import AxisRidge
 
 
 class LinearPath(nn.Module):
-    """``code @ axes + correct(code)`` with ``code = eeg @ weight + offset``.
+    """``coordinates @ axes + correct(coordinates)`` with ``coordinates = eeg @ weight + offset``.
 
     The regression is fitted in closed form before the training and stays as it is: its numbers are buffers.
     The correction is a perceptron that starts at zero, so the path starts as the regression.
@@ -27,6 +28,10 @@ class LinearPath(nn.Module):
     offset : (linear_axes,) float32.
     axes : (linear_axes, n_features) float32; axes that the data do not have are zero.
     """
+
+    weight: Tensor
+    offset: Tensor
+    axes: Tensor
 
     def __init__(self, model: ModelConfig, n_inputs: int, n_features: int):
         super().__init__()
@@ -50,9 +55,9 @@ class LinearPath(nn.Module):
         self.axes[:n_axes] = torch.from_numpy(regression.axes)
 
     def forward(self, eeg: Tensor) -> Tensor:
-        """(n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
-        return self.decode(eeg.flatten(1) @ self.weight + self.offset)
+        """Map (n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
+        return self.decode(rearrange(eeg, "trials ... -> trials (...)") @ self.weight + self.offset)
 
-    def decode(self, code: Tensor) -> Tensor:
-        """Codes (n_trials, linear_axes) to (n_trials, n_features), standardised."""
-        return code @ self.axes + self.correct(code)
+    def decode(self, coordinates: Tensor) -> Tensor:
+        """Map coordinates (n_trials, linear_axes) to (n_trials, n_features), standardised."""
+        return coordinates @ self.axes + self.correct(coordinates)

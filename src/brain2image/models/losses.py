@@ -13,7 +13,7 @@ from brain2image.constants.temperatures import TEMPERATURES
 
 
 def mse(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error, mean((prediction - target)^2); 1 for an output of zeros.
+    """Compute the mean squared error, mean((prediction - target)^2); 1 for an output of zeros.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def info_nce(
     temperature: float | Tensor,
     symmetric: bool = True,
 ) -> Tensor:
-    """InfoNCE on cosine similarities, in which trials of one picture are no negatives.
+    """Compute InfoNCE on cosine similarities, in which trials of one picture are no negatives.
 
     mean_i -log(exp(s_ii / t) / sum_j exp(s_ij / t)) from each prediction to the targets; j runs over i itself
     and the rows of other pictures. ``symmetric`` averages it with the same from each target to the
@@ -75,7 +75,7 @@ def prototype_distillation(
 
 
 def _log_membership(rows: Tensor, members: Tensor, temperature: float) -> Tensor:
-    """Logarithm of the softmax over the prototypes; 0 where a cluster is absent, and so counts nothing."""
+    """Compute the log softmax over the prototypes; 0 where a cluster is absent, and so counts nothing."""
     rows, absent = F.normalize(rows, dim=1), ~members.any(dim=0)
     prototypes = F.normalize(members.T.to(rows.dtype) @ rows, dim=1)
     similarity = (rows @ prototypes.T / temperature).masked_fill(absent, -torch.inf)
@@ -111,7 +111,7 @@ class AlignmentLoss(nn.Module):
     def forward(
         self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
     ) -> dict[str, Tensor]:
-        """The terms that are on, unscaled, their scaled sum as ``loss``, and a learned ``temperature``.
+        """Return the terms that are on, unscaled, their scaled sum as ``loss``, a learned ``temperature``.
 
         They are computed in float32 under autocast too: a cosine over the temperature needs its digits.
 
@@ -143,7 +143,7 @@ class AlignmentLoss(nn.Module):
         return {"loss": total, **terms}
 
     def temperature(self) -> Tensor:
-        """InfoNCE's temperature, () float32; a learned one is first brought back into its range."""
+        """Return InfoNCE's temperature, () float32; a learned one is first brought back into its range."""
         if self.config.learnable_temperature:
             with torch.no_grad():  # clamped in place, as a clamped copy would have no gradient out there
                 self.log_temperature.clamp_(*map(math.log, TEMPERATURES))
@@ -151,7 +151,7 @@ class AlignmentLoss(nn.Module):
 
 
 def gathered(rows: Tensor) -> Tensor:
-    """The rows of all processes that train together, (n_trials, ...); gradients flow back to each of them.
+    """Gather the rows of all processes that train together, (n_trials, ...); gradients flow back to each.
 
     Every process then has the loss of the whole batch, and the mean over processes that DDP takes of their
     gradients is the gradient of that loss: the backward pass of the gathering adds up what all sent.

@@ -7,6 +7,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -15,7 +16,7 @@ from brain2image.models.dropout import Dropout
 
 
 def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:
-    """A linear layer whose outputs are at first ``gain`` times as large as its inputs (root mean square).
+    """Make a linear layer whose outputs are first ``gain`` times as large as its inputs (root mean square).
 
     PyTorch's own weights make them 0.6 times as large. After five layers the model's outputs would be tiny,
     and InfoNCE's gradient, which goes as one over their length, would drown the mean squared error's.
@@ -27,7 +28,7 @@ def linear(n_inputs: int, n_outputs: int, *, gain: float = 1.0) -> nn.Linear:
 
 
 def perceptron(n_inputs: int, n_features: int, model: ModelConfig) -> nn.Sequential:
-    """Norm, hidden layer of ``hidden_size`` with GELU and dropout, linear output."""
+    """Stack a norm, a hidden layer of ``hidden_size`` with GELU and dropout, and a linear output."""
     return nn.Sequential(
         nn.LayerNorm(n_inputs),
         linear(n_inputs, model.hidden_size),
@@ -45,7 +46,8 @@ class FlattenHead(nn.Module):
         self.perceptron = perceptron(n_inputs * token_width, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.perceptron(tokens.flatten(1))
+        """Map the tokens of the encoder to the embedding."""
+        return self.perceptron(rearrange(tokens, "trials tokens width -> trials (tokens width)"))
 
 
 class AttentionHead(nn.Module):
@@ -62,10 +64,11 @@ class AttentionHead(nn.Module):
         self.perceptron = perceptron(model.n_tokens * token_width, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map the tokens of the encoder to the embedding."""
         placed = self.norm(tokens) + self.places
         queries = self.queries.expand(len(tokens), -1, -1)
         pooled, _ = self.attention(queries, placed, placed, need_weights=False)
-        return self.perceptron(pooled.flatten(1))
+        return self.perceptron(rearrange(pooled, "trials tokens width -> trials (tokens width)"))
 
 
 class TransformerLayer(nn.Module):
@@ -81,7 +84,7 @@ class TransformerLayer(nn.Module):
         self.dropout = Dropout(model.dropout)
 
     def forward(self, tokens: Tensor, n_outputs: int | None = None) -> Tensor:
-        """(B, n_tokens, token_width) to the first (B, n_outputs, token_width), by default all."""
+        """Map (B, n_tokens, token_width) to the first (B, n_outputs, token_width), by default all."""
         normed = self.norm1(tokens)
         attended, _ = self.self_attn(normed[:, :n_outputs], normed, normed, need_weights=False)
         outputs = tokens[:, :n_outputs] + self.dropout(attended)
@@ -110,12 +113,15 @@ class MultiTokenViT(nn.Module):
         self.perceptron = perceptron(width, n_features, model)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map the tokens of the encoder to the embedding, or to a few."""
         placed = self.norm(tokens) + self.places
         tokens = torch.cat((self.tokens.expand(len(placed), -1, -1), placed), dim=1)
         for layer in self.layers[:-1]:
             tokens = layer(tokens)
-        learned = self.layers[-1](tokens, n_outputs=self.n_tokens)  # the others go nowhere
-        return self.perceptron(learned if self.keep_tokens else learned.flatten(1))
+        learned = self.layers[-1](tokens, n_outputs=self.n_tokens)  # the others' outputs go nowhere
+        if not self.keep_tokens:
+            learned = rearrange(learned, "trials tokens width -> trials (tokens width)")
+        return self.perceptron(learned)
 
 
 def _attention(model: ModelConfig, token_width: int) -> nn.MultiheadAttention:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from einops import rearrange
 
 from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError, reason
@@ -37,7 +38,7 @@ def embed_images(
     batch_size: int,
     n_threads: int,
 ) -> np.ndarray:
-    """Projected image features of an open_clip model, not normalised, on a GPU where there is one.
+    """Embed pictures by an open_clip model, projected, not normalised, on a GPU where there is one.
 
     While the model computes a batch, threads read the next ones, resize and crop them as the model was
     trained with; the device normalises them. Three batches at a time are in memory.
@@ -67,14 +68,14 @@ def embed_images(
     """
     import torch
 
-    network, preprocess = _load(model, weights, tag, preprocess)
+    network, transform = _load(model, weights, tag, preprocess)
     device = compute_device()
     precision = resolve_precision(precision, device)
     allow_tf32(precision)
     logger.info("CLIP's products are computed in %s", precision)
     if precision == "bf16":
         _add_in_float32(network)
-    *shaping, _, normalisation = preprocess.transforms  # between them, bytes become numbers from 0 to 1
+    *shaping, _, normalisation = transform.transforms  # between them, bytes become numbers from 0 to 1
     batches = shaped_batches(
         images, shaping, batch_size=batch_size, n_threads=n_threads, pinned=device != "cpu"
     )
@@ -110,7 +111,7 @@ def encode_batches(
     device: str,
     precision: str,
 ) -> list["torch.Tensor"]:
-    """Features of batches of pictures, left on the device: it is never waited for before the last batch.
+    """Encode batches of pictures, left on the device: it is never waited for before the last batch.
 
     Parameters
     ----------
@@ -126,13 +127,16 @@ def encode_batches(
     """
     import torch
 
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
+    means, scales = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
     short = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
     features, n_fitting = [], None
     with torch.inference_mode(), short:
         for batch in batches:
-            pixels = batch.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous()
-            pixels = (pixels / 255 - mean) / std
+            pixels = batch.to(device, non_blocking=True)
+            pixels = rearrange(
+                pixels, "images height width colours -> images colours height width"
+            ).contiguous()
+            pixels = (pixels / 255 - means) / scales
             parts, n_fitting = _forward(network.encode_image, pixels, n_fitting or len(pixels))
             features += parts
     return features
@@ -168,7 +172,7 @@ def shaped_batches(
     n_threads: int,
     pinned: bool,
 ) -> Iterator["torch.Tensor"]:
-    """Batches of resized and cropped pictures, (n_images, height, width, 3) uint8.
+    """Yield batches of resized and cropped pictures, (n_images, height, width, 3) uint8.
 
     Threads, not processes: Pillow decodes and resizes beside Python. A GPU fetches pinned memory by itself.
     """
@@ -188,7 +192,7 @@ def shaped_batches(
 
 
 def pretrained_sources(model: str, tag: str) -> list[str]:
-    """Where the weights of an open_clip tag can be downloaded, the best source first.
+    """List where the weights of an open_clip tag can be downloaded, the best source first.
 
     Safetensors come before pickles. What open_clip knows a repository of is not looked for elsewhere.
 
@@ -220,7 +224,7 @@ def pretrained_sources(model: str, tag: str) -> list[str]:
 def _load(
     model: str, weights: str | Path, tag: str | None, preprocess: str | Mapping[str, Any] = "auto"
 ) -> tuple[Any, Any]:
-    """The open_clip network in eval mode and the preprocessing of its evaluation."""
+    """Load the open_clip network in eval mode and the preprocessing of its evaluation."""
     import open_clip
 
     _check_model(model)

@@ -12,7 +12,7 @@ from brain2image.pairs.matching import unit_rows
 def cluster_pairs(
     pairs: pd.DataFrame, eeg: Embeddings, fmri: Embeddings, *, n_clusters: int, seed: int
 ) -> pd.DataFrame:
-    """Add the column ``cluster``: K-means, with centres that are fitted on the training pairs alone.
+    """Cluster picture pairs by K-means, from centres that are fitted on the training pairs alone.
 
     A pair is one item: the mean of its two unit-length embeddings, so both pictures share the label.
 

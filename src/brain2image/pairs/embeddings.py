@@ -19,7 +19,7 @@ class Embeddings(NamedTuple):
     features: np.ndarray  # (n_images, n_features) float32, not normalised
     source: str  # the files, for messages
 
-    def of(self, images: Sequence[int]) -> np.ndarray:
+    def of(self, images: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the embeddings of pictures, (n_wanted, n_features) float32, in their order.
 
         Raises

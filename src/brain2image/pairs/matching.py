@@ -15,7 +15,7 @@ CANDIDATES_PER_PAIR = 20
 
 
 def unit_rows(embeddings: np.ndarray) -> np.ndarray:
-    """Rows divided by their Euclidean length.
+    """Divide rows by their Euclidean length.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def unit_rows(embeddings: np.ndarray) -> np.ndarray:
 
 
 def match_one_to_one(a: np.ndarray, b: np.ndarray, *, top_k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Greedy one-to-one matching by cosine similarity.
+    """Match one-to-one by cosine similarity, greedily.
 
     Equal to sorting the whole n_a × n_b matrix of similarities and taking, from the best down, each pair
     of which neither picture is taken yet, until there are ``top_k`` pairs; but only the best candidates
@@ -79,8 +79,8 @@ def match_one_to_one(a: np.ndarray, b: np.ndarray, *, top_k: int) -> tuple[np.nd
     while len(found) < top_k:
         wanted = top_k - len(found)
         left = (a[rows], b[columns]) if found else (a, b)
-        pool = _best_candidates(*left, n_candidates=CANDIDATES_PER_PAIR * wanted)
-        new = _take_greedily(*pool, wanted)
+        i, j, similarity = _best_candidates(*left, n_candidates=CANDIDATES_PER_PAIR * wanted)
+        new = _take_greedily(i, j, similarity, wanted)
         found += [(rows[i], columns[j], similarity) for i, j, similarity in new]
         # What is left of the matrix lies below this pool: the next pass goes on where this one ended.
         rows = np.setdiff1d(rows, [i for i, _, _ in found])
@@ -90,18 +90,17 @@ def match_one_to_one(a: np.ndarray, b: np.ndarray, *, top_k: int) -> tuple[np.nd
 
 
 def _similarity_blocks(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """First row and (BLOCK_ROWS, n_b) similarities of each block; the array is used again for the next."""
+    """Yield first row and (BLOCK_ROWS, n_b) similarities of each block, in one array that is used again."""
     block = np.empty((min(BLOCK_ROWS, len(a)), len(b)), dtype=np.float32)
     for start in range(0, len(a), BLOCK_ROWS):
         rows = a[start : start + BLOCK_ROWS]
         yield start, np.matmul(rows, b.T, out=block[: len(rows)])
 
 
-def _best_candidates(
-    a: np.ndarray, b: np.ndarray, *, n_candidates: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, columns and similarities of the ``n_candidates`` best cells, with all that equal the last one."""
+def _best_candidates(a: np.ndarray, b: np.ndarray, *, n_candidates: int) -> tuple[np.ndarray, ...]:
+    """Find rows, columns and similarities of the ``n_candidates`` best cells, and all equal to the last."""
     threshold = -np.inf
+    pool: tuple[np.ndarray, ...]
     pool = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     for start, block in _similarity_blocks(a, b):
         flat = block.ravel()
@@ -120,7 +119,7 @@ def _best_candidates(
 def _take_greedily(
     rows: np.ndarray, columns: np.ndarray, similarities: np.ndarray, wanted: int
 ) -> list[tuple[int, int, float]]:
-    """At most ``wanted`` pairs from the candidates, best first, each row and each column once."""
+    """Take at most ``wanted`` pairs from the candidates, best first, each row and each column once."""
     taken_rows: set[int] = set()
     taken_columns: set[int] = set()
     pairs: list[tuple[int, int, float]] = []
@@ -145,7 +144,7 @@ def match_images(
     top_k: int,
     include_test: bool,
 ) -> pd.DataFrame:
-    """Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw.
+    """Match THINGS pictures that have EEG trials one-to-one with the NSD pictures that the fMRI subjects saw.
 
     The pairs hold for all people of the data set, whether they have trials of every picture or not.
 

@@ -51,7 +51,7 @@ class Statement(NamedTuple):
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The weights in the folder of a download, beside which their config may lie; of a file itself."""
+    """Find the weights in the folder of a download, beside which their config may lie; or a file itself."""
     path = Path(path)
     files = path.glob("[!.]*") if path.is_dir() else [path]
     (checkpoint,) = (file for file in files if file.name != CLIP_CONFIG)
@@ -61,7 +61,7 @@ def find_checkpoint(path: str | Path) -> Path:
 def find_preparation(
     model: str, weights: str | Path, *, tag: str | None, preprocess: str | Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Mean, std, interpolation and resize_mode of the pictures for some weights.
+    """Find mean, std, interpolation and resize_mode of the pictures for some weights.
 
     All that say something about them must agree, and the model must have the activation and the picture size
     that they say.
@@ -95,6 +95,7 @@ def find_preparation(
                 "correct clip.preprocess, or remove what is not of these weights"
             )
     logger.info("%s: pictures are prepared with %s", weights, _spell(first))
+    assert first.preparation is not None  # as it was chosen for it
     return first.preparation
 
 
@@ -138,7 +139,7 @@ def check_positions(model: str, weights: str | Path, n_positions: int) -> None:
 
 
 def _position_shape(weights: Path) -> tuple[int, ...] | None:
-    """Shape of the position embedding in a file, whose tensors are not read."""
+    """Return the shape of the position embedding in a file, whose tensors are not read."""
     import torch
 
     with suppress(SafetensorError), safe_open(weights, framework="numpy") as file:
@@ -151,7 +152,7 @@ def _position_shape(weights: Path) -> tuple[int, ...] | None:
 
 
 def of_tag(model: str, tag: str) -> Statement:
-    """What open_clip says of a tag."""
+    """Return what open_clip says of a tag."""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(model)
@@ -165,7 +166,7 @@ def of_tag(model: str, tag: str) -> Statement:
 
 
 def _of_all_tags(model: str, weights: str | Path) -> Statement:
-    """What all tags of a model say, where they agree."""
+    """Return what all tags of a model say, where they agree."""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(model)
@@ -184,7 +185,7 @@ def _of_all_tags(model: str, weights: str | Path) -> Statement:
 
 
 def _configs(weights: Path) -> list[tuple[str, Any]]:
-    """What the file's own metadata and the file beside it hold, with their names."""
+    """Read what the file's own metadata and the file beside it hold, with their names."""
     metadata: Mapping[str, str] = {}
     with suppress(SafetensorError), safe_open(weights, framework="numpy") as file:  # it may be another format
         metadata = file.metadata() or {}
@@ -201,7 +202,7 @@ def _configs(weights: Path) -> list[tuple[str, Any]]:
 
 
 def _of_config(origin: str, content: Any) -> Statement:
-    """What a config of open_clip says; values of a preparation that are left out are its defaults."""
+    """Read what a config of open_clip says; values of a preparation that are left out are its defaults."""
     from open_clip.transform import PreprocessCfg
 
     try:
@@ -225,13 +226,14 @@ def _explain(error: Exception) -> str:
     return reason(error)
 
 
-def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _are_equal(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    if one is None or other is None:
+        return one is other
     numbers = all(np.allclose(one[key], other[key], atol=1e-3) for key in ("mean", "std"))
     return numbers and all(one[key] == other[key] for key in ("interpolation", "resize_mode"))
 
 
 def _spell(said: Statement) -> str:
-    values = (
-        f"{key} {list(value) if key in ('mean', 'std') else value}" for key, value in said.preparation.items()
-    )
+    settings = said.preparation or {}
+    values = (f"{key} {list(value) if key in ('mean', 'std') else value}" for key, value in settings.items())
     return f"{', '.join(values)} ({said.origin})"

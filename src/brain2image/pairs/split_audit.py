@@ -93,7 +93,7 @@ def audit_split(
 
 
 def near_duplicates(pairs: pd.DataFrame, training: pd.DataFrame, *, eeg: Embeddings, fmri: Embeddings) -> int:
-    """Number of pairs with a picture that nearly equals a picture of a training pair.
+    """Count pairs with a picture that nearly equals a picture of a training pair.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def near_duplicates(pairs: pd.DataFrame, training: pd.DataFrame, *, eeg: Embeddi
 
 
 def overlap(eeg: pd.DataFrame, *, training: pd.Series, test: pd.Series) -> float | None:
-    """Share of the test trials whose window of one second overlaps a training trial's in the same raw file.
+    """Return the share of test trials whose second overlaps a training trial's in the same raw file.
 
     Parameters
     ----------
@@ -135,6 +135,6 @@ def overlap(eeg: pd.DataFrame, *, training: pd.Series, test: pd.Series) -> float
 
 
 def _trials_per_image(trials: pd.DataFrame, images: pd.Series) -> dict[str, int]:
-    """Number of pictures (value) that have so many trials (key)."""
+    """Count the pictures (value) that have so many trials (key)."""
     counts = trials["image"].value_counts().reindex(images, fill_value=0).value_counts().sort_index()
     return {str(n_trials): int(n_images) for n_trials, n_images in counts.items()}

@@ -72,7 +72,7 @@ def split_pairs(
 def assign_splits(
     groups: Sequence, testable: np.ndarray, *, fractions: dict[str, float], seed: int
 ) -> np.ndarray:
-    """Split of each pair; pairs of one group stay together.
+    """Assign each pair to a split; pairs of one group stay together.
 
     Groups are shuffled; each goes to the split that lacks most of its share, so that the size of a split is
     off its share by less than the largest group. Where not every pair may be tested, the test split is

@@ -29,7 +29,7 @@ SOURCE = ("checkpoint", "sha256")
 
 
 def project(blocks: Iterable[np.ndarray], weight: np.ndarray, bias: np.ndarray) -> Iterator[np.ndarray]:
-    """Embeddings of blocks of trials: ``betas @ weight.T + bias``, on a GPU where there is one.
+    """Embed blocks of trials: ``betas @ weight.T + bias``, on a GPU where there is one.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def _affine_gpu(weight: np.ndarray, bias: np.ndarray, device: str) -> Callable[[
     import torch
 
     allow_tf32("fp32")  # not here: the disk sets the pace, and everything is measured against the embedding
-    weight, bias = (torch.from_numpy(array).to(device) for array in (weight, bias))
-    return lambda betas: torch.addmm(bias, torch.from_numpy(betas).to(device), weight.T).cpu().numpy()
+    matrix, offset = (torch.from_numpy(array).to(device) for array in (weight, bias))
+    return lambda betas: torch.addmm(offset, torch.from_numpy(betas).to(device), matrix.T).cpu().numpy()
 
 
 def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> None:
@@ -97,7 +97,7 @@ def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> No
 
 
 def _read_ridge(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
-    """Weight, bias and source of a file that `ridge.extract_ridge` wrote."""
+    """Read weight, bias and source of a file that `ridge.extract_ridge` wrote."""
     check_regular(path, remedy="delete it and run again")
     try:
         with safe_open(path, framework="numpy") as tensors:
@@ -119,7 +119,7 @@ def _read_ridge(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict[str, str
 
 
 def _checked_blocks(betas: h5py.Dataset) -> Iterator[np.ndarray]:
-    """Blocks of trials, always in the same memory; the values are checked while they pass."""
+    """Yield blocks of trials, always in the same memory; the values are checked while they pass."""
     buffer = np.empty((min(BLOCK_TRIALS, len(betas)), betas.shape[1]), np.float32)
     path, total = betas.file.filename, 0.0
     for start in range(0, len(betas), BLOCK_TRIALS):
@@ -192,7 +192,7 @@ def combine_projections(
 
 
 def _common_source(parts: Sequence[h5py.Dataset]) -> dict[str, str]:
-    """The checkpoint of the projections, if it is one."""
+    """Return the checkpoint of the projections, if it is one."""
     sources, first = [], parts[0].file.filename
     for part in parts:
         path, attributes = part.file.filename, read_attributes(part.file, SOURCE)

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -26,13 +25,11 @@ from brain2image.weights.sources import check_file, check_finite, format_size, h
 
 logger = logging.getLogger(__name__)
 
-# 1024 trials × 15,724 voxels are 64 MB, enough for the matrix product to run at full speed.
-BLOCK_TRIALS = 1024
 RIDGE_WEIGHT = re.compile(r"ridge\.linears\.(\d+)\.weight")
 
 
 def read_ridge(path_or_url: str | Path, *, subject: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of a checkpoint's ridge layer; the rest of the file is neither read nor downloaded.
+    """Read weight and bias of a checkpoint's ridge layer; the rest is neither read nor downloaded.
 
     Parameters
     ----------
@@ -94,7 +91,7 @@ def _write_ridge(checkpoint: str, subject: str, out: str | Path) -> None:
 
 
 def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
-    """Weight, bias, and what a server states of the checkpoint."""
+    """Read weight, bias, and what a server states of the checkpoint."""
     if not is_remote(checkpoint):
         check_file(checkpoint)
         with open(checkpoint, "rb") as file:
@@ -115,23 +112,24 @@ def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.nd
     return *ridge, source
 
 
-def _ridge(file: BinaryIO, checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of a subject's ridge in an open checkpoint."""
+def _ridge(file: io.BufferedReader, checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Read weight and bias of a subject's ridge in an open checkpoint."""
     checkpoint = redact(checkpoint)
     content = Checkpoint(file, name=checkpoint)
     numbers = sorted(int(match[1]) for match in map(RIDGE_WEIGHT.fullmatch, content.tensors) if match)
     number = _ridge_number(numbers, checkpoint, subject)
     keys = [f"ridge.linears.{number}.{name}" for name in ("weight", "bias")]
-    shapes = [content.tensors[key].shape if key in content.tensors else None for key in keys]
-    if shapes[1] is None or len(shapes[0]) != 2 or shapes[1] != shapes[0][:1]:
+    shape = content.tensors[keys[0]].shape
+    bias_shape = content.tensors[keys[1]].shape if keys[1] in content.tensors else None
+    if len(shape) != 2 or bias_shape != shape[:1]:
         raise InputError(
             f"{checkpoint}: expected a ridge of shapes (n_features, n_voxels) and (n_features,), "
-            f"got {shapes[0]} and {shapes[1]}; download the checkpoint again"
+            f"got {shape} and {bias_shape}; download the checkpoint again"
         )
-    owner = next((name for name, n_voxels in N_VOXELS.items() if n_voxels == shapes[0][1]), subject)
+    owner = next((name for name, n_voxels in N_VOXELS.items() if n_voxels == shape[1]), subject)
     if subject and owner != subject:
         raise InputError(
-            f"{checkpoint}: expected a ridge of {subject}'s {N_VOXELS[subject]} voxels, got {shapes[0][1]}, "
+            f"{checkpoint}: expected a ridge of {subject}'s {N_VOXELS[subject]} voxels, got {shape[1]}, "
             f"the number of {owner}; use the checkpoint of {subject}"
         )
     weight, bias = ridge = content.read(keys[0]), content.read(keys[1])
@@ -140,12 +138,12 @@ def _ridge(file: BinaryIO, checkpoint: str, subject: str | None) -> tuple[np.nda
 
 
 def _ridge_number(numbers: list[int], checkpoint: str, subject: str | None) -> int:
-    """Which of a checkpoint's ridges is the subject's."""
+    """Find which of a checkpoint's ridges is the subject's."""
     if len(numbers) == 1:
         return numbers[0]
     held_out = re.search(r"final_multisubject_(subj0[1-8])", checkpoint)
     trained = [name for name in N_VOXELS if held_out and name != held_out[1]]
-    if not trained or len(numbers) != len(trained):
+    if held_out is None or len(numbers) != len(trained):
         raise InputError(
             f"{checkpoint}: expected one ridge (ridge.linears.0.weight), or the seven of "
             f"final_multisubject_subj0X, got {len(numbers)}; use final_subj0X_pretrained_40sess_24bs/last.pth"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from einops import reduce
 
 from brain2image.datasets.bad_channels import expected_range, flag_channels
 from brain2image.datasets.left_out import read_recordings
@@ -32,7 +33,7 @@ Z95 = 1.96
 
 
 def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, Any]:
-    """Everything that the report says about the EEG of one subject.
+    """Collect everything that the report says about the EEG of one subject.
 
     The trials are read once, in blocks; the peak of memory at full size is 0.55 GB.
 
@@ -87,13 +88,13 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
 
 
 def region_rows(names: list[str]) -> dict[str, np.ndarray]:
-    """Rows of each region's channels: ``PO7`` belongs to the row of electrodes ``PO``, thus is occipital."""
+    """Find the rows of each region's channels: ``PO7`` is of the electrodes ``PO``, thus occipital."""
     rows = np.array([name.rstrip("z0123456789") for name in names])
     return {region: np.flatnonzero(np.isin(rows, letters)) for region, letters in REGIONS.items()}
 
 
 def choose_pictures(trials: pd.DataFrame, partition: pd.Series, name: str) -> np.ndarray:
-    """At most 1,000 pictures of a partition that were shown at least twice, evenly spread over their ids."""
+    """Choose at most 1,000 pictures of a partition shown at least twice, evenly spread over their ids."""
     counts = trials["image"].value_counts().sort_index()
     repeated = counts.index[(counts > 1) & (partition[counts.index] == name)].to_numpy()
     evenly = np.linspace(0, len(repeated) - 1, min(MAX_PICTURES, len(repeated))).round().astype(int)
@@ -101,7 +102,7 @@ def choose_pictures(trials: pd.DataFrame, partition: pd.Series, name: str) -> np
 
 
 def count_trials(trials: pd.DataFrame, partition: pd.Series) -> dict[str, Any]:
-    """Trials by session, and pictures by their number of trials, of each partition.
+    """Count trials by session, and pictures by their number of trials, of each partition.
 
     Returns
     -------
@@ -127,7 +128,7 @@ def _tally(values: pd.Series) -> dict[str, int]:
 
 
 def describe_channels(sums: Sums, names: list[str], *, unit: str) -> list[dict[str, Any]]:
-    """Amplitude of each channel, and what is wrong with it, see `bad_channels.flag_channels`.
+    """Describe the amplitude of each channel, and what is wrong with it, see `bad_channels.flag_channels`.
 
     Returns
     -------
@@ -150,7 +151,7 @@ def describe_channels(sums: Sums, names: list[str], *, unit: str) -> list[dict[s
 
 
 def describe_spectra(power: np.ndarray, names: list[str], *, sfreq: float) -> dict[str, Any]:
-    """Power density in dB re 1 unit² / Hz: each region's median channel, and 5 and 95 % of all channels."""
+    """Describe power density in dB re 1 unit² / Hz: regions' median channels, 5 and 95 % of all channels."""
     level = 10 * np.log10(np.maximum(power[:, 1:], np.finfo(np.float32).tiny))  # a dead channel has none
     low, high = np.quantile(level, [0.05, 0.95], axis=0)
     regions = {region: np.median(level[rows], axis=0) for region, rows in region_rows(names).items()}
@@ -159,7 +160,7 @@ def describe_spectra(power: np.ndarray, names: list[str], *, sfreq: float) -> di
 
 
 def describe_responses(sums: Sums, names: list[str], *, times: np.ndarray) -> dict[str, Any]:
-    """The mean response to a picture: of each region with 95 % limits, and of each channel at a few times.
+    """Average the response to a picture: of each region with 95 % limits, of each channel at a few times.
 
     Limits are ``mean ± 1.96 SD / sqrt(n_images)``, SD over the pictures' mean trials.
     """
@@ -177,7 +178,7 @@ def describe_responses(sums: Sums, names: list[str], *, times: np.ndarray) -> di
 
 
 def describe_reliability(halves: np.ndarray, names: list[str], *, times: np.ndarray) -> dict[str, Any] | None:
-    """How well the mean of half of a picture's trials repeats in the other half, over time.
+    """Measure how well the mean of half of a picture's trials repeats in the other half, over time.
 
     Parameters
     ----------
@@ -196,7 +197,7 @@ def describe_reliability(halves: np.ndarray, names: list[str], *, times: np.ndar
     courses = {region: rounded(split_half_course(*halves[:, :, rows])) for region, rows in regions}
     return {
         "n_images": n_images,
-        "times": rounded(times.reshape(-1, WINDOW).mean(axis=1)),
+        "times": rounded(reduce(times, "(windows times) -> windows", "mean", times=WINDOW)),
         "regions": {
             region: dict(zip(("low", "mean", "high"), course, strict=True))
             for region, course in courses.items()
@@ -205,7 +206,7 @@ def describe_reliability(halves: np.ndarray, names: list[str], *, times: np.ndar
 
 
 def split_half_course(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Reliability of the mean of all trials at each time, averaged over channels, with 95 % limits.
+    """Measure the reliability of the mean of all trials at each time, over channels, with 95 % limits.
 
     ``2 r / (1 + r)`` (Spearman 1910, Brown 1910), r the correlation over pictures of the halves, averaged
     over channels. A picture with standard scores a and b moves r by ``a b - r (a² + b²) / 2``; the limits

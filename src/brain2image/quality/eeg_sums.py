@@ -5,6 +5,8 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 import pandas as pd
+from einops import reduce
+from scipy.signal import periodogram
 
 from brain2image.datasets.bad_channels import amplitudes
 from brain2image.formats.hdf5 import read_rows
@@ -68,22 +70,21 @@ def sum_trials(
         for row, response in zip(picture[rows], averaging @ part, strict=True):
             sums.regional[row] += response
         for trial in start + np.flatnonzero(kept_share[rows]):
-            windows = block[trial - start].reshape(n_channels, -1, WINDOW).mean(axis=2)
+            pattern = "channels (windows times) -> channels windows"
+            windows = reduce(block[trial - start], pattern, "mean", times=WINDOW)
             sums.halves[*kept[trial]] += kept_share[trial] * windows
     return sums
 
 
 def _places_in_halves(trials: pd.DataFrame, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Half and row of each trial, and its share in their mean: 0 where its picture is not chosen."""
+    """Return half and row of each trial, and its share in their mean: 0 where its picture is not chosen."""
     places = np.column_stack([trials["repetition"] % 2, pd.Index(chosen).get_indexer(trials["image"])])
     counts = trials.groupby(["image", trials["repetition"] % 2])["repetition"].transform("size")
     return places, np.where(places[:, 1] >= 0, 1 / counts, 0).astype(np.float32)
 
 
 def power_densities(epochs: np.ndarray, sfreq: float) -> np.ndarray:
-    """Sum over trials of the power density of each, Hann window, mean removed (Welch, 1967).
-
-    ``P(f) = 2 |FFT(w (x - mean x))|² / (sfreq sum w²)``; 0 Hz and sfreq / 2 are not doubled.
+    """Sum the power density of each trial over trials, Hann window, mean removed (Welch, 1967).
 
     Parameters
     ----------
@@ -94,9 +95,5 @@ def power_densities(epochs: np.ndarray, sfreq: float) -> np.ndarray:
     (n_channels, n_times // 2 + 1) float64, unit² / Hz; their mean over trials is Welch's estimate with a
     segment a trial.
     """
-    n_times = epochs.shape[2]
-    window = np.hanning(n_times + 1)[:-1].astype(np.float32)
-    spectrum = np.fft.rfft(window * (epochs - epochs.mean(axis=2, keepdims=True)), axis=2)
-    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=0, dtype=np.float64)
-    power[:, 1 : (n_times + 1) // 2] *= 2
-    return power / (sfreq * np.square(window, dtype=np.float64).sum())
+    densities = periodogram(epochs, sfreq, window="hann", detrend="constant")[1]
+    return densities.sum(axis=0, dtype=np.float64)

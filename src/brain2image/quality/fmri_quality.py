@@ -32,12 +32,12 @@ class Moments(NamedTuple):
     squares: np.ndarray  # (n_strata, n_columns) float64, sum over the trials of x²
     between: np.ndarray  # (n_strata, n_columns) float64, sum over the pictures of n mean(x)²
 
-    def pool(self, chosen: np.ndarray) -> "Moments":
-        """Those of the chosen strata together."""
+    def pool(self, chosen: np.ndarray | slice) -> "Moments":
+        """Pool the chosen strata."""
         return Moments(*(sums[chosen].sum(axis=0) for sums in self))
 
     def variances(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n_columns,) float64: variance of all trials, and of a picture's trials around their mean."""
+        """Return (n_columns,) float64: variance of all trials, and of a picture's trials around the mean."""
         total = (self.squares - self.total**2 / self.n_trials) / (self.n_trials - 1)
         return total, (self.squares - self.between) / max(self.n_trials - self.n_images, 1)
 
@@ -45,7 +45,7 @@ class Moments(NamedTuple):
 def inspect_fmri(
     betas: str | os.PathLike, projection: str | os.PathLike, images: str | os.PathLike
 ) -> dict[str, Any]:
-    """Everything that the report says about the fMRI of one subject.
+    """Collect everything that the report says about the fMRI of one subject.
 
     Both files are read in blocks of trials and columns; the peak of memory at full size is 0.66 GB.
 
@@ -75,7 +75,7 @@ def inspect_fmri(
 
 
 def count_trials(trials: pd.DataFrame, shared: pd.Series) -> dict[str, Any]:
-    """Trials, sessions, and pictures by their number of trials.
+    """Count trials, sessions, and pictures by their number of trials.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def count_trials(trials: pd.DataFrame, shared: pd.Series) -> dict[str, Any]:
 def describe_columns(
     values: np.ndarray | h5py.Dataset, image: np.ndarray, shared: pd.Series
 ) -> dict[str, Any]:
-    """Spread and noise ceilings of voxels or features, from all pictures and from the shared ones.
+    """Describe spread and noise ceilings of voxels or features, from all pictures and from the shared ones.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def sum_moments(
     n_block: int = BLOCK_TRIALS,
     n_columns: int = BLOCK_COLUMNS,
 ) -> Moments:
-    """Sums over trials and pictures, block by block, in 20 strata.
+    """Sum over trials and pictures, block by block, in 20 strata.
 
     Parameters
     ----------
@@ -158,12 +158,12 @@ def sum_moments(
                 sums[row] += trial
         total[:, columns] = in_stratum @ sums.astype(np.float64)
         between[:, columns] = in_stratum @ (np.square(sums, dtype=np.float64) / counts[:, None])
-    sizes = (in_stratum @ weights for weights in (np.ones_like(counts), counts, 1 / counts))
-    return Moments(*sizes, total, squares, between)
+    sizes = [in_stratum @ weights for weights in (np.ones_like(counts), counts, 1 / counts)]
+    return Moments(sizes[0], sizes[1], sizes[2], total, squares, between)
 
 
 def noise_ceilings(moments: Moments) -> dict[str, Any] | None:
-    """Distribution over columns of the `noise_ceiling` of one trial and of the mean of a picture's trials.
+    """Describe over columns the `noise_ceiling` of one trial and of the mean of a picture's trials.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def noise_ceilings(moments: Moments) -> dict[str, Any] | None:
 
 
 def noise_ceiling(moments: Moments, *, single: bool) -> np.ndarray:
-    """Share of a column's variance that the picture explains, in one trial or in the mean of its trials.
+    """Estimate the share of a column's variance that the picture explains, in a trial or in their mean.
 
     ``100 ncsnr² / (ncsnr² + m)``, ncsnr² the variance of the signal over that of the noise, m = 1 for one
     trial, and for the mean of n trials the mean of 1 / n over the pictures. Noise is the variance of a
@@ -218,7 +218,7 @@ def _share_of_noise(moments: Moments, *, single: bool) -> float:
 
 
 def _chance_level(moments: Moments, *, single: bool) -> float:
-    """What 5 % of the columns without signal pass, %.
+    """Estimate what 5 % of the columns without signal pass, %.
 
     Of these, ``1 + ncsnr² (n_trials - 1) / (n_images - 1)`` follows F(n_images - 1, n_trials - n_images).
     """
@@ -228,7 +228,7 @@ def _chance_level(moments: Moments, *, single: bool) -> float:
 
 
 def _jackknife_interval(value: float, without: list[float]) -> tuple[float, float]:
-    """95 % limits of ``value`` from its values without each of the folds (Efron & Tibshirani, 1993, 11.5)."""
+    """Return 95 % limits of ``value`` from its values without each fold (Efron & Tibshirani, 1993, 11.5)."""
     variance = (N_FOLDS - 1) * np.var(without)
     margin = stdtrit(N_FOLDS - 1, (1 + CONFIDENCE) / 2) * np.sqrt(variance)
     return max(0.0, value - margin), min(100.0, value + margin)

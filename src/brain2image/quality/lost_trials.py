@@ -6,14 +6,14 @@ from brain2image.datasets.left_out import FAULTS
 
 
 def describe_losses(recordings: pd.DataFrame | None) -> list[dict[str, int]] | None:
-    """A dict for each raw file, as of `left_out.read_recordings` but sessions from 1."""
+    """Describe what each raw file lost, as of `left_out.read_recordings` but sessions from 1."""
     if recordings is None:
         return None
     return recordings.assign(session=recordings["session"] + 1).to_dict("records")
 
 
 def loss_notes(recordings: pd.DataFrame | None, interpolated: list[str], *, edge: float) -> list[str]:
-    """A sentence for each thing that a reader of the scores must know of the EEG; none where all is well."""
+    """Say what a reader of the scores must know of the EEG, a sentence a thing; none where all is well."""
     notes = [f"Interpolated from the other channels: {', '.join(interpolated)}."] if interpolated else []
     if recordings is None:
         return notes

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def rounded(values: Any) -> Any:
-    """Numbers, arrays and dicts of them as plain floats with four digits.
+    """Turn numbers, arrays and dicts of them into plain floats with four digits.
 
     Parameters
     ----------

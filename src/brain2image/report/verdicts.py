@@ -30,7 +30,7 @@ def relation(comparison: pd.Series) -> str:
 
 
 def cannot_be_small(comparison: pd.Series) -> bool:
-    """Whether p is 0.05 or more whatever the differences are, as there are so few of them."""
+    """Tell whether p is 0.05 or more whatever the differences are, as there are so few of them."""
     return bool(comparison["p_floor"] >= ALPHA)
 
 

@@ -23,7 +23,7 @@ def simulate_cbramod(*, seed: int, weights: str | Path) -> None:
 
 
 def cbramod_shapes() -> dict[str, tuple[int, ...]]:
-    """Shape of each tensor in CBraMod's published weights; 4,924,000 numbers in all."""
+    """List the shape of each tensor in CBraMod's published weights; 4,924,000 numbers in all."""
     patch = {
         "mask_encoding": (200,),
         **_layer("positional_encoding.0", (200, 1, 19, 7)),

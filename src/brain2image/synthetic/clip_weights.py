@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
+from einops import rearrange
+from open_clip.transformer import VisionTransformer
 
 from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
@@ -40,7 +42,7 @@ def simulate_clip(simulate: Mapping[str, Any], *, model: str, weights: str | Pat
     rng = generator(seed, "clip calibration")
     latents = rng.normal(size=(N_CALIBRATION, n_latents))
     clip = _random_clip(model, seed=seed)
-    visual = clip.visual
+    visual: VisionTransformer = clip.visual
     painter = Painter(n_latents, seed=seed)
     with torch.no_grad():
         n_features = visual.proj.shape[1]
@@ -59,13 +61,13 @@ def simulate_clip(simulate: Mapping[str, Any], *, model: str, weights: str | Pat
 
 
 def _random_clip(model: str, *, seed: int) -> torch.nn.Module:
-    """Random weights, of the precision that the file will hold, so that the fit is to what is stored."""
+    """Draw random weights, of the precision that the file will hold, so that the fit is to what is stored."""
     if model not in open_clip.list_models():
         raise InputError(f"config: clip.model: expected an open_clip architecture, got {model!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         clip = open_clip.create_model(model, pretrained=None)
-    if not isinstance(clip.visual, open_clip.transformer.VisionTransformer):
+    if not isinstance(clip.visual, VisionTransformer):
         raise InputError(
             f"clip.model: expected a vision transformer to simulate weights for, got {model}; "
             "take ViT-S-32-alt in a configuration with a simulate block"
@@ -75,17 +77,18 @@ def _random_clip(model: str, *, seed: int) -> torch.nn.Module:
     return clip.half().float().eval()
 
 
-def _features(visual: torch.nn.Module, pictures: Iterator[np.ndarray]) -> np.ndarray:
-    """Output of the tower, (n_images, n_features) float32, for pictures (height, width, 3) from 0 to 1."""
+def _features(visual: VisionTransformer, pictures: Iterator[np.ndarray]) -> np.ndarray:
+    """Run the tower on pictures (height, width, 3) from 0 to 1; return (n_images, n_features) float32."""
     mean, std = (np.float32(values) for values in (visual.image_mean, visual.image_std))
     batches = []
     while batch := list(islice(pictures, BATCH_SIZE)):
         normalised = (np.stack(batch) - mean) / std
-        batches.append(visual(torch.from_numpy(normalised.transpose(0, 3, 1, 2))).numpy())
+        pixels = rearrange(normalised, "images height width colours -> images colours height width")
+        batches.append(visual(torch.from_numpy(pixels)).numpy())
     return np.concatenate(batches)
 
 
 def _ridge(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Weights (n_features, n_targets) of (FᵀF + penalty I)⁻¹ Fᵀ T."""
+    """Compute the weights (n_features, n_targets) of (FᵀF + penalty I)⁻¹ Fᵀ T."""
     gram = features.T @ features + PENALTY * np.eye(features.shape[1])
     return np.linalg.solve(gram, features.T @ targets)

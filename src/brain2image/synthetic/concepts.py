@@ -41,7 +41,7 @@ def concept_names(n_concepts: int, n_test_concepts: int, *, seed: int) -> tuple[
 def image_metadata(
     training: list[str], test: list[str], images_per_concept: int, *, seed: int
 ) -> dict[str, list[str]]:
-    """The six lists of THINGS-EEG2's ``image_metadata.npy`` (https://osf.io/qkgtf), one entry a picture.
+    """Make the six lists of THINGS-EEG2's ``image_metadata.npy`` (https://osf.io/qkgtf), one entry a picture.
 
     Folder prefixes count from 00001 in each partition; in the ``_THINGS`` lists they count through both.
     """
@@ -63,5 +63,5 @@ def image_metadata(
 
 
 def _source(number: int) -> str:
-    """THINGS' letter for where a picture comes from, by its usual place in the list."""
+    """Return THINGS' letter for where a picture comes from, by its usual place in the list."""
     return "b" if number == 1 else "n" if number > 10 else "s"

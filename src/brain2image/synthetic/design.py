@@ -1,6 +1,7 @@
 """Order of the pictures in a THINGS-EEG2 recording: sessions, parts, sequences and targets."""
 
 import numpy as np
+from einops import rearrange
 
 from brain2image.synthetic.latents import generator
 
@@ -13,7 +14,7 @@ TEST_REPETITIONS = 20
 
 
 def training_codes(n_concepts: int, images_per_concept: int, *, seed: int, subject: str) -> list[np.ndarray]:
-    """Codes shown in the four training sessions.
+    """Draw the codes shown in the four training sessions.
 
     Sessions 1 and 2 show complementary halves of the concepts, sessions 3 and 4 again with a new random half;
     so each picture is shown at least twice in two of the sessions.
@@ -29,7 +30,7 @@ def training_codes(n_concepts: int, images_per_concept: int, *, seed: int, subje
 
 
 def test_codes(n_images: int, *, seed: int, subject: str) -> list[np.ndarray]:
-    """Codes shown in the four test sessions: every picture at least twenty times in each.
+    """Draw the codes shown in the four test sessions: every picture at least twenty times in each.
 
     Returns
     -------
@@ -52,4 +53,5 @@ def _fill(codes: np.ndarray, n_repetitions: int, n_parts: int, *, rng: np.random
         # Positions among the pictures, then moved apart by one each: no two targets in a row.
         places = np.sort(rng.choice(length - n_targets, size=n_targets, replace=False)) + np.arange(n_targets)
         part[np.setdiff1d(np.arange(length), places)] = images
-    return parts.reshape(n_parts, -1, SEQUENCE_LENGTH)
+    pattern = "parts (sequences pictures) -> parts sequences pictures"
+    return rearrange(parts, pattern, pictures=SEQUENCE_LENGTH)

@@ -57,7 +57,7 @@ class Painter:
         self.mosaics = [_mosaic(rng) for _ in range(N_MOSAICS)]
 
     def field(self, latents: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Colour field of one picture, before the logistic curve.
+        """Compute the colour field of one picture, before the logistic curve.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class Painter:
         return scale * waves @ ((self.rotation @ latents)[:, None] * self.colours)
 
     def paint(self, latents: np.ndarray, *, size: int, rng: np.random.Generator) -> np.ndarray:
-        """One picture.
+        """Paint one picture.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Painter:
 
 
 def _mosaic(rng: np.random.Generator) -> Mosaic:
-    """Voronoi tiles around random points, stretched in a random direction: pebbles, shards or strokes."""
+    """Draw Voronoi tiles around random points, stretched in a random direction: pebbles, shards, strokes."""
     n_tiles = int(np.exp(rng.uniform(np.log(40), np.log(400))))
     points = rng.uniform(-0.1, 1.1, size=(n_tiles, 2))
     angle, stretch = rng.uniform(0, np.pi), rng.uniform(1, 3)

@@ -5,8 +5,10 @@ from functools import cache
 
 import mne
 import numpy as np
+from einops import rearrange
 from scipy.fft import irfft, next_fast_len, rfftfreq
 
+from brain2image.datasets.splines import TEN_FIVE, template
 from brain2image.synthetic.latents import generator
 
 # Row order of THINGS-EEG2's raw files; Fz, the online reference, is not among them.
@@ -51,16 +53,14 @@ class Head:
 
 @cache
 def head_model() -> Head:
-    """Sphere model of a template head with the 10-05 montage, dipoles on a grid of 20 mm."""
+    """Compute the sphere model of a template head with the 10-05 montage, dipoles on a grid of 20 mm."""
     info = mne.create_info([*CHANNELS, REFERENCE], SFREQ, "eeg")
-    # MNE 1.13 renames the template; 1.14 drops the old name.
-    template = {"colin27_1005", "standard_1005"}.intersection(mne.channels.get_builtin_montages())
-    info.set_montage(min(template))
+    info.set_montage(template(TEN_FIVE))
     with mne.use_log_level("error"):
         sphere = mne.make_sphere_model("auto", "auto", info)
         sources = mne.setup_volume_source_space(sphere=sphere, pos=20.0)
         forward = mne.make_forward_solution(info, trans=None, src=sources, bem=sphere, meg=False)
-    leadfield = forward["sol"]["data"].reshape(len(CHANNELS) + 1, -1, 3)
+    leadfield = rearrange(forward["sol"]["data"], "channels (dipoles axes) -> channels dipoles axes", axes=3)
     return Head(leadfield[:-1] - leadfield[-1], forward["source_rr"])
 
 
@@ -79,11 +79,11 @@ class Evoked:
     kernels: np.ndarray
 
     def amplitudes(self, latents: np.ndarray) -> np.ndarray:
-        """Amplitude of each component, (n_images, n_components), for latents (n_images, n_latents)."""
+        """Compute each component's amplitude, (n_images, n_components), for latents (n_images, n_latents)."""
         return np.repeat(np.insert(latents, 0, 1.0, axis=1), len(PEAKS), axis=1)
 
     def response(self, latents: np.ndarray) -> np.ndarray:
-        """(n_images, 63, 1000) float64, V: the response to pictures with these latents, without noise."""
+        """Compute (n_images, 63, 1000) float64, V: the response to pictures with these latents, no noise."""
         return np.einsum(
             "ik,ck,kt->ict", self.amplitudes(latents), self.topographies, self.kernels, optimize=True
         )
@@ -118,7 +118,7 @@ def draw_evoked(n_latents: int, *, snr: float, seed: int, subject: str) -> Evoke
 
 
 def _topographies(n_components: int, *, rng: np.random.Generator) -> np.ndarray:
-    """(63, n_components) fields of unit root mean square, of single dipoles in the back of the head."""
+    """Draw (63, n_components) fields of unit root mean square, of single dipoles in the back of the head."""
     head = head_model()
     posterior = np.flatnonzero((head.positions[:, 1] < -0.01) & (head.positions[:, 2] > -0.02))
     chosen = rng.choice(posterior, size=n_components)
@@ -128,7 +128,7 @@ def _topographies(n_components: int, *, rng: np.random.Generator) -> np.ndarray:
 
 
 def background(n_times: int, *, rng: np.random.Generator) -> np.ndarray:
-    """Everything in a recording but the responses: brain noise, sensor noise, line, drift and offset.
+    """Draw everything in a recording but the responses: brain noise, sensor noise, line, drift and offset.
 
     Brain noise (1/f and alpha) comes from independent dipoles everywhere in the sphere, so channels are
     correlated as the leadfield says. It and the white sensor noise have, between 0.3 and 75 Hz, a root mean
@@ -149,14 +149,14 @@ def background(n_times: int, *, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _brain_mixing() -> np.ndarray:
-    """(63, 24) principal fields of dipoles everywhere, rows' mean power 1."""
+    """Compute (63, 24) principal fields of dipoles everywhere, rows' mean power 1."""
     fields, gains, _ = np.linalg.svd(head_model().leadfield.reshape(len(CHANNELS), -1), full_matrices=False)
     mixing = (fields * gains)[:, :N_NOISE_SOURCES]
     return mixing / np.sqrt(np.mean(np.sum(mixing**2, axis=1)))
 
 
 def _band_limited_noise(n_sources: int, n_times: int, *, rng: np.random.Generator) -> np.ndarray:
-    """(n_sources, n_times) Gaussian 1/f noise with an alpha peak, of unit power between 0.3 and 75 Hz."""
+    """Draw (n_sources, n_times) Gaussian 1/f noise with an alpha peak, of unit power, 0.3 to 75 Hz."""
     length = next_fast_len(n_times, real=True)
     frequency = rfftfreq(length, 1 / SFREQ)
     centre, width, height = ALPHA
@@ -171,7 +171,7 @@ def _band_limited_noise(n_sources: int, n_times: int, *, rng: np.random.Generato
 
 
 def _slow_and_line(n_times: int, *, rng: np.random.Generator) -> np.ndarray:
-    """(63, n_times) electrode offset, drift as a random walk with steps of a second, and 50 Hz, V."""
+    """Draw (63, n_times) electrode offset, drift as a random walk with steps of a second, and 50 Hz, V."""
     time = np.arange(n_times) / SFREQ
     knots = np.arange(np.ceil(time[-1]) + 2)
     walks = DRIFT * rng.normal(size=(len(CHANNELS), len(knots))).cumsum(axis=1)

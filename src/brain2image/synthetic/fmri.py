@@ -34,7 +34,7 @@ class Voxels:
     ncsnr: np.ndarray
 
     def readout(self) -> np.ndarray:
-        """Posterior mean of the latents given one beta vector: E[z | beta] = readout @ beta.
+        """Return the matrix of the latents' posterior mean given a beta vector: E[z | beta] = readout @ beta.
 
         With the common noise as further latents, B = [tuning; common] and P = diag(noise²):
         (B P⁻¹ Bᵀ + I)⁻¹ B P⁻¹, first n_latents rows.
@@ -67,7 +67,7 @@ def _unit_columns(matrix: np.ndarray) -> np.ndarray:
 
 
 def draw_betas(latents: np.ndarray, voxels: Voxels, *, rng: np.random.Generator) -> np.ndarray:
-    """Single-trial betas before z-scoring.
+    """Draw single-trial betas before z-scoring.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Scaling:
     std: np.ndarray
 
     def expected(self, signal: np.ndarray) -> np.ndarray:
-        """Mean z-scored beta, over noise and sessions, of pictures with this signal.
+        """Compute the mean z-scored beta, over noise and sessions, of pictures with this signal.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Scaling:
 
 
 def fit_scaling(betas: np.ndarray, sessions: np.ndarray, fitted: np.ndarray) -> Scaling:
-    """Mean and standard deviation of each voxel in each session.
+    """Compute mean and standard deviation of each voxel in each session.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def fit_scaling(betas: np.ndarray, sessions: np.ndarray, fitted: np.ndarray) -> 
 
 
 def draw_ridge(voxels: Voxels, n_features: int, *, seed: int, subject: str) -> tuple[np.ndarray, np.ndarray]:
-    """A MindEye2-like linear embedding of betas: the latents' posterior mean, spread over n_features.
+    """Draw a MindEye2-like linear embedding of betas: the latents' posterior mean, spread over n_features.
 
     Returns
     -------

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from einops import rearrange
 from PIL import Image
 
 from brain2image.core.atomic import atomic_path
@@ -70,7 +71,7 @@ def simulate_images(
     _write_pixels(pixels, design.images, nsd, painter, rng=generator(seed, "paint", "nsd"))
     _write_design(design, indices, shared1000)
     with atomic_path(metadata) as scratch:
-        np.save(scratch, names, allow_pickle=True)
+        np.save(scratch, np.array(names), allow_pickle=True)
     with atomic_path(latents) as scratch:
         np.savez(scratch, things=things, nsd=nsd, nsd_images=design.images)
 
@@ -99,7 +100,8 @@ def _write_pixels(
         # A chunk a picture, so that pictures nobody sees are never allocated.
         dataset = file.create_dataset("images", (N_NSD_IMAGES, *shape), np.float16, chunks=(1, *shape))
         for image, shown in zip(images, latents, strict=True):
-            dataset[image] = painter.paint(shown, size=NSD_SIZE, rng=rng).transpose(2, 0, 1)
+            picture = painter.paint(shown, size=NSD_SIZE, rng=rng)
+            dataset[image] = rearrange(picture, "height width colours -> colours height width")
 
 
 def _write_design(design: NSDDesign, indices: str | Path, shared1000: str | Path) -> None:

@@ -4,6 +4,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from einops import rearrange
 
 # Share of the latent variance that the pictures of one THINGS concept have in common.
 CONCEPT_SHARE = 0.6
@@ -21,14 +22,14 @@ FIRST_SHARED_IMAGE = 2950  # smallest 0-based id of NSD's shared pictures; it ex
 
 
 def generator(seed: int, *purpose: str) -> np.random.Generator:
-    """Random numbers that depend on the seed and on what they are for, and on nothing drawn elsewhere."""
+    """Make random numbers that depend on the seed and on what they are for, and on no others drawn."""
     return np.random.default_rng([seed, *(zlib.crc32(word.encode()) for word in purpose)])
 
 
 def things_latents(
     n_concepts: int, images_per_concept: int, n_latents: int, *, partition: str, seed: int
 ) -> np.ndarray:
-    """Latents of THINGS pictures, z = concept mean + exemplar, of unit variance.
+    """Draw latents of THINGS pictures, z = concept mean + exemplar, of unit variance.
 
     Parameters
     ----------
@@ -41,11 +42,11 @@ def things_latents(
     rng = generator(seed, "things latents", partition)
     means = rng.normal(scale=CONCEPT_SHARE**0.5, size=(n_concepts, 1, n_latents))
     exemplars = rng.normal(scale=(1 - CONCEPT_SHARE) ** 0.5, size=(n_concepts, images_per_concept, n_latents))
-    return (means + exemplars).reshape(-1, n_latents)
+    return rearrange(means + exemplars, "concepts images latents -> (concepts images) latents")
 
 
 def nsd_latents(things: np.ndarray, n_images: int, *, seed: int) -> np.ndarray:
-    """Latents of NSD pictures: most resemble a THINGS picture, r z + sqrt(1 - r²) noise, the rest are new.
+    """Draw latents of NSD pictures: most resemble a THINGS picture, r z + sqrt(1 - r²) noise, others are new.
 
     Parameters
     ----------
@@ -104,5 +105,5 @@ def nsd_design(subjects: list[str], n_sessions: int, *, seed: int) -> NSDDesign:
 
 
 def _spread(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Order of trials: one pass through all pictures in a random order a repetition."""
+    """Order trials: one pass through all pictures in a random order a repetition."""
     return np.concatenate([rng.permutation(images) for _ in range(3)])

@@ -59,7 +59,7 @@ def write_mindeye1(
 
 
 def _divide(images: np.ndarray, shared: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Pictures of each part in random order."""
+    """Divide pictures among the parts in random order."""
     test, others = rng.permutation(images[shared[images]]), rng.permutation(images[~shared[images]])
     n_val = max(1, round(VAL_SHARE * len(others)))
     return {"train": others[n_val:], "val": others[:n_val], "test": test}
@@ -68,7 +68,7 @@ def _divide(images: np.ndarray, shared: np.ndarray, rng: np.random.Generator) ->
 def _members(
     image: int, indices: np.ndarray, betas: np.ndarray, picture: Callable[[int], Image.Image]
 ) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the five members of a picture's sample."""
+    """Yield name and content of the five members of a picture's sample."""
     trials = np.flatnonzero(indices == image)
     jpeg = io.BytesIO()
     picture(int(image)).save(jpeg, format="JPEG", quality=95)
@@ -80,7 +80,7 @@ def _members(
 
 
 def _padded(rows: np.ndarray) -> np.ndarray:
-    """Three rows whose mean is that of the given one, two or three: the gap is filled with their mean."""
+    """Repeat two or three rows as three of the same mean: the gap is filled with their mean."""
     return np.concatenate([rows, np.repeat(rows.mean(axis=0, keepdims=True), N_ROWS - len(rows), axis=0)])
 
 

@@ -69,13 +69,13 @@ def simulate_fmri(
     with atomic_path(checkpoint) as scratch:
         torch.save({"model_state_dict": _state(weight, bias, seed=seed)}, scratch)
     with atomic_path(oracle) as scratch:
-        np.savez(scratch, **oracle_arrays(things, voxels, scaling, weight, bias))
+        np.savez(scratch, allow_pickle=False, **oracle_arrays(things, voxels, scaling, weight, bias))
 
 
 def oracle_arrays(
     things: np.ndarray, voxels: Voxels, scaling: Scaling, weight: np.ndarray, bias: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The mean ridge output for each THINGS picture, were it shown to this subject in a random session.
+    """Compute the mean ridge output for each THINGS picture, were this subject shown it in a random session.
 
     E[weight beta + bias | z]: the noise averages out, the z-scoring stays. It is what EEG without noise, and
     a perfect model of it, could predict of this subject's response to the picture.
@@ -92,7 +92,7 @@ def oracle_arrays(
 def behaviour_table(
     images: np.ndarray, shared: np.ndarray, subject: int, *, rng: np.random.Generator
 ) -> np.ndarray:
-    """The 17 behavioural columns of MindEye2's archives, one row a trial in global order.
+    """Make the 17 behavioural columns of MindEye2's archives, one row a trial in global order.
 
     coco73k, subject, session, run, trial in run (1-based), global trial (0-based), day, isold, iscorrect,
     reaction time (ms), changemind, isold and iscorrect within the session, presses of button 1 and 2, button,
@@ -123,23 +123,22 @@ def behaviour_table(
 
 
 def _answers(old: np.ndarray, old_here: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Columns 8 to 15, (8, n_trials): button 1 says new, 2 says old; nine answers of ten are right."""
+    """Draw columns 8 to 15, (8, n_trials): button 1 says new, 2 says old; nine answers of ten are right."""
     n_trials = len(old)
     button = np.where(rng.random(n_trials) < 0.9, 1 + old, 2 - old)
-    answers = np.stack(
-        [
-            button == 1 + old,
-            rng.uniform(500, 2500, size=n_trials),
-            rng.random(n_trials) < 0.02,
-            old_here,
-            button == 1 + old_here,
-            button == 1,
-            button == 2,
-            button,
-        ]
-    )
+    rows: list[np.ndarray] = [
+        button == 1 + old,
+        rng.uniform(500, 2500, size=n_trials),
+        rng.random(n_trials) < 0.02,
+        old_here,
+        button == 1 + old_here,
+        button == 1,
+        button == 2,
+        button,
+    ]
+    answers = np.stack(rows)
     unanswered = rng.random(n_trials) < 0.01
-    answers[np.ix_([0, 1, 2, 4, 7], unanswered)] = ABSENT
+    answers[np.ix_(np.array([0, 1, 2, 4, 7]), unanswered)] = ABSENT
     return answers
 
 
@@ -180,7 +179,7 @@ def _write_tar(path: Path, behaviour: np.ndarray, trials: np.ndarray) -> None:
 
 
 def _sample(behaviour: np.ndarray, trial: int) -> dict[str, np.ndarray]:
-    """The four arrays of one trial; neighbours and other presentations come nearest first."""
+    """Collect the four arrays of one trial; neighbours and other presentations come nearest first."""
     olds = behaviour[behaviour[:, 0] == behaviour[trial, 0]]
     return {
         "behav": behaviour[trial : trial + 1],
@@ -197,7 +196,7 @@ def _padded(rows: np.ndarray, n_rows: int) -> np.ndarray:
 
 
 def _state(weight: np.ndarray, bias: np.ndarray, *, seed: int) -> OrderedDict[str, torch.Tensor]:
-    """State dict of a MindEye2 model whose backbone and prior, which nobody reads, are a few numbers."""
+    """Make the state dict of a MindEye2 model whose backbone and prior, never read, are a few numbers."""
     rng = generator(seed, "mindeye2 rest")
 
     def small(*shape: int) -> torch.Tensor:

@@ -105,7 +105,7 @@ def write_authors(path: str | Path, eeg: np.ndarray, *, channels: Sequence[str])
     """
     content = {"preprocessed_eeg_data": eeg, "ch_names": list(channels), "times": AUTHORS_TIMES}
     with atomic_path(path) as scratch:
-        np.save(scratch, content, allow_pickle=True)
+        np.save(scratch, np.array(content), allow_pickle=True)
 
 
 def _repeat(values: Sequence | np.ndarray, n_repetitions: int) -> np.ndarray:

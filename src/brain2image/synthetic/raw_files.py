@@ -55,7 +55,7 @@ def simulate_eeg(
 
 
 def record(codes: np.ndarray, latents: np.ndarray, evoked: Evoked, *, rng: np.random.Generator) -> np.ndarray:
-    """One uninterrupted recording.
+    """Simulate one uninterrupted recording.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def record(codes: np.ndarray, latents: np.ndarray, evoked: Evoked, *, rng: np.ra
 
 
 def _onsets(n_sequences: int, n_pictures: int, *, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Sample of each onset, (n_sequences * n_pictures,) int64, and the number of samples of the recording."""
+    """Return each onset's sample, (n_sequences * n_pictures,) int64, and the recording's number of them."""
     median, spread, longest = ANSWER
     answers = np.minimum(median * np.exp(spread * rng.normal(size=n_sequences)), longest)
     lengths = 2 * BLANK + SOA * n_pictures + answers
@@ -102,4 +102,4 @@ def _write(path: str | Path, raw: np.ndarray) -> None:
         "lowpass": 100,
     }
     with atomic_path(path) as scratch:
-        np.save(scratch, content, allow_pickle=True)
+        np.save(scratch, np.array(content), allow_pickle=True)

@@ -17,7 +17,7 @@ WARMUP_SHARE = 0.05
 
 
 def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig) -> list[dict[str, Any]]:
-    """AdamW's groups: each layer of the encoder, and the rest, with weight decay (matrices) and without.
+    """Divide parameters into AdamW's groups: encoder layers and the rest, with weight decay and without.
 
     A learned temperature is a group of its own, without weight decay, at the rate of the rest.
     Layer l of the encoder's n learns at backbone_learning_rate * layer_decay^(n - l), counted from its input;
@@ -54,6 +54,6 @@ def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig)
 
 
 def rate_factor(step: int, n_steps: int) -> float:
-    """Share of the full learning rate: linear warm-up times (1 + cos(pi step / n_steps)) / 2."""
+    """Return the share of the full rate: linear warm-up times (1 + cos(pi step / n_steps)) / 2."""
     warmup = min(1.0, (step + 1) / math.ceil(WARMUP_SHARE * n_steps))
     return warmup * (1 + math.cos(math.pi * step / n_steps)) / 2

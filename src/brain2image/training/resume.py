@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.pytorch.plugins.io import AsyncCheckpointIO, CheckpointIO
-from torch.multiprocessing import ProcessExitedException
+from torch.multiprocessing.spawn import ProcessExitedException
 
 from brain2image.config import RunConfig
 from brain2image.constants.training_keys import WITHOUT_EFFECT
@@ -22,6 +22,7 @@ from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import lock
 from brain2image.core.versions import minor_version
 from brain2image.formats.files import sha256
+from brain2image.training.task import AlignmentTask
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +53,19 @@ def only_one(state: Path) -> Iterator[None]:
 class StateFile(CheckpointIO):
     """Lightning's checkpoint as a file that appears whole and is read without running code in it."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Path, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a state, whole or not at all."""
         with atomic_path(path) as scratch:
             torch.save(checkpoint, scratch)
 
-    def load_checkpoint(self, path: Path, *_: Any, **__: Any) -> dict[str, Any]:
+    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
+        """Read a state onto the CPU, whatever device it came from."""
         return torch.load(path, map_location="cpu", weights_only=True)
 
-    def remove_checkpoint(self, path: Path) -> None:
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a state, if there is one."""
         Path(path).unlink(missing_ok=True)
 
 
@@ -70,14 +76,15 @@ class InBackground(AsyncCheckpointIO):
     """
 
     def save_checkpoint(self, *arguments: Any, **options: Any) -> None:
+        """Write a state once the one before is written."""
         self.teardown()
         super().save_checkpoint(*arguments, **options)
 
 
 def run_identity(
-    lmdb: Path, *, run: RunConfig, weights: Path | None, code: str, precision: str
+    lmdb: Path, *, run: RunConfig, weights: str | Path | None, code: str, precision: str
 ) -> dict[str, Any]:
-    """All that a training's weights depend on but the number of epochs, by name.
+    """Collect, by name, all that a training's weights depend on but the number of epochs.
 
     Minor versions of the libraries are among it: another one does not go on bit for bit, nor would a training
     that is made again because of an upgrade begin.
@@ -101,7 +108,7 @@ def run_identity(
 
 
 def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str, Any] | None:
-    """What `AlignmentTask` stored in a state that fits; None where there is none, and the log says why.
+    """Read what `AlignmentTask` stored in a state that fits; None where none does, and the log says why.
 
     Parameters
     ----------
@@ -138,7 +145,7 @@ def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str
 
 
 def epochs_done(state: dict[str, Any]) -> int:
-    """How many epochs a state of `AlignmentTask` has behind it; epoch 0 in its history is the start."""
+    """Count the epochs that a state of `AlignmentTask` has behind it; epoch 0 in its history is the start."""
     return state["history"][-1]["epoch"]
 
 
@@ -161,20 +168,24 @@ class Resumption(L.Callback):
         self._previous: dict[int, Any] = {}
 
     def on_train_start(self, *_: Any) -> None:
+        """Take over the signals."""
         # in the place of Lightning's own handler, which stops without saving
         self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
         self._saved_at = clock()
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Save where it is time to, or a signal came, after a step."""
         n_batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         has_stepped = n_batches % trainer.accumulate_grad_batches == 0
         if has_stepped and not trainer.is_last_batch:  # after the last one, validation comes first
             self._save_where_due(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
+        """Save where it is time to, or the training ends."""
         self._save_where_due(trainer, is_end=trainer.should_stop)
 
     def teardown(self, *_: Any, **__: Any) -> None:
+        """Give the signals back."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -184,21 +195,22 @@ class Resumption(L.Callback):
     def _save_where_due(self, trainer: L.Trainer, *, is_end: bool = False) -> None:
         now = clock()
         is_due = is_end or now - self._saved_at >= 60 * self.save_minutes
-        is_due, number = _most(is_due, self._signal, device=trainer.strategy.root_device)
-        if is_due or number:
+        n_due, number = _most(is_due, self._signal, device=trainer.strategy.root_device)
+        if n_due or number:
             trainer.save_checkpoint(self.path)
             self._saved_at = now
         if number:
             trainer.strategy.checkpoint_io.teardown()  # waits until the state is written
             trainer.strategy.barrier()
             if trainer.is_global_zero:
-                name, n_done = signal.Signals(number).name, trainer.lightning_module.history[-1]["epoch"]
+                task = cast(AlignmentTask, trainer.lightning_module)  # the only one that is trained
+                name, n_done = signal.Signals(number).name, task.history[-1]["epoch"]
                 logger.error("%s in epoch %d: stopping; the same command goes on from here", name, n_done + 1)
             sys.exit(128 + number)
 
 
 def _most(*numbers: int, device: torch.device) -> tuple[int, ...]:
-    """The largest of each number among the processes that train together."""
+    """Return the largest of each number among the processes that train together."""
     if not dist.is_initialized():
         return numbers
     table = torch.tensor(numbers, device=device)

@@ -4,12 +4,14 @@ import copy
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from brain2image.config import RunConfig, TrainingConfig
@@ -35,7 +37,7 @@ STEPS = 2  # stream of random numbers, beside those of dataset.py
 
 
 def top1(predictions: Tensor, targets: Tensor) -> float:
-    """Share of predictions whose own target is the nearest by cosine; a tie counts as a miss.
+    """Return the share of predictions whose own target is the nearest by cosine; a tie counts as a miss.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def top1(predictions: Tensor, targets: Tensor) -> float:
 
 
 def is_finished(n_epochs: int, best_epoch: int, training: TrainingConfig) -> bool:
-    """Whether all epochs are done, or the best one lies ``patience`` epochs back."""
+    """Tell whether all epochs are done, or the best one lies ``patience`` epochs back."""
     out_of_patience = training.patience > 0 and n_epochs - best_epoch >= training.patience
     return n_epochs >= training.epochs or out_of_patience
 
@@ -81,7 +83,8 @@ class AlignmentTask(L.LightningModule):
         decay = run.training.ema_decay
         self.average = copy.deepcopy(model).requires_grad_(False) if decay else None
         self.history: list[dict[str, float]] = []
-        self.best_loss, self.best_epoch, self.best_weights = float("inf"), 0, {}
+        self.best_loss, self.best_epoch = float("inf"), 0
+        self.best_weights: dict[str, Tensor] = {}
         self._sums: dict[str, Tensor] = {}
         self._n_rows = self._n_saved = 0
         self._validation: list[tuple[Tensor, ...]] = []
@@ -89,11 +92,11 @@ class AlignmentTask(L.LightningModule):
         self._log = next((file.baseFilename for file in files), None)
 
     def train_dataloader(self) -> Batches:
-        """The training batches."""
+        """Return the training batches."""
         return self.batches
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Make AdamW; the rates rise over the first steps, then follow a cosine to zero, step by step."""
         groups = parameter_groups(self.model, self.loss, self.run)
         # fused: one pass over weights and moments instead of one for each operation; with fp16 the gradients
         # have to be unscaled before they are clipped, and a fused step would do it after that
@@ -111,17 +114,20 @@ class AlignmentTask(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Take the rates from the schedule, not from the state, for the number of epochs may have changed."""
-        for group in self.optimizers().param_groups:
+        for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["initial_lr"] * self._rate_factor(self.global_step)
 
     def training_step(self, batch: dict[str, Tensor], number: int) -> Tensor:
-        """Loss of one batch."""
+        """Compute the loss of one batch."""
         stream = (self.run.training.seed, self.current_epoch, STEPS, number, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0]))
         targets = self.model.standardise(batch["target"])
+        # standardised, the mean embedding is zero
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        path = self.model.linear_path.decode(batch["code"]) if "code" in batch else None
+        linear_path = self.model.linear_path
+        path = linear_path.decode(batch["coordinates"]) if linear_path and "coordinates" in batch else None
         predictions = self.model(batch["eeg"], targets * keep, None if path is None else path.detach())
+        # InfoNCE contrasts the whole batch, however many GPUs share it
         truth = [gathered(rows) for rows in (targets, batch["pair"], batch["cluster"])]
         terms = self.loss(gathered(predictions.float()), *truth)
         loss = terms["loss"]
@@ -134,14 +140,18 @@ class AlignmentTask(L.LightningModule):
         return loss
 
     def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float, **_: Any
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip by the norm over all gradients; Lightning itself refuses a fused optimiser with bf16."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        assert gradient_clip_val is not None  # the trainer was given one
         nn.utils.clip_grad_norm_(weights, gradient_clip_val)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
-        """One step, then average = decay * average + (1 - decay) * weights.
+        """Take one step, then average = decay * average + (1 - decay) * weights.
 
         The decay rises to ``ema_decay`` over the first steps, as the first weights are random.
         """
@@ -160,9 +170,10 @@ class AlignmentTask(L.LightningModule):
         self._validation.append((predictions, path, model.standardise(targets), pairs, clusters))
 
     def on_validation_epoch_end(self) -> None:
-        """Losses over all validation pictures at once, so that no batch weighs more than its rows."""
+        """Score all validation pictures at once, so that no batch weighs more than its rows."""
         predictions, path, *truth = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
         self._validation.clear()
+        # validation chooses how much of the network is heard, as it chooses the epoch
         scores = min(self._mixtures(predictions, path, *truth), key=lambda mixture: mixture["loss"])
         if self.trainer.sanity_checking:  # before the first step
             self._check_finite(scores["loss"])
@@ -179,7 +190,7 @@ class AlignmentTask(L.LightningModule):
     def _mixtures(
         self, predictions: Tensor, path: Tensor, targets: Tensor, *labels: Tensor
     ) -> Iterator[dict[str, float]]:
-        """Losses and top-1 of the linear path with each share of the network; or of the whole."""
+        """Score the linear path with each share of the network, or the whole: losses and top-1."""
         for share in SHARES if self.model.linear_path else (1.0,):
             mixed = path + share * (predictions - path)
             terms = {name: term.item() for name, term in self.loss(mixed, targets, *labels).items()}
@@ -191,13 +202,13 @@ class AlignmentTask(L.LightningModule):
             "identity": self.identity,
             "epochs": self.run.training.epochs,
         }
-        self._n_saved = self.history[-1]["epoch"]
+        self._n_saved = int(self.history[-1]["epoch"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on where the state was stored."""
         for name in STATE:
             setattr(self, name, checkpoint["training"][name])
-        self._n_saved = self.history[-1]["epoch"]
+        self._n_saved = int(self.history[-1]["epoch"])
 
     @property
     def _judged(self) -> AlignmentModel:
@@ -207,6 +218,7 @@ class AlignmentTask(L.LightningModule):
         training = self.run.training
         if scores["loss"] < self.best_loss:
             self.best_loss, self.best_epoch = scores["loss"], epoch
+            # copied: the weights go on changing, and the copy must not take memory of the GPU
             self.best_weights = {
                 name: value.detach().cpu().clone() for name, value in self._judged.state_dict().items()
             } | {"network_share": torch.tensor(scores["share"])}
@@ -216,8 +228,9 @@ class AlignmentTask(L.LightningModule):
             **self._learning_rates(),
         }
         self.history.append({"epoch": epoch, **row})
-        self.logger.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
-        self.logger.experiment.flush()  # a killed process would lose it
+        events = cast(TensorBoardLogger, self.logger)  # the only one that `train.train` has
+        events.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
+        events.experiment.flush()  # a killed process would lose it
         logger.info(
             "epoch %d of %d: train loss %.3f, val loss %.3f, val top-1 %.3f",
             *(epoch, training.epochs, means.get("loss", math.nan), scores["loss"], scores["top1"]),
@@ -228,8 +241,8 @@ class AlignmentTask(L.LightningModule):
         return rate_factor(step, training.epochs * math.ceil(len(self.batches) / training.accumulate_batches))
 
     def _learning_rates(self) -> dict[str, float]:
-        """The highest rate of the encoder, which is its last layer's, and that of the rest."""
-        groups = sorted(self.optimizers().param_groups, key=lambda group: group["lr"])
+        """Return the highest rate of the encoder, which is its last layer's, and that of the rest."""
+        groups = sorted(self.trainer.optimizers[0].param_groups, key=lambda group: group["lr"])
         return {f"lr_{group['name']}": group["lr"] for group in groups}
 
     def _check_finite(self, *losses: float) -> None:

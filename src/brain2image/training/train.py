@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import lightning as L
 import numpy as np
 import pandas as pd
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from safetensors.torch import save_file
-from torch.multiprocessing import ProcessRaisedException
-from torch.utils.data import DataLoader
+from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.utils.data import DataLoader, Dataset
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
@@ -51,7 +51,12 @@ logger = logging.getLogger(__name__)
 
 STRATEGY = "ddp_spawn"  # of several GPUs; a fork would inherit what CUDA has begun
 # Lightning's names.
-PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "fp32": "32-true",
+    "tf32": "32-true",
+    "bf16": "bf16-mixed",
+    "fp16": "16-mixed",
+}
 
 
 def train(
@@ -104,8 +109,8 @@ def train(
         identity = run_identity(reader.path, run=run, weights=weights, code=code, precision=precision)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, weights=weights)
-        codes = start_linearly(aligner, reader) if run.model.linear_axes else None
-        batches = _training_batches(lmdb, run, devices, n_workers, codes)
+        coordinates = start_linearly(aligner, reader) if run.model.linear_axes else None
+        batches = _training_batches(lmdb, run, devices, n_workers, coordinates)
         task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
         kept = read_state(file, identity, epochs=run.training.epochs)
         if kept is None:
@@ -114,13 +119,13 @@ def train(
             trainer = _trainer(run.training, devices, precision, file=file, events=events, kept=kept)
             validation = _validation_batches(lmdb, run, devices)
             with hand_on_signals(trainer):
-                trainer.fit(task, val_dataloaders=validation, ckpt_path=kept and file)
+                trainer.fit(task, val_dataloaders=validation, ckpt_path=file if kept else None)
     outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
     _write_best(aligner, reader, run=run, precision=precision, file=file, events=events, outputs=outputs)
 
 
 def _training_batches(
-    lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int, codes: np.ndarray | None
+    lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int, coordinates: np.ndarray | None
 ) -> Batches:
     options = run.training
     dataset = AlignmentDataset(
@@ -131,7 +136,7 @@ def _training_batches(
         seed=options.seed,
         memory_limit_gb=options.memory_limit_gb,
         device=_home(devices),
-        codes=codes,
+        coordinates=coordinates,
     )
     needed = max(2, len(devices))
     if min(len(dataset), options.batch_size) < needed:
@@ -147,15 +152,16 @@ def _training_batches(
 
 
 def _validation_batches(lmdb: str | Path, run: RunConfig, devices: list[str]) -> DataLoader:
-    """The validation pairs, on the device once and for all."""
+    """Load the validation pairs, on the device once and for all."""
     eeg, targets, pairs = read_pairs(lmdb, "val")
     columns = eeg, targets, *(pairs[name].to_numpy(np.int64) for name in ("pair", "cluster"))
     parts = (torch.from_numpy(rows).to(_home(devices)).split(run.training.batch_size) for rows in columns)
-    return DataLoader(list(zip(*parts, strict=True)), batch_size=None)
+    batches = cast(Dataset, list(zip(*parts, strict=True)))  # a list does all that PyTorch asks of one
+    return DataLoader(batches, batch_size=None)
 
 
 def _home(devices: list[str]) -> str:
-    """Where data are held: several processes share what is in the machine's memory."""
+    """Return where data are held: several processes share what is in the machine's memory."""
     return devices[0] if len(devices) == 1 else "cpu"
 
 
@@ -207,7 +213,7 @@ def _write_best(
     events: Path,
     outputs: dict[str, str | Path],
 ) -> None:
-    """The best epoch's weights and how they came about, from a finished training's state."""
+    """Write the best epoch's weights and how they came about, from a finished training's state."""
     # read from the file, as processes that trained together have ended with what they knew
     result = StateFile().load_checkpoint(file)["training"]
     with atomic_path(outputs["model"]) as scratch:

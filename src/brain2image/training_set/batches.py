@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -39,8 +40,8 @@ class AlignmentDataset(Dataset):
     seed : seed of the draws.
     memory_limit_gb : a split of at most this size is held in memory, a larger one is read batch by batch.
     device : where it is held.
-    codes : (n_trials, linear_axes) float32, the linear path's code of each EEG trial of the split in the
-        order of their numbers; examples then hold its mean over their trials as ``code``.
+    coordinates : (n_trials, linear_axes) float32, what the linear path makes of each EEG trial of the
+        split, in the order of their numbers; examples then hold its mean over their trials.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class AlignmentDataset(Dataset):
         seed: int = 0,
         memory_limit_gb: float = 0.0,
         device: str = "cpu",
-        codes: np.ndarray | None = None,
+        coordinates: np.ndarray | None = None,
     ):
         if average_trials < 1:
             raise InputError(f"average_trials: expected 1 or more, got {average_trials}")
@@ -81,8 +82,8 @@ class AlignmentDataset(Dataset):
         self.in_memory = size <= memory_limit_gb * GIGABYTE
         self.device = torch.device(device if self.in_memory else "cpu")
         self._tables = {name: self._load(name) for name in self._trials if self.in_memory}
-        if codes is not None:
-            self._tables["code"] = torch.from_numpy(codes).to(self.device)
+        if coordinates is not None:
+            self._tables["coordinates"] = torch.from_numpy(coordinates).to(self.device)
         self._numbers = {
             name: torch.from_numpy(pairs[name].to_numpy(np.int64)[self._examples.pair]).to(self.device)
             for name in ("pair", "cluster")
@@ -98,7 +99,7 @@ class AlignmentDataset(Dataset):
         }
         # on the device once an epoch: a transfer in every step would wait for the step before
         self._draws = {name: _weighted(table, self.device) for name, table in rows.items()}
-        self._draws["code"] = self._draws["eeg"]  # codes are linear in the EEG, so their mean is the mean's
+        self._draws["coordinates"] = self._draws["eeg"]  # linear in the EEG, so their mean is the mean's
 
     def __len__(self) -> int:
         return len(self._examples.pair)
@@ -109,31 +110,34 @@ class AlignmentDataset(Dataset):
             return {name: value[0] if value.ndim > 1 else value.item() for name, value in batch.items()}
         examples = torch.as_tensor(examples, device=self.device)
         eeg, target = (self._means(name, examples) for name in ("eeg", "fmri"))
+        n_channels = self.reader.shape("eeg")[0]
         batch = {
-            "eeg": eeg.unflatten(1, self.reader.meta["eeg_shape"]),
+            "eeg": rearrange(eeg, "trials (channels times) -> trials channels times", channels=n_channels),
             "target": target,
             **{name: values[examples] for name, values in self._numbers.items()},
         }
-        return batch | ({"code": self._means("code", examples)} if "code" in self._tables else {})
+        if "coordinates" in self._tables:
+            batch["coordinates"] = self._means("coordinates", examples)
+        return batch
 
     def _load(self, name: str) -> Tensor:
-        """All trials as (n_trials, n_values) float32 on the device."""
+        """Load all trials as (n_trials, n_values) float32 on the device."""
         numbers = self._trials[name].numbers
         table = torch.empty(len(numbers), int(np.prod(self.reader.shape(name))), device=self.device)
         for start in range(0, len(numbers), LOAD_BLOCK):
             rows = self.reader.read(name, numbers[start : start + LOAD_BLOCK])
-            table[start : start + len(rows)] = torch.from_numpy(rows).flatten(1)
+            table[start : start + len(rows)] = rearrange(torch.from_numpy(rows), "trials ... -> trials (...)")
         return table
 
     def _means(self, name: str, examples: Tensor) -> Tensor:
-        """Mean of the trials that each example draws, (n_examples, n_values) float32."""
+        """Average the trials that each example draws, (n_examples, n_values) float32."""
         rows, weights = (table[examples] for table in self._draws[name])
         if name in self._tables:
             table = self._tables[name]
         else:
             used, rows = rows.unique(return_inverse=True)
             values = self.reader.read(name, self._trials[name].numbers[used.numpy()])
-            table = torch.from_numpy(values).flatten(1)
+            table = rearrange(torch.from_numpy(values), "trials ... -> trials (...)")
         # gathers and adds in one pass, in a quarter of the time of table[rows].mean(1)
         return F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
 
@@ -164,11 +168,11 @@ class Batches:
         return len(self.dataset) // self.batch_size + (n_left >= max(2, n_processes))
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of every epoch."""
+        """Pass on the epoch, which Lightning tells at its start."""
         self.epoch = epoch
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the epoch are done."""
+        """Return how many batches of the epoch are done."""
         return {"position": self.position % len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -202,12 +206,12 @@ class Batches:
 
 
 def _process() -> tuple[int, int]:
-    """Rank of this process and number of processes that train together."""
+    """Return the rank of this process and the number of processes that train together."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def _weighted(rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows to be averaged, each (n_examples, width), and their weights; padding (-1) weighs nothing."""
+    """Return rows to average, each (n_examples, width), and their weights; padding (-1) weighs nothing."""
     exists = rows >= 0
     weights = (exists / exists.sum(axis=1, keepdims=True)).astype(np.float32)
     rows = np.where(exists, rows, rows[:, :1])

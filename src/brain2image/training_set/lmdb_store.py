@@ -57,8 +57,11 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
         meta = _meta(eeg_data, fmri_data, pairs)
         tables = {"pairs": pairs, "eeg": eeg_index, "fmri": fmri_index}
         # no other process sees the file before it is whole, so it is enough to sync it once
-        options = {"subdir": False, "lock": False, "sync": False, "map_size": _map_size(arrays, tables)}
-        with atomic_path(out) as scratch, lmdb.open(str(scratch), **options) as environment:
+        size = _map_size(arrays, tables)
+        with (
+            atomic_path(out) as scratch,
+            lmdb.open(str(scratch), subdir=False, lock=False, sync=False, map_size=size) as environment,
+        ):
             indexes = {
                 f"index/{name}".encode(): _to_arrow(table.drop(columns="row", errors="ignore"))
                 for name, table in tables.items()
@@ -70,7 +73,7 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
 
 
 def _index(trials: pd.DataFrame, pairs: pd.DataFrame, *, image: str, source: str | Path) -> pd.DataFrame:
-    """Trials of the paired pictures; ``trial`` is their number in the LMDB, ``row`` in the HDF5 file."""
+    """List the trials of the paired pictures; ``trial`` is their number in the LMDB, ``row`` in the HDF5."""
     partners = pairs[["pair", image]].rename(columns={image: "image"})
     index = trials.rename_axis("row").reset_index().merge(partners, on="image").sort_values(["row", "pair"])
     missing = partners.loc[~partners["image"].isin(trials["image"]), "image"]
@@ -99,7 +102,7 @@ def _meta(eeg: h5py.Dataset, fmri: h5py.Dataset, pairs: pd.DataFrame) -> dict[st
 
 
 def _plain(value: Any) -> Any:
-    """An HDF5 attribute as what JSON knows."""
+    """Turn an HDF5 attribute into what JSON knows."""
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value.tolist()]
     if isinstance(value, np.generic):
@@ -152,7 +155,7 @@ _environments: dict[tuple[int, int], lmdb.Environment] = {}
 
 
 def _identify(path: Path) -> tuple[int, int]:
-    """Device and number of a file, which a file that replaces it does not share."""
+    """Return device and number of a file, which a file that replaces it does not share."""
     if not path.is_file():
         raise InputError(f"{path}: no such LMDB file; build it first")
     status = path.stat()
@@ -206,15 +209,15 @@ class LMDBReader:
         )
 
     def eeg(self, trial: int) -> np.ndarray:
-        """One EEG trial, (n_channels, n_times) float32 in the stored unit."""
+        """Read one EEG trial, (n_channels, n_times) float32 in the stored unit."""
         return self.read("eeg", [trial])[0]
 
     def fmri(self, trial: int) -> np.ndarray:
-        """One fMRI repetition, (n_features,) float32 in embedding units."""
+        """Read one fMRI repetition, (n_features,) float32 in embedding units."""
         return self.read("fmri", [trial])[0]
 
     def describe(self) -> dict[str, Any]:
-        """What a run's ``config.json`` says of its data: ``eeg``, ``n_features`` and ``fmri``.
+        """Describe the data as a run's ``config.json`` does: ``eeg``, ``n_features`` and ``fmri``.
 
         ``eeg`` holds unit, rate, channels, filters, and the channels that are flat in the training trials.
         """
@@ -230,11 +233,11 @@ class LMDBReader:
         return {"eeg": eeg | {"flat": flat}, "n_features": self.meta["n_features"], "fmri": fmri}
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of one trial of ``eeg`` or ``fmri``; its values are float32."""
+        """Return the shape of one trial of ``eeg`` or ``fmri``; its values are float32."""
         return {"eeg": tuple(self.meta["eeg_shape"]), "fmri": (self.meta["n_features"],)}[name]
 
-    def read(self, name: str, trials: Sequence[int]) -> np.ndarray:
-        """Trials of ``eeg`` or ``fmri``, read in one transaction.
+    def read(self, name: str, trials: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Read trials of ``eeg`` or ``fmri`` in one transaction.
 
         Returns
         -------
@@ -259,7 +262,7 @@ class LMDBReader:
         return rows
 
     def pairs_of(self, split: str) -> pd.DataFrame:
-        """The rows of ``pairs`` in a split.
+        """Return the rows of ``pairs`` in a split.
 
         Raises
         ------
@@ -276,7 +279,7 @@ class LMDBReader:
 
     def _get(self, key: bytes) -> bytes:
         with _open(self.path, self._file).begin() as transaction:
-            return self._value(transaction, key)
+            return bytes(self._value(transaction, key))
 
     def _value(self, transaction: lmdb.Transaction, key: bytes) -> bytes | memoryview:
         value = transaction.get(key)

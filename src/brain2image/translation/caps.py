@@ -8,12 +8,11 @@ import mne
 import numpy as np
 
 from brain2image.core.errors import InputError
+from brain2image.datasets.splines import TEN_FIVE, spline_matrix, template
 
-# Positions of the names of the 10-05 system on a template head, as MNE calls it from 1.13 on and before.
-TEN_FIVE = {"colin27_1005", "standard_1005"}
 # The caps that can be named, and the one that has the 10-20 names in the same geometry: manufacturers draw
 # theirs on a sphere whose equator runs through Fpz, T7 and Oz, the others were measured on a head.
-SPHERE, HEAD = {"easycap-M1"}, TEN_FIVE
+SPHERE, HEAD = frozenset({"easycap-M1"}), TEN_FIVE
 GEOMETRIES = {
     "biosemi": SPHERE,
     "easycap": SPHERE,
@@ -40,25 +39,25 @@ FOREIGN_SHARE = (
 
 @cache
 def cap_names() -> list[str]:
-    """The caps that `read_cap` knows, by MNE's names."""
+    """List the caps that `read_cap` knows, by MNE's names."""
     return [name for name in mne.channels.get_builtin_montages() if name.startswith(tuple(GEOMETRIES))]
 
 
 @cache
 def positions(names: frozenset[str]) -> dict[str, np.ndarray]:
-    """Electrode to its position (3,) in m in MNE's head frame, of the one of these montages that MNE has."""
-    montage = mne.channels.make_standard_montage(min(names.intersection(mne.channels.get_builtin_montages())))
+    """Return each electrode's position (3,) in m in MNE's head frame, of that montage which MNE has."""
+    montage = template(names)
     info = mne.create_info(montage.ch_names, 200, "eeg").set_montage(montage)
     return {channel["ch_name"]: channel["loc"][:3] for channel in info["chs"]}
 
 
 def ten_five() -> dict[str, np.ndarray]:
-    """Positions of all names of the 10-05 system."""
-    return positions(frozenset(TEN_FIVE))
+    """Return the positions of all names of the 10-05 system."""
+    return positions(TEN_FIVE)
 
 
 def on_sphere(places: Mapping[str, np.ndarray], *, above: float = -np.inf) -> dict[str, np.ndarray]:
-    """Directions (3,) of places from the centre of the sphere that fits best.
+    """Return directions (3,) of places from the centre of the sphere that fits best.
 
     Parameters
     ----------
@@ -102,17 +101,17 @@ def read_cap(name: str, found: Sequence[str]) -> tuple[dict[str, np.ndarray], di
         for system in ({plain_name(label): place for label, place in system.items()} for system in systems)
     ]
     family = next(family for family in GEOMETRIES if name.startswith(family))
-    return max(named, key=len), on_sphere(positions(frozenset(GEOMETRIES[family])), above=SCALP)
+    return max(named, key=len), on_sphere(positions(GEOMETRIES[family]), above=SCALP)
 
 
 def plain_name(name: str) -> str:
-    """A channel's name without case and without what formats and amplifiers add, as in ``EEG O1-REF``."""
+    """Strip a channel's name of case and of what formats and amplifiers add, as in ``EEG O1-REF``."""
     plain = DECORATION.sub("", DECORATION.sub("", name.casefold()))
     return plain or name.casefold()  # A1 and M2 are not added to anything
 
 
 def other_system(names: Sequence[str]) -> str | None:
-    """What shows that channels are named by another system than 10-20, however many of its names are there.
+    """Say what shows that channels are named by another system than 10-20, however many names are there.
 
     Parameters
     ----------
@@ -147,7 +146,7 @@ def other_system(names: Sequence[str]) -> str | None:
 
 @cache
 def _systems() -> dict[str, set[str]]:
-    """The names of each cap that are not those of the 10-20 system, without case."""
+    """Return the names of each cap that are not those of the 10-20 system, without case."""
     known = set(ten_five())
     systems = {cap: set(positions(frozenset({cap}))) for cap in cap_names()}
     systems = {cap: names for cap, names in systems.items() if len(names & known) < len(names) / 2}
@@ -162,7 +161,7 @@ def _some(names: Sequence[str]) -> str:
 def nearest(
     electrodes: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[str | None, float]]:
-    """The nearest electrode of each target and its distance along the head, mm; None where there is none."""
+    """Find each target's nearest electrode and its distance along the head, mm; None where there is none."""
     if not electrodes:
         return dict.fromkeys(targets, (None, np.inf))
     names, cosines = (
@@ -177,17 +176,10 @@ def nearest(
 
 
 def splines(electrodes: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Weights (n_targets, n_electrodes) float32 of spherical splines (Perrin et al., 1989), by MNE.
-
-    As interpolation is linear, they are what it makes of an impulse at each electrode.
-    """
+    """Return weights (n_targets, n_electrodes) float32 of the spherical splines of `spline_matrix`."""
     places = [*electrodes.values(), *targets.values()]
     names = [str(number) for number in range(len(places))]
-    info = mne.create_info(names, 200, "eeg")
     scaled = {name: RADIUS / 1000 * place for name, place in zip(names, places, strict=True)}
-    info.set_montage(mne.channels.make_dig_montage(scaled, coord_frame="head"))
-    info["bads"] = names[len(electrodes) :]
-    impulses = np.concatenate([np.eye(len(electrodes)), np.zeros((len(targets), len(electrodes)))])
-    with mne.use_log_level("error"):
-        values = mne.EvokedArray(impulses, info).interpolate_bads(origin=(0.0, 0.0, 0.0)).data
-    return values[len(electrodes) :].astype(np.float32)
+    montage = mne.channels.make_dig_montage(scaled, coord_frame="head")
+    matrix = spline_matrix(montage, names, names[len(electrodes) :], origin=(0.0, 0.0, 0.0))
+    return matrix[len(electrodes) :, : len(electrodes)]

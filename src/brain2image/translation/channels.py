@@ -38,10 +38,11 @@ class Mixing:
         """
         self.rows = list(layout.rows.values())
         self._layout, self._options = layout, options
+        self._weights: dict[frozenset[str], np.ndarray | None]
         self._weights = {frozenset(): layout.weigh((), n_least=options.min_channels)}
 
     def __call__(self, eeg: np.ndarray) -> np.ndarray:
-        """(n_trials, n_channels, n_times) float32 of the rows that were read, (n_trials, n_rows, n_times).
+        """Map rows that were read, (n_trials, n_rows, n_times), to (n_trials, n_channels, n_times) float32.
 
         Raises
         ------
@@ -85,11 +86,11 @@ class Layout(NamedTuple):
     reference: str | None = None  # against which it was recorded, where the file says so
 
     def is_reference(self, name: str) -> bool:
-        """Whether a channel of zeros may be what the others were measured against, and no broken one."""
+        """Tell whether a channel of zeros may be what the others were measured against, and no broken one."""
         return self.rereferenced or name.casefold() == (self.reference or "").casefold()
 
     def weigh(self, dead: Collection[str], *, n_least: int | None) -> np.ndarray | None:
-        """Weights (n_channels, n_rows) float32 of the rows in the model's channels.
+        """Weigh the rows in the model's channels: (n_channels, n_rows) float32.
 
         Parameters
         ----------
@@ -189,8 +190,8 @@ def _by_position(source: Source, rows: Mapping[str, int], channels: Sequence[str
     electrodes, targets = caps.read_cap(montage, list(rows))
     rows = {name: rows[name] for name in electrodes}
     placed = {name: targets[name] for name in channels if name in targets}
-    near = caps.nearest(electrodes, placed)
-    near = {name: (electrode, mm) for name, (electrode, mm) in near.items() if mm <= SAME}
+    found = caps.nearest(electrodes, placed).items()
+    near = {name: (electrode, mm) for name, (electrode, mm) in found if electrode and mm <= SAME}
     listed = ", ".join(f"{name} = {electrode} ({mm:.0f} mm)" for name, (electrode, mm) in near.items())
     logger.info("%s: channels that are an electrode of %s: %s", source.name, montage, listed or "none")
     same = {name: electrode for name, (electrode, _) in near.items()}

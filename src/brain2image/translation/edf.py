@@ -6,7 +6,7 @@ Format: https://www.edfplus.info/specs/edf.html and edfplus.html.
 import logging
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mne
 import numpy as np
@@ -45,7 +45,7 @@ def read_edf(path: Path) -> mne.io.BaseRaw:
     own_rate = (layout.n_bytes[is_trigger] < layout.n_bytes[~is_trigger & ~is_text].max(initial=0)).any()
     is_interrupted = layout.kind[3:5] == "+D"
     # what MNE says of annotations by the clock is put right below
-    options = {"verbose": "error" if is_interrupted else MNE_LEVEL}
+    options: dict[str, Any] = {"verbose": "error" if is_interrupted else MNE_LEVEL}
     if path.suffix.lower() == ".edf" and is_trigger.any() and not own_rate:
         options["stim_channel"] = False
     raw = mne.io.read_raw(path, preload=False, **options)
@@ -90,15 +90,15 @@ def _mark_pauses(raw: mne.io.BaseRaw, path: Path, layout: Layout) -> None:
 
 
 def _read_texts(path: Path, layout: Layout) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
-    """When each record began, (n_records,) s, and time, duration and text of all annotations."""
+    """Read when each record began, (n_records,) s, and time, duration and text of all annotations."""
     ends = np.cumsum(layout.n_bytes)
     rows = [row for row, label in enumerate(layout.labels) if label.endswith(ANNOTATIONS)]
-    records = np.memmap(path, np.uint8, "r", offset=FIXED + len(ends) * PER_SIGNAL)
-    records = records[: len(records) // ends[-1] * ends[-1]].reshape(-1, ends[-1])
+    content = np.memmap(path, np.uint8, "r", offset=FIXED + len(ends) * PER_SIGNAL)
+    records = content[: len(content) // ends[-1] * ends[-1]].reshape(-1, ends[-1])
     onsets, found = [], []
     for record in records:
-        content = b"".join(record[ends[row] - layout.n_bytes[row] : ends[row]].tobytes() for row in rows)
-        (first, _, _), *_ = lists = TAL.findall(content)
+        listed = b"".join(record[ends[row] - layout.n_bytes[row] : ends[row]].tobytes() for row in rows)
+        (first, _, _), *_ = lists = TAL.findall(listed)
         onsets.append(float(first))
         for time, duration, texts in lists:
             found += [

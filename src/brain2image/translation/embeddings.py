@@ -127,7 +127,7 @@ def write_translation(out: str | os.PathLike, eeg: Any, run: str | os.PathLike, 
         As `translate` does, and when ``out`` ends in something else.
     """
     check_suffix(out)
-    options = translate.__kwdefaults__ | options
+    options = (translate.__kwdefaults__ or {}) | options
     layout = {name: options.pop(name) for name in ("unit", "channels", "sfreq")}
     cap = CapOptions(**{name: options.pop(name) for name in CapOptions._fields})
     cutting = Cutting(*(options.pop(name) for name in ("events", "event_column", "shift", "line_freq")))
@@ -150,7 +150,7 @@ def _start(
     gallery: str | os.PathLike | None,
     top_k: int,
 ) -> tuple[pd.DataFrame, Blocks, dict[str, str]]:
-    """The table of the trials, the blocks of their embeddings, and what a file says of both."""
+    """Return the table of the trials, the blocks of their embeddings, and what a file says of both."""
     config, predict, centre, response = load_model(run)
     training, fmri = _training_eeg(config["eeg"], run), config.get("fmri", {})
     filters = {name: training[name] for name in FILTERS if name in training}
@@ -159,6 +159,7 @@ def _start(
     source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
     factor = _unit_factor(source, training["unit"])
     _check_baseline(source, training.get("baseline", 0.0))
+    mixing: Mixing | Rereferenced | Interpolated
     mixing = arrange_channels(
         source, training["channels"], cap, flat=training.get("flat", ()), rereferenced=reference is not None
     )
@@ -190,7 +191,7 @@ def _training_eeg(eeg: Any, run: str | os.PathLike) -> Mapping[str, Any]:
 
 
 def _unit_factor(source: Source, unit: str) -> float:
-    """Factor from a file's unit to that of the training."""
+    """Return the factor from a file's unit to that of the training."""
     if (source.unit, unit) not in FACTORS:
         why = (
             "whitened EEG has no unit, so that volts are no input for this model; whiten yours as the "
@@ -217,7 +218,7 @@ def _check_baseline(source: Source, wanted: float) -> None:
 
 
 def _unit_remedy(rms: float, said: str, unit: str) -> str | None:
-    """What to do where EEG of this root mean square, said to be in one unit, can only be in another."""
+    """Say what to do where EEG of this root mean square, said to be in one unit, can only be in another."""
     for other, (low, high) in RMS_RANGES.items():
         if other != said and (other, unit) in FACTORS and low <= rms <= high:
             return f"the samples, {rms:.3g} {said} by the file, look like {other}: say so (--unit {other})"
@@ -227,7 +228,7 @@ def _unit_remedy(rms: float, said: str, unit: str) -> str | None:
 def _prepare(
     source: Source, mixing: Mixing | Interpolated | Rereferenced, factor: float, *, unit: str
 ) -> Iterator[np.ndarray]:
-    """Blocks (n_trials, n_channels, 200) float32 as the model takes them, checked."""
+    """Yield blocks (n_trials, n_channels, 200) float32 as the model takes them, checked."""
     console = Console(stderr=True)
     powers = []
     with Progress(console=console, disable=not console.is_terminal) as progress:
@@ -267,7 +268,7 @@ def _check_latency(
 
 
 def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.DataFrame, Iterator[np.ndarray]]:
-    """One row an event, in the order in which they came first, and the mean EEG of its trials."""
+    """Average the EEG of each event's trials: one row an event, in the order in which they came first."""
     numbers, events = pd.factorize(trials["event"])
     counts = np.bincount(numbers)
 
@@ -277,6 +278,7 @@ def _average(trials: pd.DataFrame, blocks: Iterator[np.ndarray]) -> tuple[pd.Dat
             sums = np.zeros((len(events), *block.shape[1:]), np.float64) if sums is None else sums
             np.add.at(sums, numbers[start : start + len(block)], block)
             start += len(block)
+        assert sums is not None  # as there are trials
         for first in range(0, len(events), BLOCK_MEANS):
             rows = slice(first, first + BLOCK_MEANS)
             yield (sums[rows] / counts[rows, None, None]).astype(np.float32)

@@ -37,7 +37,7 @@ def open_epochs(
     channels: Sequence[str] | None,
     cutting: Cutting,
 ) -> Source:
-    """Trials of MNE's epochs; they are not filtered, as they are shorter than the filters.
+    """Open trials of MNE's epochs; they are not filtered, as they are shorter than the filters.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def open_array(
     names: Sequence[str] | None = None,
     reference: str | None = None,
 ) -> Source:
-    """Trials of an array whose first sample is the event's; they are not filtered.
+    """Open trials of an array whose first sample is the event's; they are not filtered.
 
     Parameters
     ----------
@@ -139,14 +139,14 @@ def _source(
     resample: Callable[[np.ndarray], np.ndarray],
     reference: str | None = None,
 ) -> Source:
-    """Trials that are read by their number, which is the index of their row."""
+    """Open trials that are read by their number, which is the index of their row."""
 
     def usable(rows: Sequence[int]) -> Source:
-        numbers, is_whole = trials.index.to_numpy(), []
+        numbers, parts = trials.index.to_numpy(), []
         for start in range(0, len(numbers), BLOCK_TRIALS):
             block = read(numbers[start : start + BLOCK_TRIALS], list(rows))
-            is_whole.append(np.isfinite(block).all(axis=(1, 2)))
-        is_whole = np.concatenate(is_whole)
+            parts.append(np.isfinite(block).all(axis=(1, 2)))
+        is_whole = np.concatenate(parts)
         if n_broken := int((~is_whole).sum()):
             logger.warning("%s: left out %d trials with NaN or infinity", name, n_broken)
         if not is_whole.any():

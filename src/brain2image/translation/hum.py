@@ -8,14 +8,13 @@ import mne
 import numpy as np
 from scipy.signal import welch
 
-from brain2image.constants.notches import NOTCH_SPACING
+from brain2image.constants.notches import LINE_RANGE, NOTCH_SPACING
 from brain2image.core.errors import InputError
 from brain2image.datasets.signals import notch_frequencies
 from brain2image.translation.new_eeg import Cutting
 
 logger = logging.getLogger(__name__)
 
-POSSIBLE = (10.0, 100.0)  # Hz, as eeg.notch of the configuration
 POWER_LINES = (50.0, 60.0)  # Hz
 SEGMENT = 4  # s, for bins of 0.25 Hz
 HUM = 10.0  # power at a power line's frequency over that beside it, the median channel; EEG has no such peak
@@ -37,7 +36,7 @@ def recording_filters(
     InputError
         When ``line_freq`` is no frequency of a power line.
     """
-    low, high = POSSIBLE
+    low, high = LINE_RANGE
     line, notch = cutting.line_freq, list(cutting.filters["notch"])
     if line is not None and not low <= line <= high:
         raise InputError(f"line_freq: expected {low:g} to {high:g} Hz, got {line:g}; 50 or 60 Hz are usual")

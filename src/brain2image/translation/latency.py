@@ -107,7 +107,7 @@ class LatencyCheck:
             logger.info(text, source, self.n_trials, found.similarity)
 
     def _curve(self, response: np.ndarray) -> tuple[np.ndarray, int]:
-        """Similarity at every latency from -LONGEST to LONGEST, (2 LONGEST + 1,), and where it is highest."""
+        """Compute the similarity at latencies -LONGEST to LONGEST, (2 LONGEST + 1,), and where it peaks."""
         training, response = self._training, _without_reference(response)
         n_times = response.shape[1]
         curve = [
@@ -118,7 +118,7 @@ class LatencyCheck:
 
 
 def _without_reference(response: np.ndarray) -> np.ndarray:
-    """A response (n_channels, n_times) against the average, where there are channels enough for one."""
+    """Re-reference a response (n_channels, n_times) to the average, where it has channels enough for one."""
     return response - response.mean(axis=0) if len(response) > 2 else response
 
 
@@ -129,7 +129,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _vertex(curve: np.ndarray, best: int) -> float:
-    """Where a parabola through the highest value and its neighbours is highest, -0.5 to 0.5 samples off."""
+    """Find where a parabola through the highest value and its neighbours peaks, -0.5 to 0.5 samples off."""
     if not 0 < best < len(curve) - 1:
         return 0.0
     before, at, after = curve[best - 1 : best + 2]

@@ -28,7 +28,7 @@ class CapOptions(NamedTuple):
 def usable_rows(
     source: Source, channels: Sequence[str], options: CapOptions
 ) -> tuple[dict[str, int], dict[str, str]]:
-    """Row of each channel that can be used, and why each other one cannot."""
+    """Find the row of each channel that can be used, and why each other one cannot."""
     renamed = _renamed(source, options)
     names, kinds = source.channels, source.kinds or ["eeg"] * len(source.channels)
     own = [name for name, kind in zip(names, kinds, strict=True) if kind == "eeg" and name not in renamed]
@@ -54,7 +54,7 @@ def usable_rows(
 
 
 def _renamed(source: Source, options: CapOptions) -> dict[str, str]:
-    """The user's name of each channel that has one."""
+    """Return the user's name of each channel that has one."""
     table = {} if options.rename_table is None else read_renames(options.rename_table)
     given = dict(options.rename or {})
     unknown = [name for name in given if name not in source.channels]
@@ -94,7 +94,7 @@ def read_renames(path: str | os.PathLike) -> dict[str, str]:
 
 
 def likely_name(wanted: str, found: Collection[str]) -> str | None:
-    """The name among ``found`` under which a channel may hide: another case, decoration, or the old name."""
+    """Find the name under which a channel may hide: another case, decoration, or the old name."""
     plain = {name: plain_name(name) for name in found}
     return next(
         (name for name in found if OLD_NAMES.get(plain[name], plain[name]) == wanted.casefold()), None
@@ -109,6 +109,7 @@ def check_names(
     *,
     interpolate: bool,
 ) -> None:
+    """Raise InputError for missing channels; where they may be interpolated, only warn of unusable ones."""
     others = [name for name in source.channels if name not in channels]
     aliases = {name: alias for name in missing if name not in unused and (alias := likely_name(name, others))}
     if interpolate and not aliases:

@@ -110,7 +110,7 @@ def readable(name: str | os.PathLike) -> Iterator[None]:
 
 
 def _remedy(name: str, problem: str) -> str:
-    """What to do about a file that MNE could not read, by what it says and by the file's name."""
+    """Say what to do about a file that MNE could not read, by what it says and by the file's name."""
     if package := re.search(r"pip install [\w-]+", problem):
         return f"{package[0]}, which MNE needs for it"
     return next(
@@ -126,7 +126,7 @@ def _remedy(name: str, problem: str) -> str:
 def select_events(
     trials: pd.DataFrame, events: Sequence[str] | None, *, source: str | os.PathLike
 ) -> pd.DataFrame:
-    """The trials of these events, or of all where ``events`` is None; their index tells where they were.
+    """Select the trials of these events, all where ``events`` is None; their index tells where they were.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def select_events(
 def named_channels(
     names: Sequence[str], given: Sequence[str] | None, *, bads: Sequence[str], source: str | os.PathLike
 ) -> tuple[list[str], list[str]]:
-    """The channels, and the bad ones among them, under the user's names where there are any.
+    """Return the channels, and the bad ones among them, under the user's names where there are any.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def open_eeg(
 
 
 def _load(path: Path) -> Any:
-    """What a file holds: MNE's epochs or recording, whose samples stay in the file, or an array."""
+    """Load what a file holds: MNE's epochs or recording, whose samples stay in the file, or an array."""
     if not path.is_dir():  # which some formats are
         check_regular(path, remedy="check its name")
     with readable(path):
@@ -97,7 +97,7 @@ def _open_array(eeg: Any, *, name: str, cutting: Cutting, **given: Any) -> Sourc
 
 
 def _open_trials_file(path: str, *, cutting: Cutting, **given: Any) -> Source:
-    """``results/eeg/{person}.h5`` of this workflow; the event of a trial is its picture's number."""
+    """Open ``results/eeg/{person}.h5`` of this workflow; the event of a trial is its picture's number."""
     with open_trials(path, "eeg", ("n_trials", "n_channels", "n_times")) as (dataset, trials):
         attributes = read_attributes(dataset.file, EEG_ATTRIBUTES)
     said = [key for key, value in given.items() if value is not None]

@@ -17,7 +17,7 @@ BAND_LIMIT = SFREQ / 2 / 1.25
 
 
 def whole_rate(sfreq: float, *, source: str | os.PathLike) -> int:
-    """A sampling rate as a whole number of Hz.
+    """Return a sampling rate as a whole number of Hz.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def whole_rate(sfreq: float, *, source: str | os.PathLike) -> int:
 
 
 def at_model_rate(eeg: np.ndarray, onset: int, sfreq: int, *, lowpass: float) -> np.ndarray:
-    """The second after the event, 200 samples from the very sample of the event on.
+    """Resample the second after the event, 200 samples from the very sample of the event on.
 
     Every n-th sample where ``eeg`` holds nothing above the new Nyquist frequency and n is whole, as in
     `signals.cut_epochs`; else polyphase resampling with straight lines beyond both ends,

@@ -39,7 +39,7 @@ def open_recording(
     channels: Sequence[str] | None,
     cutting: Cutting,
 ) -> Source:
-    """Trials of a recording that has not to be in memory.
+    """Open trials of a recording that has not to be in memory.
 
     Events come from the BIDS ``events.tsv`` beside the file, else from the annotations, else from the trigger
     channel. Trials that run past the end of an uninterrupted part, or into what is annotated as BAD, are left
@@ -89,7 +89,7 @@ def open_recording(
 
 
 def _find_marks(raw: mne.io.BaseRaw, event_column: str | None, name: str) -> Marks:
-    """What happened in a recording, and where it was interrupted or bad."""
+    """Find what happened in a recording, and where it was interrupted or bad."""
     marks = sort_marks(annotation_marks(raw, source=name), source=name)
     table = beside(name, "_events.tsv")
     if event_column is not None and table is None:
@@ -114,7 +114,7 @@ def _find_marks(raw: mne.io.BaseRaw, event_column: str | None, name: str) -> Mar
 
 
 def _places_of_events(raw: mne.io.BaseRaw, name: str) -> str:
-    """What there is of tables, annotations and channels in which events could be, and what to do."""
+    """Say which tables, annotations and channels could hold events, and what to do."""
     table = beside(name, "_events.tsv")
     if table is not None:
         columns = ", ".join(read_table(table))
@@ -133,7 +133,7 @@ def _places_of_events(raw: mne.io.BaseRaw, name: str) -> str:
 def _whole_trials(
     events: pd.DataFrame, marks: Marks, n_times: int, *, length: int, source: str
 ) -> pd.DataFrame:
-    """The events whose second lies in one part and in nothing bad."""
+    """Return the events whose second lies in one part and in nothing bad."""
     starts, stops = np.array(split_parts(n_times, marks.cuts, ())).T
     onset = events["onset"].to_numpy()
     part = np.searchsorted(starts, onset, side="right") - 1
@@ -144,7 +144,7 @@ def _whole_trials(
 
 
 def _touches(events: pd.DataFrame, spans: Sequence[tuple[int, int]], length: int) -> np.ndarray:
-    """Whether the second from each onset on shares a sample with one of the spans, (n_trials,) bool."""
+    """Tell whether the second from each onset on shares a sample with one of the spans, (n_trials,) bool."""
     onset = events["onset"].to_numpy()
     touches = np.zeros(len(onset), bool)
     for start, stop in spans:
@@ -167,7 +167,7 @@ def _leave_out(events: pd.DataFrame, reasons: Mapping[str, np.ndarray], source: 
 
 
 def _reach(filters: Mapping[str, Any]) -> float:
-    """Seconds to either side of a sample on which its filtered value depends."""
+    """Return the seconds to either side of a sample on which its filtered value depends."""
     highpass, lowpass = filters["highpass"], filters["lowpass"]
     transitions = [min(max(highpass / 4, 2), highpass), max(lowpass / 4, 2)]
     if notch_frequencies(filters["notch"], lowpass=lowpass):
@@ -183,7 +183,7 @@ def _blocks(
     name: str,
     rows: Sequence[int],
 ) -> Iterator[np.ndarray]:
-    """Trials cut from filtered EEG, some 100 s at a time.
+    """Yield trials cut from filtered EEG, some 100 s at a time.
 
     So much of the part is read around them as the filters reach: the values are those of filtering the part
     as a whole.
@@ -197,8 +197,8 @@ def _blocks(
         if stop - start < 2 * around:
             text = "%s: samples %d to %d are fewer than the filters' %.0f s, expect edge effects"
             logger.warning(text, name, start, stop, 2 * around / sfreq)
-        for _, group in itertools.groupby(onsets.tolist(), lambda onset: onset // (BLOCK_SECONDS * sfreq)):
-            group = list(group)
+        for _, near in itertools.groupby(onsets.tolist(), lambda onset: onset // (BLOCK_SECONDS * sfreq)):
+            group = list(near)
             begin, end = max(start, group[0] - around), min(stop, group[-1] + sfreq + around)
             with readable(name):
                 eeg = raw.get_data(rows, begin, end)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.bad_channels import interpolation_matrix
+from brain2image.datasets.splines import interpolation_matrix
 from brain2image.translation.channels import Mixing
 from brain2image.translation.new_eeg import Source
 

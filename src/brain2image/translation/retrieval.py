@@ -21,7 +21,7 @@ class Gallery(NamedTuple):
     centre: np.ndarray  # (n_features,) float32, mean embedding of the training pairs
 
     def nearest(self, embeddings: np.ndarray, *, top_k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest pictures by cosine after centring, as the evaluation compares.
+        """Find the nearest pictures by cosine after centring, as the evaluation compares.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ def read_gallery(path: str | os.PathLike, *, centre: np.ndarray, sha256: str, to
 
 
 def _image_means(dataset: h5py.Dataset, trials: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers and mean embeddings, (n_images,) and (n_images, n_features) float32, of all pictures."""
+    """Average over trials: numbers (n_images,), embeddings (n_images, n_features) float32 of all pictures."""
     images, position, counts = np.unique(trials["image"], return_inverse=True, return_counts=True)
     sums = np.zeros((len(images), dataset.shape[1]), np.float32)
     for start in range(0, len(dataset), BLOCK_TRIALS):
@@ -79,6 +79,6 @@ def _image_means(dataset: h5py.Dataset, trials: pd.DataFrame) -> tuple[np.ndarra
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (n, n_features) at unit length; a zero vector stays one."""
+    """Scale vectors (n, n_features) to unit length; a zero vector stays one."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

@@ -89,13 +89,13 @@ def resting_level(levels: Levels) -> int:
         return 0
     lasts = {code: int(levels.lengths[levels.codes == code].sum()) for code in often}
     known = {code: length for code, length in lasts.items() if code in RESTING} or lasts
-    rest = max(known, key=known.get)
+    rest = max(known, key=known.__getitem__)
     others = int(levels.lengths[(levels.codes != 0) & (levels.codes != rest)].sum())
     return rest if rest in RESTING or lasts[rest] > 2 * others else 0
 
 
 def _whole(values: np.ndarray, where: str) -> np.ndarray:
-    """(n_samples,) int64: whole numbers, and NO_CODE in place of what is none."""
+    """Return (n_samples,) int64: whole numbers, and NO_CODE in place of what is none."""
     largest = np.max(np.abs(values), initial=0, where=np.isfinite(values))
     for scale in SCALES:
         whole = np.rint(values * scale)
@@ -112,7 +112,7 @@ def _whole(values: np.ndarray, where: str) -> np.ndarray:
 
 
 def _merge(codes: np.ndarray, levels: Levels | None = None) -> Levels:
-    """Levels of samples; or of levels that took other codes, of which neighbours may now be one."""
+    """Find levels of samples; or of levels that took other codes, of which neighbours may now be one."""
     n_samples = len(codes) if levels is None else int(levels.lengths.sum())
     first = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
     starts = first if levels is None else levels.starts[first]
@@ -120,7 +120,7 @@ def _merge(codes: np.ndarray, levels: Levels | None = None) -> Levels:
 
 
 def _without_status_bits(levels: Levels, name: str) -> Levels:
-    """Levels less the bits above the codes, which tell of the amplifier."""
+    """Take from levels the bits above the codes, which tell of the amplifier."""
     codes = levels.codes
     if name.casefold() == "status":
         return _merge(np.where(codes == NO_CODE, codes, codes & BIOSEMI), levels)
@@ -134,7 +134,7 @@ def _without_status_bits(levels: Levels, name: str) -> Levels:
 
 
 def _without_open_inputs(levels: Levels, rest: int, where: str) -> tuple[Levels, int]:
-    """Levels and their rest less the upper bits of the port that are on throughout."""
+    """Take from levels, and return, the upper bits of the port that are on throughout."""
     is_code = levels.codes != NO_CODE
     if -(BIOSEMI + 1) // 2 <= rest < 0:  # 16 bits that were read with a sign
         levels, rest = _merge(np.where(is_code, levels.codes & BIOSEMI, NO_CODE), levels), rest & BIOSEMI
@@ -149,7 +149,7 @@ def _without_open_inputs(levels: Levels, rest: int, where: str) -> tuple[Levels,
 
 
 def _without_transitions(levels: Levels, rest: int, where: str) -> Levels:
-    """Levels less those of one sample through which the channel went from one to a longer other one."""
+    """Drop levels of one sample through which the channel went from one to a longer other one."""
     is_code = (levels.codes != rest) & (levels.codes != 0)
     is_short = is_code & (levels.lengths == 1)
     is_long = np.concatenate([[False], is_code & ~is_short & (levels.codes != NO_CODE), [False]])

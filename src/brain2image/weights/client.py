@@ -31,7 +31,7 @@ class NotFound(InputError):
 
 
 def http_error(name: str, status: int | None, reason: Any) -> InputError:
-    """What a server's refusal, or its silence, means for the user."""
+    """Explain to the user what a server's refusal, or its silence, means."""
     if status is None:
         return InputError(f"{name}: the server cannot be reached ({reason}); {NO_NETWORK}")
     if status == 404:
@@ -40,7 +40,7 @@ def http_error(name: str, status: int | None, reason: Any) -> InputError:
 
 
 def retry_after(problem: Any) -> float:
-    """Seconds that a refusal asks to wait, which it gives as a number or a date; 0 where it does not."""
+    """Read how many seconds a refusal asks to wait, given as a number or a date; 0 where it does not."""
     value = (getattr(problem, "headers", None) or {}).get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value[:9])
@@ -81,8 +81,8 @@ class Client:
         self._opener = build_opener(self._redirects, _HTTP, _HTTPS)
 
     @property
-    def answers(self) -> list[Mapping[str, str]]:
-        """Headers of the redirects of the last request: the Hub names size and hash there."""
+    def answers(self) -> list[http.client.HTTPMessage]:
+        """Return the headers of the last request's redirects: the Hub names size and hash there."""
         return self._redirects.answers
 
     def open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
@@ -116,7 +116,7 @@ class Client:
 
 
 def _address(url: str) -> tuple[str, dict[str, str]]:
-    """An address as it is sent, and the header that stands for its user and password."""
+    """Divide an address into what is sent and the header that stands for its user and password."""
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     path, query = (quote(text, safe=string.punctuation) for text in (parts.path, parts.query))
@@ -131,7 +131,7 @@ class _Redirects(HTTPRedirectHandler):
 
     def __init__(self, url: str, headers: Mapping[str, str], name: str):
         self._server, self._headers, self._name = urlsplit(url)[:2], headers, name
-        self.answers: list[Mapping[str, str]] = []
+        self.answers: list[http.client.HTTPMessage] = []
 
     def authorise(self, request: Request) -> None:
         """Add the server's own headers to a request to it."""
@@ -148,7 +148,8 @@ class _Redirects(HTTPRedirectHandler):
                 "on the way may read and change what is sent; give another source in the config's weights"
             )
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        self.authorise(request)
+        if request is not None:
+            self.authorise(request)
         return request
 
 

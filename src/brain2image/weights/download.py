@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 UNKNOWN = Known(None, "")
+REMEDY = "correct the source in the config's weights"
 REFRESH = "BRAIN2IMAGE_REFRESH"  # set by `brain2image fetch --refresh`
 N_RESTARTS = 3  # of a download that cannot be taken up where it broke
 
@@ -109,7 +110,7 @@ def _fetch(source: str, *, is_small: bool = False) -> Fetched:
 
 
 def open_remote(source: str) -> RemoteFile:
-    """A file on a server, to be read in parts; what is known of it is compared with what the server says.
+    """Open a file on a server, to read it in parts; what is known of it must be what the server says.
 
     Raises
     ------
@@ -127,14 +128,14 @@ def open_remote(source: str) -> RemoteFile:
         remote = RemoteFile(url, headers=build_hf_headers(), name=redact(source))
     else:
         remote = RemoteFile(source)
-    check_start(remote.start, source=remote.name, remedy="correct the source in the config's weights")
+    check_start(remote.start, source=remote.name, remedy=REMEDY)
     _compare("size", KNOWN.get(source, UNKNOWN).size, remote.size, source=source)
     _compare("SHA-256", remote.sha256 and KNOWN.get(source, UNKNOWN).sha256, remote.sha256, source=source)
     return remote
 
 
 def cache_folder(kind: str, *identity: Any) -> Path:
-    """The folder of the shared cache for what is made of one version of one file.
+    """Return the folder of the shared cache for what is made of one version of one file.
 
     Parameters
     ----------
@@ -188,12 +189,12 @@ def link_or_copy(cached: Path, out: str | os.PathLike) -> None:
 
 
 def _from_hub(file: HubFile, source: str, is_small: bool) -> tuple[Path, str, str | None]:
-    """Path in the Hub's cache, commit, and the SHA-256 that the Hub states of large files."""
+    """Download into the Hub's cache; return path, commit, and the SHA-256 that it states of large files."""
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    where = {"filename": file.path, "repo_type": file.repo_type, "revision": file.revision}
-    path = None
+    where: dict[str, Any] = {"filename": file.path, "repo_type": file.repo_type, "revision": file.revision}
+    path: str | None = None
     if file.is_pinned or constants.HF_HUB_OFFLINE:  # else the newest file is asked for
         with suppress(LocalEntryNotFoundError):
             path = hf_hub_download(file.repo, **where, local_files_only=True)
@@ -215,7 +216,7 @@ def _from_hub(file: HubFile, source: str, is_small: bool) -> tuple[Path, str, st
 
 
 def _from_url(source: str) -> tuple[Path, None, str | None]:
-    """Path in the assets cache, no commit, and the SHA-256 where the server's ETag is one."""
+    """Download into the assets cache; return path, no commit, and the SHA-256 where the ETag is one."""
     remote = open_remote(source)
     folder = cache_folder("weights", source, remote.size, remote.version)
     path = folder / file_name(source, remote.start)
@@ -230,7 +231,7 @@ def _from_url(source: str) -> tuple[Path, None, str | None]:
 
 
 def is_current(cached: Path, remote: RemoteFile) -> bool:
-    """Whether the cache has what was made of this version of a remote file.
+    """Tell whether the cache has what was made of this version of a remote file.
 
     Where the server names no version, an older copy is taken, and a warning tells its age; with `REFRESH` it
     is removed.
@@ -276,14 +277,12 @@ def _download(remote: RemoteFile, partial: Path) -> None:
 
 
 def _verify(path: Path, source: str, stated: str | None) -> str:
-    """SHA-256 of a downloaded file; one that is not what it should be is removed."""
+    """Return the SHA-256 of a downloaded file; one that is not what it should be is removed."""
     known = KNOWN.get(source, UNKNOWN)
     content = sha256(path)
     try:
         with path.open("rb") as file:
-            check_start(
-                file.read(64), source=redact(source), remedy="correct the source in the config's weights"
-            )
+            check_start(file.read(64), source=redact(source), remedy=REMEDY)
         _compare("size", known.size, path.stat().st_size, source=source)
         _compare("SHA-256", known.sha256 or stated, content, source=source)
     except InputError:

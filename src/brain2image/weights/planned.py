@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from brain2image.core.errors import InputError
-from brain2image.weights.sources import CLIP_CONFIG, check_file, is_remote
+from brain2image.weights.sources import CLIP_CONFIG, check_file, is_remote, redact
 
 
 class WeightPlaces:
@@ -29,7 +29,7 @@ class WeightPlaces:
 
     @property
     def clip_tag(self) -> str | None:
-        """The open_clip tag of the CLIP weights; None where they are a file or a URL."""
+        """Return the open_clip tag of the CLIP weights; None where they are a file or a URL."""
         source = self.sources["clip"]
         return None if "/" in source or Path(source).suffix else source
 
@@ -55,6 +55,11 @@ class WeightPlaces:
         except InputError as error:
             raise InputError(f"config: weights.{key}: {error}") from None
         return path
+
+    def shown(self, key: str, **wildcards: str) -> str:
+        """Return the source without its secrets, for params and logs; without wildcards that of all."""
+        source = self.sources[key]
+        return redact(source.format(**wildcards) if wildcards else source)
 
     def clip_config(self) -> list[str]:
         """List the file beside the CLIP weights that says how pictures are prepared, if there is one."""

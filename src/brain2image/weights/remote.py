@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from http.client import HTTPMessage
 from typing import Any
 
 from brain2image.core.errors import InputError
@@ -65,21 +66,23 @@ class RemoteFile(io.RawIOBase):
         super().__init__()
         self.name = name or redact(url)
         self._client = Client(url, headers=headers or {}, name=self.name)
-        self._location, self._position, self.size = self._client.url, 0, None
-        self._stamp, self._asks_if_range = None, True
+        self._location, self._position = self._client.url, 0
+        self._stamp: tuple[str, str] | None = None
+        self._has_looked, self._asks_if_range = False, True
         self._block = lru_cache(maxsize=8)(self._read_block)
-        self.has_ranges, headers, self.start = self._look()
-        self.size = self._stated_size(headers)
-        self._stamp = _stamp(headers)
-        answers = [*self._client.answers, headers]
+        self.has_ranges, answer, self.start = self._look()
+        self.size = self._stated_size(answer)
+        self._stamp = _stamp(answer)
+        self._has_looked = True
+        answers = [*self._client.answers, answer]
         self._linked = _first(answers, "X-Linked-ETag")
-        self.etag = self._linked or _first([headers], "ETag")
+        self.etag = self._linked or _first([answer], "ETag")
         self.version = self.etag or (self._stamp and self._stamp[1])
         self.sha256 = self.etag if re.fullmatch(r"[0-9a-f]{64}", self.etag or "") else None
         self.commit = _first(answers, "X-Repo-Commit")
 
     def stream(self, start: int, stop: int, *, may_resume: bool = True) -> Iterator[bytes]:
-        """The bytes from ``start`` to before ``stop`` in one request; a cut one is resumed.
+        """Yield the bytes from ``start`` to before ``stop`` in one request; a cut one is resumed.
 
         Parameters
         ----------
@@ -105,6 +108,7 @@ class RemoteFile(io.RawIOBase):
                 problem = error
             if start < stop:
                 self._wait(patience, problem)
+                # only now: also who begins anew must not ask a server that is down without a pause
                 if not may_resume:
                     raise RangesRefused(self.name)
 
@@ -113,6 +117,7 @@ class RemoteFile(io.RawIOBase):
         view = memoryview(target).cast("B")
         n_wanted = max(0, min(len(view), self.size - self._position))
         start, stop = self._position, self._position + n_wanted
+        # a zip directory is read in a dozen small steps, each of which would else be a request
         chunks = self._few(n_wanted) if n_wanted < BLOCK else self.stream(start, stop)
         n_read = 0
         for chunk in chunks:
@@ -130,11 +135,11 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def _few(self, n_wanted: int) -> list[bytes]:
@@ -144,8 +149,8 @@ class RemoteFile(io.RawIOBase):
     def _read_block(self, number: int) -> bytes:
         return b"".join(self.stream(number * BLOCK, min((number + 1) * BLOCK, self.size)))
 
-    def _look(self) -> tuple[bool, Mapping[str, str], bytes]:
-        """Whether the server gives parts, the headers of its answer, and how the file begins."""
+    def _look(self) -> tuple[bool, HTTPMessage, bytes]:
+        """Ask whether the server gives parts; return that, its answer's headers, and how the file begins."""
         patience = _Patience(self.name, FIRST_DELAYS)
         while True:
             try:
@@ -154,13 +159,14 @@ class RemoteFile(io.RawIOBase):
                     while len(start) < FIRST_BYTES and (part := response.read1(FIRST_BYTES - len(start))):
                         start += part
                         patience.count(len(part))
+                    # an empty file has no first bytes; any other one that sends none was cut
                     if not start and response.headers.get("Content-Length") != "0":
                         raise ConnectionError("it was cut")
                     return response.status == 206, response.headers, start
             except (OSError, http.client.HTTPException) as error:
                 self._wait(patience, error)
 
-    def _stated_size(self, headers: Mapping[str, str]) -> int:
+    def _stated_size(self, headers: HTTPMessage) -> int:
         part, _, total = headers.get("Content-Range", "").rpartition("/")
         length = total if self.has_ranges else headers.get("Content-Length", "")
         if not length.isdecimal() or (self.has_ranges and not part.startswith("bytes 0-")):
@@ -182,7 +188,7 @@ class RemoteFile(io.RawIOBase):
                 raise
             self._asks_if_range = False  # the version is the same, so the server does not know this header
             return self._open(start, stop)
-        self._location = response.url
+        self._location = response.url  # where it redirects to; asked at once the next time
         return response
 
     def _check_answer(self, response: http.client.HTTPResponse, start: int, stop: int) -> None:
@@ -193,10 +199,11 @@ class RemoteFile(io.RawIOBase):
                 f"{self.name}: expected the bytes of the file, but the server sends them compressed "
                 f"({coding[:20]}), which nobody asked for; {BY_HAND}"
             )
-        if self.size is None:
+        if not self._has_looked:
             return
         self._check_version(response.headers)
         part, _, total = response.headers.get("Content-Range", "").rpartition("/")
+        # a server without ranges sends the whole file: fit for a request from the first byte on
         if response.status != 206:
             part, total = f"bytes {start}-{stop - 1}", response.headers.get("Content-Length", "")
         if total != str(self.size) or part != f"bytes {start}-{stop - 1}":
@@ -206,7 +213,7 @@ class RemoteFile(io.RawIOBase):
         if response.status != 206 and start > 0:
             raise RangesRefused(self.name)
 
-    def _check_version(self, headers: Mapping[str, str]) -> None:
+    def _check_version(self, headers: HTTPMessage) -> None:
         """Raise unless the headers name the version that was seen first, or none."""
         linked = _first([*self._client.answers, headers], "X-Linked-ETag")
         if linked is None:
@@ -273,12 +280,12 @@ class _Patience:
             )
 
 
-def _stamp(headers: Mapping[str, str]) -> tuple[str, str] | None:
-    """The header that tells versions of a file apart, and its value as the server spells it."""
+def _stamp(headers: HTTPMessage) -> tuple[str, str] | None:
+    """Return the header that tells versions of a file apart, and its value as the server spells it."""
     return next(((kind, headers[kind]) for kind in ("ETag", "Last-Modified") if headers.get(kind)), None)
 
 
-def _first(answers: list[Mapping[str, str]], header: str) -> str | None:
-    """The first value of a header, as a plain text."""
+def _first(answers: list[HTTPMessage], header: str) -> str | None:
+    """Return the first value of a header, as a plain text."""
     value = next((headers[header] for headers in answers if headers.get(header)), None)
     return value and value.removeprefix("W/").strip('"')

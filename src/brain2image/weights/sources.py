@@ -80,17 +80,17 @@ class HubFile(NamedTuple):
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the revision is a commit, so that the file never changes."""
+        """Tell whether the revision is a commit, so that the file never changes."""
         return COMMIT.fullmatch(self.revision or "") is not None
 
 
 def is_remote(source: str) -> bool:
-    """Whether a source is a URL and no file."""
+    """Tell whether a source is a URL and no file."""
     return SCHEME.match(source) is not None
 
 
 def normalise(source: str) -> str:
-    """A source in one spelling: files without ``~`` and ``..``, URLs as they are.
+    """Spell a source in one way: files without ``~`` and ``..``, URLs as they are.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def normalise(source: str) -> str:
 
 
 def redact(source: str) -> str:
-    """A source as it may be written down and printed: without user, password and the query's values.
+    """Spell a source as it may be written down and printed: without user, password and the query's values.
 
     What the values are for cannot be known, so all are hidden; eight digits of a hash tell two sources apart.
     A source without secrets, and one that was redacted before, stays as it is.
@@ -132,18 +132,18 @@ def _without_secrets(source: str) -> str:
 
 
 def true_sources(sources: Iterable[str]) -> dict[str, str]:
-    """Environment variables by which `reveal` finds the sources behind their redacted forms."""
+    """Return the environment variables by which `reveal` finds the sources behind their redacted forms."""
     hidden = {redact(source): source for source in sources if redact(source) != source}
     return {TRUE_SOURCES: json.dumps(hidden)} if hidden else {}
 
 
 def reveal(source: str) -> str:
-    """The source that stands behind a redacted one, in the jobs of a workflow."""
+    """Return the source that stands behind a redacted one, in the jobs of a workflow."""
     return json.loads(os.environ.get(TRUE_SOURCES, "{}")).get(source, source)
 
 
 def file_name(source: str, start: bytes) -> str:
-    """A name for the download of a source, of letters that any file system takes.
+    """Name the download of a source, by letters that any file system takes.
 
     Parameters
     ----------
@@ -158,12 +158,12 @@ def file_name(source: str, start: bytes) -> str:
 
 
 def is_safetensors(start: bytes) -> bool:
-    """Whether the first bytes of a file are those of safetensors."""
+    """Tell whether the first bytes of a file are those of safetensors."""
     return start[8:9] == SAFETENSORS
 
 
 def hub_file(source: str) -> HubFile | None:
-    """The file that an ``hf://`` source names, in the notation of HfFileSystem; None for other sources."""
+    """Parse the file that an ``hf://`` source names, written as for HfFileSystem; None for other sources."""
     match = HUB_SOURCE.fullmatch(source)
     if match is None:
         return None
@@ -172,7 +172,7 @@ def hub_file(source: str) -> HubFile | None:
 
 
 def format_size(n_bytes: int) -> str:
-    """A number of bytes as people say it: ``8.9 GB``."""
+    """Write a number of bytes as people say it: ``8.9 GB``."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= scale:
             return f"{n_bytes / scale:.1f} {unit}"
@@ -180,7 +180,7 @@ def format_size(n_bytes: int) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """A length of time as people say it: ``12 days``."""
+    """Write a length of time as people say it: ``12 days``."""
     for unit, length in (("days", 86_400), ("hours", 3600)):
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from brain2image.config.data import EEGConfig
 from brain2image.core.errors import InputError
 from brain2image.datasets import bad_channels as bads
+from brain2image.datasets import splines
 from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.datasets.things_eeg2.sequences import (
     FAULTS,
@@ -203,7 +204,7 @@ def test_bad_channels_are_interpolated_as_mne_does(whole, images, tmp_path, list
     assert list(result.attributes["interpolated"]) == ["Fp1", "Oz"]
     mine = (whole.trials["session"] == 0) & (whole.trials["image"] >= N_TRAIN)
     info = mne.create_info(list(CHANNELS), 200, "eeg")
-    info.set_montage(min(bads.MONTAGES.intersection(mne.channels.get_builtin_montages())))
+    info.set_montage(splines.template(splines.TEN_FIVE))
     info["bads"] = ["Fp1", "Oz"]
     epochs = mne.EpochsArray(whole.eeg[mine], info, verbose="error")
     expected = epochs.interpolate_bads(origin="auto", verbose="error").get_data()

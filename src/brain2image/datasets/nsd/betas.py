@@ -73,7 +73,7 @@ def repack_fmri(
 
 
 def read_behaviour(folder: str | os.PathLike, *, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
-    """The behaviour rows of all tars of a subject, in no particular order.
+    """Read the behaviour rows of all tars of a subject, in no particular order.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def read_behaviour(folder: str | os.PathLike, *, n_trials: int) -> tuple[np.ndar
 
 
 def read_tar(path: str | os.PathLike) -> np.ndarray:
-    """The behaviour of every sample of a webdataset tar, (n_samples, 17) float64. Nothing is unpacked."""
+    """Read the behaviour of every sample of a tar, (n_samples, 17) float64. Nothing is unpacked."""
     samples = find_samples(path, [MEMBER])
     with open(path, "rb") as file:
         rows = []
@@ -147,7 +147,7 @@ def check_shared(
 def trial_table(
     behaviour: np.ndarray, indices: np.ndarray, *, n_trials: int, source: str | os.PathLike
 ) -> pd.DataFrame:
-    """One row a trial: image, repetition, session, all int64 from 0.
+    """Make a table of one row a trial: image, repetition, session, all int64 from 0.
 
     Parameters
     ----------

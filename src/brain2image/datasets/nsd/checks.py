@@ -40,7 +40,7 @@ FIRST_SHARED = 2950
 
 
 def subjects_of(path: str | os.PathLike) -> list[str]:
-    """The subjects, ``subj01`` to ``subj08``, that COCO_73k_subj_indices.hdf5 knows."""
+    """List the subjects, ``subj01`` to ``subj08``, that COCO_73k_subj_indices.hdf5 knows."""
     found = sorted(set(dataset_names(path)) & set(N_TRIALS))
     if not found:
         raise InputError(f"{path}: expected datasets subj01 to subj08, got none of them; download it again")
@@ -48,7 +48,7 @@ def subjects_of(path: str | os.PathLike) -> list[str]:
 
 
 def read_indices(path: str | os.PathLike, subject: str) -> np.ndarray:
-    """Which picture each of a subject's trials showed.
+    """Read which picture each of a subject's trials showed.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def read_indices(path: str | os.PathLike, subject: str) -> np.ndarray:
 
 
 def read_shared1000(path: str | os.PathLike) -> np.ndarray:
-    """The flag of each picture that all subjects were to see, (73000,) bool."""
+    """Read the flag of each picture that all subjects were to see, (73000,) bool."""
     flags = read_npy(path, source=path, remedy="download it again")
     if flags.shape != (N_IMAGES,) or not np.isin(flags, (0, 1)).all():
         raise InputError(

@@ -86,7 +86,7 @@ def repack_fmri(*tars: str | os.PathLike, subject: str, out: str | os.PathLike) 
 
 
 def read_samples(tars: tuple[str | os.PathLike, ...]) -> pd.DataFrame:
-    """One row a sample of all tars, in their order; no picture and no beta is read.
+    """List all samples of all tars, a row each, in their order; no picture and no beta is read.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def _read_totals(metadata: Path) -> object:
 
 
 def trial_table(samples: pd.DataFrame) -> pd.DataFrame:
-    """One row a real repetition, int64: image, repetition from 0, session -1.
+    """Make a table of one row a real repetition, int64: image, repetition from 0, session -1.
 
     Parameters
     ----------
@@ -211,11 +211,12 @@ def _write_betas(file: h5py.File, samples: pd.DataFrame, subject: str) -> int:
             )
         betas[start : start + n_rows] = rows
         start += n_rows
+    assert betas is not None  # as there are samples
     return betas.shape[1]
 
 
 def _read_betas(samples: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and (n_repetitions, n_voxels) float16 of each sample, without the rows that only fill up."""
+    """Yield name and (n_repetitions, n_voxels) float16 of each sample, without the rows that only fill up."""
     for tar, rows in samples.groupby("tar", sort=False):
         with tar.open("rb") as file:
             for row in rows.itertuples():
@@ -238,7 +239,7 @@ def _checked_betas(array: np.ndarray, source: str) -> np.ndarray:
 
 
 def _check_size(samples: pd.DataFrame, n_voxels: int, subject: str, *, source: str) -> None:
-    """A real subject has all its pictures and all its voxels; synthetic ones have fewer of both."""
+    """Refuse a real subject without all its pictures and voxels; synthetic ones have fewer of both."""
     counts = samples["part"].value_counts().to_dict()
     if (counts == N_SAMPLES) != (n_voxels == N_VOXELS[subject]) or (
         n_voxels in set(N_VOXELS.values()) - {N_VOXELS[subject]}

@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+from einops import rearrange
 from PIL import Image
 
 from brain2image.core.errors import InputError
@@ -58,7 +59,7 @@ def repack_images(
 
 
 def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
-    """The pictures of a table as RGB, in its row order.
+    """Open the pictures of a table as RGB, in its row order.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
 
 
 def _read_pixels(row: Any, root: Path) -> Image.Image:
-    """A row of MindEye2's pixel file, values from 0 to 1."""
+    """Read a row of MindEye2's pixel file, values from 0 to 1."""
     with open_dataset(root / PIXELS, "images") as dataset:
         _check_pixels(dataset, root / PIXELS)
         picture = read_rows(dataset, row.row).astype(np.float32)
@@ -80,11 +81,12 @@ def _read_pixels(row: Any, root: Path) -> Image.Image:
             f"{root / PIXELS}: expected values from 0 to 1, got {picture.min():g} to {picture.max():g} "
             f"in row {row.row}; download it again"
         )
-    return Image.fromarray(np.rint(picture.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy())
+    pixels = rearrange(picture, "colours height width -> height width colours")
+    return Image.fromarray(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8, order="C"))
 
 
 def _read_jpeg(row: Any, root: Path) -> Image.Image:
-    """A JPEG inside one of MindEye1's tars, straight from its place."""
+    """Read a JPEG inside one of MindEye1's tars, straight from its place."""
     source = f"{root / row.tar}: picture {row.image}"
     check_regular(root / row.tar, remedy="download it again")
     try:

@@ -13,7 +13,7 @@ Their ``times`` have 300 entries for 250 samples and are not read.
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ class Epochs:
 
 
 def recognise(path: str | os.PathLike) -> str:
-    """What a file of THINGS-EEG2 is: raw, ubp, nice, neurobridge or authors, by its content.
+    """Tell what a file of THINGS-EEG2 is: raw, ubp, nice, neurobridge or authors, by its content.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def _read_nice(content: dict, info: str | os.PathLike | None, path: str | os.Pat
 def _read_neurobridge(
     content: np.ndarray | LazyArray, info: str | os.PathLike | None, path: str | os.PathLike
 ) -> tuple[Any, Any]:
-    """Concepts and their pictures become one axis; the channels stand in info.json."""
+    """Make one axis of concepts and their pictures; the channels stand in info.json."""
     if len(content.shape) != 5:
         raise InputError(
             f"{path}: expected an array (n_concepts, n_images, n_repetitions, 63, 250) as NeuroBridge writes "
@@ -187,6 +187,7 @@ def _read_neurobridge(
     return content.reshape(n_concepts * n_images, *trial), _read_info(info)
 
 
+READERS: dict[str, Callable[[Any, str | os.PathLike | None, str | os.PathLike], tuple[Any, Any]]]
 READERS = {"ubp": _read_ubp, "nice": _read_nice, "neurobridge": _read_neurobridge}
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Recording:
 
 
 def recording_place(path: str | os.PathLike) -> tuple[int, str]:
-    """Session, from 0, and partition (``train`` or ``test``) of a raw file, by its folder and its name."""
+    """Find a raw file's session, from 0, and partition (``train`` or ``test``) by its folder and name."""
     name = NAME.search(Path(path).as_posix())
     if name is None:
         raise InputError(
@@ -111,7 +112,7 @@ def read_recording(path: str | os.PathLike, *, partition: str, n_images: int, ma
 
 
 def read_header(path: str | os.PathLike) -> LazyArray | np.ndarray:
-    """The array of a raw file, (64, n_samples), checked but for its samples, which stay in the file."""
+    """Open the array of a raw file, (64, n_samples), checked but for its samples, which stay there."""
     content = open_arrays(path)
     _check_layout(content, path)
     channel_rows([str(name) for name in content["ch_names"]], source=path)
@@ -119,7 +120,7 @@ def read_header(path: str | os.PathLike) -> LazyArray | np.ndarray:
 
 
 def channel_rows(names: Sequence[str], *, source: str | os.PathLike) -> list[int]:
-    """The position in ``names`` of each of `CHANNELS`; the last name must be ``stim``."""
+    """Find the position in ``names`` of each of `CHANNELS`; the last name must be ``stim``."""
     *channels, last = names
     missing = [name for name in CHANNELS if name not in channels]
     extra = [name for name in channels if name not in CHANNELS or channels.count(name) > 1]
@@ -133,12 +134,12 @@ def channel_rows(names: Sequence[str], *, source: str | os.PathLike) -> list[int
 
 
 def flat_names(names: object) -> list[str]:
-    """The names in a list or an array, whatever its shape; none in anything else."""
+    """Return the names in a list or an array, whatever its shape; none in anything else."""
     names = names.ravel() if isinstance(names, np.ndarray) else names
     return [str(name) for name in names] if isinstance(names, list | tuple | np.ndarray) else []
 
 
-def _check_layout(content: object, path: str | os.PathLike) -> None:
+def _check_layout(content: Any, path: str | os.PathLike) -> None:
     keys: Mapping = content if isinstance(content, dict) else {}
     missing = [key for key in ("raw_eeg_data", "ch_names", "sfreq") if key not in keys]
     if missing:

@@ -85,7 +85,7 @@ def find_sequences(stim: np.ndarray, *, n_images: int, source: str | os.PathLike
 
 
 def _fault(onsets: np.ndarray, is_known: np.ndarray) -> str | None:
-    """What is wrong with a sequence; None where nothing is."""
+    """Say what is wrong with a sequence; None where nothing is."""
     if not is_known.all():
         return "unknown_code"
     if len(onsets) != SEQUENCE_LENGTH:
@@ -115,7 +115,7 @@ def find_parts(
     max_lost: float,
     source: str | os.PathLike,
 ) -> tuple[list[tuple[int, int]], int]:
-    """First sample, and sample after the last, of each part of a file that was glued together.
+    """Find first sample, and sample after the last, of each part of a file that was glued together.
 
     The file does not say where one part ends. All parts have as many sequences, and where the amplifier was
     started anew all channels jump: a joint is the largest step between the last picture of a part and the
@@ -165,7 +165,7 @@ def find_parts(
 
 
 def _find_joint(data: np.ndarray, rows: Sequence[int], spans: np.ndarray, gap: int) -> tuple[int, float]:
-    """The largest step before sequence ``gap`` and after the one before it: its sample and clearness."""
+    """Find the largest step before sequence ``gap`` and after the one before it: its sample and clearness."""
     start, stop = int(spans[gap - 1, 1]), int(spans[gap, 0])
     eeg = data[:, start : stop + 1][rows]
     step, _ = find_step(eeg)
@@ -173,7 +173,7 @@ def _find_joint(data: np.ndarray, rows: Sequence[int], spans: np.ndarray, gap: i
 
 
 def count_absent(spans: np.ndarray, parts: Sequence[tuple[int, int]]) -> int:
-    """Sequences that parts lack to have as many as most others."""
+    """Count the sequences that parts lack to have as many as most others."""
     starts = [start for start, _ in parts]
     counts = np.bincount(np.searchsorted(starts, spans[:, 0], side="right") - 1, minlength=len(parts))
     return int(np.maximum(np.floor(np.median(counts)) - counts, 0).sum())

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import h5py
 import numpy as np
@@ -87,7 +88,7 @@ def repack_eeg(
     with atomic_hdf5(out) as file:
         shape = (len(CHANNELS), N_TIMES)
         eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
-        attributes = {}
+        attributes: dict[str, Any] = {}
         if filters:
             recipe = {"edge": edge, "baseline": baseline, **filters}
             trials, counts = append_recordings(eeg, files, pictures, max_lost=max_lost, **recipe)

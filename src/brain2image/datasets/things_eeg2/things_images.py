@@ -3,6 +3,7 @@
 import os
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -40,7 +41,7 @@ def repack_images(
 def image_table(
     training_images: str | os.PathLike, test_images: str | os.PathLike, metadata: str | os.PathLike
 ) -> pd.DataFrame:
-    """All pictures, training before test, each sorted by folder and then by file.
+    """List all pictures, training before test, each sorted by folder and then by file.
 
     This is the order of the event codes: training picture ``i`` has the code ``i + 1`` in a training file,
     test picture ``n_train + i`` the code ``i + 1`` in a test file. ``image_metadata.npy`` holds the authors'
@@ -75,7 +76,7 @@ def image_table(
 
 
 def read_images(table: pd.DataFrame, root: str | os.PathLike) -> Pictures:
-    """The pictures of a table as RGB, in its row order.
+    """Open the pictures of a table as RGB, in its row order.
 
     Parameters
     ----------
@@ -92,15 +93,15 @@ def read_image(path: str | os.PathLike) -> Image.Image:
 
 
 def _has_both_ends(path: Path) -> bool:
-    """Whether a file begins and ends as a JPEG does; a whole one may have something after its end."""
+    """Tell whether a file begins and ends as a JPEG does; a whole one may have something after its end."""
     with open(path, "rb") as file:
         start, size = file.read(2), file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 2))
         return (start, file.read()) == (b"\xff\xd8", b"\xff\xd9")
 
 
-def listed_files(lists: object, partition: str, metadata: str | os.PathLike) -> list[str]:
-    """The ``folder/file`` names that image_metadata.npy lists for ``train`` or ``test``."""
+def listed_files(lists: Any, partition: str, metadata: str | os.PathLike) -> list[str]:
+    """Return the ``folder/file`` names that image_metadata.npy lists for ``train`` or ``test``."""
     prefix = METADATA_PREFIXES[partition]
     keys = [f"{prefix}_concepts", f"{prefix}_files"]
     found = lists if isinstance(lists, dict) else {}

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from einops import rearrange
 from himalaya.kernel_ridge import KernelRidgeCV
 from sklearn.model_selection import GroupKFold
 
 from brain2image.core.errors import InputError
 from brain2image.models.linear_model import Encoder, Standardised
+from brain2image.models.regression import ALPHAS, N_FOLDS
 from brain2image.pairs.embeddings import Embeddings
 from brain2image.training_set.means import Pairs, Predictor
-
-# Strength of the penalty on a kernel that is scaled to unit mean diagonal; the inner folds choose.
-ALPHAS = np.logspace(-3, 5, 17)
-N_FOLDS = 5
 
 
 class Training(NamedTuple):
@@ -29,22 +27,26 @@ class Training(NamedTuple):
 
 
 def eeg_encoder(training: Training) -> Standardised:
-    """EEG as one row a picture, each channel and sample z-scored by the training pictures."""
-    return standardise_columns(lambda pairs: pairs.eeg.reshape(len(pairs.eeg), -1), training)
+    """Encode the EEG as one row a picture, each channel and sample z-scored by the training pictures."""
+    return standardise_columns(
+        lambda pairs: rearrange(pairs.eeg, "pairs channels times -> pairs (channels times)"), training
+    )
 
 
 def clip_encoder(training: Training) -> Standardised:
-    """CLIP embedding of the EEG's picture, each feature z-scored by the training pictures."""
+    """Encode the EEG's picture by CLIP, each feature z-scored by the training pictures."""
     return standardise_columns(lambda pairs: training.clip.of(pairs.table["eeg_image"]), training)
 
 
 def standardise_columns(encode: Encoder, training: Training) -> Standardised:
+    """Z-score every column of an encoder by the training pictures."""
     rows = encode(training.pairs)
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
     return Standardised(encode, mean, np.sqrt(rows.shape[1]) * np.where(deviation > 0, deviation, 1))
 
 
 def fit_after(encode: Encoder, training: Training, **kernel: object) -> Predictor:
+    """Fit a kernel ridge regression of the targets on what an encoder makes of pairs."""
     mean = training.pairs.targets.mean(axis=0)
     model = _fit_kernel_ridge(
         encode(training.pairs), training.pairs.targets - mean, training.concepts, **kernel
@@ -55,7 +57,7 @@ def fit_after(encode: Encoder, training: Training, **kernel: object) -> Predicto
 def fit_ridge_weights(
     x: np.ndarray, targets: np.ndarray, concepts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and offset, float64, of the ridge regression of the targets on rows of mean zero."""
+    """Return weight and offset, float64, of the ridge regression of the targets on rows of mean zero."""
     mean = targets.mean(axis=0)
     model = _fit_kernel_ridge(x, targets - mean, concepts, kernel="linear")
     return model.get_primal_coef(), mean
@@ -64,7 +66,7 @@ def fit_ridge_weights(
 def _fit_kernel_ridge(
     x: np.ndarray, targets: np.ndarray, concepts: np.ndarray, **kernel: object
 ) -> KernelRidgeCV:
-    """Ridge regression in its dual form, alpha chosen for each target by cross-validation over concepts.
+    """Fit ridge regression in its dual form, alpha of each target cross-validated over concepts.
 
     In float64: where the penalty is weak, the dual weights are large and cancel.
 
@@ -75,7 +77,7 @@ def _fit_kernel_ridge(
 
 
 def inner_folds(concepts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Five folds of the training pairs, fewer where there are fewer concepts, none of which two folds share.
+    """Make five folds of the training pairs, fewer where there are fewer concepts; no two share a concept.
 
     Raises
     ------

@@ -24,33 +24,33 @@ PLS_TOLERANCE = 1e-4  # of a squared unit vector; noise has no leading direction
 
 
 def fit_mean_target(training: Training) -> Predictor:
-    """The mean training target for every query; the MSE that a use of the EEG must undercut."""
+    """Predict the mean training target for every query; the MSE that a use of the EEG must undercut."""
     mean = training.pairs.targets.mean(axis=0)
     return lambda pairs: np.tile(mean, (len(pairs.eeg), 1))
 
 
 def fit_nearest_image(training: Training) -> Predictor:
-    """The target of the training picture whose EEG has the highest cosine with the query's."""
+    """Predict the target of the training picture whose EEG has the highest cosine with the query's."""
     encode = eeg_encoder(training)
     seen = unit_rows(encode(training.pairs))
     return lambda pairs: training.pairs.targets[(unit_rows(encode(pairs)) @ seen.T).argmax(axis=1)]
 
 
 def fit_ridge(training: Training) -> LinearModel:
-    """Linear regression of the target on the EEG, ``argmin_B ||Y - X B||^2 + alpha ||B||^2``."""
+    """Regress the target on the EEG, ``argmin_B ||Y - X B||^2 + alpha ||B||^2``."""
     encode = eeg_encoder(training)
     return encode.model(*fit_ridge_weights(encode(training.pairs), training.pairs.targets, training.concepts))
 
 
 def fit_kernel_ridge(training: Training) -> Predictor:
-    """Ridge regression with an RBF kernel, ``exp(-gamma d^2)``, gamma the inverse median of d^2."""
+    """Fit ridge regression with an RBF kernel, ``exp(-gamma d^2)``, gamma the inverse median of d^2."""
     encode = eeg_encoder(training)
     gamma = 1 / np.median(pdist(encode(training.pairs), "sqeuclidean"))
     return fit_after(encode, training, kernel="rbf", kernel_params={"gamma": gamma})
 
 
 def fit_pls(training: Training) -> LinearModel:
-    """Partial least squares; the number of components, which regularises it, has the least inner error.
+    """Fit partial least squares; the number of components, which regularises it, has the least inner error.
 
     Components are nested, so one fit a fold gives all numbers. Before, EEG and targets are rotated to their
     principal axes, which changes nothing but the size of the problem.
@@ -92,7 +92,7 @@ class _PLS(NamedTuple):
 
 
 def fit_two_step(training: Training) -> LinearModel:
-    """EEG to CLIP features, then CLIP features to the target: what picture features alone explain.
+    """Map EEG to CLIP features, then these to the target: what picture features alone explain.
 
     Both steps are ridge regressions; the second is fitted on the true features of the training pictures.
     """
@@ -102,5 +102,5 @@ def fit_two_step(training: Training) -> LinearModel:
 
 
 def fit_clip_oracle(training: Training) -> Predictor:
-    """The true CLIP features of the picture that was seen to the target, by ridge; no EEG, an upper bound."""
+    """Map the true CLIP features of the picture that was seen to the target; no EEG, an upper bound."""
     return fit_after(clip_encoder(training), training, kernel="linear")

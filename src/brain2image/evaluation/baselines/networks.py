@@ -1,6 +1,7 @@
 """Baselines that are networks, or the outputs of one."""
 
 import numpy as np
+from einops import rearrange
 
 from brain2image.config import ModelConfig
 from brain2image.evaluation.baselines.base import (
@@ -16,7 +17,7 @@ MLP_EPOCHS, MLP_BATCH, MLP_RATE, MLP_DECAY, MLP_TEMPERATURE = 60, 64, 3e-4, 0.05
 
 
 def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
-    """Ridge regression on the outputs of a frozen CBraMod, with its published or with random weights."""
+    """Fit ridge regression on the outputs of a frozen CBraMod, of published or of random weights."""
     import torch
 
     from brain2image.models.encoders.base import EEGLayout
@@ -25,6 +26,7 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
     torch.manual_seed(0)
     encoder = CBraModEncoder(EEGLayout.of(training.meta), ModelConfig(n_layers=N_PUBLISHED_LAYERS))
     if pretrained:
+        assert training.cbramod is not None  # as they are given to the baselines that take them
         encoder.load_pretrained(training.cbramod)
     encoder.eval()
     scale = np.float32(encoder.input_scale(training.meta["unit"], lambda: training.pairs.eeg))
@@ -32,13 +34,14 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
     @torch.no_grad()
     def encode(pairs: Pairs) -> np.ndarray:
         eeg = torch.from_numpy(pairs.eeg * scale)
-        return torch.cat([encoder(batch).flatten(1) for batch in eeg.split(64)]).numpy()
+        tokens = torch.cat([encoder(batch) for batch in eeg.split(64)]).numpy()
+        return rearrange(tokens, "pairs tokens width -> pairs (tokens width)")
 
     return fit_after(standardise_columns(encode, training), training, kernel="linear")
 
 
 def fit_mlp(training: Training) -> Predictor:
-    """A linear layer and a residual block, trained by MSE and InfoNCE on the means over trials.
+    """Train a linear layer and a residual block by MSE and InfoNCE on the means over trials.
 
     The weights are those with the least loss on the first inner fold, which takes no part in the training.
     Source: the form of UBP's EEG encoder (CVPR 2025, https://arxiv.org/abs/2503.04207), on all channels.

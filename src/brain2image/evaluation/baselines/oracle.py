@@ -10,7 +10,7 @@ from brain2image.training_set.means import Pairs, Predictor, read_pairs
 
 
 def fit_ceiling(training_pairs: Pairs, expected: np.ndarray) -> Predictor:
-    """Best prediction of the partner's embedding from the expected embedding of the picture that was seen.
+    """Predict the partner's embedding as well as the seen picture's expected embedding allows.
 
     A partner only resembles the picture, so its embedding is that of the picture shrunk towards the mean:
     ``mean + b * (expected - mean)``, with one factor b fitted by least squares on the training pairs.

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -50,11 +51,12 @@ class SelfAttention(nn.Module):
     def _attend(self, x: Tensor) -> Tensor:
         projected = F.linear(x, self.in_proj_weight, self.in_proj_bias)
         query, key, value = (
-            part.unflatten(-1, (self.n_heads, -1)).transpose(-2, -3) for part in projected.chunk(3, dim=-1)
-        )  # (..., n_heads, n_tokens, n_features / n_heads)
+            rearrange(part, "... tokens (heads width) -> ... heads tokens width", heads=self.n_heads)
+            for part in projected.chunk(3, dim=-1)
+        )
         dropout = DROPOUT if self.training else 0.0
         heads = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
-        return heads.transpose(-2, -3).flatten(-2)
+        return rearrange(heads, "... heads tokens width -> ... tokens (heads width)")
 
     def _attend_one(self, x: Tensor) -> Tensor:
         weight, bias = self.in_proj_weight.chunk(3)[2], self.in_proj_bias.chunk(3)[2]
@@ -75,9 +77,11 @@ class CrissCrossLayer(nn.Module):
         self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One layer; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
+        """Apply one layer; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
         over_channels, over_patches = self.norm1(x).chunk(2, dim=-1)
-        spatial = self.self_attn_s(over_channels.transpose(1, 2)).transpose(1, 2)
+        spatial = rearrange(over_channels, "trials channels patches width -> trials patches channels width")
+        spatial = self.self_attn_s(spatial)
+        spatial = rearrange(spatial, "trials patches channels width -> trials channels patches width")
         temporal = self.self_attn_t(over_patches)
         x = x + self.dropout(torch.cat((spatial, temporal), dim=-1))
         hidden = self.dropout(F.gelu(self.linear1(self.norm2(x))))
@@ -103,24 +107,26 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed patches; ``x`` and the result are (n_trials, n_channels, n_patches, 200)."""
-        waves = self.proj_in(x.flatten(1, 2).unsqueeze(1))  # (n_trials, 25, n_channels * n_patches, 8)
-        waves = waves.transpose(1, 2).reshape(x.shape)
+        rows = rearrange(x, "trials channels patches times -> trials 1 (channels patches) times")
+        pattern = "trials kernels (channels patches) times -> trials channels patches (kernels times)"
+        waves = rearrange(self.proj_in(rows), pattern, patches=x.shape[2])
         amplitudes = torch.fft.rfft(x, norm="forward").abs()
         tokens = waves + self.spectral_proj(amplitudes)
         return tokens + self._position(tokens)
 
     def _position(self, tokens: Tensor) -> Tensor:
         convolution = self.positional_encoding[0]
+        assert isinstance(convolution, nn.Conv2d)
         # Kernel columns that would only ever meet the zero padding are left out: with one patch, 6 of 7.
         reach = min(tokens.shape[2] - 1, 3)
         position = F.conv2d(
-            tokens.permute(0, 3, 1, 2),
+            rearrange(tokens, "trials channels patches width -> trials width channels patches"),
             convolution.weight[..., 3 - reach : 4 + reach],
             convolution.bias,
             padding=(9, reach),
             groups=TOKEN_WIDTH,
         )
-        return position.permute(0, 2, 3, 1)
+        return rearrange(position, "trials width channels patches -> trials channels patches width")
 
 
 class CBraMod(nn.Module):
@@ -135,7 +141,7 @@ class CBraMod(nn.Module):
         super().__init__()
         self.patch_embedding = PatchEmbedding()
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(CrissCrossLayer() for _ in range(n_layers))})
-        self.proj_out = nn.Sequential(nn.Linear(TOKEN_WIDTH, N_PATCH_TIMES))
+        self.proj_out: nn.Module = nn.Sequential(nn.Linear(TOKEN_WIDTH, N_PATCH_TIMES))
 
     def forward(self, eeg: Tensor) -> Tensor:
         """Encode EEG patches.
@@ -149,7 +155,7 @@ class CBraMod(nn.Module):
         (n_trials, n_channels, n_patches, 200) float32
         """
         tokens = self.patch_embedding(eeg)
-        for layer in self.encoder["layers"]:
+        for layer in self.encoder["layers"].children():
             tokens = layer(tokens)
         return self.proj_out(tokens)
 
@@ -208,12 +214,20 @@ class CBraModEncoder(Encoder):
         self.network.proj_out = nn.Identity()
 
     def forward(self, eeg: Tensor) -> Tensor:
-        return self.network(eeg.unflatten(2, (-1, N_PATCH_TIMES))).flatten(1, 2)
+        """Encode EEG (n_trials, n_channels, n_times) as tokens (n_trials, n_tokens, token_width)."""
+        patches = rearrange(
+            eeg, "trials channels (patches times) -> trials channels patches times", times=N_PATCH_TIMES
+        )
+        return rearrange(
+            self.network(patches), "trials channels patches width -> trials (channels patches) width"
+        )
 
     def layers(self) -> list[nn.Module]:
-        return [self.network.patch_embedding, *self.network.encoder["layers"]]
+        """Return the patch embedding and the criss-cross layers."""
+        return [self.network.patch_embedding, *self.network.encoder["layers"].children()]
 
     def read_published(self, path: str | Path) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """Read the published weights of its layers."""
         published, n_classifier = read_published(path)
         own = self.network.state_dict()
         n_reconstruction = sum(name.startswith("proj_out.") for name in published)

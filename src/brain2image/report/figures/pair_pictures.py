@@ -1,7 +1,7 @@
 """Pairs of pictures: examples, and a map of all of them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def choose_examples(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
-    """The best, the middle and the last pairs, ``n`` of each, with their ``rank``."""
+    """Choose the best, the middle and the last pairs, ``n`` of each, with their ``rank``."""
     ranked = pairs.assign(rank=np.arange(1, len(pairs) + 1))
     middle = max(0, len(ranked) // 2 - n // 2)
     return pd.concat([ranked[:n], ranked[middle : middle + n], ranked[-n:]]).drop_duplicates("rank")
@@ -51,8 +51,8 @@ def draw_pairs(pairs: pd.DataFrame, eeg: Sequence["Image"], fmri: Sequence["Imag
     n_rows = -(-len(pairs) // n_columns)
     figure = plt.figure(figsize=(1.3 * n_columns, 2.9 * n_rows))
     grid = figure.add_gridspec(n_rows, n_columns)
-    for cell, (row, *images) in zip(grid, zip(pairs.itertuples(), eeg, fmri, strict=True), strict=False):
-        panels = cell.subgridspec(2, 1, hspace=0.02).subplots()
+    for cell, (row, *images) in enumerate(zip(pairs.itertuples(), eeg, fmri, strict=True)):
+        panels = grid[cell].subgridspec(2, 1, hspace=0.02).subplots(squeeze=False)[:, 0]
         for panel, image in zip(panels, images, strict=True):
             panel.imshow(image)
             panel.set_axis_off()
@@ -79,7 +79,7 @@ def plot_clusters(pairs: pd.DataFrame, eeg: Embeddings, fmri: Embeddings) -> Fig
         panel.plot(*zip(start, end, strict=True), color="0.85", linewidth=0.5, zorder=0)
     for cluster in sorted(pairs["cluster"].unique()):
         chosen = (pairs["cluster"] == cluster).to_numpy()
-        style = {"color": PALETTE[cluster % len(PALETTE)], "s": 16}
+        style: dict[str, Any] = {"color": PALETTE[cluster % len(PALETTE)], "s": 16}
         panel.scatter(
             *eeg_points[chosen].T, marker="o", label=f"cluster {cluster} ({chosen.sum()} pairs)", **style
         )

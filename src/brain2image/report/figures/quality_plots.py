@@ -44,7 +44,7 @@ def plot_eeg_quality(quality: Mapping[str, Any]) -> dict[str, Figure]:
 
 
 def plot_channels(quality: Mapping[str, Any]) -> Figure:
-    """Amplitude of each channel with the range of its trials, above counts of trials and what was lost."""
+    """Draw the amplitude of each channel with its trials' range, above counts of trials and what was lost."""
     figure = plt.figure(figsize=(9, 5))
     grid = figure.add_gridspec(2, 3, height_ratios=(3, 2))
     _plot_amplitudes(figure.add_subplot(grid[0, :]), quality)
@@ -72,8 +72,8 @@ def _plot_amplitudes(panel: Axes, quality: Mapping[str, Any]) -> None:
         panel.plot([x, x], [low, high], color=colour, linewidth=3, alpha=0.35)
         panel.plot(x, rms, "X" if channel["flags"] else "o", color=colour, markersize=5)
         end, side = (edges[1], "top") if rms < np.sqrt(least * most) else (edges[0], "bottom")
-        style = {"fontsize": 7, "color": colour, "rotation": 90, "ha": "center", "va": side}
-        panel.text(x, end, ", ".join(channel["flags"]), **style)
+        flags = ", ".join(channel["flags"])
+        panel.text(x, end, flags, fontsize=7, color=colour, rotation=90, ha="center", va=side)
     for region, colour in colours.items():
         panel.plot([], [], "o", color=colour, markersize=5, label=region)
     if quality["flagged"]:
@@ -92,7 +92,7 @@ def _plot_amplitudes(panel: Axes, quality: Mapping[str, Any]) -> None:
 
 
 def _plot_sessions(panel: Axes, counts: Mapping[str, Any]) -> None:
-    """Trials of each session, of both partitions on top of each other."""
+    """Draw the trials of each session, of both partitions on top of each other."""
     trials = pd.DataFrame(
         {
             name: pd.Series(counts[name]["sessions"] or {"unknown": counts[name]["n_trials"]})
@@ -108,7 +108,7 @@ def _plot_sessions(panel: Axes, counts: Mapping[str, Any]) -> None:
 
 
 def _plot_repetitions(panel: Axes, repetitions: Mapping[str, int], *, colour: str) -> None:
-    """Pictures by their number of trials."""
+    """Draw the pictures by their number of trials."""
     bars = panel.bar(range(len(repetitions)), list(repetitions.values()), color=colour, width=0.6)
     panel.bar_label(bars, fmt="{:,.0f}", fontsize=7)
     panel.set_xticks(range(len(repetitions)), repetitions)
@@ -117,7 +117,7 @@ def _plot_repetitions(panel: Axes, repetitions: Mapping[str, int], *, colour: st
 
 
 def plot_spectra(quality: Mapping[str, Any]) -> Figure:
-    """Power density of each region's median channel, and where 90 % of all channels lie."""
+    """Draw the power density of each region's median channel, and where 90 % of all channels lie."""
     spectra = quality["spectra"]
     frequency = np.array(spectra["frequency"])
     figure, panel = plt.subplots(figsize=(6.5, 3.6))
@@ -130,7 +130,7 @@ def plot_spectra(quality: Mapping[str, Any]) -> Figure:
         panel.axvline(mains, color="0.4", linestyle=":", linewidth=1, label=f"mains, {mains:g} Hz")
     panel.set(xscale="log", xlim=(frequency[0], frequency[-1]), xlabel="frequency (Hz)")
     panel.set_ylabel(f"power density ({POWERS[quality['unit']]})")
-    panel.set_xticks([1, 2, 5, 10, 20, 50, 100], [1, 2, 5, 10, 20, 50, 100])
+    panel.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_ylim(np.array(spectra["low"])[frequency <= BAND].min() - 5, None)
     panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -138,7 +138,7 @@ def plot_spectra(quality: Mapping[str, Any]) -> Figure:
 
 
 def plot_responses(quality: Mapping[str, Any]) -> Figure:
-    """The mean response by region and on the head, and how reliable the pictures' differences in it are."""
+    """Draw the mean response by region and on the head, and how reliably pictures differ in it."""
     figure = plt.figure(figsize=(8.5, 7.5))
     grid = figure.add_gridspec(3, 1, height_ratios=(3, 2.2, 3))
     responses, unit = quality["responses"], AMPLITUDES[quality["unit"]]
@@ -153,7 +153,7 @@ def plot_responses(quality: Mapping[str, Any]) -> Figure:
         time: np.array([values[name] for name in sound]) for time, values in responses["topographies"].items()
     }
     _plot_topographies(figure, grid[1], maps, names=sound, unit=unit)
-    panels = grid[2].subgridspec(1, 2).subplots(sharey=True)
+    panels = grid[2].subgridspec(1, 2).subplots(sharey=True, squeeze=False)[0]
     for panel, (name, label) in zip(panels, PARTITIONS.items(), strict=True):
         _plot_reliability(panel, quality["reliability"][name], label=label, soa=quality.get("soa"))
     panels[0].set_ylabel("reliability of a picture's\nmean (all its trials)")
@@ -179,7 +179,7 @@ def _plot_topographies(
 ) -> None:
     import mne
 
-    panels = place.subgridspec(1, len(maps)).subplots()
+    panels = place.subgridspec(1, len(maps)).subplots(squeeze=False)[0]
     info = mne.create_info(names, 1.0, "eeg")
     # MNE 1.13 renames the template; 1.14 drops the old name.
     template = {"colin27_1005", "standard_1005"}.intersection(mne.channels.get_builtin_montages())
@@ -212,7 +212,7 @@ def _plot_reliability(
 
 
 def plot_noise_ceilings(quality: Mapping[str, Any]) -> Figure:
-    """Repetitions of the pictures, and noise ceilings of the voxels and of their embedding."""
+    """Draw repetitions of the pictures, and noise ceilings of the voxels and of their embedding."""
     figure, panels = plt.subplots(1, 3, figsize=(10, 3.6), width_ratios=(1, 2, 2))
     trials = quality["trials"]
     _plot_repetitions(panels[0], trials["repetitions"], colour=PALETTE[0])
@@ -228,7 +228,7 @@ def plot_noise_ceilings(quality: Mapping[str, Any]) -> Figure:
 
 
 def _plot_ceilings(panel: Axes, columns: Mapping[str, Any], *, bins: Sequence[float]) -> None:
-    """Histograms over columns, their medians with intervals, and what columns without signal reach."""
+    """Draw histograms over columns, their medians with intervals, and what columns without signal reach."""
     if columns["all"] is None:
         panel.set_axis_off()
         panel.text(0.5, 0.5, "too few pictures were shown twice:\nno noise ceiling", ha="center")

@@ -20,7 +20,7 @@ RIGHT = GREEN
 
 
 def choose_queries(similarity: np.ndarray, own_ranks: np.ndarray, n: int) -> list[dict[str, Any]]:
-    """The best, the middle and the worst test queries, ``n`` of each, with their five nearest gallery items.
+    """Choose the best, middle and worst test queries, ``n`` of each, with their five nearest gallery items.
 
     Queries are ordered by the rank of their answer, those of equal rank by its similarity.
 

@@ -1,12 +1,15 @@
 """Scores of the runs on the test pairs, each with its 95 % interval and with chance."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from brain2image.evaluation.comparisons import ALL_BRAINS
 from brain2image.evaluation.scores import DIRECTIONS
@@ -48,7 +51,7 @@ def plot_scores(
 
 
 def plot_headline(summary: pd.DataFrame) -> Figure:
-    """Top-1 of every run, a panel a pair of brains, coloured by the kind of the run.
+    """Draw the top-1 of every run, a panel a pair of brains, coloured by the kind of the run.
 
     Parameters
     ----------
@@ -59,20 +62,22 @@ def plot_headline(summary: pd.DataFrame) -> Figure:
     order = sorted(
         set(rows.index.get_level_values("run")), key=lambda run: (list(KINDS).index(kind(run)), run)
     )
-    pairs = list(dict.fromkeys(summary["brains"]))
-    n_columns = min(2, len(pairs))
-    n_rows = -(-len(pairs) // n_columns)
+    all_brains = list(dict.fromkeys(summary["brains"]))
+    n_columns = min(2, len(all_brains))
+    n_rows = -(-len(all_brains) // n_columns)
     size = (6.2 if n_columns == 1 else 4.6 * n_columns, (0.9 + 0.27 * len(order)) * n_rows)
     figure, panels = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharey=True)
-    for panel in panels.flat[len(pairs) :]:
+    for panel in panels.flat[len(all_brains) :]:
         panel.set_axis_off()
-    for panel, pair in zip(panels.flat, pairs, strict=False):
-        own = rows.loc[pair].loc[order]
+    for panel, brains in zip(panels.flat, all_brains, strict=False):
+        own = rows.loc[brains].loc[order]
         _ranges(panel, own, np.arange(len(order)), [KINDS[kind(run)] for run in order])
         for y, (_, row) in enumerate(own.iterrows()):
             panel.text(103, y, f"{100 * row['value']:.1f}", va="center", ha="left")
         panel.axvline(100 * own["chance"].iloc[0], **CHANCE)
-        panel.set(yticks=range(len(order)), xlim=(0, 100), title=pair, xlabel="test pictures found first (%)")
+        panel.set(
+            yticks=range(len(order)), xlim=(0, 100), title=brains, xlabel="test pictures found first (%)"
+        )
         panel.set_yticklabels(order)
     panels[0, 0].set_ylim(len(order) - 0.5, -0.5)
     _legend(figure, KINDS)
@@ -82,7 +87,7 @@ def plot_headline(summary: pd.DataFrame) -> Figure:
 def _ranges(
     panel: Axes, rows: pd.DataFrame, y: np.ndarray, colours: Sequence[str], factor: float = 100
 ) -> None:
-    """Horizontal points with their intervals as lines and, of several seeds, ± SD as a broad band."""
+    """Draw horizontal points with their intervals as lines and, of several seeds, ± SD as a broad band."""
     rows = factor * rows[["value", "low", "high", "deviation"]]
     for place, colour, row in zip(y, colours, rows.itertuples(), strict=True):
         panel.plot([row.low, row.high], [place, place], color=colour, linewidth=1.4)
@@ -92,14 +97,16 @@ def _ranges(
 
 
 def _legend(figure: Figure, colours: Mapping[str, str]) -> None:
-    handles = [plt.Line2D([], [], color=colour, marker="o", label=name) for name, colour in colours.items()]
-    handles.append(plt.Line2D([], [], label="chance", **CHANCE))
+    handles: list[Artist] = [
+        Line2D([], [], color=colour, marker="o", label=name) for name, colour in colours.items()
+    ]
+    handles.append(Line2D([], [], label="chance", **CHANCE))
     handles += [line for panel in figure.axes for line in panel.get_legend_handles_labels()[0]]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
 def plot_retrieval(summary: pd.DataFrame, *, rsa_ceiling: float | None) -> Figure:
-    """Top-1, 5 and 10 of each run, and the correlation of its RDM with the measured one.
+    """Draw top-1, 5 and 10 of each run, and the correlation of its RDM with the measured one.
 
     Parameters
     ----------
@@ -130,7 +137,7 @@ def plot_retrieval(summary: pd.DataFrame, *, rsa_ceiling: float | None) -> Figur
 
 
 def plot_curves(summary: pd.DataFrame) -> Figure:
-    """Top-1 over the number of EEG trials in a query and, where there are several, over gallery sizes.
+    """Draw top-1 over the number of EEG trials in a query and, where there are several, over gallery sizes.
 
     Parameters
     ----------
@@ -153,8 +160,8 @@ def plot_curves(summary: pd.DataFrame) -> Figure:
     return figure
 
 
-def _curves(panel: Axes, rows: pd.DataFrame, column: str, style: Mapping[str, Mapping[str, str]]) -> None:
-    """One line a run over the values of a column, side by side so that intervals do not hide each other."""
+def _curves(panel: Axes, rows: pd.DataFrame, column: str, style: Mapping[str, Mapping[str, Any]]) -> None:
+    """Draw one line a run over the values of a column, side by side so that intervals hide no other."""
     places = list(dict.fromkeys(rows[column]))
     width = 0.3 / len(style)
     for number, (run, look) in enumerate(style.items()):
@@ -170,11 +177,11 @@ def _curves(panel: Axes, rows: pd.DataFrame, column: str, style: Mapping[str, Ma
 
 
 def plot_comparisons(comparisons: pd.DataFrame) -> Figure:
-    """Each network less each baseline, by picture, with its interval and Holm's p.
+    """Draw each network less each baseline, by picture, with its interval and Holm's p.
 
     Parameters
     ----------
-    comparisons : rows of one pair of brains, and those of pair ``all``, in the table of comparisons.
+    comparisons : rows of one pair of brains, and those of brains ``all``, in the table of comparisons.
     """
     if comparisons.empty:
         figure, panel = plt.subplots(figsize=(6, 1))

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from itertools import cycle
+from typing import Any
 
 import matplotlib
 
@@ -19,10 +20,10 @@ from brain2image.formats.files import write_text
 
 # Okabe & Ito's palette, which people with colour-blindness can tell apart (jfly.uni-koeln.de/color).
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW, BLACK = PALETTE
+BLUE, ORANGE, GREEN, PINK, _, RED, _, BLACK = PALETTE
 JPEG_QUALITY = 80
 MARKERS = "os^D"  # for more runs than colours
-CHANCE = {"color": "black", "linestyle": "--", "linewidth": 1.2}
+CHANCE: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
 plt.rcParams.update(
     {
         "figure.constrained_layout.use": True,
@@ -36,8 +37,8 @@ plt.rcParams.update(
 )
 
 
-def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Colour and marker of each different name, as keywords of ``plot``."""
+def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Give each different name a colour and a marker, as keywords of ``plot``."""
     styles = cycle([{"color": colour, "marker": marker} for marker in MARKERS for colour in PALETTE])
     return dict(zip(dict.fromkeys(names), styles, strict=False))
 
@@ -48,7 +49,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
 
 
 def to_svg(figure: Figure) -> str:
-    """A figure as SVG, photographs in it as JPEG, without a date: the same figure is the same text."""
+    """Turn a figure into SVG, photographs in it as JPEG, without a date: the same figure is the same text."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
@@ -56,7 +57,7 @@ def to_svg(figure: Figure) -> str:
 
 
 def _smaller(embedded: re.Match[str]) -> str:
-    """An embedded PNG, as JPEG where that takes less than half, which is so for photographs alone."""
+    """Turn an embedded PNG into JPEG where that takes less than half, which is so for photographs alone."""
     png = base64.b64decode(embedded[1])
     jpeg = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=JPEG_QUALITY)

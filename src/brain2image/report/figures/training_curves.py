@@ -11,7 +11,7 @@ from brain2image.report.figures.style import CHANCE, looks
 
 
 def plot_training(histories: Mapping[str, pd.DataFrame], *, n_val: int) -> Figure:
-    """Loss and validation retrieval over epochs, a colour a run; the seeds of a run share it.
+    """Draw loss and validation retrieval over epochs, a colour a run; the seeds of a run share it.
 
     Parameters
     ----------

@@ -85,18 +85,20 @@ VERDICTS = {
 }
 
 
-def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects: Mapping[str, float]) -> str:
-    """The page as HTML.
+def audit_page(
+    brains: str, audits: Mapping[str, Mapping[str, Any]], query_effects: Mapping[str, float]
+) -> str:
+    """Write the page as HTML.
 
     Parameters
     ----------
-    pair : pair of brains.
+    brains : an EEG and an fMRI person, ``things-01_subj01``.
     audits : of each run, the ``audit`` of its metrics.
     query_effects : of each network, ``query_effect`` of its config.json.
     """
     first = next(iter(audits.values()))
     return page(
-        f"Leak audit of {pair}",
+        f"Leak audit of {brains}",
         heading("The split"),
         table(
             ("question", "found", "verdict", "how to read it"),
@@ -124,6 +126,6 @@ def audit_page(pair: str, audits: Mapping[str, Mapping[str, Any]], query_effects
 
 
 def _verdict(audit: Mapping[str, Any], names: set[str]) -> str:
-    """The worst that the audit says of these lines."""
+    """Return the worst that the audit says of these lines."""
     said = (VERDICTS[finding] for finding in FINDINGS if not names.isdisjoint(audit[finding]))
     return next(said, verdict("clean", is_good=True))

@@ -1,7 +1,9 @@
-"""The frame of all pages, and their tables."""
+"""The frame of all pages, and their tables. Whatever is no `Markup` is escaped."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from brain2image.report.figures.style import BLUE, GREEN, RED
 
@@ -28,61 +30,73 @@ STYLE = f"""
 """
 
 
-class Markup(str):
-    """Text that is HTML already."""
+# The templates are texts of this module, so that a change of one changes the fingerprint of the pages.
+TEMPLATES = Environment(
+    autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+)
+TEMPLATES.filters["paragraph"] = lambda text: (
+    text if isinstance(text, Markup) else Markup("<p>{}</p>").format(text)
+)
+PAGE = TEMPLATES.from_string("""\
+<!doctype html>
+<meta charset="utf-8">
+<style>{{ style }}</style>
+<article class="page">
+<h1>{{ title }}</h1>
+{% for part in parts %}
+{{ part | paragraph }}
+{% endfor %}
+</article>
+""")
+BOX = TEMPLATES.from_string("""\
+<div class="box">{% for sentence in sentences %}{{ sentence | paragraph }}{% endfor %}</div>""")
+TABLE = TEMPLATES.from_string("""\
+<table>
+<thead><tr>{% for column in columns %}<th>{{ column }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in rows %}
+<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table>""")
 
 
 def page(title: str, *parts: str) -> str:
-    """A whole page: it needs no other file and no network.
+    """Return a whole page: it needs no other file and no network.
 
     Parameters
     ----------
     title : heading of the page.
-    parts : `Markup`; plain strings are escaped and become paragraphs.
+    parts : `Markup`; plain strings become paragraphs.
     """
-    body = "\n".join(_paragraph(part) for part in parts)
-    return (
-        f'<!doctype html>\n<meta charset="utf-8">\n<style>{STYLE}</style>\n'
-        f'<article class="page">\n<h1>{escape(title)}</h1>\n{body}\n</article>\n'
-    )
+    return PAGE.render(style=Markup(STYLE), title=title, parts=parts)
 
 
 def heading(text: str) -> Markup:
-    """Heading of a part of a page."""
-    return Markup(f"<h2>{escape(text)}</h2>")
+    """Return the heading of a part of a page."""
+    return Markup("<h2>{}</h2>").format(text)
 
 
 def box(*sentences: str) -> Markup:
-    """Sentences that stand out, a paragraph each."""
-    return Markup(f'<div class="box">{"".join(_paragraph(sentence) for sentence in sentences)}</div>')
+    """Return sentences that stand out, a paragraph each."""
+    return Markup(BOX.render(sentences=sentences))
 
 
 def note(text: str) -> Markup:
-    """A small explanation."""
-    return Markup(f'<p class="note">{escape(text)}</p>')
+    """Return a small explanation."""
+    return Markup('<p class="note">{}</p>').format(text)
 
 
 def verdict(text: str, *, is_good: bool) -> Markup:
-    """A word in the colour of good or bad news."""
-    return Markup(f'<span class="{"good" if is_good else "bad"}">{escape(text)}</span>')
+    """Return a word in the colour of good or bad news."""
+    return Markup('<span class="{}">{}</span>').format("good" if is_good else "bad", text)
 
 
 def bar(share: float) -> Markup:
-    """A bar of at most 10 rem, for a share of 0 to 1."""
-    return Markup(f'<span class="bar" style="width: {10 * share:.2f}rem"></span>')
+    """Return a bar of at most 10 rem, for a share of 0 to 1."""
+    return Markup('<span class="bar" style="width: {:.2f}rem"></span>').format(10 * share)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    """A table; cells are escaped unless they are `Markup`."""
-    lines = ["".join(f"<td>{_inline(cell)}</td>" for cell in row) for row in rows]
-    header = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return Markup(f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
-
-
-def _inline(text: str) -> str:
-    return text if isinstance(text, Markup) else escape(text)
-
-
-def _paragraph(text: str) -> str:
-    return text if isinstance(text, Markup) else f"<p>{escape(text)}</p>"
+    """Return a table of cells that are text or `Markup`."""
+    return Markup(TABLE.render(columns=columns, rows=rows))

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from brain2image.evaluation.run_audit import FINDINGS
 from brain2image.evaluation.summary import headline, kind, over_seeds
-from brain2image.report.pages.html import Markup, box, heading, note, page, table, verdict
+from brain2image.report.pages.html import box, heading, note, page, table, verdict
 from brain2image.report.verdicts import (
     ALPHA,
     above_chance,
@@ -27,7 +28,7 @@ def overview_page(
     is_simulated: bool,
     figure: str,
 ) -> str:
-    """The page as HTML.
+    """Write the page as HTML.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def overview_page(
                 "leaks",
                 "caveats",
             ),
-            [_pair_row(pair, audits[pair], ceilings[pair]) for pair in audits],
+            [_brains_row(brains, audits[brains], ceilings[brains]) for brains in audits],
         ),
         note(
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
@@ -72,23 +73,23 @@ def overview_page(
 
 
 def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
-    """Networks, baselines, seeds and pairs of brains in a sentence or two."""
+    """Name networks, baselines, seeds and pairs of brains in a sentence or two."""
     runs = list(dict.fromkeys(summary["run"]))
     names = {name: [run for run in runs if kind(run) == name] for name in ("network", "baseline", "oracle")}
     n_seeds = summary.groupby("run")["seed"].nunique().max()
-    pairs = list(dict.fromkeys(summary["brains"]))
+    all_brains = list(dict.fromkeys(summary["brains"]))
     data = "simulated data, which say nothing about real brains" if is_simulated else "measured data"
     return (
         f"{_count(len(names['network']), 'network')} ({', '.join(names['network'])}), "
         f"{_count(n_seeds, 'seed')} each, and {_count(len(names['baseline']), 'baseline')} "
-        f"({', '.join(names['baseline'])}) were fitted on {_count(len(pairs), 'pair')} of brains "
-        f"({', '.join(pairs)}): the EEG of one person and the fMRI of another. "
+        f"({', '.join(names['baseline'])}) were fitted on {_count(len(all_brains), 'pair')} of brains "
+        f"({', '.join(all_brains)}): the EEG of one person and the fMRI of another. "
         f"These are {data}."
     )
 
 
 def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """The best network against chance, baselines and ceiling, and networks that do nothing, in sentences."""
+    """Compare the best network with chance, baselines and ceiling, and name networks that do nothing."""
     network = best_network(summary)
     rows = headline(summary)
     top1 = over_seeds(rows[rows["metric"] == "top1"], ["run", "brains"])
@@ -123,7 +124,7 @@ def _against_chance(network: str, top1: pd.DataFrame, n_above: int) -> str:
 
 
 def leak_sentences(audits: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """What the leak audit found on any pair of brains: leaks, caveats, and what it could not look at."""
+    """Say what the leak audit found on any pair of brains: leaks, caveats, and what it could not look at."""
     leaks, caveats, unknown = (
         "; ".join(sorted({name for runs in audits.values() for run in runs for name in run[finding]}))
         for finding in FINDINGS
@@ -141,14 +142,14 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _pair_row(pair: str, runs: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any]) -> list[str]:
+def _brains_row(brains: str, runs: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any]) -> list[str]:
     n_leaks, n_caveats = (len({name for run in runs for name in run[kind]}) for kind in FINDINGS[:2])
     split = runs[0]["split"]
     reliability = [
         f"{ceilings[part]['reliability']:.2f}" if ceilings[part] else "unknown" for part in ("eeg", "fmri")
     ]
     return [
-        pair,
+        brains,
         " / ".join(str(n) for n in split["n_pairs"].values()),
         str(split["n_left_out"]),
         f"{ceilings['pairing']['similarity_q50']:.2f}",

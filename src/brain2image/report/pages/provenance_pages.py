@@ -2,14 +2,14 @@
 
 import platform
 from collections.abc import Collection, Mapping, Sequence
-from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
+from markupsafe import Markup
 
 from brain2image.formats.tables import read_table
-from brain2image.report.pages.html import Markup, bar, heading, note, page, table
+from brain2image.report.pages.html import bar, heading, note, page, table
 
 PACKAGES = (
     "brain2image",
@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def configuration_page(settings: Sequence[Sequence[str]], runs: Mapping[str, Mapping[str, str]]) -> str:
-    """Every key with its value, and what the runs made of the shared blocks.
+    """Show every key with its value, and what the runs made of the shared blocks.
 
     Parameters
     ----------
@@ -60,11 +60,11 @@ def configuration_page(settings: Sequence[Sequence[str]], runs: Mapping[str, Map
 
 
 def _bold(text: str, is_bold: bool) -> str:
-    return Markup(f"<b>{escape(text)}</b>") if is_bold else text
+    return Markup("<b>{}</b>").format(text) if is_bold else text
 
 
 def versions_page(trainings: Sequence[Mapping[str, str]], fingerprints: Mapping[str, str]) -> str:
-    """Versions of Python and the packages now and at each training, and fingerprints of the code.
+    """Show versions of Python and packages now and at each training, and fingerprints of the code.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def versions_page(trainings: Sequence[Mapping[str, str]], fingerprints: Mapping[
 
 
 def installed(name: str) -> str:
-    """Version of a package in this environment."""
+    """Return the version of a package in this environment."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -102,11 +102,11 @@ def installed(name: str) -> str:
 
 
 def read_benchmarks(folder: Path, *, rules: Collection[str], names: Collection[str]) -> pd.DataFrame:
-    """One row a job from the files that Snakemake's ``benchmark:`` leaves, in the order of the rules.
+    """Read the files that Snakemake's ``benchmark:`` leaves, a row a job, in the order of the rules.
 
     Parameters
     ----------
-    folder : holds ``RULE.tsv`` or ``RULE/NAME.tsv``, the names of subjects, pairs and runs.
+    folder : holds ``RULE.tsv`` or ``RULE/NAME.tsv``, the names of subjects, brains and runs.
     rules, names : what belongs to this workflow; files of removed rules, subjects and runs stay on disk.
     """
     files = {path: path.relative_to(folder).with_suffix("").parts for path in sorted(folder.rglob("*.tsv"))}
@@ -121,7 +121,7 @@ def read_benchmarks(folder: Path, *, rules: Collection[str], names: Collection[s
 
 
 def resources_page(benchmarks: pd.DataFrame) -> str:
-    """Time and memory of each stage.
+    """Show time and memory of each stage.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def resources_page(benchmarks: pd.DataFrame) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``4.2 s``, ``3 min 20 s`` or ``5 h 02 min``."""
+    """Write seconds as ``4.2 s``, ``3 min 20 s`` or ``5 h 02 min``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

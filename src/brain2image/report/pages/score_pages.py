@@ -4,24 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from brain2image.evaluation.scores import TRIAL_LEVEL_NOTE
 from brain2image.evaluation.summary import headline, over_seeds
-from brain2image.report.pages.html import Markup, heading, note, page, table
+from brain2image.report.headings import METRICS, Column
+from brain2image.report.pages.html import heading, note, page, table
 
-# Heading, factor and number format of each metric.
-METRICS = {
-    "top1": ("top-1 %", 100, "{:.1f}"),
-    "top5": ("top-5 %", 100, "{:.1f}"),
-    "top10": ("top-10 %", 100, "{:.1f}"),
-    "two_way": ("2-way %", 100, "{:.1f}"),
-    "median_rank": ("median rank", 1, "{:.1f}"),
-    "mrr": ("MRR", 1, "{:.2f}"),
-    "percentile_rank": ("percentile %", 100, "{:.1f}"),
-    "rsa": ("RSA ρ", 1, "{:.2f}"),
-    "cosine": ("cosine", 1, "{:.3f}"),
-    "mse": ("MSE", 1, "{:.3f}"),
-}
 CEILINGS = {
     "eeg": (
         "EEG, half against half",
@@ -39,12 +28,12 @@ CEILINGS = {
 }
 
 
-def scores_page(pair: str, summary: pd.DataFrame) -> str:
-    """The page as HTML.
+def scores_page(brains: str, summary: pd.DataFrame) -> str:
+    """Write the page as HTML.
 
     Parameters
     ----------
-    pair : pair of brains.
+    brains : an EEG and an fMRI person, ``things-01_subj01``.
     summary : its rows of the summary table.
     """
     whole = summary[(summary["n_gallery"] == summary["n_test"]) & (summary["n_trials"] == "all")]
@@ -58,7 +47,7 @@ def scores_page(pair: str, summary: pd.DataFrame) -> str:
     }
     tables = [part for title, rows in parts.items() for part in (heading(title), score_table(rows))]
     return page(
-        f"Scores of {pair}: {summary['n_test'].iloc[0]} test pictures",
+        f"Scores of {brains}: {summary['n_test'].iloc[0]} test pictures",
         "Each cell: score, ± SD over seeds where there are several, 95 % interval over pictures, and "
         "chance in brackets. Chance of the cosine is that of wrong pairs, of MSE that of always "
         "predicting the training mean. The first table is the claim.",
@@ -68,7 +57,7 @@ def scores_page(pair: str, summary: pd.DataFrame) -> str:
 
 
 def score_table(rows: pd.DataFrame) -> str:
-    """A row a run, a column a metric.
+    """Write a row a run, a column a metric.
 
     Parameters
     ----------
@@ -77,33 +66,33 @@ def score_table(rows: pd.DataFrame) -> str:
     scores = over_seeds(rows, ["run", "metric"])
     metrics = [metric for metric in METRICS if metric in set(rows["metric"])]
     return table(
-        ("run", *(METRICS[metric][0] for metric in metrics)),
+        ("run", *(METRICS[metric].heading for metric in metrics)),
         [
-            (run, *(_cell(scores.loc[(run, metric)], *METRICS[metric][1:]) for metric in metrics))
+            (run, *(_cell(scores.loc[(run, metric)], METRICS[metric]) for metric in metrics))
             for run in dict.fromkeys(rows["run"])
         ],
     )
 
 
-def _cell(score: pd.Series, factor: float, style: str) -> Markup:
+def _cell(score: pd.Series, column: Column) -> Markup:
     value, deviation, low, high, chance = (
-        style.format(factor * score[name]) for name in ("value", "deviation", "low", "high", "chance")
+        column.show(score[name]) for name in ("value", "deviation", "low", "high", "chance")
     )
     details = {
         f"± {deviation}": pd.notna(score["deviation"]),
         f"{low} – {high}": pd.notna(score["low"]),
         f"({chance})": pd.notna(score["chance"]),
     }
-    small = [f"<br><small>{text}</small>" for text, is_known in details.items() if is_known]
-    return Markup(f"<b>{value}</b>{''.join(small)}")
+    small = [Markup("<br><small>{}</small>").format(text) for text, is_known in details.items() if is_known]
+    return Markup("<b>{}</b>").format(value) + Markup().join(small)
 
 
-def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
-    """The page as HTML.
+def ceilings_page(brains: str, ceilings: Mapping[str, Any]) -> str:
+    """Write the page as HTML.
 
     Parameters
     ----------
-    pair : pair of brains.
+    brains : an EEG and an fMRI person, ``things-01_subj01``.
     ceilings : what measure_ceilings wrote.
     """
     n_images = ceilings["eeg"]["n_images"]
@@ -121,7 +110,7 @@ def ceilings_page(pair: str, ceilings: Mapping[str, Any]) -> str:
     quantiles = {f"{q} %": f"{ceilings['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)}
     rsa = "unknown" if ceilings["rsa"] is None else f"{ceilings['rsa']:.2f}"
     return page(
-        f"Ceilings of {pair}",
+        f"Ceilings of {brains}",
         f"What the data allow, whatever the model. Chance is {100 / n_images:.1f} % for top-1 among "
         f"{n_images} test pictures and 50 % for 2-way identification.",
         table(("of", "top-1 %", "2-way %", "reliability", "how to read it"), rows),
