@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from loader import N_TRIALS, write_set
-from train_step import BATCH, DEVICE, N_CHANNELS, N_CLUSTERS, N_FEATURES, our_steps, random_data, seconds
+from train_step import BATCH, DEVICE, LAYOUT, N_CLUSTERS, N_FEATURES, our_steps, random_data, seconds
 
 from brain2image.config import RunConfig
 from brain2image.models.alignment import AlignmentModel
@@ -37,7 +37,7 @@ class EpochTimes(logging.Handler):
 
 def floor_step(run: RunConfig, n_repeats: int) -> float:
     """Median seconds of forward and backward of one batch."""
-    model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES).to(DEVICE)
+    model = AlignmentModel(run.model, LAYOUT, N_FEATURES).to(DEVICE)
     loss = AlignmentLoss(run.loss, N_CLUSTERS)
     model.eeg_scale.fill_(0.01)
     steps = our_steps(model.train(), loss.to(DEVICE), run, random_data(), update=False)
@@ -53,7 +53,7 @@ def epochs_of(run: RunConfig, lmdb: Path, folder: Path) -> list[float]:
     train(
         lmdb,
         run=run,
-        cbramod=None,
+        weights=None,
         code="",
         state=folder / "state",
         **{name: folder / "run" / file for name, file in files.items()},

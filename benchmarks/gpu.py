@@ -252,7 +252,7 @@ def training_steps(
     from brain2image.training_set.lmdb_store import LMDBReader
 
     reader, options = LMDBReader(lmdb), run.training
-    model = build_model(reader, run=run, cbramod=None)
+    model = build_model(reader, run=run, weights=None)
     coordinates = start_linearly(model, reader) if run.model.linear_axes else None
     where = {"memory_limit_gb": options.memory_limit_gb, "device": device}
     data = AlignmentDataset(lmdb, "train", average_trials=4, coordinates=coordinates, **where)

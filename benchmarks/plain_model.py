@@ -59,8 +59,9 @@ def plain_version(ours: AlignmentModel) -> AlignmentModel:
     """The plain model with the weights of ours."""
     plain, state, alignment = copy.deepcopy(ours), ours.state_dict(), ours.alignment
     n_features = len(ours.target_mean)
-    plain.backbone.patch_embedding = PlainEmbedding()
-    plain.backbone.encoder["layers"] = nn.ModuleList(PlainLayer() for _ in ours.backbone.encoder["layers"])
+    plain.encoder.network.patch_embedding = PlainEmbedding()
+    layers = plain.encoder.network.encoder
+    layers["layers"] = nn.ModuleList(PlainLayer() for _ in layers["layers"])
     if hasattr(ours.head, "layers"):
         options = {"dropout": 0.1, "activation": "gelu", "batch_first": True, "norm_first": True}
         layers = (PlainTransformerLayer(200, 8, 800, **options) for _ in ours.head.layers)

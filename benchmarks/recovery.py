@@ -36,6 +36,7 @@ from brain2image.evaluation.statistics import hierarchical_interval
 from brain2image.models.alignment import AlignmentModel
 from brain2image.pairs.embeddings import Embeddings
 from brain2image.training.train import train
+from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import Predictor, read_pairs
 
 SNRS, PAIR_COUNTS, RELATIONS = (0.2, 0.4, 0.8), (400, 1200), (False, True)
@@ -59,17 +60,18 @@ def fit_network(setting: Setting, folder: Path, model: dict[str, Any]) -> Predic
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch)
         outputs = {name: out / file for name, file in OUTPUTS.items()}
-        train(folder / "data.lmdb", run=run, cbramod=None, code="", state=out / "state", **outputs)
+        train(folder / "data.lmdb", run=run, weights=None, code="", state=out / "state", **outputs)
         trained = AlignmentModel.load(out)
     return lambda pairs: trained.predict(pairs.eeg).numpy()
 
 
 def fit_baseline(_: Setting, folder: Path, name: str) -> Predictor:
     """Fit a comparison model on the setting's training pairs."""
-    pairs, oracle = read_pairs(folder / "data.lmdb", "train"), np.load(folder / "oracle.npz")
+    lmdb, oracle = folder / "data.lmdb", np.load(folder / "oracle.npz")
+    pairs, meta = read_pairs(lmdb, "train"), LMDBReader(lmdb).meta
     concepts = oracle["concept"][pairs.table["eeg_image"]]
     clip = Embeddings(np.arange(len(oracle["clip"])), oracle["clip"], "oracle.npz")
-    return BASELINES[name](Training(pairs, concepts, clip, eeg_scale=0.01, cbramod=None))
+    return BASELINES[name](Training(pairs, concepts, clip, meta=meta, cbramod=None))
 
 
 def fit_oracle(_: Setting, folder: Path) -> Predictor:

@@ -24,12 +24,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from brain2image.config import RunConfig
 from brain2image.models.alignment import AlignmentModel
+from brain2image.models.encoders.base import EEGLayout
 from brain2image.models.encoders.cbramod import SelfAttention
 from brain2image.models.losses import AlignmentLoss
 from brain2image.models.pooling import POOLING_HEADS
 from brain2image.training.task import parameter_groups
 
 N_CHANNELS, N_FEATURES, N_CLUSTERS, BATCH = 63, 4096, 5, 64
+LAYOUT = EEGLayout(tuple(f"E{number}" for number in range(N_CHANNELS)), n_times=200, sfreq=200.0)
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -100,7 +102,7 @@ def compare(pooling: str, n_repeats: int) -> str:
     """One row of the table."""
     torch.manual_seed(0)
     run, data = RunConfig(model={"pooling": pooling}), random_data()
-    ours = AlignmentModel(run.model, N_CHANNELS, N_FEATURES).to(DEVICE)
+    ours = AlignmentModel(run.model, LAYOUT, N_FEATURES).to(DEVICE)
     loss = AlignmentLoss(run.loss, N_CLUSTERS).to(DEVICE)
     ours.eeg_scale.fill_(0.01)
     plain = plain_version(ours).to(DEVICE)

@@ -4,7 +4,7 @@
 rule train:
     input:
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
-        cbramod=ask("cbramod", "run"),
+        weights=ask("cbramod", "run"),
     output:
         model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
         config="<results>/runs/{person}_{subj}/{run}/config.json",
@@ -24,7 +24,7 @@ rule train:
         runtime=growing(720),
         gpu=1,
     params:
-        code=plan.code("train"),
+        code=lambda wildcards: plan.code_with_encoder("train", wildcards.run),
         model=lambda wildcards: plan.runs[wildcards.run].model.model_dump(),
         loss=lambda wildcards: plan.runs[wildcards.run].loss.model_dump(),
         training=lambda wildcards: plan.runs[wildcards.run].training.model_dump(exclude=WITHOUT_EFFECT),
@@ -60,6 +60,6 @@ rule predict:
         runtime=growing(30),
         gpu=1,
     params:
-        code=plan.code("predict"),
+        code=lambda wildcards: plan.code_with_encoder("predict", wildcards.run),
     script:
         "../workflow/scripts/predict.py"

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 from helpers.rules import RULES
 
 from brain2image.__main__ import command_line
+from brain2image.evaluation.predict import predict_pairs
+from brain2image.training.train import train
 
 ROOT = Path(__file__).parents[1]
 DOCS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), ROOT / "config" / "README.md"]
@@ -120,10 +123,29 @@ def test_benchmarks_take_these_options(name, arguments):
         assert not option.startswith("--") or f'"{option}"' in source, f"{name}: {script} has no {option}"
 
 
-@NEEDS_DEMO
+@pytest.fixture(scope="module")
+def small_demo(tmp_path_factory):
+    """A folder with what the snippets read, as the demo leaves it, of a small planted run."""
+    root = tmp_path_factory.mktemp("planted")
+    demo, name = root / "results/demo", "things-01_subj01"
+    for folder in ("pairs", "lmdb", "eeg", "projection"):
+        (demo / folder).mkdir(parents=True)
+    lmdb = planted_lmdb(root).rename(demo / f"lmdb/{name}.lmdb")
+    for old, new in {"eeg.h5": "eeg/things-01.h5", "projection.h5": "projection/subj01.h5"}.items():
+        (root / old).rename(demo / new)
+    (root / "pairs.parquet").rename(demo / "pairs/things_subj01.parquet")
+    run = demo / "runs" / name / "flatten"
+    outputs = {output: run / file for output, file in OUTPUTS.items()}
+    options = {"run": planted_run(training={"epochs": 1}), "weights": None, "code": "0"}
+    train(lmdb, **options, state=demo / "state", **outputs)
+    predict_pairs(outputs["model"], lmdb, out=run / "predictions.npz")
+    return root
+
+
+@pytest.mark.parametrize("place", ["small_demo", pytest.param("demo", marks=NEEDS_DEMO)])
 @pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if "```python" in text])
-def test_snippets_run(name, monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+def test_snippets_run(name, place, request, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT if place == "demo" else request.getfixturevalue(place))
     space = {}
     for snippet in re.findall(r"^```python\n(.*?)^```", TEXTS[name], re.DOTALL | re.MULTILINE):
         exec(compile(snippet, name, "exec"), space)

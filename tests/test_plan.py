@@ -5,6 +5,7 @@ from helpers.checkouts import ROOT
 from helpers.empty_releases import NSD, THINGS, touch
 
 from brain2image.config import load_config
+from brain2image.core.encoder_names import REGISTERED
 from brain2image.core.errors import InputError
 from brain2image.plan import Plan, Predictor
 
@@ -139,3 +140,18 @@ def test_figures_and_pages():
     assert "results/figures/things-02/channels.svg" in found.figures()
     assert found.pages()[0] == "results/figures/overview.html"
     assert {"things-02", "sub-02", "shared", "things_subj01", "ridge"} <= set(found.benchmark_names())
+
+
+def test_the_code_of_a_run_holds_its_encoder(monkeypatch):
+    """An edit of one encoder makes nothing of another's runs stale; a new one needs no weights of CBraMod."""
+
+    class Toy:
+        options, fixed_width, has_variants = ("pretrained",), None, False
+
+    monkeypatch.setitem(REGISTERED, "toy", Toy)
+    found = plan(runs={"a": {}, "b": {"training": {"epochs": 2}}, "c": {"model": {"encoder": "toy"}}})
+    codes = {run: found.code_with_encoder("train", run) for run in found.runs}
+    assert codes["a"] == codes["b"]
+    assert len({codes["a"], codes["c"], found.code("train")}) == 3
+    assert found.from_cbramod >= {"a", "b"}
+    assert found.cbramod("c") == []

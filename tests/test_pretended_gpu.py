@@ -15,7 +15,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
+from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
 from open_clip.transformer import VisionTransformer
 from PIL import Image
 from torch import nn
@@ -115,7 +115,7 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
     options = {"average_trials": 2, "memory_limit_gb": 1.0}
     if run.model.linear_axes:
         options["coordinates"] = np.zeros((120, run.model.linear_axes), np.float32)
-    network, on_cpu = AlignmentModel(run.model, N_CHANNELS, N_FEATURES), AlignmentDataset(lmdb, "train")
+    network, on_cpu = AlignmentModel(run.model, planted_layout(), N_FEATURES), AlignmentDataset(lmdb, "train")
     task = AlignmentTask(network, run=run, batches=Batches(on_cpu, 16), identity={})
     with gpu() as watch:
         task.to(DEVICE)
@@ -138,7 +138,7 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
 
 def test_a_prediction_is_read_back_once(gpu, monkeypatch):
     pairs = SimpleNamespace(eeg=np.zeros((2, N_CHANNELS, 200), np.float32))
-    models = [AlignmentModel(planted_run().model, N_CHANNELS, N_FEATURES) for _ in range(2)]
+    models = [AlignmentModel(planted_run().model, planted_layout(), N_FEATURES) for _ in range(2)]
     monkeypatch.setattr(AlignmentModel, "load", lambda _: models.pop())
     asked = []
     monkeypatch.setattr(
@@ -146,7 +146,7 @@ def test_a_prediction_is_read_back_once(gpu, monkeypatch):
     )
     with gpu() as watch:
         inference.predict_pairs("model.safetensors", "data.lmdb", out="predictions.npz")
-        translate = runs.load_run("run").predict
+        translate = runs.load_model("run").predict
         watch.copies.clear()
         eeg = np.zeros((2 * PREDICT_BATCH + 1, N_CHANNELS, 200), np.float32)
         embedding = translate(eeg)
@@ -157,7 +157,7 @@ def test_a_prediction_is_read_back_once(gpu, monkeypatch):
 def test_the_effect_of_the_query_is_read_back_once(gpu, monkeypatch):
     reads, n_trials = [], PREDICT_BATCH + 1
     monkeypatch.setattr(FakeTensor, "tolist", lambda tensor: (reads.append(tensor.device), [1.0, 4.0])[1])
-    model = AlignmentModel(planted_run().model, N_CHANNELS, N_FEATURES)
+    model = AlignmentModel(planted_run().model, planted_layout(), N_FEATURES)
     with gpu():
         model.to(DEVICE)
         eeg, targets = torch.empty(n_trials, N_CHANNELS, 200), torch.empty(n_trials, N_FEATURES)
@@ -216,7 +216,7 @@ def test_lightning_reads_nothing_back_in_a_step(lmdb, tmp_path, monkeypatch):
         run = planted_run(training={"epochs": 1, "batch_size": size}, loss={"learnable_temperature": True})
         outputs = {name: tmp_path / str(size) / file for name, file in OUTPUTS.items()}
         with Reads() as reads:
-            training.train(lmdb, run=run, cbramod=None, code="", state=tmp_path / f"{size}.state", **outputs)
+            training.train(lmdb, run=run, weights=None, code="", state=tmp_path / f"{size}.state", **outputs)
         places.append(reads.places)
     assert sum(places[0].values()) > 5  # each epoch's losses
     assert places[0] == places[1]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from brain2image.config import Config, RunConfig
 from brain2image.config.types import divide_brains, members
 from brain2image.constants.predictors import SEED_SUFFIX
+from brain2image.core.encoder_names import encoder_module
 from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
@@ -122,7 +123,10 @@ class Plan:
     @cached_property
     def from_cbramod(self) -> set[str]:
         """Name what starts from the published CBraMod."""
-        pretrained = {name for name, run in self.runs.items() if run.model.pretrained}
+        blocks = {name: run.model for name, run in self.runs.items()}
+        pretrained = {
+            name for name, model in blocks.items() if model.pretrained and model.encoder == "cbramod"
+        }
         return pretrained | ({"cbramod_linear"} & set(self.config.baselines))
 
     def cbramod(self, run: str) -> str | list[str]:
@@ -146,6 +150,10 @@ class Plan:
     def code_with_pictures(self, rule: str, *datasets: str) -> str:
         """Return the fingerprint of a rule that reads pictures of data sets."""
         return self.code(rule, *(side["reader"] for side in self.data.pictures(*datasets)))
+
+    def code_with_encoder(self, rule: str, run: str) -> str:
+        """Return the fingerprint of a rule that computes with the encoder of a run."""
+        return self.code(rule, encoder_module(self.runs[run].model.encoder))
 
     def inventory(self) -> dict[str, Any]:
         """Return what `take_inventory` is asked to look at."""

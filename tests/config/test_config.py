@@ -106,7 +106,7 @@ def test_the_other_files_are_valid(file):
         ({"loss": {"mse": 0, "info_nce": 0, "prototype": 0}}, "at least one of mse"),
         (
             {"runs": {"a": {"model": {"pooling": "flatten", "n_tokens": 4}}}},
-            "runs.a.model.n_tokens: pooling 'flatten' has no such option; its options: pooling, pretrained,",
+            "runs.a.model.n_tokens: pooling 'flatten' has no such option; its options: encoder, pooling,",
         ),
         (
             {"model": {"pooling": "attention"}, "runs": {"a": {"model": {"pooling_layers": 4}}}},

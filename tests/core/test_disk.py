@@ -164,7 +164,7 @@ def test_a_training_on_a_full_disk_goes_on_later(tmp_path):
     """No output and no half-written state; once there is room, the same call trains."""
     lmdb, run = planted_lmdb(tmp_path), planted_run()
     outputs = {name: tmp_path / "run" / file for name, file in OUTPUTS.items()}
-    options = {"run": run, "cbramod": None, "code": "0", "state": tmp_path / "state"}
+    options = {"run": run, "weights": None, "code": "0", "state": tmp_path / "state"}
     with small_files(), pytest.raises(InputError, match=f"^{tmp_path}/state/state.ckpt{REMEDY}"):
         train(lmdb, **options, **outputs)
     assert not (tmp_path / "run").exists()

@@ -41,7 +41,9 @@ def planted(rng, n_train=120, n_test=30, noise=0.05, n_times=N_TIMES):
         for part in (slice(n_train), slice(n_train, None))
     ]
     concepts = np.arange(n_train) // 4
-    return Training(parts[0], concepts, clip, eeg_scale=1.0, cbramod=None), parts[1]
+    channels = [f"E{number}" for number in range(N_CHANNELS)]
+    meta = {"channels": channels, "eeg_shape": [N_CHANNELS, n_times], "sfreq": 200.0, "unit": "whitened"}
+    return Training(parts[0], concepts, clip, meta=meta, cbramod=None), parts[1]
 
 
 def flat(pairs):

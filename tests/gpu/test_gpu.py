@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from helpers.checkouts import TINY, copy_checkout, snakemake
-from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
+from helpers.planted import N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
 from PIL import Image
 
 from brain2image.formats.precision import allow_tf32
@@ -53,7 +53,7 @@ def test_no_step_waits(lmdb, device, model, short):
     options = {"average_trials": 2, "memory_limit_gb": 1.0, "device": device}
     data = AlignmentDataset(lmdb, "train", coordinates=coordinates, **options)
     batches = Batches(data, 16)
-    network = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
+    network = AlignmentModel(run.model, planted_layout(), N_FEATURES)
     task = AlignmentTask(network, run=run, batches=batches, identity={}).to(device)
     optimizer = task.configure_optimizers()["optimizer"]
     try:
@@ -75,7 +75,7 @@ def test_no_step_waits(lmdb, device, model, short):
 def test_training_learns_and_its_model_predicts_alike_on_both_devices(lmdb, tmp_path, options):
     run = planted_run(training={"epochs": 5, "learning_rate": 2e-3} | options)
     outputs = {name: tmp_path / "run" / file for name, file in OUTPUTS.items()}
-    train(lmdb, run=run, cbramod=None, code="", state=tmp_path / "state", **outputs)
+    train(lmdb, run=run, weights=None, code="", state=tmp_path / "state", **outputs)
     history = pd.read_csv(outputs["history"])
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[1]
     wanted = options.get("precision", "auto")

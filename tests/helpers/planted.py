@@ -6,6 +6,7 @@ import pandas as pd
 
 from brain2image.config import RunConfig
 from brain2image.formats.hdf5 import write_trials
+from brain2image.models.encoders.base import EEGLayout
 from brain2image.training_set.lmdb_store import write_lmdb
 
 N_CHANNELS, N_FEATURES, N_CLUSTERS = 8, 16, 3
@@ -16,6 +17,11 @@ OUTPUTS = {
     "history": "history.csv",
     "tensorboard": "tensorboard",
 }
+
+
+def planted_layout(n_channels=N_CHANNELS):
+    """Channels, samples and rate of the EEG that `planted_lmdb` writes, or of other small EEG."""
+    return EEGLayout(tuple(f"E{number}" for number in range(n_channels)), 200, 200.0)
 
 
 def planted_run(**blocks):

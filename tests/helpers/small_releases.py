@@ -43,6 +43,7 @@ from helpers.mindeye2_files import (
     write_shared,
     write_tars,
 )
+from helpers.planted import planted_layout
 from helpers.preprocessed_files import SUBJECT as SUB
 from helpers.preprocessed_files import pictures_of, subject
 from helpers.preprocessed_files import write as write_epochs
@@ -254,9 +255,9 @@ def read_training_set(root: Path, out: Path) -> Any:
 def write_run(root: Path) -> None:
     write_training_set(root)
     block = {"n_layers": 1, "hidden_size": 8, "n_tokens": 2, "pooling": "attention"}
-    model = AlignmentModel(ModelConfig(**block), N_CHANNELS, N_FEATURES)
-    channels = [f"E{number}" for number in range(N_CHANNELS)]
-    eeg = {"channels": channels, "unit": "uV", **SHORT_FILTERS}
+    layout = planted_layout(N_CHANNELS)
+    model = AlignmentModel(ModelConfig(**block), layout, N_FEATURES)
+    eeg = {**layout._asdict(), "unit": "uV", **SHORT_FILTERS}
     content = {"model": block, "eeg": eeg, "n_features": N_FEATURES, "fmri": {"sha256": "ab" * 32}}
     write_json(root / "config.json", content)
     save_file(model.state_dict(), root / "model.safetensors")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.planted import planted_layout
 from safetensors.torch import save_file
 from torch import nn
 
@@ -17,7 +18,7 @@ N_CHANNELS, N_FEATURES = 6, 16
 def _model(**options):
     torch.manual_seed(0)
     block = ModelConfig(**({"n_layers": 1, "hidden_size": 32, "n_tokens": 3} | options))
-    model = AlignmentModel(block, N_CHANNELS, N_FEATURES).eval()
+    model = AlignmentModel(block, planted_layout(N_CHANNELS), N_FEATURES).eval()
     model.eeg_scale.fill_(0.01)
     model.target_mean.copy_(torch.linspace(-5, 5, N_FEATURES))
     model.target_scale.fill_(3.0)
@@ -129,7 +130,7 @@ def test_one_token_has_no_query_and_no_idle_parameters():
     assert not any("query" in name or "key" in name for name, _ in model.alignment.named_parameters())
     model(torch.randn(3, N_CHANNELS, 200)).square().sum().backward()
     idle = {name for name, parameter in model.named_parameters() if parameter.grad is None}
-    assert idle == {"backbone.patch_embedding.mask_encoding"}
+    assert idle == {"encoder.network.patch_embedding.mask_encoding"}
 
 
 @pytest.mark.parametrize("alignment", ["single_token", "multi_token"])
@@ -150,7 +151,7 @@ def test_predict_is_forward_in_embedding_units():
     predictions = model.predict(eeg)
     assert model.training
     with torch.no_grad():
-        embeddings = model.eval()(torch.from_numpy(eeg).unsqueeze(2))
+        embeddings = model.eval()(torch.from_numpy(eeg))
     torch.testing.assert_close(predictions, embeddings * 3 + model.target_mean, rtol=1e-4, atol=1e-4)
     assert torch.equal(model.predict(torch.from_numpy(eeg)), predictions)
     torch.testing.assert_close(model.standardise(predictions), embeddings, rtol=1e-4, atol=1e-4)
@@ -172,11 +173,9 @@ def test_predict_refuses(shape, fill, reason):
 
 def _save(model, folder, **options):
     block = {"n_layers": 1, "hidden_size": 32, "n_tokens": 3} | options
-    channels = [f"E{number}" for number in range(N_CHANNELS)]
+    eeg = model.layout._asdict()
     folder.mkdir()
-    write_json(
-        folder / "config.json", {"model": block, "eeg": {"channels": channels}, "n_features": N_FEATURES}
-    )
+    write_json(folder / "config.json", {"model": block, "eeg": eeg, "n_features": N_FEATURES})
     save_file(model.state_dict(), folder / "model.safetensors")
     return folder
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
+from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
 from safetensors.torch import load_file
 
 from brain2image.models.alignment import AlignmentModel
@@ -31,7 +31,7 @@ def lmdb(tmp_path_factory):
 def started(lmdb):
     """The model as it starts, its training coordinates, and the regression that it is to be."""
     reader = LMDBReader(lmdb)
-    model = build_model(reader, run=RUN, cbramod=None)
+    model = build_model(reader, run=RUN, weights=None)
     coordinates = start_linearly(model, reader)
     eeg, targets, pairs = read_pairs(lmdb, "train")
     folds = blocks(pairs["eeg_image"].to_numpy(), N_FOLDS)
@@ -53,10 +53,10 @@ def test_a_path_alone_takes_over_a_regression(rng):
     eeg = rng.standard_normal((40, n_channels * 200)).astype(np.float32)
     targets = rng.standard_normal((40, n_features)).astype(np.float32)
     regression = fit_axis_ridge(eeg, targets, blocks(np.arange(40), N_FOLDS), n_axes=3)
-    path = LinearPath(RUN.model, n_channels, n_features).eval()
+    path = LinearPath(RUN.model, n_channels * 200, n_features).eval()
     path.fit(regression)
     expected = (eeg @ regression.weight + regression.offset) @ regression.axes
-    found = path(torch.from_numpy(eeg).view(40, n_channels, 1, 200))
+    found = path(torch.from_numpy(eeg).view(40, n_channels, 200))
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
 
 
@@ -64,7 +64,7 @@ def test_more_axes_than_the_data_have_change_nothing(lmdb):
     reader, eeg = LMDBReader(lmdb), read_pairs(lmdb, "test")[0]
     predictions = []
     for n_axes in (N_FEATURES, 99):
-        model = build_model(reader, run=planted_run(model={"linear_axes": n_axes}), cbramod=None)
+        model = build_model(reader, run=planted_run(model={"linear_axes": n_axes}), weights=None)
         coordinates = start_linearly(model, reader)
         assert coordinates.shape[1] == n_axes
         predictions.append(model.predict(eeg))
@@ -86,7 +86,7 @@ def test_codes_come_from_regressions_that_have_not_seen_the_picture(lmdb, starte
 
 
 def test_the_networks_loss_does_not_move_a_path_that_is_given():
-    model = AlignmentModel(RUN.model, N_CHANNELS, N_FEATURES)
+    model = AlignmentModel(RUN.model, planted_layout(), N_FEATURES)
     eeg, path = 20 * torch.randn(3, N_CHANNELS, 200), torch.randn(3, N_FEATURES)
     model(eeg, path=path).square().sum().backward()
     assert all(weight.grad is None for weight in model.linear_path.parameters())
@@ -97,7 +97,7 @@ def test_the_networks_loss_does_not_move_a_path_that_is_given():
 def _train(lmdb, folder, **training):
     outputs = {name: folder / file for name, file in OUTPUTS.items()}
     run = planted_run(model={"linear_axes": 6}, training=training)
-    train(lmdb, run=run, cbramod=None, code="0", state=folder.with_suffix(".state"), **outputs)
+    train(lmdb, run=run, weights=None, code="0", state=folder.with_suffix(".state"), **outputs)
     return json.loads(outputs["config"].read_text()), pd.read_csv(outputs["history"]), outputs
 
 

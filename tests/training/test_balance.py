@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.planted import planted_layout
 from torch import nn
 
 from brain2image.config import RunConfig
@@ -18,7 +19,7 @@ def run_and_model(request):
     """All of CBraMod's 12 layers and 4096 features, random weights; few electrodes, to be quick."""
     torch.manual_seed(0)
     run = RunConfig(model={"pooling": request.param})
-    return run, AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
+    return run, AlignmentModel(run.model, planted_layout(N_CHANNELS), N_FEATURES)
 
 
 def _batch():

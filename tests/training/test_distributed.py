@@ -110,7 +110,7 @@ def train_on(tmp_path, monkeypatch):
         monkeypatch.setattr(training, "STRATEGY", DDPStrategy(start_method="forkserver"))
         outputs = {name: tmp_path / str(n_devices) / file for name, file in OUTPUTS.items()}
         state = tmp_path / f"state{n_devices}"
-        training.train(lmdb, run=run, cbramod=None, code="0", state=state, n_devices=n_devices, **outputs)
+        training.train(lmdb, run=run, weights=None, code="0", state=state, n_devices=n_devices, **outputs)
         return load_file(outputs["model"]), pd.read_csv(outputs["history"])
 
     return train_on

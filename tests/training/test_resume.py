@@ -49,7 +49,7 @@ def lmdb(tmp_path_factory):
 
 def train_in(lmdb, folder, run=RUN, code="0"):
     outputs = {name: folder / "run" / file for name, file in OUTPUTS.items()}
-    train(lmdb, run=run, cbramod=None, code=code, state=folder / "state", **outputs)
+    train(lmdb, run=run, weights=None, code=code, state=folder / "state", **outputs)
     return outputs
 
 
@@ -214,7 +214,7 @@ def test_a_finished_training_is_not_repeated(lmdb, finished, monkeypatch):
     ],
 )
 def test_the_state_of_another_training_is_not_used(lmdb, two_epochs, caplog, run, code, reason):
-    identity = run_identity(lmdb, run=run, cbramod=None, code=code, precision="fp32")
+    identity = run_identity(lmdb, run=run, weights=None, code=code, precision="fp32")
     with caplog.at_level(logging.INFO):
         assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=run.training.epochs) is None
     assert f"is the state of another training ({reason}: starting anew" in caplog.text
@@ -222,7 +222,7 @@ def test_the_state_of_another_training_is_not_used(lmdb, two_epochs, caplog, run
 
 def test_another_version_of_a_library_starts_anew(lmdb, two_epochs, caplog, monkeypatch):
     monkeypatch.setattr(resume, "minor_version", lambda library: "99.1")
-    identity = run_identity(lmdb, run=TWO_EPOCHS, cbramod=None, code="0", precision="fp32")
+    identity = run_identity(lmdb, run=TWO_EPOCHS, weights=None, code="0", precision="fp32")
     with caplog.at_level(logging.INFO):
         assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=2) is None
     now = ".".join(metadata.version("torch").split(".")[:2])
@@ -244,7 +244,7 @@ def test_other_data_weights_and_number_formats_make_another_training(lmdb, tmp_p
     for name in ("data", "weights"):
         (tmp_path / name).write_text(name)
     paths = [tmp_path / "data", tmp_path / "weights"]
-    options = {"run": TWO_EPOCHS, "cbramod": paths[1], "code": "0"}
+    options = {"run": TWO_EPOCHS, "weights": paths[1], "code": "0"}
     same = [run_identity(paths[0], **options, precision="fp32") for _ in range(2)]
     assert same[0] == same[1]
     for path in paths:
@@ -257,7 +257,7 @@ def test_other_data_weights_and_number_formats_make_another_training(lmdb, tmp_p
 def test_what_changes_no_result_makes_no_other_training(tmp_path):
     (tmp_path / "data").write_text("data")
     runs = [planted_run(training=dict.fromkeys(WITHOUT_EFFECT, value)) for value in (1, 2)]
-    options = {"cbramod": None, "code": "0", "precision": "fp32"}
+    options = {"weights": None, "code": "0", "precision": "fp32"}
     first, second = (run_identity(tmp_path / "data", run=run, **options) for run in runs)
     assert first == second
 

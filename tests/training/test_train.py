@@ -11,16 +11,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.planted import N_CHANNELS, N_CLUSTERS, N_FEATURES, OUTPUTS, SPLITS, planted_lmdb, planted_run
+from helpers.planted import (
+    N_CLUSTERS,
+    N_FEATURES,
+    OUTPUTS,
+    SPLITS,
+    planted_layout,
+    planted_lmdb,
+    planted_run,
+)
 from safetensors.torch import load_file
 
 from brain2image.config import RunConfig
 from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
-from brain2image.datasets.units import CBRAMOD_RMS
 from brain2image.evaluation.predict import predict_pairs
 from brain2image.models.alignment import AlignmentModel
-from brain2image.models.encoders.cbramod import CBraMod
+from brain2image.models.encoders.cbramod import CBraMod, CBraModEncoder
 from brain2image.models.losses import AlignmentLoss
 from brain2image.training import start as initialisation
 from brain2image.training.start import build_model
@@ -38,9 +45,9 @@ def lmdb(tmp_path_factory):
     return planted_lmdb(tmp_path_factory.mktemp("planted"))
 
 
-def _train(lmdb, folder, run, cbramod=None):
+def _train(lmdb, folder, run, weights=None):
     outputs = {name: folder / file for name, file in OUTPUTS.items()}
-    train(lmdb, run=run, cbramod=cbramod, code="0", state=folder.with_suffix(".state"), **outputs)
+    train(lmdb, run=run, weights=weights, code="0", state=folder.with_suffix(".state"), **outputs)
     return outputs
 
 
@@ -152,19 +159,20 @@ def test_predictions_file(lmdb, tmp_path):
 
 def test_whitened_eeg_comes_into_the_range_of_cbramod(tmp_path):
     data = planted_lmdb(tmp_path, unit="whitened")
-    model = build_model(LMDBReader(data), run=planted_run(), cbramod=None)
+    model = build_model(LMDBReader(data), run=planted_run(), weights=None)
     trials = AlignmentDataset(data, "train")
     eeg = torch.stack([trials[number]["eeg"] for number in range(len(trials))])
-    assert (model.eeg_scale * eeg).square().mean().sqrt().item() == pytest.approx(CBRAMOD_RMS, rel=1e-4)
+    rms = (model.eeg_scale * eeg).square().mean().sqrt().item()
+    assert rms == pytest.approx(CBraModEncoder.rms, rel=1e-4)
 
 
 def test_the_mean_response_of_the_training_is_kept(lmdb, monkeypatch):
     reader = LMDBReader(lmdb)
     expected = eeg_means(reader, reader.pairs_of("train")).mean(axis=0)  # of each pair as many trials
-    model = build_model(reader, run=planted_run(), cbramod=None)
+    model = build_model(reader, run=planted_run(), weights=None)
     np.testing.assert_allclose(model.mean_response, expected, atol=1e-4)
     monkeypatch.setattr(initialisation, "RESPONSE_TRIALS", 50)
-    some = build_model(reader, run=planted_run(), cbramod=None).mean_response
+    some = build_model(reader, run=planted_run(), weights=None).mean_response
     assert 0 < (some - model.mean_response).abs().max() < 10
 
 
@@ -172,16 +180,18 @@ def test_pretrained_weights_are_taken(lmdb, tmp_path):
     torch.manual_seed(3)
     torch.save(CBraMod().state_dict(), tmp_path / "weights.pth")
     run = planted_run(model={"pretrained": True})
-    model = build_model(LMDBReader(lmdb), run=run, cbramod=tmp_path / "weights.pth")
+    model = build_model(LMDBReader(lmdb), run=run, weights=tmp_path / "weights.pth")
     published = torch.load(tmp_path / "weights.pth", weights_only=True)
-    assert all(torch.equal(value, published[name]) for name, value in model.backbone.state_dict().items())
-    with pytest.raises(InputError, match="expected CBraMod's weights, got none"):
-        build_model(LMDBReader(lmdb), run=run, cbramod=None)
+    assert all(
+        torch.equal(value, published[name]) for name, value in model.encoder.network.state_dict().items()
+    )
+    with pytest.raises(InputError, match="expected published weights of cbramod, got none"):
+        build_model(LMDBReader(lmdb), run=run, weights=None)
 
 
 def test_a_learned_temperature_has_its_own_group():
     run = planted_run(loss={"learnable_temperature": True})
-    model, loss = AlignmentModel(run.model, N_CHANNELS, N_FEATURES), AlignmentLoss(run.loss, N_CLUSTERS)
+    model, loss = AlignmentModel(run.model, planted_layout(), N_FEATURES), AlignmentLoss(run.loss, N_CLUSTERS)
     (group,) = (group for group in parameter_groups(model, loss, run) if group["name"] == "temperature")
     assert group["params"] == [loss.log_temperature]
     assert (group["lr"], group["weight_decay"]) == (run.training.learning_rate, 0)
@@ -198,13 +208,13 @@ def test_a_temperature_is_learned(lmdb, tmp_path):
 
 def test_parameter_groups_hold_every_parameter_once():
     run = planted_run()
-    model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
+    model = AlignmentModel(run.model, planted_layout(), N_FEATURES)
     groups = parameter_groups(model, AlignmentLoss(run.loss, N_CLUSTERS), run)
     grouped = [parameter for group in groups for parameter in group["params"]]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     assert len(grouped) == len(trained)
     assert {id(parameter) for parameter in grouped} == {id(parameter) for parameter in trained}
-    backbone = {id(parameter) for parameter in model.backbone.parameters()}
+    backbone = {id(parameter) for parameter in model.encoder.parameters()}
     for group in groups:
         is_backbone = group["name"] == "backbone"
         training = run.training

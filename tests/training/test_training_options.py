@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.planted import N_CHANNELS, N_CLUSTERS, N_FEATURES, OUTPUTS, planted_lmdb, planted_run
+from helpers.planted import (
+    N_CHANNELS,
+    N_CLUSTERS,
+    N_FEATURES,
+    OUTPUTS,
+    planted_layout,
+    planted_lmdb,
+    planted_run,
+)
 from safetensors.torch import load_file
 from torch.multiprocessing import ProcessRaisedException
 
@@ -31,7 +39,7 @@ def train_run(lmdb, tmp_path):
     def run_in(run, name="run", data=lmdb, **options):
         outputs = {key: tmp_path / name / file for key, file in OUTPUTS.items()}
         state = tmp_path / f"{name}.state"
-        training.train(data, run=run, cbramod=None, code="0", state=state, **options, **outputs)
+        training.train(data, run=run, weights=None, code="0", state=state, **options, **outputs)
         return load_file(outputs["model"]), pd.read_csv(outputs["history"])
 
     return run_in
@@ -95,7 +103,7 @@ def test_fp16_without_a_gpu_is_refused(train_run, monkeypatch):
 
 def test_rates_fall_from_layer_to_layer():
     run = planted_run(model={"n_layers": 3}, training={"layer_decay": 0.5, "backbone_learning_rate": 8e-5})
-    model = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
+    model = AlignmentModel(run.model, planted_layout(), N_FEATURES)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {
         names[id(parameter)]: group["lr"]
@@ -103,10 +111,10 @@ def test_rates_fall_from_layer_to_layer():
         for parameter in group["params"]
     }
     expected = {
-        "backbone.patch_embedding.": 1e-5,
-        "backbone.encoder.layers.0.": 2e-5,
-        "backbone.encoder.layers.1.": 4e-5,
-        "backbone.encoder.layers.2.": 8e-5,
+        "encoder.network.patch_embedding.": 1e-5,
+        "encoder.network.encoder.layers.0.": 2e-5,
+        "encoder.network.encoder.layers.1.": 4e-5,
+        "encoder.network.encoder.layers.2.": 8e-5,
         "head.": run.training.learning_rate,
         "alignment.": run.training.learning_rate,
         "linear_path.": run.training.learning_rate,
@@ -134,7 +142,7 @@ def test_the_average_is_what_a_plain_loop_says_and_is_saved(train_run, monkeypat
     monkeypatch.setattr(torch.optim.AdamW, "step", watch)
     run = planted_run(training={"epochs": 1, "ema_decay": 0.6})
     saved, _ = train_run(run)
-    reference = AlignmentModel(run.model, N_CHANNELS, N_FEATURES)
+    reference = AlignmentModel(run.model, planted_layout(), N_FEATURES)
     reference.load_state_dict(saved)
     groups = parameter_groups(reference, AlignmentLoss(run.loss, N_CLUSTERS), run)
     expected = [weight for group in groups for weight in group["params"]]
@@ -199,7 +207,7 @@ def test_microvolts_need_no_trials_for_their_scale(lmdb, monkeypatch):
         "read",
         lambda reader, name, trials: (names.extend([name] * len(trials)), read(reader, name, trials))[1],
     )
-    initialisation.build_model(LMDBReader(lmdb), run=planted_run(), cbramod=None)
+    initialisation.build_model(LMDBReader(lmdb), run=planted_run(), weights=None)
     assert set(names) == {"fmri"}
 
 

@@ -41,10 +41,10 @@ def test_examples_are_single_trials_by_default(path, reader):
     seen = Counter()
     for number in range(len(dataset)):
         example = dataset[number]
-        assert example["eeg"].shape == (N_CHANNELS, 1, N_TIMES)
+        assert example["eeg"].shape == (N_CHANNELS, N_TIMES)
         assert example["pair"] in (8, 9)
         assert example["cluster"] == clusters[example["pair"]]
-        equal = (trials_of(reader, "eeg", example["pair"]) == example["eeg"][:, 0].numpy()).all(axis=(1, 2))
+        equal = (trials_of(reader, "eeg", example["pair"]) == example["eeg"].numpy()).all(axis=(1, 2))
         seen[example["pair"], *np.flatnonzero(equal)] += 1
         expected = trials_of(reader, "fmri", example["pair"]).mean(axis=0)
         np.testing.assert_allclose(example["target"], expected, rtol=1e-6)
@@ -79,7 +79,7 @@ def test_an_average_of_more_trials_than_there_are(path, reader):
     batch = everything(AlignmentDataset(path, "train", average_trials=50))
     means = {pair: trials_of(reader, "eeg", pair).mean(axis=0) for pair in batch["pair"].tolist()}
     is_mean = [
-        np.allclose(eeg[:, 0], means[pair], atol=1e-6)
+        np.allclose(eeg, means[pair], atol=1e-6)
         for eeg, pair in zip(batch["eeg"], batch["pair"].tolist(), strict=True)
     ]
     assert np.mean(is_mean) > 0.7  # 47 of 50 draws are of four or more
@@ -100,7 +100,7 @@ def test_sampled_targets_are_single_repetitions_each_as_often(path, reader):
 def test_cross_holds_every_combination_once(path, reader):
     batch = everything(AlignmentDataset(path, "train", fmri="cross"))
     drawn = Counter(
-        (pair, eeg[0, 0, 0].item(), target[0].item())
+        (pair, eeg[0, 0].item(), target[0].item())
         for pair, eeg, target in zip(batch["pair"].tolist(), batch["eeg"], batch["target"], strict=True)
     )
     expected = Counter(

@@ -19,7 +19,7 @@ from brain2image.formats.hdf5 import write_trials
 from brain2image.models.linear_model import LINEAR_BASELINES, read_baseline
 from brain2image.pairs.embeddings import write_embeddings
 from brain2image.translation.embeddings import translate
-from brain2image.translation.loading import load_run
+from brain2image.translation.loading import load_model
 
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/fit_baseline.py"
 FITTED = (*LINEAR_BASELINES, "kernel_ridge", "mean_target")
@@ -82,7 +82,7 @@ def test_means_of_test_trials_are_translated_as_they_were_predicted(folder, name
     assert found.embedding.dtype == np.float32
     np.testing.assert_allclose(found.embedding[rows], expected["predictions"], rtol=0, atol=1e-5)
     assert np.ptp(found.embedding, axis=0).max() > 0.01  # they depend on the EEG
-    np.testing.assert_array_equal(load_run(folder / name).target_mean, expected["target_mean"])
+    np.testing.assert_array_equal(load_model(folder / name).target_mean, expected["target_mean"])
 
 
 def test_what_the_run_says_of_its_data(folder):
@@ -116,7 +116,7 @@ def test_a_baseline_without_weights_says_so(folder, name):
 def test_folders_that_are_no_runs(folder, tmp_path):
     for name in ("ceiling", "ridge"):
         with pytest.raises(InputError, match=rf"baselines ridge, pls, two_step, got {name} without weights"):
-            load_run(tmp_path / name)
+            load_model(tmp_path / name)
     (tmp_path / "bad").mkdir()
     write_json(tmp_path / "bad/config.json", read_json(folder / "ridge/config.json"))
     with pytest.raises(

@@ -23,6 +23,7 @@ from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 from brain2image.formats.files import write_json
 from brain2image.formats.hdf5 import read_trials, write_trials
 from brain2image.models.alignment import AlignmentModel
+from brain2image.models.encoders.base import EEGLayout
 from brain2image.translation import recordings
 from brain2image.translation.embeddings import translate, write_translation
 from brain2image.translation.epochs import BLOCK_TRIALS
@@ -41,11 +42,11 @@ TARGET = "99999"
 def write_run(folder, *, unit="uV", filters=FILTERS, channels=CHANNELS, response=None, **said):
     torch.manual_seed(0)
     block = {"n_layers": 1, "hidden_size": 16, "n_tokens": 2, "pooling": "attention"}
-    model = AlignmentModel(ModelConfig(**block), len(channels), N_FEATURES)
+    model = AlignmentModel(ModelConfig(**block), EEGLayout(tuple(channels), 200, 200.0), N_FEATURES)
     model.eeg_scale.fill_(0.01)
     model.target_mean.normal_()
-    eeg = {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": list(channels), **filters, **said}
-    content = {"model": block, "eeg": eeg, "n_features": N_FEATURES}
+    eeg = {"unit": unit, "sfreq": 200.0, "n_times": 200, "t0": 0.0, "channels": list(channels)}
+    content = {"model": block, "eeg": eeg | filters | said, "n_features": N_FEATURES}
     write_json(folder / "config.json", content | {"fmri": {"checkpoint": "last.pth", "sha256": SHA256}})
     weights = model.state_dict()
     if response is None:  # as in runs of before

@@ -12,7 +12,7 @@ with job(snakemake):
             loss=snakemake.params.loss,
             training=snakemake.params.training | snakemake.params.without_effect,
         ),
-        cbramod=snakemake.input.get("cbramod"),
+        weights=snakemake.input.get("weights"),
         code=snakemake.params.code,
         state=snakemake.params.state,
         n_devices=snakemake.resources.gpu,

@@ -1,33 +1,59 @@
 """The blocks of the configuration that make a training run: model, loss, training."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from brain2image.config.types import Count, NonNegative, Positive, Section, Seed
 from brain2image.constants.temperatures import TEMPERATURES
+from brain2image.core.encoder_names import check_encoder, encoder_declaration
+from brain2image.core.errors import InputError
 
-# Width of CBraMod's tokens.
-TOKEN_WIDTH = 200
+# Options that some encoders do not have.
+ENCODER_OPTIONS = ("n_layers", "pretrained", "layer_decay")
 # What a pooling head leaves aside of the `model` block; its runs neither know nor depend on these.
 UNUSED_OPTIONS = {
     "flatten": {"n_tokens", "pooling_layers", "alignment"},
     "attention": {"pooling_layers", "alignment"},
     "multitoken_vit": set(),
 }
+N_LAYERS = 12  # of the published CBraMod
+
+
+def unused_options(model: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the choices of a `model` block leave unused, with the choice that has no such option.
+
+    Wrong choices, which are reported elsewhere, leave nothing unused.
+    """
+    pooling, encoder = model.get("pooling"), model.get("encoder")
+    heads = dict.fromkeys(UNUSED_OPTIONS.get(str(pooling), ()), f"pooling {pooling!r}")
+    return heads | dict.fromkeys(missing_options(encoder), f"encoder {encoder!r}")
+
+
+def missing_options(encoder: Any) -> set[str]:
+    """Return what of `ENCODER_OPTIONS` an encoder lacks; nothing where there is no such encoder."""
+    try:
+        return set(ENCODER_OPTIONS) - set(encoder_declaration(str(encoder)).options)
+    except InputError:
+        return set()
 
 
 class ModelConfig(Section):
-    """The EEG encoder: CBraMod, a pooling head, and the attention alignment."""
+    """The network: an EEG encoder, a pooling head, and the attention alignment."""
 
+    encoder: Annotated[str, AfterValidator(check_encoder)] = Field(
+        "cbramod",
+        description="EEG encoder, built in or of an installed package (docs/model.md says how to add one).",
+    )
     pooling: Literal["flatten", "attention", "multitoken_vit"] = Field(
         "multitoken_vit", description="Pooling head."
     )
     pretrained: bool = Field(
-        True, description="Start from the published CBraMod weights; false: random weights."
+        True, description="Start from the encoder's published weights; false: random weights."
     )
-    n_layers: Annotated[int, Field(ge=1, le=12)] = Field(
-        12, description="CBraMod layers, 12 as published; fewer keep the first ones."
+    n_layers: Annotated[int, Field(ge=1, le=N_LAYERS)] = Field(
+        N_LAYERS, description="Layers of the encoder, CBraMod's 12 as published; fewer keep the first ones."
     )
     hidden_size: Count = Field(1024, description="Width of the heads' multilayer perceptron.")
     n_tokens: Count = Field(8, description="Learned tokens (multitoken_vit) or queries (attention).")
@@ -46,17 +72,31 @@ class ModelConfig(Section):
         "network starts from its prediction and learns what it lacks. 0: no such path.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _unpretrained(cls, values: Any) -> Any:
+        """Say of an encoder without published weights that it is not pretrained."""
+        if isinstance(values, dict) and "pretrained" in missing_options(values.get("encoder")):
+            return {"pretrained": False} | values
+        return values
+
     @model_validator(mode="after")
     def _fits(self) -> "ModelConfig":
-        if self.pooling != "flatten" and TOKEN_WIDTH % self.n_heads:
-            raise ValueError(f"n_heads must divide {TOKEN_WIDTH}, CBraMod's width, got {self.n_heads}")
+        encoder = encoder_declaration(self.encoder)
+        if self.pooling != "flatten" and encoder.fixed_width and encoder.fixed_width % self.n_heads:
+            raise ValueError(
+                f"n_heads must divide {encoder.fixed_width}, the width of {self.encoder}'s tokens, got "
+                f"{self.n_heads}"
+            )
+        if "n_layers" in missing_options(self.encoder) and self.n_layers != N_LAYERS:
+            raise ValueError(f"n_layers: encoder {self.encoder!r} has no such option; leave it out")
         if self.alignment == "multi_token" and self.pooling != "multitoken_vit":
             raise ValueError(f"alignment 'multi_token' needs pooling 'multitoken_vit', got {self.pooling!r}")
         return self
 
     @model_serializer(mode="wrap")
     def _without_unused(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        unused = UNUSED_OPTIONS[self.pooling]
+        unused = unused_options(dict(self))
         return {name: value for name, value in serialise(self).items() if name not in unused}
 
 
@@ -125,14 +165,14 @@ class TrainingConfig(Section):
         2e-4,
         description="Highest AdamW learning rate of head and alignment; 5e-4 is unstable at 4096 features.",
     )
-    backbone_learning_rate: Positive = Field(5e-5, description="Highest AdamW learning rate of CBraMod.")
+    backbone_learning_rate: Positive = Field(5e-5, description="Highest AdamW learning rate of the encoder.")
     weight_decay: NonNegative = Field(
         0.05, description="AdamW weight decay of matrices; biases and norms have none."
     )
     gradient_clip: Positive = Field(1.0, description="Largest gradient norm.")
     layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0,
-        description="Each CBraMod layer learns this much slower than the one after it; 1: all as fast.",
+        description="Each layer of the encoder learns this much slower than the next one; 1: all as fast.",
     )
     accumulate_batches: Count = Field(
         1, description="Batches whose gradients are added up before a step; negatives stay within a batch."
@@ -162,3 +202,12 @@ class RunConfig(Section):
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RunConfig":
+        if self.training.layer_decay != 1 and "layer_decay" in missing_options(self.model.encoder):
+            raise ValueError(
+                f"training.layer_decay: encoder {self.model.encoder!r} has no such option, all of it "
+                f"learns at one rate; expected 1, got {self.training.layer_decay:g}"
+            )
+        return self

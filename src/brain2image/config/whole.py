@@ -18,7 +18,7 @@ from brain2image.config.data import (
 )
 from brain2image.config.messages import unknown_key, validate
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
-from brain2image.config.training_run import UNUSED_OPTIONS, LossConfig, ModelConfig, RunConfig, TrainingConfig
+from brain2image.config.training_run import LossConfig, ModelConfig, RunConfig, TrainingConfig, unused_options
 from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed, divide_brains, members
 from brain2image.constants.predictors import RESERVED_RUNS, SEED_SUFFIX, Baseline
 from brain2image.core.errors import InputError
@@ -139,7 +139,7 @@ class Config(Section):
     def run(self, name: str) -> RunConfig:
         """Return the blocks of run ``name``: the shared ones with the run's own values over them.
 
-        Shared values that the run's pooling head does not use are left out; its own ones are an error.
+        Shared values that the run's encoder and head do not use are left out; its own ones are an error.
         """
         overrides = self.runs[name]
         unknown = set(overrides) - set(RunConfig.model_fields)
@@ -147,16 +147,14 @@ class Config(Section):
             raise InputError(unknown_key(f"runs.{name}.{sorted(unknown)[0]}", RunConfig, root=Config))
         blocks = {block: dict(getattr(self, block)) for block in RunConfig.model_fields}
         own = overrides.get("model", {})
-        pooling = own.get("pooling", self.model.pooling)
-        unused = UNUSED_OPTIONS.get(str(pooling), set())
+        unused = unused_options(blocks["model"] | own)
         blocks["model"] = {key: value for key, value in blocks["model"].items() if key not in unused}
         merged = {block: values | overrides.get(block, {}) for block, values in blocks.items()}
         run = validate(RunConfig, merged, root=Config, prefix=f"runs.{name}.")
-        if unused & set(own):
-            used = ", ".join(key for key in ModelConfig.model_fields if key not in unused)
+        for key in sorted(unused.keys() & own.keys()):
+            used = ", ".join(option for option in ModelConfig.model_fields if option not in unused)
             raise InputError(
-                f"config: runs.{name}.model.{min(unused & set(own))}: pooling {pooling!r} has no such "
-                f"option; its options: {used}"
+                f"config: runs.{name}.model.{key}: {unused[key]} has no such option; its options: {used}"
             )
         return run
 

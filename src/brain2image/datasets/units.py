@@ -1,4 +1,4 @@
-"""Units of EEG amplitudes, and the scale that CBraMod expects."""
+"""Units of EEG amplitudes: what is plausible, and what is flat."""
 
 import numpy as np
 
@@ -9,11 +9,6 @@ MICROVOLTS_PER_VOLT = 1e6
 # Plausible root mean squares of an EEG array in each unit. The ranges do not overlap between volts and
 # microvolts, so that data handed over in the wrong unit are told apart.
 RMS_RANGES = {"V": (1e-7, 1e-3), "uV": (0.5, 500.0), "whitened": (0.2, 5.0)}
-
-# CBraMod was pretrained on microvolts / 100 (Wang et al., ICLR 2025, section 3.1 and its preprocessing
-# code), where typical values have a root mean square of about 0.1-0.3.
-CBRAMOD_MICROVOLTS = 100.0
-CBRAMOD_RMS = 0.2
 
 # A channel is flat in a trial in which it varies less than this share of the upper quartile of the channels,
 # a yardstick that neither a few loud channels nor many flat ones move.
@@ -57,20 +52,3 @@ def is_flat(eeg: np.ndarray) -> np.ndarray:
 def flat_channels(eeg: np.ndarray) -> np.ndarray:
     """Tell whether a channel is flat in most trials, (n_channels,) bool."""
     return is_flat(eeg).mean(axis=0) > 0.5
-
-
-def cbramod_scale(eeg: np.ndarray, unit: str) -> float:
-    """Return the factor that brings EEG into CBraMod's range.
-
-    Microvolts are divided by 100. Whitened data have no unit; their factor is 0.2 / rms of ``eeg``.
-
-    Parameters
-    ----------
-    eeg : (n_trials, n_channels, n_times) float32, training trials only; read for ``whitened`` alone.
-    unit : ``uV`` or ``whitened``.
-    """
-    if unit == "uV":
-        return 1 / CBRAMOD_MICROVOLTS
-    if unit == "whitened":
-        return float(CBRAMOD_RMS / np.sqrt(np.mean(np.square(eeg, dtype=np.float64))))
-    raise InputError(f"expected EEG in uV or whitened, got unit {unit!r}; repack the EEG with this workflow")

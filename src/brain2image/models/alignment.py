@@ -1,4 +1,4 @@
-"""The whole EEG encoder: CBraMod, a pooling head, and the attention that aligns EEG with fMRI."""
+"""The whole model: an EEG encoder, a pooling head, and the attention that aligns EEG with fMRI."""
 
 import math
 import os
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from brain2image.core.errors import InputError
 from brain2image.core.regular import check_regular
 from brain2image.formats.files import read_json
 from brain2image.models.dropout import drop_heads
-from brain2image.models.encoders.cbramod import N_PATCH_TIMES, CBraMod
+from brain2image.models.encoders.base import EEGLayout, build_encoder
 from brain2image.models.linear_path import LinearPath
 from brain2image.models.pooling import POOLING_HEADS, linear
 from brain2image.models.regression import AxisRidge
@@ -88,17 +89,17 @@ class AlignmentModel(nn.Module):
     Parameters
     ----------
     model : the configuration block.
-    n_channels : EEG channels.
+    layout : channels, samples and rate of the EEG.
     n_features : width of the fMRI embedding.
 
     Attributes
     ----------
-    eeg_scale : () float32, factor from the EEG's stored unit to CBraMod's range.
+    eeg_scale : () float32, factor from the EEG's stored unit to the range that the encoder was trained with.
     network_share : () float32, weight of the network beside the linear path; 1 while they learn.
     target_mean : (n_features,) float32, mean training embedding, in embedding units.
     target_scale : (n_features,) float32, standard deviation over the training pairs, in embedding units.
-    mean_response : (n_channels, 200) float32, mean EEG of the training trials, in its stored unit, to compare
-        the latency of other recordings with; zeros where it is not known.
+    mean_response : (n_channels, n_times) float32, mean EEG of the training trials, in its stored unit, to
+        compare the latency of other recordings with; zeros where it is not known.
     """
 
     eeg_scale: Tensor
@@ -107,22 +108,27 @@ class AlignmentModel(nn.Module):
     target_scale: Tensor
     mean_response: Tensor
 
-    def __init__(self, model: ModelConfig, n_channels: int, n_features: int):
+    def __init__(self, model: ModelConfig, layout: EEGLayout, n_features: int):
         super().__init__()
         n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
-        self.n_channels = n_channels
-        self.backbone = CBraMod(model.n_layers)
-        self.backbone.proj_out = nn.Identity()  # it served the reconstruction of the pretraining
-        self.head = POOLING_HEADS[model.pooling](model, n_channels=n_channels, n_features=n_features)
+        self.layout = layout
+        self.encoder = build_encoder(model, layout)
+        self.head = POOLING_HEADS[model.pooling](
+            model,
+            n_inputs=self.encoder.n_tokens,
+            token_width=self.encoder.token_width,
+            n_features=n_features,
+        )
         self.alignment = AlignmentModule(
             n_features, n_heads=model.n_heads, n_tokens=n_tokens, dropout=model.dropout
         )
-        self.linear_path = LinearPath(model, n_channels, n_features) if model.linear_axes else None
+        n_inputs = layout.n_channels * layout.n_times
+        self.linear_path = LinearPath(model, n_inputs, n_features) if model.linear_axes else None
         self.register_buffer("network_share", torch.tensor(1.0))
         self.register_buffer("eeg_scale", torch.tensor(1.0))
         self.register_buffer("target_mean", torch.zeros(n_features))
         self.register_buffer("target_scale", torch.ones(n_features))
-        self.register_buffer("mean_response", torch.zeros(n_channels, N_PATCH_TIMES))
+        self.register_buffer("mean_response", torch.zeros(layout.n_channels, layout.n_times))
 
     def fit_targets(self, targets: np.ndarray, *, scale: str) -> None:
         """Learn mean and scale of the training embeddings.
@@ -167,7 +173,7 @@ class AlignmentModel(nn.Module):
 
         Parameters
         ----------
-        eeg : (n_trials, n_channels, 200) or (n_trials, n_channels, 1, 200) float32 in its stored unit.
+        eeg : (n_trials, n_channels, n_times) float32 in its stored unit.
         query : (n_trials, n_features) float32 standardised fMRI embeddings; None for the mean training
             embedding. Without effect where the alignment has a single token.
         path : (n_trials, n_features) float32, what to take for the linear path's output, as training does;
@@ -179,8 +185,7 @@ class AlignmentModel(nn.Module):
         """
         if query is None:
             query = torch.zeros_like(self.target_mean).expand(len(eeg), -1)
-        patches = eeg.reshape(len(eeg), self.n_channels, 1, N_PATCH_TIMES)
-        tokens = self.head(self.backbone(patches * self.eeg_scale))
+        tokens = self.head(self.encoder(eeg * self.eeg_scale))
         tokens = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
         embedding = self.alignment(query.unsqueeze(1), tokens).squeeze(1)
         if self.linear_path is None:
@@ -196,7 +201,7 @@ class AlignmentModel(nn.Module):
 
         Parameters
         ----------
-        eeg : (n_trials, n_channels, 200) float32 in its stored unit.
+        eeg : (n_trials, n_channels, n_times) float32 in its stored unit.
         targets : (n_trials, n_features) float32, in embedding units.
         """
         was_training = self.training
@@ -217,7 +222,7 @@ class AlignmentModel(nn.Module):
 
         Parameters
         ----------
-        eeg : (n_trials, n_channels, 200) float32 at 200 Hz, in the unit of the training EEG (microvolts).
+        eeg : (n_trials, n_channels, n_times) float32, rate and unit (microvolts) as the training EEG's.
 
         Returns
         -------
@@ -229,8 +234,8 @@ class AlignmentModel(nn.Module):
             When the shape is another one or values are not finite.
         """
         eeg = torch.as_tensor(eeg, dtype=torch.float32)
-        if eeg.ndim != 3 or tuple(eeg.shape[1:]) != (self.n_channels, N_PATCH_TIMES):
-            expected = f"(n_trials, {self.n_channels}, {N_PATCH_TIMES})"
+        if eeg.ndim != 3 or tuple(eeg.shape[1:]) != tuple(self.mean_response.shape):
+            expected = f"(n_trials, {self.layout.n_channels}, {self.layout.n_times})"
             raise InputError(f"predict: expected EEG of shape {expected}, got {tuple(eeg.shape)}")
         if not eeg.isfinite().all():
             raise InputError("predict: expected finite EEG, got NaN or infinity; leave broken trials out")
@@ -253,15 +258,26 @@ class AlignmentModel(nn.Module):
         try:
             config = read_json(folder / "config.json")
             check_regular(folder / "model.safetensors", remedy="train it again")
-            model = cls(ModelConfig(**config["model"]), len(config["eeg"]["channels"]), config["n_features"])
+            eeg = config["eeg"]
+            layout = EEGLayout(tuple(eeg["channels"]), eeg["n_times"], eeg["sfreq"])
+            model = cls(ModelConfig(**config["model"]), layout, config["n_features"])
             weights = load_file(folder / "model.safetensors")
             weights.setdefault("mean_response", model.mean_response)  # older runs have none
             model.load_state_dict(weights)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = _reason(error)
             raise InputError(
                 f"{folder}: expected a trained run with config.json and model.safetensors, but {reason}; "
                 "train it again"
             ) from None
         check_finite(model.state_dict(), source=folder / "model.safetensors", remedy="train it again")
         return model.eval()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):  # its own text spreads over lines
+        return "; ".join(
+            f"model.{problem['loc'][0]}: {problem['msg']}" if problem["loc"] else problem["msg"]
+            for problem in error.errors()
+        )
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
 from brain2image.models.dropout import Dropout
-from brain2image.models.encoders.cbramod import N_PATCH_TIMES
 from brain2image.models.pooling import linear
 from brain2image.models.regression import AxisRidge
 
@@ -20,12 +19,12 @@ class LinearPath(nn.Module):
     Parameters
     ----------
     model : the configuration block.
-    n_channels : EEG channels.
+    n_inputs : numbers of one trial, n_channels * n_times.
     n_features : width of the output.
 
     Attributes
     ----------
-    weight : (n_channels * 200, linear_axes) float32, per unit of the stored EEG.
+    weight : (n_inputs, linear_axes) float32, per unit of the stored EEG.
     offset : (linear_axes,) float32.
     axes : (linear_axes, n_features) float32; axes that the data do not have are zero.
     """
@@ -34,10 +33,10 @@ class LinearPath(nn.Module):
     offset: Tensor
     axes: Tensor
 
-    def __init__(self, model: ModelConfig, n_channels: int, n_features: int):
+    def __init__(self, model: ModelConfig, n_inputs: int, n_features: int):
         super().__init__()
         n_axes = model.linear_axes
-        self.register_buffer("weight", torch.zeros(n_channels * N_PATCH_TIMES, n_axes))
+        self.register_buffer("weight", torch.zeros(n_inputs, n_axes))
         self.register_buffer("offset", torch.zeros(n_axes))
         self.register_buffer("axes", torch.zeros(n_axes, n_features))
         self.correct = nn.Sequential(

@@ -1,13 +1,13 @@
 """How fast each weight learns: AdamW's groups, and the rates' way from step to step."""
 
 import math
-import re
 from collections import defaultdict
 from typing import Any
 
 from torch import nn
 
 from brain2image.config import RunConfig
+from brain2image.core.errors import InputError
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.losses import AlignmentLoss
 
@@ -15,20 +15,33 @@ from brain2image.models.losses import AlignmentLoss
 # whatever the gradient is; across 4096 inputs they add up and would push the loss above that of zeros.
 WARMUP_SHARE = 0.05
 
-BACKBONE_LAYER = re.compile(r"backbone\.encoder\.layers\.(\d+)\.")
-
 
 def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig) -> list[dict[str, Any]]:
-    """Divide parameters into AdamW's groups: backbone layers and the rest, with weight decay and without.
+    """Divide parameters into AdamW's groups: encoder layers and the rest, with weight decay and without.
 
     A learned temperature is a group of its own, without weight decay, at the rate of the rest.
-    Layer l of the backbone's n learns at backbone_learning_rate * layer_decay^(n - l), its patch embedding at
-    l = 0; with layer_decay 1 all are one group. As in BEiT (https://arxiv.org/abs/2106.08254, appendix).
+    Layer l of the encoder's n learns at backbone_learning_rate * layer_decay^(n - l), counted from its input;
+    with layer_decay 1 all are one group. As in BEiT (https://arxiv.org/abs/2106.08254, appendix).
+
+    Raises
+    ------
+    InputError
+        When the encoder's layers do not hold all that it learns.
     """
+    training, layers = run.training, model.encoder.layers()
+    rates = dict.fromkeys(model.parameters(), ("head", training.learning_rate))
+    rates |= dict.fromkeys(loss.parameters(), ("temperature", training.learning_rate))
+    for depth, layer in enumerate(reversed(layers)):
+        rate = training.backbone_learning_rate * training.layer_decay**depth
+        rates |= dict.fromkeys(layer.parameters(), ("backbone", rate))
+    if any(rates[parameter][0] != "backbone" for parameter in model.encoder.parameters()):
+        raise InputError(
+            f"encoder {run.model.encoder}: expected layers() to hold all its parameters, some are in none"
+        )
     groups: dict[tuple[str, float, bool], list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in (*model.named_parameters(), *loss.named_parameters()):
+    for parameter, (name, rate) in rates.items():
         if parameter.requires_grad:
-            groups[*_rate(name, run), parameter.ndim > 1].append(parameter)
+            groups[name, rate, parameter.ndim > 1].append(parameter)
     return [
         {
             "params": parameters,
@@ -38,16 +51,6 @@ def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig)
         }
         for (name, rate, is_matrix), parameters in groups.items()
     ]
-
-
-def _rate(name: str, run: RunConfig) -> tuple[str, float]:
-    """Return the name of the rate that a parameter learns at, and its highest value."""
-    if not name.startswith("backbone."):
-        return "temperature" if name == "log_temperature" else "head", run.training.learning_rate
-    layer = BACKBONE_LAYER.match(name)
-    depth = int(layer[1]) + 1 if layer else 0
-    decay = run.training.layer_decay ** (run.model.n_layers - depth)
-    return "backbone", run.training.backbone_learning_rate * decay
 
 
 def rate_factor(step: int, n_steps: int) -> float:

@@ -82,7 +82,7 @@ class InBackground(AsyncCheckpointIO):
 
 
 def run_identity(
-    lmdb: Path, *, run: RunConfig, cbramod: str | Path | None, code: str, precision: str
+    lmdb: Path, *, run: RunConfig, weights: str | Path | None, code: str, precision: str
 ) -> dict[str, Any]:
     """Collect, by name, all that a training's weights depend on but the number of epochs.
 
@@ -91,7 +91,7 @@ def run_identity(
 
     Parameters
     ----------
-    lmdb, cbramod : the training set and the pretrained weights; their bytes count.
+    lmdb, weights : the training set and the encoder's published weights; their bytes count.
     run : the run's blocks.
     code : fingerprint of the source.
     precision : what the device computes with, of `precision.resolve_precision`.
@@ -103,8 +103,8 @@ def run_identity(
     }
     settings["training.precision"] = precision
     libraries = {name: minor_version(name) for name in LIBRARIES}
-    weights = sha256(cbramod) if cbramod else None
-    return {"lmdb": sha256(lmdb), "cbramod": weights, "code": code, **libraries, **settings}
+    published = sha256(weights) if weights else None
+    return {"lmdb": sha256(lmdb), "weights": published, "code": code, **libraries, **settings}
 
 
 def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str, Any] | None:

@@ -10,29 +10,31 @@ from einops import rearrange
 
 from brain2image.config import RunConfig
 from brain2image.core.errors import InputError
-from brain2image.datasets.units import cbramod_scale
 from brain2image.models.alignment import AlignmentModel
+from brain2image.models.encoders.base import EEGLayout
 from brain2image.models.regression import N_FOLDS, blocks, fit_axis_ridge
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import eeg_means, target_means
 
-# EEG trials from which the scale is fitted: plenty for one number, and none where the unit gives it.
-SCALE_TRIALS = {"whitened": 2000}
+SCALE_TRIALS = 2000  # EEG trials from which the scale is fitted where it is; plenty for one number
 RESPONSE_TRIALS = 4000  # EEG trials of the mean response; the noise of 10 uV leaves 0.2 uV in their mean
 READ_TRIALS = 256  # read at once
 
 
-def build_model(reader: LMDBReader, *, run: RunConfig, cbramod: str | Path | None) -> AlignmentModel:
+def build_model(reader: LMDBReader, *, run: RunConfig, weights: str | Path | None) -> AlignmentModel:
     """Build the untrained model, holding scales and mean response of the training pairs' EEG and targets."""
-    aligner = AlignmentModel(run.model, len(reader.meta["channels"]), reader.meta["n_features"])
+    meta = reader.meta
+    aligner = AlignmentModel(run.model, EEGLayout.of(meta), meta["n_features"])
     if run.model.pretrained:
-        if cbramod is None:
+        if weights is None:
             raise InputError(
-                "model.pretrained is true: expected CBraMod's weights, got none; set weights.cbramod"
+                f"model.pretrained is true: expected published weights of {run.model.encoder}, got none; "
+                "name them under weights, or set model.pretrained to false"
             )
-        aligner.backbone.load_pretrained(cbramod)
+        aligner.encoder.load_pretrained(weights)
     pairs = reader.pairs_of("train")
-    aligner.eeg_scale.fill_(cbramod_scale(_scale_sample(reader, pairs), reader.meta["unit"]))
+    scale = aligner.encoder.input_scale(meta["unit"], lambda: _scale_sample(reader, pairs))
+    aligner.eeg_scale.fill_(scale)
     aligner.mean_response.copy_(torch.from_numpy(_mean_response(reader, pairs)))
     aligner.fit_targets(target_means(reader, pairs), scale=run.loss.target_scale)
     return aligner
@@ -66,9 +68,8 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader) -> np.ndarray:
 
 
 def _scale_sample(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
-    """Read evenly spread training trials, as many as the EEG's unit needs."""
-    n_trials = SCALE_TRIALS.get(reader.meta["unit"], 0)
-    return reader.read("eeg", _spread_trials(reader, pairs, n_trials) if n_trials else [])
+    """Read evenly spread training trials, as many as a fitted scale needs."""
+    return reader.read("eeg", _spread_trials(reader, pairs, SCALE_TRIALS))
 
 
 def _mean_response(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:

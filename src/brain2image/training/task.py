@@ -241,7 +241,7 @@ class AlignmentTask(L.LightningModule):
         return rate_factor(step, training.epochs * math.ceil(len(self.batches) / training.accumulate_batches))
 
     def _learning_rates(self) -> dict[str, float]:
-        """Return the highest rate of the backbone, which is its last layer's, and that of the rest."""
+        """Return the highest rate of the encoder, which is its last layer's, and that of the rest."""
         groups = sorted(self.trainer.optimizers[0].param_groups, key=lambda group: group["lr"])
         return {f"lr_{group['name']}": group["lr"] for group in groups}
 

@@ -63,7 +63,7 @@ def train(
     lmdb: str | Path,
     *,
     run: RunConfig,
-    cbramod: str | Path | None,
+    weights: str | Path | None,
     code: str,
     state: str | Path,
     n_devices: int = 1,
@@ -82,8 +82,8 @@ def train(
     ----------
     lmdb : the training set, of `lmdb_store.write_lmdb`.
     run : model, loss and training blocks.
-    cbramod : CBraMod's published weights; None when ``run.model.pretrained`` is false.
-    code : fingerprint of the source.
+    weights : the encoder's published ones; None when ``run.model.pretrained`` is false.
+    code : fingerprint of the source, the encoder's too.
     state : folder of the state and the TensorBoard events; it must outlive a failed job.
     n_devices : GPUs that share every batch; without CUDA it is one CPU.
     n_workers : processes that read a training set above ``memory_limit_gb``.
@@ -106,9 +106,9 @@ def train(
         devices = compute_devices(n_devices)
         precision = resolve_precision(run.training.precision, devices[0])
         logger.info("the model's products are computed in %s", precision)
-        identity = run_identity(reader.path, run=run, cbramod=cbramod, code=code, precision=precision)
+        identity = run_identity(reader.path, run=run, weights=weights, code=code, precision=precision)
         torch.manual_seed(run.training.seed)
-        aligner = build_model(reader, run=run, cbramod=cbramod)
+        aligner = build_model(reader, run=run, weights=weights)
         coordinates = start_linearly(aligner, reader) if run.model.linear_axes else None
         batches = _training_batches(lmdb, run, devices, n_workers, coordinates)
         task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
@@ -238,7 +238,13 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
     return {
         **run.model_dump(),
         **data,
-        "eeg": data["eeg"] | {"scale": aligner.eeg_scale.item()},
+        "eeg": data["eeg"] | {"n_times": aligner.layout.n_times, "scale": aligner.eeg_scale.item()},
+        "encoder": {
+            "n_tokens": aligner.encoder.n_tokens,
+            "token_width": aligner.encoder.token_width,
+            "tensors_loaded": aligner.encoder.loaded.n_loaded,
+            "tensors_left_out": aligner.encoder.loaded.left_out,
+        },
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in LIBRARIES},
     }

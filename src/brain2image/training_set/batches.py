@@ -24,7 +24,7 @@ ORDER, DRAWS = 0, 1  # two streams of random numbers for every (seed, epoch)
 class AlignmentDataset(Dataset):
     """EEG trials with the fMRI of their picture's partner.
 
-    ``dataset[3]`` is one example: eeg (n_channels, 1, n_times) float32 in its stored unit, target
+    ``dataset[3]`` is one example: eeg (n_channels, n_times) float32 in its stored unit, target
     (n_features,) float32 in embedding units, pair and cluster (int). ``dataset[[3, 1, 4]]`` is a batch: the
     same as tensors with an axis ahead. Which trials an example averages and which repetition it takes follows
     from (seed, epoch), so that it is the same in memory and from the file, in this process and in a worker.
@@ -112,7 +112,7 @@ class AlignmentDataset(Dataset):
         eeg, target = (self._means(name, examples) for name in ("eeg", "fmri"))
         n_channels = self.reader.shape("eeg")[0]
         batch = {
-            "eeg": rearrange(eeg, "trials (channels times) -> trials channels 1 times", channels=n_channels),
+            "eeg": rearrange(eeg, "trials (channels times) -> trials channels times", channels=n_channels),
             "target": target,
             **{name: values[examples] for name, values in self._numbers.items()},
         }

@@ -16,7 +16,7 @@ from brain2image.core.errors import InputError
 from brain2image.datasets.units import MICROVOLTS_PER_VOLT, RMS_RANGES, check_rms
 from brain2image.translation.channels import Mixing, arrange_channels
 from brain2image.translation.latency import LatencyCheck
-from brain2image.translation.loading import Predict, load_run
+from brain2image.translation.loading import Predict, load_model
 from brain2image.translation.names import CapOptions
 from brain2image.translation.new_eeg import Cutting, Source
 from brain2image.translation.opening import open_eeg
@@ -151,7 +151,7 @@ def _start(
     top_k: int,
 ) -> tuple[pd.DataFrame, Blocks, dict[str, str]]:
     """Return the table of the trials, the blocks of their embeddings, and what a file says of both."""
-    config, predict, centre, response = load_run(run)
+    config, predict, centre, response = load_model(run)
     training, fmri = _training_eeg(config["eeg"], run), config.get("fmri", {})
     filters = {name: training[name] for name in FILTERS if name in training}
     filters |= {"notch": np.atleast_1d(filters["notch"]).tolist()} if filters else {}

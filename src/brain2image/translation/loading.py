@@ -14,39 +14,43 @@ from brain2image.formats.files import read_json
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.linear_model import LINEAR_BASELINES, read_baseline
 
-# Gives (n_trials, n_features) float32 for EEG (n_trials, n_channels, 200) float32 in the training's unit.
+# Gives (n_trials, n_features) float32 for EEG (n_trials, n_channels, n_times) float32 in the training's unit.
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
-class Run(NamedTuple):
-    """What translates EEG."""
+class Model(NamedTuple):
+    """What a run has learned, to predict with."""
 
     config: dict[str, Any]  # config.json
     predict: Predict
     target_mean: np.ndarray  # (n_features,) float32, mean embedding of the training pairs
-    mean_response: np.ndarray  # (n_channels, 200) float32, mean EEG of the training trials, in their unit
+    mean_response: np.ndarray  # (n_channels, n_times) float32, mean EEG of the training trials, in their unit
 
 
-def load_run(folder: str | os.PathLike) -> Run:
-    """Read a network or a baseline.
+def load_model(run_folder: str | os.PathLike) -> Model:
+    """Read a trained network, or a baseline whose weights were kept, from its run folder.
+
+    ``predict`` of what is returned takes EEG (n_trials, n_channels, n_times) float32 as the training's, whose
+    channels, rate and unit ``config["eeg"]`` names, and gives embeddings (n_trials, n_features) float32.
 
     Raises
     ------
     InputError
         When the folder holds neither, or something is missing or damaged.
     """
-    path = Path(folder, "config.json")
-    if not path.exists() and Path(folder).name in RESERVED_RUNS:
+    folder = Path(run_folder)
+    path = folder / "config.json"
+    if not path.exists() and folder.name in RESERVED_RUNS:
         raise InputError(
             f"{folder}: expected a network or one of the baselines {', '.join(LINEAR_BASELINES)}, got "
-            f"{Path(folder).name} without weights; take one of these, and where an older version has made it "
+            f"{folder.name} without weights; take one of these, and where an older version has made it "
             "run the workflow again"
         )
     config = read_json(path) if path.exists() else {}
     if isinstance(config, dict) and "baseline" in config:
         baseline = read_baseline(folder)
-        return Run(config, baseline.model.predict, baseline.target_mean, baseline.mean_response)
+        return Model(config, baseline.model.predict, baseline.target_mean, baseline.mean_response)
     model = AlignmentModel.load(folder)
     centre, response = (buffer.clone().numpy() for buffer in (model.target_mean, model.mean_response))
     model.to(compute_device())
-    return Run(config, lambda eeg: model.predict(eeg).numpy(), centre, response)
+    return Model(config, lambda eeg: model.predict(eeg).numpy(), centre, response)

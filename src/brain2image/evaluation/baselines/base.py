@@ -1,7 +1,8 @@
 """What baselines have in common: what they may learn from, their inputs, folds and ridge regression."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from einops import rearrange
@@ -21,7 +22,7 @@ class Training(NamedTuple):
     pairs: Pairs  # the training pairs
     concepts: np.ndarray  # (n_pairs,) of any type, of the EEG's pictures; no two inner folds share one
     clip: Embeddings  # CLIP embeddings of the EEG's pictures
-    eeg_scale: float  # factor from the EEG's stored unit to CBraMod's range
+    meta: Mapping[str, Any]  # of the training set's LMDB: channels, unit and rate of the EEG
     cbramod: str | Path | None  # CBraMod's published weights, where the baseline takes them
 
 

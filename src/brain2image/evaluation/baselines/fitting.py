@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from brain2image.datasets.units import cbramod_scale
 from brain2image.evaluation.baselines.base import Training
 from brain2image.evaluation.baselines.linear import (
     fit_clip_oracle,
@@ -68,7 +67,7 @@ def fit_baseline(
         pairs,
         concepts=shown["concept"].to_numpy(),
         clip=clip,
-        eeg_scale=cbramod_scale(pairs.eeg, reader.meta["unit"]),
+        meta=reader.meta,
         cbramod=cbramod,
     )
     predict = BASELINES[name](training)

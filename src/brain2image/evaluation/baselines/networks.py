@@ -3,6 +3,7 @@
 import numpy as np
 from einops import rearrange
 
+from brain2image.config import ModelConfig
 from brain2image.evaluation.baselines.base import (
     Training,
     eeg_encoder,
@@ -19,22 +20,22 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
     """Fit ridge regression on the outputs of a frozen CBraMod, of published or of random weights."""
     import torch
 
-    from brain2image.models.encoders.cbramod import CBraMod
+    from brain2image.models.encoders.base import EEGLayout
+    from brain2image.models.encoders.cbramod import N_PUBLISHED_LAYERS, CBraModEncoder
 
     torch.manual_seed(0)
-    backbone = CBraMod()
+    encoder = CBraModEncoder(EEGLayout.of(training.meta), ModelConfig(n_layers=N_PUBLISHED_LAYERS))
     if pretrained:
         assert training.cbramod is not None  # as they are given to the baselines that take them
-        backbone.load_pretrained(training.cbramod)
-    backbone.proj_out = torch.nn.Identity()
-    backbone.eval()
+        encoder.load_pretrained(training.cbramod)
+    encoder.eval()
+    scale = np.float32(encoder.input_scale(training.meta["unit"], lambda: training.pairs.eeg))
 
     @torch.no_grad()
     def encode(pairs: Pairs) -> np.ndarray:
-        eeg = torch.from_numpy(pairs.eeg * np.float32(training.eeg_scale))
-        patches = rearrange(eeg, "pairs channels times -> pairs channels 1 times")
-        tokens = torch.cat([backbone(batch) for batch in patches.split(64)]).numpy()
-        return rearrange(tokens, "pairs channels patches width -> pairs (channels patches width)")
+        eeg = torch.from_numpy(pairs.eeg * scale)
+        tokens = torch.cat([encoder(batch) for batch in eeg.split(64)]).numpy()
+        return rearrange(tokens, "pairs tokens width -> pairs (tokens width)")
 
     return fit_after(standardise_columns(encode, training), training, kernel="linear")
 

@@ -1,4 +1,4 @@
-"""Files of CBraMod's published weights: reading, and refusing what is none."""
+"""Files of an encoder's published weights: reading, and refusing what is none."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +11,14 @@ from brain2image.core.errors import InputError
 from brain2image.formats.checkpoints import check_torch_file
 from brain2image.weights.sources import check_finite, check_start, is_safetensors
 
-MEND = (
-    "download pretrained_weights.pth of weighting666/CBraMod or model.safetensors of "
-    "braindecode/cbramod-pretrained from Hugging Face"
-)
-# braindecode keeps its classifier in the same file.
-CLASSIFIER = "final_layer."
 
+def read_weights(path: str | Path, *, model: str, remedy: str) -> dict[str, Any]:
+    """Read the tensors of a PyTorch or ``.safetensors`` file.
 
-def read_weights(path: str | Path) -> dict[str, Any]:
-    """Read the tensors of a PyTorch or ``.safetensors`` file, braindecode's classifier left out.
+    Parameters
+    ----------
+    path : the file; what kind it is, its name does not tell.
+    model, remedy : whose weights are expected and where they are to be had, for the messages.
 
     Raises
     ------
@@ -29,42 +27,47 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; {MEND}")
+        raise InputError(f"{path}: no such file; {remedy}")
     with path.open("rb") as file:
         start = file.read(64)
-    check_start(start, source=path, remedy=MEND)
+    check_start(start, source=path, remedy=remedy)
     try:
         if is_safetensors(start):
             weights = load_file(path)
         else:
-            check_torch_file(path, remedy=MEND)
+            check_torch_file(path, remedy=remedy)
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except Exception as error:  # both raise many types, by where the damage is
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: expected CBraMod's weights, but they cannot be read ({reason}); {MEND}"
+            f"{path}: expected {model}'s weights, but they cannot be read ({reason}); {remedy}"
         ) from None
     if not isinstance(weights, dict):
-        raise InputError(f"{path}: expected a dictionary of tensors, got {type(weights).__name__}; {MEND}")
-    return {name: value for name, value in weights.items() if not str(name).startswith(CLASSIFIER)}
+        raise InputError(f"{path}: expected a dictionary of tensors, got {type(weights).__name__}; {remedy}")
+    return {str(name): value for name, value in weights.items()}
 
 
 def check_weights(
-    weights: Mapping[str, Any], published: Mapping[str, torch.Size], *, source: str | Path
+    weights: Mapping[str, Any],
+    published: Mapping[str, torch.Size],
+    *,
+    source: str | Path,
+    model: str,
+    remedy: str,
 ) -> None:
     """Raise InputError unless ``weights`` has exactly the published keys and shapes, and finite values."""
     missing = sorted(published.keys() - weights.keys())
-    unknown = sorted(map(str, weights.keys() - published.keys()))
+    unknown = sorted(weights.keys() - published.keys())
     if missing or unknown:
         raise InputError(
-            f"{source}: expected CBraMod's {len(published)} keys, got {len(weights)} of which {len(unknown)} "
-            f"are unknown and {len(missing)} missing (first: {(unknown + missing)[0]}); {MEND}"
+            f"{source}: expected {model}'s {len(published)} keys, got {len(weights)} of which {len(unknown)} "
+            f"are unknown and {len(missing)} missing (first: {(unknown + missing)[0]}); {remedy}"
         )
     for name, shape in published.items():
         got = getattr(weights[name], "shape", None)
         if got != shape:
             shapes = f"of shape {tuple(shape)}, got {got and tuple(got)}"
-            raise InputError(f"{source}: expected {name} {shapes}; {MEND}")
-    check_finite(weights, source=source, remedy=MEND)
+            raise InputError(f"{source}: expected {name} {shapes}; {remedy}")
+    check_finite(weights, source=source, remedy=remedy)
