@@ -11,7 +11,7 @@ from PIL import Image
 
 from brain2image.datasets.things_eeg2.raw import CHANNELS as ORDERED
 from brain2image.datasets.things_eeg2.sequences import SEQUENCE_LENGTH, SOA
-from brain2image.pairs import embeddings
+from brain2image.pairs import clip_embeddings as embeddings
 from brain2image.synthetic.concepts import image_metadata
 from brain2image.synthetic.eeg import CHANNELS
 from brain2image.synthetic.latents import nsd_design

@@ -34,7 +34,7 @@ from brain2image.evaluation.baselines.oracle import fit_ceiling
 from brain2image.evaluation.metrics import ranks, similarity_matrix
 from brain2image.evaluation.statistics import hierarchical_interval
 from brain2image.models.alignment import AlignmentModel
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.training.train import train
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import Predictor, read_pairs

@@ -26,7 +26,7 @@ from brain2image.formats.tables import COMPARISONS, SUMMARY, read_npz, read_resu
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.cbramod import CBraMod
 from brain2image.pairs.clip import embed_images
-from brain2image.pairs.embeddings import read_embeddings, write_embeddings
+from brain2image.pairs.clip_embeddings import read_embeddings, write_embeddings
 from brain2image.projection.projecting import combine_projections, project_fmri
 from brain2image.projection.ridge import extract_ridge
 from brain2image.synthetic.cbramod_weights import simulate_cbramod

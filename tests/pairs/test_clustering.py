@@ -5,8 +5,8 @@ import pytest
 from helpers.pair_tables import pairs_of
 
 from brain2image.core.errors import InputError
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.clustering import cluster_pairs
-from brain2image.pairs.embeddings import Embeddings
 
 
 def cluster(pairs, eeg, fmri, n_clusters):

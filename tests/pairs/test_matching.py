@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from brain2image.core.errors import InputError
 from brain2image.pairs import matching
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.matching import match_images, match_one_to_one, unit_rows
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.split_audit import WINDOW, audit_split, overlap
 
 

@@ -17,7 +17,7 @@ from brain2image.evaluation.baselines.fitting import BASELINES
 from brain2image.formats.files import read_json, write_json
 from brain2image.formats.hdf5 import write_trials
 from brain2image.models.linear_model import LINEAR_BASELINES, read_baseline
-from brain2image.pairs.embeddings import write_embeddings
+from brain2image.pairs.clip_embeddings import write_embeddings
 from brain2image.translation.embeddings import translate
 from brain2image.translation.loading import load_model
 

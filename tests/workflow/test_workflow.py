@@ -15,7 +15,7 @@ from PIL import Image
 from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.evaluation.summary import headline
 from brain2image.formats.hdf5 import read_trials
-from brain2image.pairs.embeddings import read_embeddings
+from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.synthetic.preprocessed_files import write_ubp
 
 

@@ -4,7 +4,7 @@ from brain2image.core.jobs import job
 from brain2image.formats.files import write_json
 from brain2image.formats.hdf5 import read_trial_table
 from brain2image.formats.tables import read_table
-from brain2image.pairs.embeddings import read_embeddings
+from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.pairs.split_audit import audit_split
 
 with job(snakemake):

@@ -3,8 +3,8 @@
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_parquet
 from brain2image.formats.tables import read_table
+from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.pairs.clustering import cluster_pairs
-from brain2image.pairs.embeddings import read_embeddings
 
 with job(snakemake):
     pairs = cluster_pairs(

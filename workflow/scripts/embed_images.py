@@ -4,7 +4,7 @@ from brain2image.core.jobs import job
 from brain2image.core.modules import load_module
 from brain2image.formats.tables import read_part
 from brain2image.pairs.clip import embed_images
-from brain2image.pairs.embeddings import write_embeddings
+from brain2image.pairs.clip_embeddings import write_embeddings
 from brain2image.pairs.preparation import find_checkpoint
 
 with job(snakemake):

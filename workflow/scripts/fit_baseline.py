@@ -3,7 +3,7 @@
 from brain2image.core.jobs import job
 from brain2image.evaluation.baselines.fitting import fit_baseline
 from brain2image.formats.tables import read_table
-from brain2image.pairs.embeddings import read_embeddings
+from brain2image.pairs.clip_embeddings import read_embeddings
 
 with job(snakemake):
     fit_baseline(

@@ -3,7 +3,7 @@
 from brain2image.core.jobs import job
 from brain2image.evaluation.ceilings import measure_ceilings
 from brain2image.formats.files import write_json
-from brain2image.pairs.embeddings import read_embeddings
+from brain2image.pairs.clip_embeddings import read_embeddings
 
 with job(snakemake):
     ceilings = measure_ceilings(

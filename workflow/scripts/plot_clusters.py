@@ -2,7 +2,7 @@
 
 from brain2image.core.jobs import job
 from brain2image.formats.tables import read_table
-from brain2image.pairs.embeddings import read_embeddings
+from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.report.figures.pair_pictures import plot_clusters
 from brain2image.report.figures.style import save
 

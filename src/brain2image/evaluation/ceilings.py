@@ -8,7 +8,7 @@ import numpy as np
 
 from brain2image.evaluation.metrics import dissimilarities, rank_scores, ranks, rsa, similarity_matrix
 from brain2image.evaluation.queries import read_eeg_halves, read_repetitions
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.cluster import KMeans
 
 from brain2image.core.errors import InputError
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.matching import unit_rows
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 
 # Rows of one block of the similarity matrix: 1024 × 10,000 float32 similarities are 40 MB.
 BLOCK_ROWS = 1024

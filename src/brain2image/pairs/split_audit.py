@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.formats.tables import pick_rows
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.matching import unit_rows
 from brain2image.pairs.splits import SPLITS, keep_measured
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold
 from brain2image.core.errors import InputError
 from brain2image.models.linear_model import Encoder, Standardised
 from brain2image.models.regression import ALPHAS, N_FOLDS
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.training_set.means import Pairs, Predictor
 
 

@@ -20,7 +20,7 @@ from brain2image.evaluation.baselines.networks import fit_cbramod_linear, fit_ml
 from brain2image.evaluation.queries import write_test_predictions
 from brain2image.formats.tables import pick_rows
 from brain2image.models.linear_model import write_baseline
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import Predictor, read_pairs
 

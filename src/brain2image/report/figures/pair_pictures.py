@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from brain2image.datasets.picture_sets import PictureSet
-from brain2image.pairs.embeddings import Embeddings
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.matching import unit_rows
 from brain2image.report.figures.style import PALETTE
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brain2image.core.errors import InputError
-from brain2image.pairs.embeddings import read_embeddings, write_embeddings
+from brain2image.pairs.clip_embeddings import read_embeddings, write_embeddings
 
 
 def test_embeddings_are_found_by_their_pictures(tmp_path, rng):
