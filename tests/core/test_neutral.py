@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from brain2image.core.fingerprint import NEUTRAL, PACKAGE, imported_modules
 
 SCRIPTS = sorted((PACKAGE.parents[1] / "workflow/scripts").glob("*.py"))
-# These plan and print; unless a script imports them, they compute nothing.
+# These plan and print. What is imported for them alone, and by no computation, computes nothing either.
 PLANNING = {"brain2image.__main__", "brain2image.plan"}
 # Written down with a result as what made it.
 NOTED = {("brain2image", "__version__")}
@@ -25,10 +25,10 @@ def module_name(path):
 
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 NEUTRAL_MODULES = {name: path for name, path in MODULES.items() if NEUTRAL.fullmatch(name)}
-PLANNED = PLANNING.difference(*map(imported_modules, SCRIPTS))
+ROOTS = MODULES.keys() - NEUTRAL_MODULES - PLANNING - {*imported_modules("brain2image.plan")}
 COMPUTING = [
     *SCRIPTS,
-    *(path for name, path in MODULES.items() if name not in NEUTRAL_MODULES and name not in PLANNED),
+    *(MODULES[name] for name in sorted(ROOTS.union(imported_modules(*SCRIPTS, *sorted(ROOTS))))),
 ]
 
 

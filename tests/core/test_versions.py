@@ -12,11 +12,13 @@ import pytest
 from helpers.checkouts import TINY, changed_config
 from helpers.dry_runs import plan_upgraded, status_upgraded
 from helpers.stale_jobs import jobs_of, short
+from snakemake.settings.types import DeploymentMethod
 
 from brain2image.core import versions
 from brain2image.core.fingerprint import PACKAGE
 from brain2image.core.jobs import job
 from brain2image.core.manifest import job_place
+from brain2image.core.records import ResultsPersistence
 from brain2image.core.status import Stage, status_table
 from brain2image.core.versions import LIBRARIES, Upgrade, find_upgrades, imported_libraries, note_versions
 
@@ -113,9 +115,47 @@ def test_the_place_of_a_job():
     assert job_place("elsewhere/train.log", "train") is None
 
 
+class Job:
+    """A job as Snakemake asks for its changes, without outputs and params of its own."""
+
+    log, rule = ("results/logs/train/a.log",), SimpleNamespace(name="train")
+    output, non_derived_params = (), ()
+
+
+@pytest.mark.parametrize(
+    ("is_asked", "methods", "is_stale"),
+    [
+        (True, set(), True),
+        (False, set(), False),
+        (True, {DeploymentMethod.CONDA}, False),  # its environments have versions of their own
+    ],
+)
+def test_when_an_upgrade_counts(tmp_path, monkeypatch, is_asked, methods, is_stale):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(versions, "loaded_sources", lambda: [PACKAGE / "models/losses.py"])
+    note_versions("results", "train/a")
+    monkeypatch.setattr(versions, "minor_version", lambda library: "99.1")
+    workflow = SimpleNamespace(
+        execution_settings=None,
+        local_exec=True,
+        dag_settings=SimpleNamespace(max_checksum_file_size=0),
+        deployment_settings=SimpleNamespace(deployment_method=methods),
+    )
+    notes = ResultsPersistence(
+        results="results",
+        rerun_on_upgrade=is_asked,
+        dag=SimpleNamespace(workflow=workflow),
+        nolock=False,
+        warn_only=True,
+    )
+    change = notes.params_changed(Job())
+    assert bool(change) == is_stale
+    assert change.only_new == ({"library torch 99.1"} if is_stale else set())
+
+
 # What another version of a library made in the tiny run.
 MADE_BY = {
-    "himalaya": ["baselines", "ceiling"],
+    "himalaya": ["baselines"],
     "open_clip_torch": ["simulate_clip", "embeddings"],
 }
 
@@ -133,7 +173,7 @@ def test_status_names_the_stages_that_another_version_made(tiny_run, pool):
     stages = pool.apply(status_upgraded, (tiny_run, "himalaya", "99.1.0", "--configfile", TINY))
     upgraded = {rule: found for rule, (found, _) in stages.items() if found}
     now = ".".join(metadata.version("himalaya").split(".")[:2])
-    assert upgraded == {rule: [("himalaya", now, "99.1")] for rule in ("fit_baseline", "predict_ceiling")}
+    assert upgraded == {"fit_baseline": [("himalaya", now, "99.1")]}
     assert not any(reasons for _, reasons in stages.values())
     name = changed_config(tiny_run, {"rerun_on_upgrade": True}, name="asked.yaml")
     stages = pool.apply(status_upgraded, (tiny_run, "himalaya", "99.1.0", "--configfile", name))

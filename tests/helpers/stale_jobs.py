@@ -18,3 +18,16 @@ def jobs_of(names):
 def short(names):
     """Jobs without the people that all of them share."""
     return {"/".join(part for part in name.split("/") if part not in ONLY) for name in names}
+
+
+def spelled(jobs):
+    """The row that stands for these jobs, of the largest groups that hold no other one."""
+    groups = {name: jobs_of([name]) for name in TABLE["groups"]}
+    left, row = jobs - {"write_provenance"}, []
+    while left:
+        fitting = [name for name, members in groups.items() if members <= jobs and len(members & left) > 1]
+        largest = max(fitting, key=lambda name: (len(groups[name] & left), -len(groups[name])), default=None)
+        found = groups[largest] if largest else left
+        row += [largest] if largest else sorted(left)
+        left = left - found
+    return row or sorted(jobs)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
 from helpers.dry_runs import dry_run, job_sources, plan_change
-from helpers.stale_jobs import TABLE, jobs_of, short
+from helpers.stale_jobs import TABLE, jobs_of, short, spelled
 
 from brain2image.config import Config
 from brain2image.config.messages import block_type
@@ -180,7 +180,8 @@ def test_a_source_makes_stale_what_uses_it(plans, sources, jobs_changed_by, name
     if name in plans:
         assert short(plans[name].get()) == expected
     if changed or name not in plans:  # of the script of no job here, what is planned alone tells
-        assert short(due_after(changed, sources) | ({"write_provenance"} if changed else set())) == expected
+        due = short(due_after(changed, sources)) | ({"write_provenance"} if changed else set())
+        assert due == expected, f"its row would be {spelled(due)}"
 
 
 def test_everything_is_everything(tiny_run, pool):
