@@ -363,8 +363,8 @@ def test_no_test_file_imports_another():
         assert not names & {part for name in imports(file) for part in name.split(".")}, file
 
 
-# Modules that tests reach through the data sets, the plan and the workflow alone; one that gets a test of its
-# own leaves this list.
+# Modules that tests reach through the data sets, the plan and the workflow alone; one that gets a test of
+# its own leaves this list.
 THROUGH_OTHERS = {
     "brain2image.datasets.nsd.nsd_inventory",
     "brain2image.datasets.picture_sets",

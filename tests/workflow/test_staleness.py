@@ -180,7 +180,8 @@ def test_a_source_makes_stale_what_uses_it(plans, sources, jobs_changed_by, name
     if name in plans:
         assert short(plans[name].get()) == expected
     if changed or name not in plans:  # of the script of no job here, what is planned alone tells
-        assert short(due_after(changed, sources) | ({"write_provenance"} if changed else set())) == expected
+        due = short(due_after(changed, sources)) | ({"write_provenance"} if changed else set())
+        assert due == expected, f"its row would be {spelled(due)}"
 
 
 def test_everything_is_everything(tiny_run, pool):

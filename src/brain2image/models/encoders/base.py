@@ -24,7 +24,7 @@ class EEGLayout(NamedTuple):
 
     @property
     def n_channels(self) -> int:
-        """The number of channels."""
+        """Count the channels."""
         return len(self.channels)
 
     @classmethod
