@@ -11,7 +11,7 @@ import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
 from helpers.dry_runs import dry_run, job_sources, plan_change
-from helpers.stale_jobs import TABLE, jobs_of, short
+from helpers.stale_jobs import TABLE, jobs_of, short, spelled
 
 from brain2image.config import Config
 from brain2image.config.messages import block_type
