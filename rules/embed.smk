@@ -22,10 +22,7 @@ rule embed_images:
         gpu=1,
     params:
         code=lambda wildcards: plan.code_with_pictures("embed_images", wildcards.dataset),
-        pictures=lambda wildcards: {
-            "part": wildcards.part,
-            **plan.data.pictures(wildcards.dataset)[0],
-        },
+        pictures=lambda wildcards: plan.data.reading(wildcards.dataset) | {"part": wildcards.part},
         clip=cfg.clip.model_dump() | {"tag": plan.weights.clip_tag},
     script:
         "../workflow/scripts/embed_images.py"

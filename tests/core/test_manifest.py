@@ -25,7 +25,7 @@ from brain2image.core.manifest import MANIFEST, Hold, recorded_params
 from brain2image.core.records import RESULTS, ResultsPersistence, keep_beside
 
 FORK = multiprocessing.get_context("fork")
-PAIRS = "results/pairs/things-01_subj01.parquet"
+PAIRS = "results/pairs/things_subj01.parquet"
 # Configs of a second checkout, and what they make stale.
 OTHER_CONFIGS = [
     ({}, []),
@@ -84,7 +84,7 @@ def test_what_a_job_is_made_with_is_noted_when_it_starts(tiny_run, pool, tmp_pat
     assert {"{'n_clusters': 2, 'seed': 0}", "{'n_clusters': 2, 'seed': 1}"} == (
         {*before} ^ {*recorded_params(checkout / "results", checkout / PAIRS)}
     )
-    assert (checkout / "results" / MANIFEST / "incomplete" / "pairs/things-01_subj01.parquet.json").exists()
+    assert (checkout / "results" / MANIFEST / "incomplete" / "pairs/things_subj01.parquet.json").exists()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 from helpers.checkouts import TINY, changed_config, clone, copy_checkout
+from helpers.empty_releases import NSD, THINGS
 from rich.console import Console
 
 from brain2image.core.errors import InputError
@@ -30,7 +31,9 @@ def rows(text):
 def test_it_names_what_an_older_source_made(tiny_run, tmp_path):
     checkout = clone(tiny_run, tmp_path / "checkout")
     script = checkout / "workflow/scripts/plot_gallery.py"
-    old = source_fingerprint(tiny_run / "workflow/scripts/plot_gallery.py")
+    old = source_fingerprint(
+        tiny_run / "workflow/scripts/plot_gallery.py", THINGS.picture_reader, NSD.picture_reader
+    )
     script.write_text(script.read_text() + "\nCHANGED = True\n")
     result = status(checkout, changed_config(checkout, {"evaluation.n_permutations": 200}))
     assert result.returncode == 0, result.stderr

@@ -17,6 +17,7 @@ from brain2image.evaluation.baselines.networks import fit_mlp
 from brain2image.evaluation.baselines.oracle import fit_ceiling
 from brain2image.evaluation.queries import shuffle_targets
 from brain2image.models.encoders.cbramod import CBraMod
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.training_set.means import Pairs
 
 N_CHANNELS, N_TIMES, N_FEATURES, N_CLIP = 5, 8, 6, 4
@@ -34,6 +35,7 @@ def planted(rng, n_train=120, n_test=30, noise=0.05, n_times=N_TIMES):
     table = pd.DataFrame({"eeg_image": rng.permutation(n), "fmri_image": np.arange(n)})
     clip = np.empty((n, N_CLIP), np.float32)
     clip[table["eeg_image"]] = latents @ rng.standard_normal((3, N_CLIP))
+    clip = Embeddings(np.arange(n), clip, "clip.npz")
     parts = [
         Pairs(
             eeg[part].astype(np.float32), targets[part].astype(np.float32), table[part].reset_index(drop=True)
@@ -128,7 +130,11 @@ def test_the_nearest_image_and_the_mean_are_training_targets(rng):
 def test_two_step_knows_nothing_but_the_clip_features(rng):
     """What the CLIP features lack, a direct regression finds and the two steps do not."""
     training, test = planted(rng)
-    blind = training._replace(clip=rng.standard_normal(training.clip.shape).astype(np.float32))
+    blind = training._replace(
+        clip=training.clip._replace(
+            features=rng.standard_normal(training.clip.features.shape).astype(np.float32)
+        )
+    )
     assert relative_error(BASELINES["ridge"](blind)(test), test) < 0.05
     assert relative_error(BASELINES["two_step"](blind)(test), test) > 0.8
 

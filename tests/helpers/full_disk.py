@@ -65,8 +65,7 @@ def write_csv(out, n_bytes):
 def write_svg(out, n_bytes):
     figure, axes = plt.subplots()
     axes.plot(numbers(n_bytes)[: n_bytes // 32], ".")
-    with atomic_path(out) as scratch:
-        save(figure, scratch)
+    save(figure, out)
 
 
 def write_events(out, n_bytes):

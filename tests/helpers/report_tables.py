@@ -9,13 +9,13 @@ CLEAN = {
     "n_left_out": 37,
     "ridge_fitted_targets": {"train": 0.9, "val": 0.9, "test": 0.0},
     "overlapping_test_trials": 0.0,
-    "shared_with_training": {"test": {"things_images": 0, "nsd_images": 0, "concepts": 0}},
+    "shared_with_training": {"test": {"EEG pictures": 0, "fMRI pictures": 0, "concepts": 0}},
     "near_duplicates": {"val": 0, "test": 0},
 }
 LEAKY = CLEAN | {
     "ridge_fitted_targets": {"test": 0.86},
     "overlapping_test_trials": 0.5,
-    "shared_with_training": {"test": {"things_images": 1, "nsd_images": 2, "concepts": 3}},
+    "shared_with_training": {"test": {"EEG pictures": 1, "fMRI pictures": 2, "concepts": 3}},
     "near_duplicates": {"test": 4},
 }
 CEILINGS = {

@@ -12,6 +12,7 @@ from helpers.report_tables import pictures
 from matplotlib.colors import to_hex
 from PIL import Image, ImageFilter
 
+from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.report.figures import pair_pictures as pair_figures
 from brain2image.report.figures import score_plots as scores
 from brain2image.report.figures import style
@@ -24,6 +25,8 @@ RUNS = ("multitoken_vit", "ridge")
 def pairs(rng):
     return pd.DataFrame(
         {
+            "eeg_image": np.arange(30),
+            "fmri_image": np.arange(30),
             "similarity": np.sort(rng.uniform(size=30))[::-1],
             "cluster": np.arange(30) % 3,
             "split": ["train"] * 24 + ["val"] * 3 + ["test"] * 3,
@@ -41,9 +44,9 @@ def test_examples_are_the_best_the_middle_and_the_last(pairs):
     assert list(pair_figures.choose_examples(pairs[:3], 2)["rank"]) == [1, 2, 3]
 
 
-def test_pairs_are_drawn_with_things_above_nsd(pairs, tmp_path):
+def test_pairs_are_drawn_with_the_eegs_picture_above(pairs, tmp_path):
     chosen = pair_figures.choose_examples(pairs, 2)
-    figure = pair_figures.plot_pairs(chosen, pictures(6), pictures(12)[6:])
+    figure = pair_figures.draw_pairs(chosen, pictures(6), pictures(12)[6:])
     panels = [panel for panel in figure.axes if panel.images]
     assert [shown(panel) for panel in panels] == [
         8 * i for pair in zip(range(6), range(6, 12), strict=True) for i in pair
@@ -54,7 +57,7 @@ def test_pairs_are_drawn_with_things_above_nsd(pairs, tmp_path):
 
 
 def test_clusters_share_one_basis(pairs, rng):
-    embeddings = rng.standard_normal((30, 10)).astype(np.float32)
+    embeddings = Embeddings(np.arange(30), rng.standard_normal((30, 10)).astype(np.float32), "clip.npz")
     figure = pair_figures.plot_clusters(pairs, embeddings, embeddings)  # equal pictures lie on each other
     points = [dots.get_offsets() for dots in figure.axes[0].collections[:6]]
     for things, nsd in zip(points[::2], points[1::2], strict=True):

@@ -103,7 +103,7 @@ def test_what_is_planted_would_run(browser, tmp_path):  # noqa: F811
 
 @pytest.mark.parametrize("text", [PLANT, "a\nb", "\x1b[31m", "\u202e"])
 def test_no_text_of_the_configuration_may_be_markup(text):
-    keys = [key for key, value in texts(Config().model_dump()) if key != "pairs"]
+    keys = [key for key, value in texts(Config().model_dump()) if key != "brains"]
     assert {"results", "data.nsd", "weights.clip", "clip.model"} <= set(keys)
     for key in keys:
         block, _, name = key.rpartition(".")
@@ -111,8 +111,8 @@ def test_no_text_of_the_configuration_may_be_markup(text):
             load_config({block: {name: text}} if block else {name: text})
     with pytest.raises(InputError, match=r"config: runs"):
         load_config({"runs": {text: {}}})
-    with pytest.raises(InputError, match=r"config: pairs"):
-        load_config({"pairs": [text]})
+    with pytest.raises(InputError, match=r"config: brains"):
+        load_config({"brains": [text]})
 
 
 def texts(block, prefix=""):

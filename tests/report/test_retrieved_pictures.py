@@ -5,7 +5,7 @@ import pytest
 from helpers.report_tables import pictures
 from matplotlib.colors import same_color
 
-from brain2image.report.figures.retrieved_pictures import RIGHT, choose_queries, plot_gallery
+from brain2image.report.figures.retrieved_pictures import RIGHT, choose_queries, draw_gallery
 
 
 def red(panel):
@@ -42,7 +42,9 @@ def test_few_queries_are_shown_once(n):
 def test_the_gallery_frames_the_answer(n):
     similarity = np.eye(n, dtype=np.float32) + 0.01 * np.arange(n)
     queries = choose_queries(similarity, np.ones(n, int), 1)
-    first, *_, last = np.array(plot_gallery(queries, pictures(n), pictures(n)).axes).reshape(-1, 8)
+    first, *_, last = np.array(
+        draw_gallery(queries, pictures(n), pictures(n), titles=("A", "B")).axes
+    ).reshape(-1, 8)
     assert red(first[0]) == red(first[1]) == red(first[3]) == 8 * (n - 1)
     assert red(last[0]) == red(last[3]) == 0
     assert last[0].get_ylabel() == f"worst\nrank 1\nof {n}"
@@ -54,6 +56,6 @@ def test_the_gallery_frames_the_answer(n):
 def test_the_frame_is_where_the_answer_is():
     similarity = np.array([[0.5, 0.9, 0.1], [0, 1, 0], [0.3, 0.6, 0.2]], np.float32)
     queries = choose_queries(similarity, np.array([2, 1, 3]), 1)
-    rows = np.array(plot_gallery(queries, pictures(3), pictures(3)).axes).reshape(3, 8)
+    rows = np.array(draw_gallery(queries, pictures(3), pictures(3), titles=("A", "B")).axes).reshape(3, 8)
     framed = [[panel.spines["top"].get_visible() for panel in row[3:6]] for row in rows]
     assert framed == [[True, False, False], [False, True, False], [False, False, True]]

@@ -129,43 +129,50 @@ def test_the_profile():
 
 def test_a_block_holds_what_its_script_reads(jobs):
     blocks = {
-        (job.rule, name, tuple(value))
+        (job.rule, name, tuple(value), job.params.get("reader"))
         for job in jobs
         for name, value in job.params.items()
         if isinstance(value, dict) and value
     }
-    assert len({rule for rule, _, _ in blocks}) > 10
-    for rule, name, keys in blocks:
-        assert set(keys) <= keys_read(rule, name), (rule, name)
+    assert len({rule for rule, *_ in blocks}) > 10
+    for rule, name, keys, reader in blocks:
+        assert set(keys) <= keys_read(rule, name, reader), (rule, name)
 
 
-def keys_read(rule, name):
-    """The keys of a params block that a rule's script uses, itself or through the function that it calls."""
+def keys_read(rule, name, reader):
+    """The keys of a params block that a rule's script uses, itself or through the function that it calls.
+
+    The function may be one of a reader, a module that the script imports by name.
+    """
     tree = ast.parse((SCRIPTS / f"{rule}.py").read_text())
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     found = set()
     for node in ast.walk(tree):
         if ast.unparse(node) == f"snakemake.params.{name}":
-            found |= USES[type(parents[node])](node, parents, tree)
+            found |= USES[type(parents[node])](node, parents, tree, reader)
     return found
 
 
-def by_subscript(node, parents, _):
+def by_subscript(node, parents, *_):
     """``snakemake.params.block["key"]``"""
     return {parents[node].slice.value}
 
 
-def by_assignment(node, parents, tree):
+def by_assignment(node, parents, tree, _):
     """``block = snakemake.params.block``, then ``block["key"]``"""
     (target,) = parents[node].targets
     return subscripts(tree, target.id)
 
 
-def by_argument(node, parents, tree):
+def by_argument(node, parents, tree, reader):
     """``function(**snakemake.params.block)`` or ``function(..., snakemake.params.block, ...)``"""
     is_keyword = isinstance(parents[node], ast.keyword)
     call = parents[parents[node]] if is_keyword else parents[node]
-    function = imported(tree, call.func.id)
+    function = (
+        getattr(importlib.import_module(reader), call.func.attr)
+        if isinstance(call.func, ast.Attribute)
+        else imported(tree, call.func.id)
+    )
     if function is RunConfig:
         return attributes(SCRIPTS / "train.py")
     if is_keyword and parents[node].arg is None:
@@ -175,9 +182,9 @@ def by_argument(node, parents, tree):
     return subscripts(ast.parse(inspect.getsource(function)), name)
 
 
-def by_union(node, parents, tree):
+def by_union(node, parents, tree, reader):
     """``function(block=snakemake.params.block | {...})``"""
-    return by_argument(parents[node], parents, tree)
+    return by_argument(parents[node], parents, tree, reader)
 
 
 USES = {

@@ -75,17 +75,14 @@ class Selection:
         )
         return [file for files in found for file in files]
 
+    def reading(self, dataset: str) -> dict[str, str]:
+        """Return what a script needs to read pictures of a data set: the reader and the folder."""
+        owner = self.datasets[dataset]
+        return {"reader": owner.picture_reader, "root": owner.root(self.folders)}
+
     def pictures(self, *datasets: str) -> list[dict[str, str]]:
-        """List what a script needs to read pictures of data sets: title, reader and folder of each."""
-        owners = [self.datasets[name] for name in datasets]
-        return [
-            {
-                "title": owner.picture_title,
-                "reader": owner.picture_reader,
-                "root": owner.root(self.folders),
-            }
-            for owner in owners
-        ]
+        """List what a script needs to read and name pictures of data sets."""
+        return [self.reading(name) | {"title": self.datasets[name].picture_title} for name in datasets]
 
     def parts(self, dataset: str, people: Sequence[str] = ()) -> list[str]:
         """List the parts of the pictures that people saw; by default all whose data are read."""

@@ -90,7 +90,8 @@ def inspect_eeg(eeg: str | os.PathLike, images: str | os.PathLike) -> dict[str, 
 def region_rows(names: list[str]) -> dict[str, np.ndarray]:
     """Find the rows of each region's channels: ``PO7`` is of the electrodes ``PO``, thus occipital."""
     rows = np.array([name.rstrip("z0123456789") for name in names])
-    return {region: np.flatnonzero(np.isin(rows, letters)) for region, letters in REGIONS.items()}
+    found = {region: np.flatnonzero(np.isin(rows, letters)) for region, letters in REGIONS.items()}
+    return {region: own for region, own in found.items() if len(own)}
 
 
 def choose_pictures(trials: pd.DataFrame, partition: pd.Series, name: str) -> np.ndarray:

@@ -79,9 +79,10 @@ def test_padded_rows_are_no_repetitions(release):
 
 def test_the_images_table_says_where_each_jpeg_lies(release):
     table = repack_table(release.root, "subj01")
-    assert list(table) == ["image", "tar", "offset", "size", "shared1000"]
+    assert list(table) == ["image", "tar", "offset", "size", "shared1000", "part"]
     assert table["image"].tolist() == sorted(set(release.indices.tolist()))
     assert (table["shared1000"] == table["image"].isin(SHARED)).all()
+    assert (table["part"] == np.where(table["shared1000"], "shared", "subj01")).all()
     some = table.iloc[[30, 2, 17]]
     for image, got in zip(some["image"], read_images(some, release.root), strict=True):
         assert (got.mode, got.size) == ("RGB", (224, 224))

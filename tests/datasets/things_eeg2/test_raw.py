@@ -7,6 +7,7 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.empty_releases import THINGS
 from helpers.raw_files import DISK_CHANNELS, FILTERS, LEAD, N_TEST, N_TRAIN, PART, TAIL, make_raw
 from helpers.scripts import run_script
 
@@ -162,11 +163,11 @@ def test_every_bad_file_is_named_and_nothing_is_written(tmp_path, images):
 
 def test_the_script(subject, images, tmp_path):
     run_script(
-        "repack_things_eeg",
+        "repack_eeg",
         tmp_path,
         input=SimpleNamespace(files=[str(path) for path in subject.paths[:2]], images=str(images)),
         output={"eeg": str(tmp_path / "out" / "eeg.h5")},
-        params={"eeg": FILTERS},
+        params={"eeg": FILTERS, "reader": THINGS.eeg_reader},
     )
     with h5py.File(tmp_path / "out" / "eeg.h5") as got, h5py.File(subject.out) as expected:
         np.testing.assert_array_equal(got["eeg"][:], expected["eeg"][: len(got["eeg"])])

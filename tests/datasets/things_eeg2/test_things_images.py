@@ -1,10 +1,9 @@
 """THINGS pictures: the table, and the pictures that it names."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.empty_releases import THINGS
 from helpers.scripts import run_script
 from PIL import Image
 
@@ -47,7 +46,7 @@ def repack_image_set(root):
 
 def test_image_table(image_set):
     table = repack_image_set(image_set)
-    assert list(table.columns) == ["image", "path", "concept", "partition"]
+    assert list(table.columns) == ["image", "path", "concept", "partition", "part"]
     assert table["image"].dtype == np.int64
     assert table["image"].tolist() == list(range(10))
     assert table["partition"].tolist() == ["train"] * 8 + ["test"] * 2
@@ -90,10 +89,10 @@ def test_read_images_follow_the_table(image_set):
 def test_the_script(image_set):
     folders = {name: str(image_set / name) for name in ("training_images", "test_images")}
     run_script(
-        "repack_things_images",
+        "repack_images",
         image_set,
-        input=SimpleNamespace(**folders, metadata=str(image_set / "image_metadata.npy")),
+        input=[*folders.values(), str(image_set / "image_metadata.npy")],
         output={"images": str(image_set / "out" / "images.parquet")},
-        params={},
+        params={"reader": THINGS.picture_reader},
     )
     assert len(pd.read_parquet(image_set / "out" / "images.parquet")) == 10
