@@ -113,3 +113,10 @@ def test_holm_errs_at_most_as_often_as_it_says(rng):
     """Ten true null hypotheses: some adjusted p below 0.05 in at most 5 % of the tables."""
     errors = [holm(p_values).min() < 0.05 for p_values in rng.random((2000, 10))]
     assert np.mean(errors) < 0.065
+
+
+def test_an_interval_of_few_pictures_leaves_out_resamples_without_structure(rng):
+    """Of three pictures most resamples hold two different ones at most, whose distances are all the same."""
+    matrices = [dissimilarities(rng.standard_normal((3, 4)).astype(np.float32)) for _ in range(2)]
+    low, high = rsa_interval(matrices[:1], matrices[1], seed=0)
+    assert -1 - 1e-9 <= low <= high <= 1 + 1e-9

@@ -161,7 +161,7 @@ WRITE_LMDB = {
     ),
     "EEG of other pictures": (
         edit_hdf5("eeg.h5", lambda file: file["trials/image"].__setitem__(slice(None), 7)),
-        r"expected EEG trials of some pairs of each split, got none for train and val and test \(6 of 6",
+        r"eeg\.h5: expected trials of some pairs of each split, got none for train and val and test \(6 of",
     ),
     "EEG overwritten": (overwrite("eeg.h5", "eeg"), r"eeg\.h5: cannot read this HDF5 file"),
     "no embedding": (delete("projection.h5", "embedding"), r"projection\.h5: expected a dataset 'embedding'"),

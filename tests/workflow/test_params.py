@@ -29,6 +29,7 @@ import importlib
 import inspect
 import itertools
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -37,6 +38,7 @@ from helpers.dry_runs import job_params
 from helpers.empty_releases import NSD, THINGS, touch
 
 from brain2image.config import RunConfig
+from brain2image.core.encoder_names import encoder_module
 from brain2image.core.fingerprint import imported_modules
 
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -231,6 +233,7 @@ def subscripts(tree, name):
 
 def attributes(script):
     """All attributes that the modules behind a script read."""
-    files = [inspect.getsource(importlib.import_module(module)) for module in imported_modules(script)]
+    modules = map(importlib.import_module, imported_modules(script, encoder_module("cbramod")))
+    files = [Path(module.__file__).read_text() for module in modules]  # some packages are empty
     nodes = itertools.chain.from_iterable(ast.walk(ast.parse(text)) for text in files)
     return {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}

@@ -74,7 +74,8 @@ def rsa_interval(
 
     Returns
     -------
-    Lower and upper bound; None where an RDM is all zero, having no structure.
+    Lower and upper bound, over the resamples in which no RDM is all the same; None where an RDM is all zero,
+    having no structure.
     """
     if not all(matrix.any() for matrix in (*predicted, target)):
         return None
@@ -85,14 +86,19 @@ def rsa_interval(
     def mean(cells: np.ndarray) -> np.ndarray:
         return np.sum(counts @ cells * counts, axis=1) / n_cells
 
-    def deviation(cells: np.ndarray) -> np.ndarray:
-        return np.sqrt(mean(np.square(cells)) - np.square(mean(cells)))
+    def variance(cells: np.ndarray) -> np.ndarray:
+        own = mean(np.square(cells)) - np.square(mean(cells))
+        return np.where(own > TOLERANCE, own, np.nan)
 
-    rho = [
-        (mean(matrix * target) - mean(matrix) * mean(target)) / (deviation(matrix) * deviation(target))
-        for matrix in predicted
-    ]
-    return _percentiles(np.mean(rho, axis=0))
+    with np.errstate(invalid="ignore"):  # of few pictures a resample may hold one twice or more, and no other
+        rho = [
+            (mean(matrix * target) - mean(matrix) * mean(target))
+            / np.sqrt(variance(matrix) * variance(target))
+            for matrix in predicted
+        ]
+    resampled = np.mean(rho, axis=0)
+    is_known = np.isfinite(resampled)
+    return _percentiles(resampled[is_known]) if is_known.any() else None
 
 
 def hierarchical_interval(values: Sequence[np.ndarray], *, seed: int) -> tuple[float, float]:

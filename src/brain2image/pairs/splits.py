@@ -1,6 +1,7 @@
 """Training, validation and test pairs that share no picture and, by default, no concept."""
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Literal
 
@@ -117,13 +118,16 @@ def assign_splits(
     return np.where((split == "test") & ~testable, "", split)
 
 
-def keep_measured(pairs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+def keep_measured(
+    pairs: pd.DataFrame, trials: pd.DataFrame, *, source: str | os.PathLike = "the EEG"
+) -> pd.DataFrame:
     """Leave out the pairs of whose EEG picture a person has no trial; the log counts them.
 
     Parameters
     ----------
     pairs : columns eeg_image, split; the pairs of all people of a data set.
     trials : image of each EEG trial of the person.
+    source : their file, for messages.
 
     Raises
     ------
@@ -133,10 +137,12 @@ def keep_measured(pairs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     is_measured = pairs["eeg_image"].isin(trials["image"])
     kept = pairs[is_measured]
     if n_without := int((~is_measured).sum()):
-        logger.warning("%d of %d pairs are left out: no EEG trial shows their picture", n_without, len(pairs))
+        logger.warning(
+            "%s: %d of %d pairs are left out: no trial shows their picture", source, n_without, len(pairs)
+        )
     if empty := [split for split in SPLITS if split in set(pairs["split"]) - set(kept["split"])]:
         raise InputError(
-            f"expected EEG trials of some pairs of each split, got none for {' and '.join(empty)} "
+            f"{source}: expected trials of some pairs of each split, got none for {' and '.join(empty)} "
             f"({n_without} of {len(pairs)} pairs have no trial); add the missing recordings or leave the "
             "person out"
         )

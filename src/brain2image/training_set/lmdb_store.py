@@ -50,7 +50,12 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
         open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times")) as (eeg_data, eeg_trials),
         open_trials(projection, "embedding", ("n_trials", "n_features")) as (fmri_data, fmri_trials),
     ):
-        pairs = keep_measured(pairs, eeg_trials).reset_index(drop=True).rename_axis("pair").reset_index()
+        pairs = (
+            keep_measured(pairs, eeg_trials, source=eeg)
+            .reset_index(drop=True)
+            .rename_axis("pair")
+            .reset_index()
+        )
         eeg_index = _index(eeg_trials, pairs, image="eeg_image", source=eeg)
         fmri_index = _index(fmri_trials, pairs, image="fmri_image", source=projection)
         arrays = {"eeg": (eeg_data, eeg_index), "fmri": (fmri_data, fmri_index)}
