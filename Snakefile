@@ -36,7 +36,7 @@ rule all:
     default_target: True
     input:
         "<results>/summary.csv",
-        expand("<results>/pairs/{brains}.{kind}.json", brains=plan.brains, kind=["audit", "ceilings"]),
+        expand("<results>/pairs/{brains}.{kind}.json", brains=plan.brains, kind=["audit", "bounds"]),
         plan.figures(),
         plan.pages(),
         rules.write_provenance.output,

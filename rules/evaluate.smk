@@ -53,25 +53,25 @@ rule evaluate:
         "../workflow/scripts/evaluate.py"
 
 
-rule measure_ceilings:
+rule measure_bounds:
     input:
         unpack(ask("of_brains", "person", "subj")),
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
     output:
-        ceilings="<results>/pairs/{person}_{subj}.ceilings.json",
+        bounds="<results>/pairs/{person}_{subj}.bounds.json",
     log:
-        "<logs>/measure_ceilings/{person}_{subj}.log",
+        "<logs>/measure_bounds/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/measure_ceilings/{person}_{subj}.tsv"
+        "<benchmarks>/measure_bounds/{person}_{subj}.tsv"
     conda:
         "../envs/torch.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=plan.code("measure_ceilings"),
+        code=plan.code("measure_bounds"),
     script:
-        "../workflow/scripts/measure_ceilings.py"
+        "../workflow/scripts/measure_bounds.py"
 
 
 rule summarise:

@@ -87,7 +87,7 @@ rule plot_scores:
     input:
         summary=rules.summarise.output.summary,
         comparisons=rules.summarise.output.comparisons,
-        ceilings="<results>/pairs/{person}_{subj}.ceilings.json",
+        bounds="<results>/pairs/{person}_{subj}.bounds.json",
     output:
         retrieval=report(
             "<results>/figures/{person}_{subj}/retrieval.svg",

@@ -6,7 +6,7 @@ rule write_overview:
         summary=rules.summarise.output.summary,
         comparisons=rules.summarise.output.comparisons,
         metrics=rules.summarise.input.metrics,
-        ceilings=expand("<results>/pairs/{brains}.ceilings.json", brains=plan.brains),
+        bounds=expand("<results>/pairs/{brains}.bounds.json", brains=plan.brains),
     output:
         overview=report(
             "<results>/figures/overview.html",
@@ -34,7 +34,7 @@ rule write_overview:
 rule write_tables:
     input:
         summary=rules.summarise.output.summary,
-        ceilings="<results>/pairs/{person}_{subj}.ceilings.json",
+        bounds="<results>/pairs/{person}_{subj}.bounds.json",
         metrics=lambda wildcards: expand(rules.evaluate.output.metrics, run=plan.predictors, **wildcards),
         configs=lambda wildcards: expand(rules.train.output.config, run=plan.runs, **wildcards),
     output:
@@ -44,11 +44,11 @@ rule write_tables:
             category="5 Scores",
             labels={"figure": "3 table of scores", "brains": "{person} × {subj}"},
         ),
-        ceilings=report(
-            "<results>/figures/{person}_{subj}/ceilings.html",
-            caption="../workflow/report/ceilings.rst",
+        bounds=report(
+            "<results>/figures/{person}_{subj}/bounds.html",
+            caption="../workflow/report/bounds.rst",
             category="5 Scores",
-            labels={"figure": "4 ceilings", "brains": "{person} × {subj}"},
+            labels={"figure": "4 bounds", "brains": "{person} × {subj}"},
         ),
         audit=report(
             "<results>/figures/{person}_{subj}/audit.html",

@@ -265,7 +265,7 @@ class Plan:
 
     def pages(self) -> list[str]:
         """List every page of the report but those on how it was made, which come last."""
-        names = product(self.brains, ["scores", "ceilings", "audit"])
+        names = product(self.brains, ["scores", "bounds", "audit"])
         return [
             f"{self.results}/figures/overview.html",
             *(f"{self.results}/figures/{brains}/{name}.html" for brains, name in names),

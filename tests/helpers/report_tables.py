@@ -18,7 +18,7 @@ LEAKY = CLEAN | {
     "shared_with_training": {"test": {"EEG pictures": 1, "fMRI pictures": 2, "concepts": 3}},
     "near_duplicates": {"test": 4},
 }
-CEILINGS = {
+BOUNDS = {
     "eeg": {"n_images": 10, "top1": 0.2, "two_way": 0.8, "cosine": 0.1, "reliability": 0.24},
     "fmri": None,
     "rsa": None,

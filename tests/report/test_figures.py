@@ -121,7 +121,7 @@ def legend(figure):
 
 
 def test_retrieval_has_chance_intervals_and_a_ceiling():
-    figure = scores.plot_retrieval(summary(), rsa_ceiling=0.9)
+    figure = scores.plot_retrieval(summary(), rsa_bound=0.9)
     retrieval, rsa = figure.axes
     assert ticks(retrieval) == list(RUNS)
     assert [points.get_offsets()[:, 0].tolist() for points in retrieval.collections] == [
@@ -130,12 +130,12 @@ def test_retrieval_has_chance_intervals_and_a_ceiling():
     assert intervals(retrieval) == [(5, 15)] * 2 + [(45, 55)] * 2 + [(95, 105)] * 2
     assert intervals(rsa) == [(0.25, 0.35)] * 2
     assert legend(figure) == ["top-1", "top-5", "top-10", "chance", "ceiling by the noise of fMRI"]
-    assert "ceiling by the noise of fMRI" not in legend(scores.plot_retrieval(summary(), rsa_ceiling=None))
+    assert "ceiling by the noise of fMRI" not in legend(scores.plot_retrieval(summary(), rsa_bound=None))
 
 
 def test_seeds_are_a_band_of_one_deviation():
     rows = summary(("flatten",), seeds=(0, 1))
-    _, rsa = scores.plot_retrieval(rows, rsa_ceiling=None).axes
+    _, rsa = scores.plot_retrieval(rows, rsa_bound=None).axes
     deviation = np.std([0.3, 0.32], ddof=1)
     assert (round(0.31 - deviation, 6), round(0.31 + deviation, 6)) in intervals(rsa)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from helpers.browsers import browser, needs_chromium  # noqa: F401, a fixture
 from helpers.checkouts import changed_config, clone, snakemake
-from helpers.report_tables import CEILINGS, LEAKY, comparisons, summary
+from helpers.report_tables import BOUNDS, LEAKY, comparisons, summary
 
 from brain2image.config import Config, load_config
 from brain2image.core.errors import InputError
@@ -52,7 +52,7 @@ def planted_overview():
         table_of_scores(),
         rows,
         audits={PLANT: [AUDIT]},
-        ceilings={PLANT: CEILINGS},
+        bounds={PLANT: BOUNDS},
         is_simulated=False,
         figure=to_svg(plot_headline(table_of_scores())),
     )
@@ -67,7 +67,7 @@ PAGES = {
     "versions.html": lambda: provenance.versions_page([{"numpy": PLANT}], {PLANT: PLANT}),
     "resources.html": lambda: provenance.resources_page(jobs()),
     "scores.html": lambda: scores.scores_page(PLANT, table_of_scores()),
-    "ceilings.html": lambda: scores.ceilings_page(PLANT, CEILINGS),
+    "bounds.html": lambda: scores.bounds_page(PLANT, BOUNDS),
     "audit.html": lambda: audit.audit_page(PLANT, {PLANT: AUDIT}, {PLANT: 0.1}),
     "overview.html": planted_overview,
     "figure.svg": planted_figure,

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from helpers.report_tables import CEILINGS, CLEAN, LEAKY, PAIRS, comparisons, summary
+from helpers.report_tables import BOUNDS, CLEAN, LEAKY, PAIRS, comparisons, summary
 
 from brain2image.config import list_runs, list_settings, load_config
 from brain2image.evaluation.run_audit import audit_run
@@ -52,7 +52,7 @@ def test_the_overview_holds_figure_data_and_leaks():
         summary(flatten=0.4, ridge=0.2),
         comparisons(0.2, 0.01),
         audits={PAIRS[0]: runs},
-        ceilings={PAIRS[0]: CEILINGS},
+        bounds={PAIRS[0]: BOUNDS},
         is_simulated=True,
         figure='<?xml version="1.0"?><svg><text>the figure</text></svg>',
     )
@@ -113,8 +113,8 @@ def test_scores_stand_with_interval_chance_and_deviation():
     assert "20.0 10.0 – 30.0 (10.0)" in text
 
 
-def test_ceilings_that_are_unknown_are_left_out():
-    text = text_of(scores.ceilings_page(PAIRS[0], CEILINGS))
+def test_bounds_that_are_unknown_are_left_out():
+    text = text_of(scores.bounds_page(PAIRS[0], BOUNDS))
     assert "20.0" in text
     assert "first repetition" not in text
     assert "correlation of unknown" in text

@@ -10,7 +10,7 @@ with job(snakemake):
         read_table(snakemake.input.summary, SUMMARY),
         read_table(snakemake.input.comparisons, COMPARISONS, may_be_empty=True),
         brains=snakemake.params.brains,
-        rsa_ceiling=read_result(snakemake.input.ceilings, ["rsa"])["rsa"],
+        rsa_bound=read_result(snakemake.input.bounds, ["rsa"])["rsa"],
     )
     for name, figure in figures.items():
         save(figure, snakemake.output[name])

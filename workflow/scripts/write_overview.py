@@ -2,7 +2,7 @@
 
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_text
-from brain2image.formats.tables import CEILINGS, COMPARISONS, SUMMARY, read_result, read_table
+from brain2image.formats.tables import BOUNDS, COMPARISONS, SUMMARY, read_result, read_table
 from brain2image.report.assembly import make_overview
 
 with job(snakemake):
@@ -11,7 +11,7 @@ with job(snakemake):
         read_table(snakemake.input.comparisons, COMPARISONS, may_be_empty=True),
         brains=snakemake.params.brains,
         audits=[read_result(file, ["audit"])["audit"] for file in snakemake.input.metrics],
-        ceilings=[read_result(file, CEILINGS) for file in snakemake.input.ceilings],
+        bounds=[read_result(file, BOUNDS) for file in snakemake.input.bounds],
         is_simulated=snakemake.params.is_simulated,
     )
     write_text(snakemake.output.overview, text)

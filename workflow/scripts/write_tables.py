@@ -1,8 +1,8 @@
-"""Write the pages of one pair of brains: scores, ceilings, leak audit."""
+"""Write the pages of one pair of brains: scores, bounds, leak audit."""
 
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_text
-from brain2image.formats.tables import CEILINGS, SUMMARY, read_result, read_table
+from brain2image.formats.tables import BOUNDS, SUMMARY, read_result, read_table
 from brain2image.report.assembly import make_tables
 
 with job(snakemake):
@@ -12,7 +12,7 @@ with job(snakemake):
     pages = make_tables(
         read_table(snakemake.input.summary, SUMMARY),
         brains=snakemake.params.brains,
-        ceilings=read_result(snakemake.input.ceilings, CEILINGS),
+        bounds=read_result(snakemake.input.bounds, BOUNDS),
         audits={run: read_result(file, ["audit"])["audit"] for run, file in metrics},
         query_effects={run: read_result(file, ["query_effect"])["query_effect"] for run, file in configs},
     )

@@ -39,7 +39,7 @@ SUMMARY = (
     *("value", "chance", "p", "low", "high", "share_of_ceiling"),
 )
 COMPARISONS = ("brains", "run", "baseline", "metric", "difference", "low", "high", "p", "p_floor", "p_holm")
-CEILINGS = ("eeg", "fmri", "rsa", "pairing")
+BOUNDS = ("eeg", "fmri", "rsa", "pairing")
 
 
 def read_result(path: str | os.PathLike, keys: Sequence[str]) -> dict[str, Any]:

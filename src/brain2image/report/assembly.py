@@ -16,7 +16,7 @@ from brain2image.report.pages.provenance_pages import (
     resources_page,
     versions_page,
 )
-from brain2image.report.pages.score_pages import ceilings_page, scores_page
+from brain2image.report.pages.score_pages import bounds_page, scores_page
 
 
 def make_overview(
@@ -25,7 +25,7 @@ def make_overview(
     *,
     brains: Sequence[str],
     audits: Sequence[Mapping[str, Any]],
-    ceilings: Sequence[Mapping[str, Any]],
+    bounds: Sequence[Mapping[str, Any]],
     is_simulated: bool,
 ) -> str:
     """Make the first page of the report.
@@ -34,7 +34,7 @@ def make_overview(
     ----------
     summary, comparisons : the tables of all brains.
     brains, audits : of everything that was evaluated, its brains and the ``audit`` of its metrics.
-    ceilings : of each pair of brains, what measure_ceilings wrote.
+    bounds : of each pair of brains, what measure_bounds wrote.
     is_simulated : whether the data are synthetic.
     """
     by_brains: dict[str, list[Mapping[str, Any]]] = {}
@@ -44,7 +44,7 @@ def make_overview(
         summary,
         comparisons,
         audits=by_brains,
-        ceilings=dict(zip(by_brains, ceilings, strict=True)),
+        bounds=dict(zip(by_brains, bounds, strict=True)),
         is_simulated=is_simulated,
         figure=to_svg(plot_headline(summary)),
     )
@@ -54,22 +54,22 @@ def make_tables(
     summary: pd.DataFrame,
     *,
     brains: str,
-    ceilings: Mapping[str, Any],
+    bounds: Mapping[str, Any],
     audits: Mapping[str, Mapping[str, Any]],
     query_effects: Mapping[str, float],
 ) -> dict[str, str]:
-    """Make the pages ``scores``, ``ceilings`` and ``audit`` of one pair of brains.
+    """Make the pages ``scores``, ``bounds`` and ``audit`` of one pair of brains.
 
     Parameters
     ----------
     summary : the table of all brains.
     brains : those of the pages.
-    ceilings : what measure_ceilings wrote.
+    bounds : what measure_bounds wrote.
     audits, query_effects : see `audit_page.audit_page`.
     """
     return {
         "scores": scores_page(brains, summary[summary["brains"] == brains]),
-        "ceilings": ceilings_page(brains, ceilings),
+        "bounds": bounds_page(brains, bounds),
         "audit": audit_page(brains, audits, query_effects),
     }
 

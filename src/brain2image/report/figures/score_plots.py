@@ -28,7 +28,7 @@ RELATIONS = {ABOVE: GREEN, BELOW: RED, UNCLEAR: "0.45"}
 
 
 def plot_scores(
-    summary: pd.DataFrame, comparisons: pd.DataFrame, *, brains: str, rsa_ceiling: float | None
+    summary: pd.DataFrame, comparisons: pd.DataFrame, *, brains: str, rsa_bound: float | None
 ) -> dict[str, Figure]:
     """Draw the scores of all runs on one pair of brains, and the comparisons between them.
 
@@ -36,7 +36,7 @@ def plot_scores(
     ----------
     summary, comparisons : the tables of all brains.
     brains : those to draw.
-    rsa_ceiling : see `plot_retrieval`.
+    rsa_bound : see `plot_retrieval`.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def plot_scores(
     """
     own = summary[summary["brains"] == brains]
     return {
-        "retrieval": plot_retrieval(own, rsa_ceiling=rsa_ceiling),
+        "retrieval": plot_retrieval(own, rsa_bound=rsa_bound),
         "curves": plot_curves(own),
         "comparisons": plot_comparisons(comparisons[comparisons["brains"].isin([brains, ALL_BRAINS])]),
     }
@@ -105,13 +105,13 @@ def _legend(figure: Figure, colours: Mapping[str, str]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-def plot_retrieval(summary: pd.DataFrame, *, rsa_ceiling: float | None) -> Figure:
+def plot_retrieval(summary: pd.DataFrame, *, rsa_bound: float | None) -> Figure:
     """Draw top-1, 5 and 10 of each run, and the correlation of its RDM with the measured one.
 
     Parameters
     ----------
     summary : rows of one pair of brains in the summary table.
-    rsa_ceiling : the correlation that noise-free embeddings would reach; None: unknown.
+    rsa_bound : the correlation that noise-free embeddings would reach; None: unknown.
     """
     rows = headline(summary)
     runs = list(dict.fromkeys(rows["run"]))
@@ -130,8 +130,8 @@ def plot_retrieval(summary: pd.DataFrame, *, rsa_ceiling: float | None) -> Figur
     _ranges(rsa, own, np.arange(len(runs)), [BLACK] * len(runs), factor=1)
     rsa.axvline(0, **CHANCE)
     rsa.set(xlabel="RSA (Spearman's ρ of the RDMs)")
-    if rsa_ceiling is not None:
-        rsa.axvline(rsa_ceiling, color=PINK, label="ceiling by the noise of fMRI")
+    if rsa_bound is not None:
+        rsa.axvline(rsa_bound, color=PINK, label="bound by the noise of fMRI")
     _legend(figure, {metric.replace("top", "top-"): colour for metric, colour in colours.items()})
     return figure
 

@@ -24,7 +24,7 @@ def overview_page(
     comparisons: pd.DataFrame,
     *,
     audits: Mapping[str, Sequence[Mapping[str, Any]]],
-    ceilings: Mapping[str, Mapping[str, Any]],
+    bounds: Mapping[str, Mapping[str, Any]],
     is_simulated: bool,
     figure: str,
 ) -> str:
@@ -34,7 +34,7 @@ def overview_page(
     ----------
     summary, comparisons : the tables of all pairs of brains.
     audits : of each pair of brains, the ``audit`` of the metrics of each run.
-    ceilings : of each pair of brains, what measure_ceilings wrote.
+    bounds : of each pair of brains, what measure_bounds wrote.
     is_simulated : whether the data are synthetic.
     figure : the headline figure, as SVG.
     """
@@ -60,7 +60,7 @@ def overview_page(
                 "leaks",
                 "caveats",
             ),
-            [_brains_row(brains, audits[brains], ceilings[brains]) for brains in audits],
+            [_brains_row(brains, audits[brains], bounds[brains]) for brains in audits],
         ),
         note(
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
@@ -142,17 +142,17 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _brains_row(brains: str, runs: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any]) -> list[str]:
+def _brains_row(brains: str, runs: Sequence[Mapping[str, Any]], bounds: Mapping[str, Any]) -> list[str]:
     n_leaks, n_caveats = (len({name for run in runs for name in run[kind]}) for kind in FINDINGS[:2])
     split = runs[0]["split"]
     reliability = [
-        f"{ceilings[part]['reliability']:.2f}" if ceilings[part] else "unknown" for part in ("eeg", "fmri")
+        f"{bounds[part]['reliability']:.2f}" if bounds[part] else "unknown" for part in ("eeg", "fmri")
     ]
     return [
         brains,
         " / ".join(str(n) for n in split["n_pairs"].values()),
         str(split["n_left_out"]),
-        f"{ceilings['pairing']['similarity_q50']:.2f}",
+        f"{bounds['pairing']['similarity_q50']:.2f}",
         *reliability,
         verdict(str(n_leaks), is_good=n_leaks == 0),
         str(n_caveats),

@@ -1,4 +1,4 @@
-"""Tables of the scores and the ceilings of one pair of brains."""
+"""Tables of the scores and the bounds of one pair of brains."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from brain2image.evaluation.summary import headline, over_seeds
 from brain2image.report.headings import METRICS, Column
 from brain2image.report.pages.html import heading, note, page, table
 
-CEILINGS = {
+BOUNDS = {
     "eeg": (
         "EEG, half against half",
         "the mean of one half of a test picture's trials finds that of the other half, as it was measured",
@@ -87,30 +87,30 @@ def _cell(score: pd.Series, column: Column) -> Markup:
     return Markup("<b>{}</b>").format(value) + Markup().join(small)
 
 
-def ceilings_page(brains: str, ceilings: Mapping[str, Any]) -> str:
+def bounds_page(brains: str, bounds: Mapping[str, Any]) -> str:
     """Write the page as HTML.
 
     Parameters
     ----------
     brains : an EEG and an fMRI person, ``things-01_subj01``.
-    ceilings : what measure_ceilings wrote.
+    bounds : what measure_bounds wrote.
     """
-    n_images = ceilings["eeg"]["n_images"]
+    n_images = bounds["eeg"]["n_images"]
     rows = [
         (
             name,
-            f"{100 * ceilings[key]['top1']:.1f}",
-            f"{100 * ceilings[key]['two_way']:.1f}",
-            f"{ceilings[key]['reliability']:.2f}" if "reliability" in ceilings[key] else "",
+            f"{100 * bounds[key]['top1']:.1f}",
+            f"{100 * bounds[key]['two_way']:.1f}",
+            f"{bounds[key]['reliability']:.2f}" if "reliability" in bounds[key] else "",
             meaning,
         )
-        for key, (name, meaning) in CEILINGS.items()
-        if ceilings[key]
+        for key, (name, meaning) in BOUNDS.items()
+        if bounds[key]
     ]
-    quantiles = {f"{q} %": f"{ceilings['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)}
-    rsa = "unknown" if ceilings["rsa"] is None else f"{ceilings['rsa']:.2f}"
+    quantiles = {f"{q} %": f"{bounds['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)}
+    rsa = "unknown" if bounds["rsa"] is None else f"{bounds['rsa']:.2f}"
     return page(
-        f"Ceilings of {brains}",
+        f"Bounds of {brains}",
         f"What the data allow, whatever the model. Chance is {100 / n_images:.1f} % for top-1 among "
         f"{n_images} test pictures and 50 % for 2-way identification.",
         table(("of", "top-1 %", "2-way %", "reliability", "how to read it"), rows),

@@ -13,7 +13,7 @@ from brain2image.pairs.clip_embeddings import Embeddings
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def measure_ceilings(lmdb: str | Path, eeg: Embeddings, fmri: Embeddings) -> dict[str, Any]:
+def measure_bounds(lmdb: str | Path, eeg: Embeddings, fmri: Embeddings) -> dict[str, Any]:
     """Measure what no predictor of the test pairs can pass.
 
     Parameters
@@ -24,7 +24,7 @@ def measure_ceilings(lmdb: str | Path, eeg: Embeddings, fmri: Embeddings) -> dic
     Returns
     -------
     ``eeg`` and ``fmri`` as of `split_half` (fmri None where there is one repetition), ``rsa`` as of
-    `rsa_ceiling`, ``pairing`` as of `pairing_ceiling`.
+    `rsa_bound`, ``pairing`` as of `pairing_bound`.
     """
     halves, pairs = read_eeg_halves(lmdb)
     repetitions = read_repetitions(lmdb)
@@ -32,8 +32,8 @@ def measure_ceilings(lmdb: str | Path, eeg: Embeddings, fmri: Embeddings) -> dic
     return {
         "eeg": split_half(*halves),
         "fmri": split_half(repetitions[0], repetitions[1:].mean(axis=0)) if several else None,
-        "rsa": rsa_ceiling(repetitions - repetitions.mean(axis=(0, 1))),
-        "pairing": pairing_ceiling(eeg.of(pairs["eeg_image"]), fmri.of(pairs["fmri_image"])),
+        "rsa": rsa_bound(repetitions - repetitions.mean(axis=(0, 1))),
+        "pairing": pairing_bound(eeg.of(pairs["eeg_image"]), fmri.of(pairs["fmri_image"])),
     }
 
 
@@ -58,7 +58,7 @@ def split_half(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     return {"n_images": len(first), **retrieval, "cosine": r, "reliability": 2 * r / (1 + r)}
 
 
-def rsa_ceiling(repetitions: np.ndarray) -> float | None:
+def rsa_bound(repetitions: np.ndarray) -> float | None:
     """Estimate the highest Spearman correlation that the RDM of noise-free embeddings would reach.
 
     ``sqrt(n r / (1 + (n - 1) r))``, the square root of the reliability of a mean of n repetitions (Spearman,
@@ -80,7 +80,7 @@ def rsa_ceiling(repetitions: np.ndarray) -> float | None:
     return float(np.sqrt(n_repetitions * r / (1 + (n_repetitions - 1) * r))) if r > 0 else None
 
 
-def pairing_ceiling(eeg_clip: np.ndarray, fmri_clip: np.ndarray) -> dict[str, float]:
+def pairing_bound(eeg_clip: np.ndarray, fmri_clip: np.ndarray) -> dict[str, float]:
     """Measure how well the CLIP embedding of the picture that was seen finds its partner among the partners.
 
     Parameters

@@ -1,9 +1,9 @@
-"""Ceilings of simulated measurements whose true reliability is known."""
+"""Bounds of simulated measurements whose true reliability is known."""
 
 import numpy as np
 import pytest
 
-from brain2image.evaluation.ceilings import pairing_ceiling, rsa_ceiling, split_half
+from brain2image.evaluation.bounds import pairing_bound, rsa_bound, split_half
 from brain2image.evaluation.metrics import dissimilarities, rsa
 
 
@@ -33,16 +33,16 @@ def test_the_rsa_ceiling_is_what_the_truth_reaches(rng, noise):
     repetitions = truth + noise * rng.standard_normal((3, 80, 10))
     orders = np.arange(80)[None]
     reached = rsa(dissimilarities(truth), dissimilarities(repetitions.mean(axis=0)), orders)[0]
-    assert rsa_ceiling(repetitions) == pytest.approx(reached, abs=0.1)
+    assert rsa_bound(repetitions) == pytest.approx(reached, abs=0.1)
 
 
 def test_no_rsa_ceiling_without_two_repetitions(rng):
-    assert rsa_ceiling(rng.standard_normal((1, 10, 4))) is None
+    assert rsa_bound(rng.standard_normal((1, 10, 4))) is None
 
 
 def test_the_pairing_ceiling_is_the_partners_similarity():
     things = np.eye(3, dtype=np.float32)
     nsd = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0.5]], np.float32)
-    scores = pairing_ceiling(things, nsd)
+    scores = pairing_bound(things, nsd)
     assert scores["top1"] == pytest.approx(2 / 3)  # the first picture is nearest to the third partner
     assert scores["similarity_q50"] == pytest.approx(np.sqrt(0.5))
