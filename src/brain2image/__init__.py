@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from brain2image.core.encoder_names import list_encoders
+    from brain2image.datasets.registry import list_datasets
     from brain2image.evaluation.scores import retrieval_scores
     from brain2image.models.encoders.cbramod import CBraMod
     from brain2image.pairs.matching import match_one_to_one
@@ -23,6 +24,7 @@ __all__ = [
     "AlignmentDataset",
     "CBraMod",
     "__version__",
+    "list_datasets",
     "list_encoders",
     "load_model",
     "match_one_to_one",
@@ -35,6 +37,7 @@ __all__ = [
 _HOMES = {
     "AlignmentDataset": "training_set.batches",
     "CBraMod": "models.encoders.cbramod",
+    "list_datasets": "datasets.registry",
     "list_encoders": "core.encoder_names",
     "load_model": "translation.loading",
     "match_one_to_one": "pairs.matching",

@@ -120,7 +120,7 @@ def legend(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_retrieval_has_chance_intervals_and_a_ceiling():
+def test_retrieval_has_chance_intervals_and_a_bound():
     figure = scores.plot_retrieval(summary(), rsa_bound=0.9)
     retrieval, rsa = figure.axes
     assert ticks(retrieval) == list(RUNS)
@@ -129,8 +129,8 @@ def test_retrieval_has_chance_intervals_and_a_ceiling():
     ]
     assert intervals(retrieval) == [(5, 15)] * 2 + [(45, 55)] * 2 + [(95, 105)] * 2
     assert intervals(rsa) == [(0.25, 0.35)] * 2
-    assert legend(figure) == ["top-1", "top-5", "top-10", "chance", "ceiling by the noise of fMRI"]
-    assert "ceiling by the noise of fMRI" not in legend(scores.plot_retrieval(summary(), rsa_bound=None))
+    assert legend(figure) == ["top-1", "top-5", "top-10", "chance", "bound by the noise of fMRI"]
+    assert "bound by the noise of fMRI" not in legend(scores.plot_retrieval(summary(), rsa_bound=None))
 
 
 def test_seeds_are_a_band_of_one_deviation():

@@ -233,7 +233,8 @@ def subscripts(tree, name):
 
 def attributes(script):
     """All attributes that the modules behind a script read."""
-    modules = map(importlib.import_module, imported_modules(script, encoder_module("cbramod")))
+    encoder = encoder_module("cbramod")  # imported by name
+    modules = map(importlib.import_module, [encoder, *imported_modules(script, encoder)])
     files = [Path(module.__file__).read_text() for module in modules]  # some packages are empty
     nodes = itertools.chain.from_iterable(ast.walk(ast.parse(text)) for text in files)
     return {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
