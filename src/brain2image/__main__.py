@@ -33,7 +33,7 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str)
     Parameters
     ----------
     summary, comparisons : the tables of ``results/summary.csv`` and ``results/comparisons.csv``.
-    brains : an EEG and an fMRI person, ``things-01_subj01``.
+    brains : an EEG person and an fMRI subject.
     """
     summary = summary[summary["brains"] == brains]
     rows = over_seeds(headline(summary), ["run", "metric"])

@@ -144,7 +144,7 @@ def match_images(
     top_k: int,
     include_test: bool,
 ) -> pd.DataFrame:
-    """Match THINGS pictures that have EEG trials one-to-one with the NSD pictures that the fMRI subjects saw.
+    """Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw.
 
     The pairs hold for all people of the data set, whether they have trials of every picture or not.
 

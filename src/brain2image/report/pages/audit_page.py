@@ -92,7 +92,7 @@ def audit_page(
 
     Parameters
     ----------
-    brains : an EEG and an fMRI person, ``things-01_subj01``.
+    brains : an EEG person and an fMRI subject.
     audits : of each run, the ``audit`` of its metrics.
     query_effects : of each network, ``query_effect`` of its config.json.
     """

@@ -33,7 +33,7 @@ def scores_page(brains: str, summary: pd.DataFrame) -> str:
 
     Parameters
     ----------
-    brains : an EEG and an fMRI person, ``things-01_subj01``.
+    brains : an EEG person and an fMRI subject.
     summary : its rows of the summary table.
     """
     whole = summary[(summary["n_gallery"] == summary["n_test"]) & (summary["n_trials"] == "all")]
@@ -92,7 +92,7 @@ def bounds_page(brains: str, bounds: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    brains : an EEG and an fMRI person, ``things-01_subj01``.
+    brains : an EEG person and an fMRI subject.
     bounds : what measure_bounds wrote.
     """
     n_images = bounds["eeg"]["n_images"]
