@@ -72,7 +72,7 @@ def test_a_data_set_of_ones_own_runs(tiny_run, tmp_path, rng):
         "results/figures/toy_subj01/pairs.svg",
         "results/figures/toy-01/channels.svg",
     ]
-    run = snakemake(checkout, *targets, config="toy.yaml")
+    run = snakemake(checkout, *targets, config="toy.yaml", are_forked=True)
     assert run.returncode == 0, run.stderr
     assert all((checkout / target).is_file() for target in targets)
     made = {

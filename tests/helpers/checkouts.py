@@ -35,10 +35,12 @@ def clone(source, target):
     return shutil.copytree(source, target, copy_function=copy, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def snakemake(folder, *arguments, config=TINY):
-    """Run Snakemake in a checkout, on that checkout's own package."""
-    command = [sys.executable, "-m", "snakemake", "--configfile", config, "--cores", "2", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "HF_HUB_OFFLINE": "1"}
+def snakemake(folder, *arguments, config=TINY, are_forked=False):
+    """Run Snakemake in a checkout, on that checkout's own package; its scripts in forks, if that will do."""
+    module = "helpers.forked_scripts" if are_forked else "snakemake"
+    command = [sys.executable, "-m", module, "--configfile", config, "--cores", "2", *arguments]
+    path = os.pathsep.join([str(folder / "src"), *([str(ROOT / "tests")] if are_forked else [])])
+    environment = os.environ | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -80,7 +82,7 @@ def build_tiny_run(folder):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not mark.exists():
             shutil.rmtree(checkout, ignore_errors=True)
-            result = snakemake(copy_checkout(checkout))
+            result = snakemake(copy_checkout(checkout), are_forked=True)
             assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
             mark.touch()
     return checkout

@@ -282,7 +282,7 @@ def test_a_harmless_change_makes_nothing_stale(tiny_run, pool, tmp_path, name):
 def run_for_real(checkout, config):
     """Run the workflow; the jobs that ran, which open their logs anew."""
     start = time.time()
-    result = snakemake(checkout, config=config)
+    result = snakemake(checkout, config=config, are_forked=True)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     logs = checkout / "results" / "logs"
     changed = [log for log in logs.rglob("*.log") if log.stat().st_mtime >= start]
