@@ -23,7 +23,7 @@ $(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*.html $(DEM
 test: lint
 	$(SNAKEMAKE) --lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
-	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # While one works: all but what runs the workflow or trains (tests/conftest.py).
 test-fast: lint

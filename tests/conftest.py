@@ -27,7 +27,10 @@ SLOW_NAMES = {
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what is slow by what it uses, so that no list of tests has to be kept."""
+    """Mark what is slow by what it uses, so that no list of tests has to be kept.
+
+    The files that run the workflow come first, as the longest of them would else be the last of one process.
+    """
     for item in items:
         # a function or module by its own name, whatever the file calls it
         names = {
@@ -35,6 +38,7 @@ def pytest_collection_modifyitems(items):
         }
         if SLOW_FIXTURES & set(item.fixturenames) or SLOW_NAMES & names:
             item.add_marker("slow")
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import multiprocessing
 import resource
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import h5py
 import pytest
@@ -150,7 +151,8 @@ def test_another_users_scratch_folder_is_left_alone(tmp_path, monkeypatch, caplo
 
 
 def test_the_second_training_of_a_run_waits_for_the_first(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(resume.time, "sleep", lambda _: first.close())
+    # of this module alone: the threads that jobs have left in this process sleep too
+    monkeypatch.setattr(resume, "time", SimpleNamespace(sleep=lambda _: first.close()))
     state = tmp_path / "state" / "flatten"
     state.parent.mkdir()
     first = lock(state.with_name(".flatten.lock"))

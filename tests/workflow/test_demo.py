@@ -53,7 +53,7 @@ def test_the_scores_are_those_that_the_readme_claims(summary):
 
 def test_pairs_show_similar_things():
     latents = np.load(RESULTS / "simulated" / "latents.npz")
-    pairs = pd.read_parquet(RESULTS / "pairs" / "things-01_subj01.parquet")
+    pairs = pd.read_parquet(RESULTS / "pairs" / "things_subj01.parquet")
     things = latents["things"][pairs["eeg_image"]]
     nsd = latents["nsd"][np.searchsorted(latents["nsd_images"], pairs["fmri_image"])]
     things, nsd = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (things, nsd))
