@@ -1,6 +1,7 @@
 """Fixtures that several test files use."""
 
 import hashlib
+import logging
 import os
 
 import numpy as np
@@ -39,6 +40,20 @@ def pytest_collection_modifyitems(items):
         if SLOW_FIXTURES & set(item.fixturenames) or SLOW_NAMES & names:
             item.add_marker("slow")
     items.sort(key=lambda item: item.path.parent.name != "workflow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_watches():
+    """Jobs in a test's own process watch no Snakemake: their threads would sleep on into other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("brain2image.core.jobs._stop_with_parent", lambda: None)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def plain_log():
+    """The level of Python's log as it starts, which jobs in a test's own process lower."""
+    logging.root.setLevel(logging.WARNING)
 
 
 @pytest.fixture
