@@ -22,7 +22,7 @@ QUICK_POLLS = Path(__file__).with_name("quick_polls.py")
 # What this run asks for in the place of the real sizes: too little memory for the first attempt at the
 # baseline, and for the first attempt at one of two equal trainings one minute, SLURM's shortest limit.
 REQUESTS = {
-    "rules/evaluate.smk": ("mem_mb=growing(4000)", "mem_mb=growing(600)"),
+    "rules/evaluate.smk": ("mem_mb=growing(4000)", "mem_mb=growing(300)"),
     "rules/train.smk": (
         "runtime=growing(720)",
         'runtime=growing(lambda wildcards: 1 if wildcards.run == "limited" else 10)',
@@ -152,7 +152,7 @@ def test_a_job_killed_for_memory_succeeds_with_more(slurm, finished):
     assert [job["state"] for job in killed] == ["FAILED"] * len(killed)
     assert last["state"] == "COMPLETED"
     memory = [int(job["memory"].removesuffix("M")) for job in (*killed, last)]
-    assert memory in ([600, 1200], [600, 1200, 2400])
+    assert memory in ([300, 600], [300, 600, 1200])
     log = finished[0] / f".snakemake/slurm_logs/rule_fit_baseline/{PAIR}_ridge/{killed[0]['id']}.log"
     assert "memory limit" in log.read_text()
 
