@@ -38,8 +38,8 @@ def write_lmdb(out: str | Path, *, eeg: str | Path, projection: str | Path, pair
     eeg : HDF5 with ``eeg`` (n_trials, n_channels, n_times) float32, its trials table (image, repetition,
         session) and the attributes unit, sfreq, t0, channels.
     projection : HDF5 with ``embedding`` (n_trials, n_features) float32 and its trials table.
-    pairs : columns eeg_image, fmri_image, similarity, cluster, split; those with an EEG trial
-        become pair 0, 1 and so on.
+    pairs : columns eeg_image, fmri_image, similarity, concept, cluster, split; those with an EEG
+        trial become pair 0, 1 and so on.
 
     Raises
     ------
@@ -195,7 +195,7 @@ class LMDBReader:
     Attributes
     ----------
     meta : unit, sfreq, t0, channels, eeg_shape, n_features, n_pairs, dtype and the sources' attributes.
-    pairs : pair, eeg_image, fmri_image, similarity, cluster, split.
+    pairs : pair, eeg_image, fmri_image, similarity, concept (of the EEG's picture), cluster, split.
     eeg_index, fmri_index : trial, pair, image, repetition, session.
 
     Raises
