@@ -37,6 +37,7 @@ def lmdb(tmp_path, rng):
             "eeg_image": range(N_PAIRS),
             "fmri_image": range(100, 100 + N_PAIRS),
             "similarity": 0.5,
+            "concept": [f"concept{number // 2}" for number in range(N_PAIRS)],
             "cluster": 0,
             "split": ["train"] * 4 + ["test"] * 4,
         }
@@ -81,6 +82,7 @@ def test_each_number_of_trials_is_predicted_from_its_own_mean(lmdb):
     np.testing.assert_array_equal(content.predictions, eeg[:, 0])
     np.testing.assert_array_equal(content.targets, targets)
     np.testing.assert_array_equal(content.eeg_image, pairs["eeg_image"])
+    assert content.concept.tolist() == ["concept2", "concept2", "concept3", "concept3"]
     assert {count: len(drawn) for count, drawn in content.by_count.items()} == {1: 4, 2: 2, 4: 1}
     trials = content.by_count[1][:, :, 0]  # the echo of a single trial is its number
     assert all(len(set(numbers)) == 4 for numbers in trials.T)

@@ -24,6 +24,7 @@ def content(predictions, targets):
         targets=targets,
         eeg_image=images,
         fmri_image=images + 100,
+        concept=images.astype(str),
         target_mean=np.zeros(n_features, np.float32),
         repetitions=targets,
         repetition_pair=images,

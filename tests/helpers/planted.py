@@ -68,6 +68,7 @@ def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False):
             "eeg_image": images,
             "fmri_image": images,
             "similarity": 1.0,
+            "concept": images.astype(str),
             "cluster": images % N_CLUSTERS,
             "split": np.repeat(list(splits), list(splits.values())),
         }

@@ -41,6 +41,7 @@ def write_sources(folder):
             "eeg_image": rng.permutation(20)[:N_PAIRS],
             "fmri_image": rng.permutation(30)[:N_PAIRS],
             "similarity": np.linspace(0.9, 0.5, N_PAIRS),
+            "concept": [f"concept{number // 2}" for number in range(N_PAIRS)],
             "cluster": np.arange(N_PAIRS) % 3,
             "split": ["train"] * 8 + ["val"] * 2 + ["test"] * 2,
         }

@@ -236,7 +236,7 @@ def write_lmdb_sources(root: Path) -> None:
 def pairs() -> pd.DataFrame:
     split = np.resize(["train", "val", "test"], N_PAIRS)
     images = {"eeg_image": np.arange(N_PAIRS), "fmri_image": np.arange(N_PAIRS)}
-    return pd.DataFrame(images | {"similarity": 0.5, "cluster": 0, "split": split})
+    return pd.DataFrame(images | {"similarity": 0.5, "concept": "a", "cluster": 0, "split": split})
 
 
 def read_lmdb_sources(root: Path, out: Path) -> None:
@@ -295,6 +295,7 @@ def write_prediction_file(root: Path) -> None:
         targets=embeddings,
         eeg_image=pairs()["eeg_image"].to_numpy(),
         fmri_image=pairs()["fmri_image"].to_numpy(),
+        concept=pairs()["concept"].to_numpy(str),
         target_mean=embeddings[0],
         repetitions=embeddings,
         repetition_pair=np.arange(len(embeddings)),

@@ -95,7 +95,7 @@ def test_test_pairs_are_pictures_that_the_ridge_has_not_seen(pictures):
     assert 98 <= (split["split"] == "test").sum() <= 103
     concept = things.set_index("image")["concept"][split["eeg_image"]].to_numpy()
     assert split["split"].groupby(concept).nunique().max() == 1
-    assert list(split) == [*pairs, "split"]
+    assert list(split) == [*pairs, "concept", "split"]
     assert 0 < len(pairs) - len(split) < 250  # pairs of tested concepts whose own picture is not shared
     counts = split["split"].value_counts()
     assert counts["train"] / counts["val"] == pytest.approx(8, rel=0.1)
@@ -106,6 +106,7 @@ def test_by_image_no_pair_is_left_out_and_a_shortage_is_logged(pictures, caplog)
     pairs, things, nsd = pictures
     split = split_pairs(*pictures, **SHARES, group_by="image", test_from="shared1000")
     assert len(split) == len(pairs)
+    assert split["concept"].tolist() == [f"c{image % 400}" for image in split["eeg_image"]]
     assert split["split"].value_counts().to_dict() == {"train": 800, "val": 100, "test": 100}
     assert not caplog.records
     few = nsd.assign(shared1000=nsd["image"].isin(pairs["fmri_image"][:30]))

@@ -85,7 +85,7 @@ def test_the_files_hold_what_the_design_promises(finished):
 def test_pairs_hold_their_promises(finished):
     results = finished / "results"
     pairs = pd.read_parquet(results / "pairs/things_subj01.parquet")
-    assert list(pairs) == ["eeg_image", "fmri_image", "similarity", "cluster", "split"]
+    assert list(pairs) == ["eeg_image", "fmri_image", "similarity", "concept", "cluster", "split"]
     assert len(pairs) == 40
     assert pairs["eeg_image"].is_unique
     assert pairs["fmri_image"].is_unique

@@ -10,6 +10,6 @@ with job(snakemake):
         eeg=snakemake.input.eeg,
         projection=snakemake.input.projection,
         pairs=read_table(
-            snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity", "cluster", "split"]
+            snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity", "concept", "cluster", "split"]
         ),
     )

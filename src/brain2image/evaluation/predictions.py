@@ -19,6 +19,7 @@ class Predictions(NamedTuple):
     targets: np.ndarray  # (n_pairs, n_features) float32, mean over the fMRI repetitions
     eeg_image: np.ndarray  # (n_pairs,) int64
     fmri_image: np.ndarray  # (n_pairs,) int64
+    concept: np.ndarray  # (n_pairs,) str, of the EEG's picture
     target_mean: np.ndarray  # (n_features,) float32, mean target of the training pairs
     repetitions: np.ndarray  # (n_repetitions, n_features) float32, every fMRI repetition
     repetition_pair: np.ndarray  # (n_repetitions,) int64, its row in targets
@@ -61,7 +62,7 @@ def _check(content: Predictions, path: str | Path) -> None:
     drawn = [array.shape[1:] for array in content.by_count.values()]
     if (
         not shape == content.targets.shape == (n_pairs, n_features)
-        or len(content.fmri_image) != n_pairs
+        or not len(content.fmri_image) == len(content.concept) == n_pairs
         or any(rows != shape for rows in drawn)
         or len(content.repetitions) != len(content.repetition_pair)
     ):

@@ -40,6 +40,7 @@ def write_test_predictions(
         targets=targets,
         eeg_image=table["eeg_image"].to_numpy(),
         fmri_image=table["fmri_image"].to_numpy(),
+        concept=table["concept"].to_numpy(str),  # of objects NumPy would write pickles
         target_mean=target_mean,
         repetitions=np.concatenate(repetitions),
         repetition_pair=np.repeat(np.arange(len(table)), [len(rows) for rows in repetitions]),
@@ -87,7 +88,7 @@ def shuffle_targets(pairs: Pairs) -> Pairs:
     """Give the same EEG and pictures, each with the targets and their metadata of another pair."""
     # by one place, as a random order may leave a pair its own target
     order = np.roll(np.arange(len(pairs.targets)), 1)
-    answers = pairs.table.columns.difference(["pair", "eeg_image"])
+    answers = pairs.table.columns.difference(["pair", "eeg_image", "concept"])
     table = pairs.table.assign(**{name: pairs.table[name].to_numpy()[order] for name in answers})
     return pairs._replace(targets=pairs.targets[order], table=table)
 

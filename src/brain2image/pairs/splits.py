@@ -29,7 +29,7 @@ def split_pairs(
     group_by: Literal["image", "concept"],
     test_from: Literal["any", "shared1000"],
 ) -> pd.DataFrame:
-    """Add the column ``split`` to a table of pairs, and take out the pairs that fit into none.
+    """Add the columns ``concept`` and ``split`` to a table of pairs; take out the pairs that fit into none.
 
     MindEye2's ridge was fitted on all NSD pictures but the shared 1,000 (Scotti et al., ICML 2024): only
     their embeddings are predictions, as a test target should be. With ``test_from="shared1000"`` no other
@@ -45,6 +45,10 @@ def split_pairs(
     seed : seed of the shuffle.
     group_by : what no two splits may share, the ``concept`` or only the ``image`` of the EEG.
     test_from : ``any`` pair, or those whose NSD picture is one of the ``shared1000``.
+
+    Returns
+    -------
+    The pairs with ``concept`` (str, of the EEG's picture, whatever ``group_by`` says) and ``split``.
 
     Raises
     ------
@@ -67,7 +71,7 @@ def split_pairs(
             test * len(pairs),
             testable.sum(),
         )
-    return pairs.assign(split=split)[split != ""]
+    return pairs.assign(concept=concepts, split=split)[split != ""]
 
 
 def assign_splits(
