@@ -43,7 +43,7 @@ rule split_pairs:
         runtime=growing(10),
     params:
         code=plan.code("split_pairs"),
-        split=cfg.split.model_dump(),
+        split=cfg.split.model_dump(exclude={"drop_overlapping_trials"}),
     script:
         "../workflow/scripts/split_pairs.py"
 

@@ -195,11 +195,26 @@ class SplitConfig(Section):
         "fitted on all others, so that their embeddings are no predictions.",
     )
 
+    drop_overlapping_trials: bool = Field(
+        True,
+        description="Leave out training trials whose second of EEG overlaps that of a val or test trial, about "
+        "a tenth; of raw recordings only, as others do not say when their trials were.",
+    )
+
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitConfig":
         if abs(self.train + self.val + self.test - 1) > 1e-6:
             raise ValueError(f"train, val and test must sum to 1, got {self.train + self.val + self.test:g}")
         return self
+
+
+class LMDBConfig(Section):
+    """The training set of each pair of brains."""
+
+    eeg_dtype: Literal["float32", "float16"] = Field(
+        "float32",
+        description="How samples are stored; float16 halves the file, and the log says by how much it is off.",
+    )
 
 
 class SimulateConfig(Section):

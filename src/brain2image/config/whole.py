@@ -11,6 +11,7 @@ from brain2image.config.data import (
     ClusteringConfig,
     DataConfig,
     EEGConfig,
+    LMDBConfig,
     MatchingConfig,
     SimulateConfig,
     SplitConfig,
@@ -60,6 +61,7 @@ class Config(Section):
     matching: MatchingConfig = MatchingConfig()
     clustering: ClusteringConfig = ClusteringConfig()
     split: SplitConfig = SplitConfig()
+    lmdb: LMDBConfig = LMDBConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()

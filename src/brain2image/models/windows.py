@@ -35,21 +35,24 @@ class Windows:
         means = np.add.reduceat(eeg, self.starts, axis=2) / self.lengths
         return rearrange(means, "trials channels windows -> trials (channels windows)")
 
+    def repeat(self, values: np.ndarray) -> np.ndarray:
+        """Give every sample the value of its window, (n_channels * n_windows, ...) to (n_channels * n_times, ...)."""
+        windows = rearrange(
+            values, "(channels windows) ... -> windows channels ...", windows=len(self.starts)
+        )
+        repeated = np.repeat(windows, self.lengths.astype(int), axis=0)
+        return rearrange(repeated, "times channels ... -> (channels times) ...")
+
     def spread(self, weights: np.ndarray) -> np.ndarray:
         """Turn weights of windows into those of samples that give the same product.
 
         Parameters
         ----------
-        weights : (n_channels * n_windows, ...).
+        weights : (n_channels * n_windows, n_outputs).
 
         Returns
         -------
-        (n_channels * n_times, ...)
+        (n_channels * n_times, n_outputs)
         """
-        weights = rearrange(
-            weights, "(channels windows) ... -> windows channels ...", windows=len(self.starts)
-        )
-        repeated = np.repeat(weights, self.lengths.astype(int), axis=0)
-        shares = np.repeat(1 / self.lengths, self.lengths.astype(int))
-        repeated *= shares.reshape(-1, *[1] * (repeated.ndim - 1)).astype(repeated.dtype)
-        return rearrange(repeated, "times channels ... -> (channels times) ...")
+        n_channels = len(weights) // len(self.starts)
+        return self.repeat(weights / np.tile(self.lengths, n_channels)[:, None])
