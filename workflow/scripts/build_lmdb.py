@@ -1,4 +1,4 @@
-"""Store the EEG trials and embeddings that trainings learn from, and those of val and test, once in one file."""
+"""Store the EEG trials and embeddings that trainings and tests need, each once, in one file."""
 
 from brain2image.core.jobs import job
 from brain2image.formats.tables import read_table

@@ -197,8 +197,8 @@ class SplitConfig(Section):
 
     drop_overlapping_trials: bool = Field(
         True,
-        description="Leave out training trials whose second of EEG overlaps that of a val or test trial, about "
-        "a tenth; of raw recordings only, as others do not say when their trials were.",
+        description="Leave out training trials whose second of EEG overlaps that of a val or test trial, "
+        "about a tenth; of raw recordings only, as others do not say when their trials were.",
     )
 
     @model_validator(mode="after")
@@ -213,7 +213,7 @@ class LMDBConfig(Section):
 
     eeg_dtype: Literal["float32", "float16"] = Field(
         "float32",
-        description="How samples are stored; float16 halves the file, and the log says by how much it is off.",
+        description="How samples are stored; float16 halves the file, the log says by how much it is off.",
     )
 
 

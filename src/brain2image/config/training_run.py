@@ -76,7 +76,7 @@ class ModelConfig(Section):
     )
     linear_window: NonNegative = Field(
         0.02,
-        description="The linear path, and the linear baselines, see the EEG as means over so many s; 0: every "
+        description="The linear path and the linear baselines see means of the EEG over so many s; 0: every "
         "sample.",
     )
 
@@ -93,7 +93,9 @@ class ModelConfig(Section):
         encoder = encoder_declaration(self.encoder)
         if self.pooling == ENCODERLESS:
             if not self.linear_axes:
-                raise ValueError("pooling 'none' leaves the linear path alone, so linear_axes must be above 0")
+                raise ValueError(
+                    "pooling 'none' leaves the linear path alone, so linear_axes must be above 0"
+                )
             return self
         if self.pooling != "flatten" and encoder.fixed_width and encoder.fixed_width % self.n_heads:
             raise ValueError(
@@ -162,8 +164,8 @@ class TrainingConfig(Section):
     )
     targets: Literal["measured", "predicted", "both"] = Field(
         "predicted",
-        description="Embeddings that are learned from: those measured of the pairs' fMRI pictures, those that "
-        "the picture encoder predicts of the EEG's own pictures, or both.",
+        description="Embeddings that are learned from: those measured of the pairs' fMRI pictures, those "
+        "that the picture encoder predicts of the EEG's own pictures, or both.",
     )
     pictures: Literal["paired", "all"] = Field(
         "all",
@@ -248,7 +250,11 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
-        if self.model.pooling != ENCODERLESS and self.training.layer_decay != 1 and "layer_decay" in missing_options(self.model.encoder):
+        if (
+            self.model.pooling != ENCODERLESS
+            and self.training.layer_decay != 1
+            and "layer_decay" in missing_options(self.model.encoder)
+        ):
             raise ValueError(
                 f"training.layer_decay: encoder {self.model.encoder!r} has no such option, all of it "
                 f"learns at one rate; expected 1, got {self.training.layer_decay:g}"

@@ -1,5 +1,6 @@
 """Ridge regression on the principal axes of the targets, with predictions for rows that it has not seen."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,8 +58,8 @@ def fit_axis_ridge(
     # scores on the targets' own axes are uncorrelated, so each axis may have a penalty of its own
     axes = _principal_axes(targets, n_axes)
     scores = (targets @ axes.T).astype(np.float64)
-    is_dual = len(x) <= x.shape[1]
-    parts = (_Dual if is_dual else _Primal).of_folds(x, scores, weights, folds)
+    solve = _Dual.of_folds if len(x) <= x.shape[1] else _Primal.of_folds
+    parts: Sequence[_Dual | _Primal] = solve(x, scores, weights, folds)
     held_out = [folds == fold for fold in range(folds.max() + 1)]
 
     def unseen(alphas: float | np.ndarray) -> np.ndarray:
@@ -84,7 +85,7 @@ def fit_axis_ridge(
 
 
 def _principal_axes(targets: np.ndarray, n_axes: int) -> np.ndarray:
-    """Return the leading principal axes, (n_axes, n_features) orthonormal rows; fewer where there are fewer."""
+    """Return the leading principal axes, (n_axes, n_features) orthonormal; fewer where there are fewer."""
     n_rows, n_features = targets.shape
     if n_rows <= n_features:
         return np.linalg.svd(targets, full_matrices=False)[2][:n_axes]
@@ -136,12 +137,11 @@ class _Primal:
             _sums_of(x[folds == fold], scores[folds == fold], weights[folds == fold])
             for fold in range(folds.max() + 1)
         ]
-        total = [sum(each) for each in zip(*parts, strict=True)]
+        total = [np.sum(each, axis=0) for each in zip(*parts, strict=True)]
+        nothing = [np.zeros_like(whole) for whole in total]
         fits = []
-        for part in ([0] * len(total), *parts):
-            products, sums, crossed, scored, n = (
-                whole - own for whole, own in zip(total, part, strict=True)
-            )
+        for part in (nothing, *parts):
+            products, sums, crossed, scored, n = (whole - own for whole, own in zip(total, part, strict=True))
             fits.append(cls(products, sums, crossed, scored / n))
         return fits
 

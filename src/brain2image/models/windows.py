@@ -36,7 +36,16 @@ class Windows:
         return rearrange(means, "trials channels windows -> trials (channels windows)")
 
     def repeat(self, values: np.ndarray) -> np.ndarray:
-        """Give every sample the value of its window, (n_channels * n_windows, ...) to (n_channels * n_times, ...)."""
+        """Give every sample the value of its window.
+
+        Parameters
+        ----------
+        values : (n_channels * n_windows, ...).
+
+        Returns
+        -------
+        (n_channels * n_times, ...)
+        """
         windows = rearrange(
             values, "(channels windows) ... -> windows channels ...", windows=len(self.starts)
         )

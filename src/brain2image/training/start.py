@@ -68,9 +68,7 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader, run: RunConfig) 
         targets,
         folds,
         n_axes=len(aligner.linear_path.axes),
-        weights=item_weights(
-            items, measured=options.measured_weight, similarity=options.similarity_weight
-        ),
+        weights=item_weights(items, measured=options.measured_weight, similarity=options.similarity_weight),
     )
     aligner.fit_linear_path(regression._replace(weight=windows.spread(regression.weight)))
     fold_of = dict(zip(items["image"], folds, strict=True))

@@ -254,7 +254,9 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
 
 def _describe_encoder(aligner: AlignmentModel) -> dict[str, Any] | None:
     encoder = aligner.encoder
-    return encoder and {
+    if encoder is None:
+        return None
+    return {
         "n_tokens": encoder.n_tokens,
         "token_width": encoder.token_width,
         "tensors_loaded": encoder.loaded.n_loaded,

@@ -57,7 +57,7 @@ def list_items(
 
 
 def describe_items(items: pd.DataFrame, targets: Targets) -> dict[str, Any]:
-    """Say what was learned from, as a run's ``config.json`` does: targets, and numbers of pictures and items."""
+    """Say what was learned from, as ``config.json`` does: targets, and numbers of pictures and items."""
     return {"targets": targets, "n_pictures": int(items["image"].nunique()), "n_items": len(items)}
 
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -50,7 +50,7 @@ def write_lmdb(
     pairs : columns eeg_image, fmri_image, similarity, concept, cluster, split; those with an EEG trial
         become pair 0, 1 and so on.
     eeg_pictures : image, partition.
-    predicted : HDF5 with ``predicted_embedding`` (n_images, n_features) float32 and the ``image`` of each row;
+    predicted : HDF5 with ``predicted_embedding`` (n_images, n_features) float32 and the image of each row;
         None where no run learns from predictions. Those of the val pairs are kept too, for models that choose
         nothing on them, and none of the test pairs.
     learnable : image, concept, cluster of all EEG pictures that may be learned from; their trials are stored
@@ -125,8 +125,8 @@ def _list_pictures(
 
     Returns
     -------
-    image, concept, cluster, split (``train``, ``val`` or ``test``) and is_learnable: whether a training on all
-    pictures learns from it. A training pair's picture that nearly equals a tested one is not.
+    image, concept, cluster, split (``train``, ``val`` or ``test``) and is_learnable: whether a training on
+    all pictures learns from it. A training pair's picture that nearly equals a tested one is not.
     """
     columns = ["image", "concept", "cluster"]
     paired = pairs.rename(columns={"eeg_image": "image"})[[*columns, "split"]].drop_duplicates("image")
@@ -265,5 +265,3 @@ def _to_arrow(table: pd.DataFrame) -> bytes:
     with pa.ipc.new_file(sink, arrow.schema) as writer:
         writer.write_table(arrow)
     return sink.getvalue().to_pybytes()
-
-

@@ -103,7 +103,7 @@ class LMDBReader:
         return self.read("fmri", [trial])[0]
 
     def describe(self) -> dict[str, Any]:
-        """Describe the data as a run's ``config.json`` does: ``eeg``, ``n_features``, ``fmri``, ``predicted``.
+        """Describe the data as ``config.json`` does: ``eeg``, ``n_features``, ``fmri``, ``predicted``.
 
         ``eeg`` holds unit, rate, channels, filters, and the channels that are flat in the training trials;
         ``predicted`` what the predicted targets come from, None where there are none.

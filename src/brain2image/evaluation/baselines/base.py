@@ -15,10 +15,11 @@ from brain2image.models.linear_model import LinearModel, Standardised
 from brain2image.models.regression import ALPHAS, N_FOLDS, fold_by_group
 from brain2image.models.windows import Windows
 from brain2image.pairs.clip_embeddings import Embeddings
-from brain2image.training_set.items import encode_items, item_targets, list_items
+from brain2image.training_set.items import Pictures, Targets, encode_items, item_targets, list_items
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import Pairs, Predictor
 
+N_SAMPLE = 500  # items from which a scale of the EEG is fitted
 N_LANDMARKS = 2000  # pictures whose kernel is exact; beyond, it is approximated on so many of them
 # Targets and penalties at once: more only take more memory.
 BATCHES = {"n_alphas_batch": 1, "n_targets_batch": 512, "n_targets_batch_refit": 512}
@@ -32,7 +33,7 @@ class Scanned(NamedTuple):
 
 
 class Training(NamedTuple):
-    """What a baseline may learn from: what the network learns from, and the val pairs that choose its epoch."""
+    """What a baseline may learn from: what the network does, and the val pairs that choose its epoch."""
 
     reader: LMDBReader
     items: pd.DataFrame  # of `items.list_items`, and their split
@@ -41,7 +42,9 @@ class Training(NamedTuple):
     window: float = 0.0  # s, over which linear models average the EEG
     temperature: float = 0.07  # of InfoNCE, for those that are trained by it
     cbramod: str | Path | None = None  # CBraMod's published weights, where the baseline takes them
-    read_scanned: Callable[[], Scanned] | None = None  # for those that learn from pictures that nobody's EEG saw
+    read_scanned: Callable[[], Scanned] | None = (
+        None  # for those that learn from pictures that nobody's EEG saw
+    )
 
     @property
     def concepts(self) -> np.ndarray:
@@ -57,8 +60,15 @@ class Training(NamedTuple):
         """Encode the mean EEG of every item, see `items.encode_items`."""
         return encode_items(self.reader, self.items, encode)
 
+    def sample(self) -> np.ndarray:
+        """Read the mean EEG of evenly spread items, (n, n_channels, n_times) float32, enough for a scale."""
+        items = self.items.iloc[:: -(-len(self.items) // N_SAMPLE)]
+        return encode_items(self.reader, items, lambda eeg: eeg)
 
-def read_training(lmdb: str | Path, clip: Embeddings, *, targets: str, pictures: str, **options: Any) -> Training:
+
+def read_training(
+    lmdb: str | Path, clip: Embeddings, *, targets: Targets, pictures: Pictures, **options: Any
+) -> Training:
     """Read what a run with these options learns from, and the val pairs.
 
     Parameters
@@ -107,7 +117,7 @@ def standardise_columns(
 
 
 def column_scales(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and scale of each column, such that a linear kernel of z-scored rows has a mean diagonal of 1."""
+    """Return mean and scale of each column, such that z-scored rows have a kernel of mean diagonal 1."""
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
     scale = np.sqrt(rows.shape[1]) * np.where(deviation > 0, deviation, 1)
     return mean, scale.astype(np.float32)

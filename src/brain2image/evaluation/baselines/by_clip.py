@@ -18,8 +18,8 @@ from brain2image.training_set.means import Pairs, Predictor
 def fit_two_step(training: Training) -> LinearModel:
     """Map EEG to CLIP features, then these to the embedding: what picture features alone explain.
 
-    Both steps are ridge regressions: the first is fitted on the EEG of all pictures that are learned from, the
-    second on all scanned pictures that may be, whether or not anybody's EEG saw them.
+    Both steps are ridge regressions: the first is fitted on the EEG of all pictures that are learned from,
+    the second on all scanned pictures that may be, whether or not anybody's EEG saw them.
     """
     assert training.read_scanned is not None  # as the rule hands it to the baselines that need it
     return _chain(training, training.read_scanned())
@@ -34,9 +34,7 @@ def _chain(training: Training, scanned: Scanned) -> LinearModel:
     encode, rows = eeg_encoder(training)
     shown = training.clip.of(training.items["image"])
     mean, scale = column_scales(scanned.features)
-    weight, offset = fit_ridge_weights(
-        rows, (shown - mean) / scale, training.concepts
-    )
+    weight, offset = fit_ridge_weights(rows, (shown - mean) / scale, training.concepts)
     # pictures that were scanned have no concepts: each is a group of its own
     groups = training.concepts if len(scanned.features) == len(rows) else np.arange(len(scanned.features))
     second = fit_ridge_weights((scanned.features - mean) / scale, scanned.targets, groups)
@@ -58,7 +56,7 @@ def fit_two_step_kernel(training: Training) -> Predictor:
         weight, offset = fit_ridge_weights(rows[train], features[train], training.concepts[train])
         unseen[test] = rows[test] @ weight + offset
     weight, offset = fit_ridge_weights(rows, features, training.concepts)
-    return fit_kernel(lambda pairs: np.float32(encode(pairs) @ weight + offset), unseen, training)
+    return fit_kernel(lambda pairs: (encode(pairs) @ weight + offset).astype(np.float32), unseen, training)
 
 
 def fit_clip_oracle(training: Training) -> Predictor:

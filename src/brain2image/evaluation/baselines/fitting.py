@@ -28,7 +28,7 @@ from brain2image.evaluation.queries import write_test_predictions
 from brain2image.models.linear_model import write_baseline
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.projection.picture_fitting import find_excluded, read_measured
-from brain2image.training_set.items import describe_items
+from brain2image.training_set.items import Pictures, Targets, describe_items
 from brain2image.training_set.means import Predictor
 
 BASELINES: dict[str, Callable[[Training], Predictor]] = {
@@ -77,6 +77,8 @@ def fit_baseline(
     predictions : ``predictions.npz`` as `queries.write_test_predictions` writes it.
     model, config : as `linear_model.write_baseline` writes them.
     """
+    targets: Targets
+    pictures: Pictures
     targets, pictures = (
         ("measured", "paired") if name.endswith(PAIRED) else (run.training.targets, run.training.pictures)
     )
@@ -98,7 +100,8 @@ def fit_baseline(
         predict,
         name=name,
         target_mean=mean,
-        mean_response=training.encode(lambda eeg: eeg.mean(axis=0, keepdims=True)).mean(axis=0),
+        mean_response=training.encode(lambda eeg: eeg.sum(axis=0, keepdims=True)).sum(axis=0)
+        / len(training.items),
         data=data,
         model=model,
         config=config,

@@ -28,9 +28,7 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
         assert training.cbramod is not None  # as they are given to the baselines that take them
         encoder.load_pretrained(training.cbramod)
     encoder.eval()
-    scale = np.float32(
-        encoder.input_scale(training.meta["unit"], lambda: training.encode(lambda eeg: eeg))
-    )
+    scale = np.float32(encoder.input_scale(training.meta["unit"], training.sample))
 
     @torch.no_grad()
     def encode(eeg: np.ndarray) -> np.ndarray:
