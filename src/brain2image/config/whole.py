@@ -12,6 +12,7 @@ from brain2image.config.data import (
     DataConfig,
     EEGConfig,
     MatchingConfig,
+    PictureEncoderConfig,
     SimulateConfig,
     SplitConfig,
     WeightsConfig,
@@ -60,6 +61,7 @@ class Config(Section):
     matching: MatchingConfig = MatchingConfig()
     clustering: ClusteringConfig = ClusteringConfig()
     split: SplitConfig = SplitConfig()
+    picture_encoder: PictureEncoderConfig = PictureEncoderConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
