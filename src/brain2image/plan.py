@@ -264,9 +264,9 @@ class Plan:
         used = {"model": {"linear_window"}, "loss": {"temperature"}, "training": {"targets", "pictures"}}
         return self.config.model_dump(include=used)
 
-    def matched(self, person: str, subj: str) -> str:
-        """Return the table of pairs before they were divided."""
-        return f"{self.results}/matching/{self._pairs_name(person, subj)}/matched.parquet"
+    def candidates(self, person: str, subj: str) -> str:
+        """Return the table of all pairs of pictures, of which the best are used."""
+        return f"{self.results}/matching/{self._pairs_name(person, subj)}/candidates.parquet"
 
     def training_record(self, person: str, subj: str, run: str) -> list[str]:
         """List config and history of a network's training; baselines have none."""

@@ -179,12 +179,14 @@ class MatchingConfig(Section):
     """Which picture pairs are made."""
 
     top_k: Count = Field(
-        1000, description="Number of pairs, best first; each picture is in one pair at most."
+        1000,
+        description="Number of pairs, the best that may be had, of which split takes its shares; each "
+        "picture is in one pair at most.",
     )
     include_test: bool = Field(
         False,
-        description="Also match the pictures that the EEG's authors kept for testing (THINGS: 200, with 80 "
-        "EEG trials each instead of 4).",
+        description="Also train and validate on pictures that the EEG's authors kept for testing (THINGS: "
+        "200, with 80 EEG trials each instead of 4), or test them by test_from: any or shared1000.",
     )
 
 
@@ -200,16 +202,22 @@ class SplitConfig(Section):
 
     train: Fraction = Field(0.8, description="Share of training pairs.")
     val: Fraction = Field(0.1, description="Share of validation pairs, on which the checkpoint is chosen.")
-    test: Fraction = Field(0.1, description="Share of test pairs, read once.")
-    seed: Seed = Field(0, description="Seed of the shuffle.")
+    test: Fraction = Field(
+        0.1,
+        description="Share of test pairs, read once; with test_from: test_partition, instead, as many as "
+        "that has pictures.",
+    )
+    seed: Seed = Field(0, description="Seed by which the concepts of val and test are drawn.")
     group_by: Literal["image", "concept"] = Field(
         "concept",
         description="What no two splits share: the concept of the EEG's picture, or only the picture.",
     )
-    test_from: Literal["any", "shared1000"] = Field(
-        "shared1000",
-        description="Test pairs show any fMRI picture, or one of NSD's shared 1,000: MindEye2's ridge was "
-        "fitted on all others, so that their embeddings are no predictions.",
+    test_from: Literal["any", "shared1000", "test_partition"] = Field(
+        "test_partition",
+        description="Test pairs show any fMRI picture; one of NSD's shared 1,000, as MindEye2's ridge was "
+        "fitted on all others, so that their embeddings are no predictions; or one of these, and of the EEG "
+        "the pictures that its authors kept for testing (THINGS: 200 of other concepts, with 80 trials each "
+        "in recordings of their own).",
     )
 
     drop_overlapping_trials: bool = Field(
