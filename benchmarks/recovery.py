@@ -3,11 +3,11 @@
     python benchmarks/recovery.py FOLDER [--seeds 0 1 2] [--methods network ridge ...] [--part 0/2]
 
 Many EEG pictures, fewer scanned ones, 400 pairs of both that look alike; CLIP features that carry what the
-pictures show, with noise (`recovery_data`). Three relations of EEG and embedding, three signal-to-noise ratios,
-three seeds. No default was chosen on the test pictures: what was tried is chosen by seeds that no table shows
-(`--seeds 10 11`). Each result is a file in FOLDER/rows, and what stands there is not computed again: a killed
-run goes on where it was, and ``--part 0/2`` and ``--part 1/2`` may run side by side. FOLDER/recovery.csv gets a
-row a test picture; Markdown tables are printed, of whatever is there.
+pictures show, with noise (`recovery_data`). Three relations of EEG and embedding, three signal-to-noise
+ratios, three seeds. No default was chosen on the test pictures: what was tried is chosen by seeds that no
+table shows (`--seeds 10 11`). Each result is a file in FOLDER/rows, and what stands there is not computed
+again: a killed run goes on where it was, and ``--part 0/2`` and ``--part 1/2`` may run side by side.
+FOLDER/recovery.csv gets a row a test picture; Markdown tables are printed, of whatever is there.
 
 The network is the default run at a size that a CPU trains in minutes: one CBraMod layer with random weights,
 17 electrodes, 256 features, a hidden size of 256, one pooling layer of two tokens, and few epochs at higher

@@ -146,7 +146,7 @@ def read_clip(folder: Path) -> tuple[Embeddings, Embeddings]:
 
 
 def _write_eeg(path: Path, latents: np.ndarray, setting: Setting) -> None:
-    """Write recordings of sequences of pictures, each picture four times, filtered and cut as raw data are."""
+    """Write recordings of sequences of pictures, each picture four times, filtered and cut as raw data."""
     rng = generator(setting.seed, "recording")
     evoked = draw_evoked(N_LATENTS, snr=setting.snr, seed=setting.seed, subject=SUBJECT)
     n_shown = SEQUENCE * SEQUENCES_PER_PART
