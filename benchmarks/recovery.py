@@ -32,7 +32,6 @@ from brain2image.evaluation.baselines.base import Training
 from brain2image.evaluation.baselines.fitting import BASELINES
 from brain2image.evaluation.baselines.oracle import fit_ceiling
 from brain2image.evaluation.metrics import ranks, similarity_matrix
-from brain2image.evaluation.statistics import hierarchical_interval
 from brain2image.models.alignment import AlignmentModel
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.training.train import train
@@ -52,6 +51,7 @@ LINEAR = ("ridge", "pls")  # of the EEG and the embeddings alone; two_step sees 
 OTHERS = ("kernel_ridge", "two_step")
 METRICS = {"top1": ("top-1, %", 100), "mrr": ("reciprocal rank", 1), "cosine": ("cosine", 1)}
 KEYS = ["relation", "n_pairs", "snr"]
+N_RESAMPLES = 2000
 
 
 def fit_network(setting: Setting, folder: Path, model: dict[str, Any]) -> Predictor:
@@ -142,11 +142,23 @@ def differences_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         row = dict(zip(KEYS, key, strict=True)) | {"best linear": best}
         for name in ("best linear", *OTHERS):
             gain = scores["network"] - scores[best if name == "best linear" else name]
-            low, high = hierarchical_interval([part.to_numpy() for _, part in gain.groupby("seed")], seed=0)
+            low, high = hierarchical_interval([part.to_numpy() for _, part in gain.groupby("seed")])
             digits = 1 if factor == 100 else 3
             row[f"− {name}"] = f"{gain.mean():+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
         rows.append(row)
     return pd.DataFrame(rows).set_index(KEYS).rename_axis(columns=title)
+
+
+def hierarchical_interval(values: list[np.ndarray]) -> tuple[float, float]:
+    """Bootstrap a mean's 95 % percentile interval, over seeds, each with data of its own, then pictures."""
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(len(values), size=(N_RESAMPLES, len(values)))
+    means = np.empty(drawn.shape)
+    for seed, own in enumerate(values):
+        slots = drawn == seed  # a seed that is drawn twice has its pictures drawn twice, too
+        means[slots] = own[rng.integers(len(own), size=(slots.sum(), len(own)))].mean(axis=1)
+    low, high = np.quantile(means.mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def markdown(table: pd.DataFrame) -> str:

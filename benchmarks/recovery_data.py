@@ -95,6 +95,7 @@ def write_setting(setting: Setting, folder: Path) -> None:
     pairs = pd.DataFrame(
         {"eeg_image": range(n_images), "fmri_image": range(n_images), "similarity": 1.0, "split": split}
     )
+    pairs["concept"] = concept.astype(str)
     training = (pairs["split"] == "train").to_numpy()
     pairs["cluster"] = cluster_pairs(clip, fmri_clip, training, n_clusters=N_CLUSTERS, seed=0)
     write_lmdb(folder / "data.lmdb", eeg=folder / "eeg.h5", projection=folder / "fmri.h5", pairs=pairs)
