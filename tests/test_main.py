@@ -23,7 +23,7 @@ def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
             "seed": seed,
             "n_test": 10,
             "n_concepts": 8,
-            "n_left_out": 3,
+            "n_passed_over": 3,
             "best_epoch": None if kind(run) != "network" else 2,
             "network_share": None if kind(run) != "network" else 0.5,
             "level": "image",
@@ -59,7 +59,7 @@ def printed(path, capsys):
 def test_scores_stand_before_chance(tmp_path, capsys):
     text = printed(summary(tmp_path / "summary.csv", flatten=BETTER, ridge=CHANCE), capsys)
     assert "40.0* (10.0)" in text
-    assert "10 test pictures of 8 concepts, score (chance); 3 matched pairs left out" in text
+    assert "10 test pictures of 8 concepts, score (chance); 3 candidates passed over" in text
     assert "flatten, the only network, is above ridge, the only baseline: +30.0 percentage points" in text
 
 

@@ -135,6 +135,10 @@ else:
     ]
 
 
+# "projected" is the embedding that CLIP compares with text; a number counts the vision tower's blocks from 1.
+Layer = Literal["projected"] | Count
+
+
 class CLIPConfig(Section):
     """The picture embedding by which pictures are matched."""
 
@@ -157,17 +161,32 @@ class CLIPConfig(Section):
         "longest, squash).",
     )
 
+    layers: Annotated[list[Layer], Field(min_length=1)] = Field(
+        ["projected"],
+        description="Features from which the picture encoder may choose: projected, by which pictures are "
+        "matched, or numbers of the vision transformer's blocks, 1 the first (class token and mean over "
+        "patches).",
+    )
+
+    @model_validator(mode="after")
+    def _differ(self) -> "CLIPConfig":
+        if len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"layers lists one twice, got {self.layers}")
+        return self
+
 
 class MatchingConfig(Section):
     """Which picture pairs are made."""
 
     top_k: Count = Field(
-        1000, description="Number of pairs, best first; each picture is in one pair at most."
+        1000,
+        description="Number of pairs, the best that may be had, of which split takes its shares; each "
+        "picture is in one pair at most.",
     )
     include_test: bool = Field(
         False,
-        description="Also match the pictures that the EEG's authors kept for testing (THINGS: 200, with 80 "
-        "EEG trials each instead of 4).",
+        description="Also train and validate on pictures that the EEG's authors kept for testing (THINGS: "
+        "200, with 80 EEG trials each instead of 4), or test them by test_from: any or shared1000.",
     )
 
 
@@ -183,22 +202,63 @@ class SplitConfig(Section):
 
     train: Fraction = Field(0.8, description="Share of training pairs.")
     val: Fraction = Field(0.1, description="Share of validation pairs, on which the checkpoint is chosen.")
-    test: Fraction = Field(0.1, description="Share of test pairs, read once.")
-    seed: Seed = Field(0, description="Seed of the shuffle.")
+    test: Fraction = Field(
+        0.1,
+        description="Share of test pairs, read once; with test_from: test_partition, instead, as many as "
+        "that has pictures.",
+    )
+    seed: Seed = Field(0, description="Seed by which the concepts of val and test are drawn.")
     group_by: Literal["image", "concept"] = Field(
         "concept",
         description="What no two splits share: the concept of the EEG's picture, or only the picture.",
     )
-    test_from: Literal["any", "shared1000"] = Field(
-        "shared1000",
-        description="Test pairs show any fMRI picture, or one of NSD's shared 1,000: MindEye2's ridge was "
-        "fitted on all others, so that their embeddings are no predictions.",
+    test_from: Literal["any", "shared1000", "test_partition"] = Field(
+        "test_partition",
+        description="Test pairs show any fMRI picture; one of NSD's shared 1,000, as MindEye2's ridge was "
+        "fitted on all others, so that their embeddings are no predictions; or one of these, and of the EEG "
+        "the pictures that its authors kept for testing (THINGS: 200 of other concepts, with 80 trials each "
+        "in recordings of their own).",
+    )
+
+    drop_overlapping_trials: bool = Field(
+        True,
+        description="Leave out training trials whose second of EEG overlaps that of a val or test trial, "
+        "about a tenth; of raw recordings only, as others do not say when their trials were.",
     )
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitConfig":
         if abs(self.train + self.val + self.test - 1) > 1e-6:
             raise ValueError(f"train, val and test must sum to 1, got {self.train + self.val + self.test:g}")
+        return self
+
+
+class LMDBConfig(Section):
+    """The training set of each pair of brains."""
+
+    eeg_dtype: Literal["float32", "float16"] = Field(
+        "float32",
+        description="How samples are stored; float16 halves the file, the log says by how much it is off.",
+    )
+
+
+class PictureEncoderConfig(Section):
+    """From CLIP features to fMRI embeddings: fitted on scanned pictures, it predicts those of all others."""
+
+    methods: Annotated[list[Literal["ridge", "kernel_ridge", "knn"]], Field(min_length=1)] = Field(
+        ["ridge", "kernel_ridge"],
+        description="Candidates, of which the one that predicts unseen pictures best is taken: ridge "
+        "regression, linear or with an RBF kernel, or a mean of the 50 nearest pictures.",
+    )
+    n_folds: Annotated[int, Field(ge=2, le=100)] = Field(
+        5, description="Folds of scanned pictures: each is predicted by a fit on the others."
+    )
+    seed: Seed = Field(0, description="Seed of the folds.")
+
+    @model_validator(mode="after")
+    def _differ(self) -> "PictureEncoderConfig":
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"methods lists one twice, got {self.methods}")
         return self
 
 

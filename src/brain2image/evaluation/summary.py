@@ -65,9 +65,10 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 
     Returns
     -------
-    Table of `tables.SUMMARY`: n_left_out pairs are in no split; best_epoch or network_share of 0
-    mean that the training brought nothing, baselines have neither; ``share_of_ceiling = (value - chance) /
-    (ceiling - its chance)`` where the run called ceiling, which simulated data have, passes chance.
+    Table of `tables.SUMMARY`: n_passed_over candidates are in no split though a worse one is; best_epoch or
+    network_share of 0 mean that the training brought nothing, baselines have neither; ``share_of_ceiling =
+    (value - chance) / (ceiling - its chance)`` where the run called ceiling, which simulated data have,
+    passes chance.
     """
     rows = [
         {**predictor, **_facts(content), **score}
@@ -86,4 +87,4 @@ def _facts(content: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what a run's rows of the summary say besides its scores."""
     training = content["training"] or {"best_epoch": None, "network_share": None}
     numbers = {name: content[name] for name in ("n_test", "n_concepts")}
-    return {**numbers, "n_left_out": content["audit"]["split"]["n_left_out"], **training}
+    return {**numbers, "n_passed_over": content["audit"]["split"]["n_passed_over"], **training}

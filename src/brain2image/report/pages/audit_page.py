@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from brain2image.evaluation.run_audit import FINDINGS
-from brain2image.pairs.split_audit import NEAR_DUPLICATE
+from brain2image.pairs.duplicates import NEAR_DUPLICATE
 from brain2image.report.pages.html import heading, note, page, table, verdict
 
 
@@ -45,7 +45,7 @@ SPLIT_CHECKS = {
     "ridge-fitted test targets": Check(
         "test targets on which MindEye2's ridge was fitted",
         lambda audit: _percent(audit["split"]["ridge_fitted_targets"]["test"]),
-        "such targets are less noisy than new ones; 0 % with split.test_from: shared1000",
+        "such targets are less noisy than new ones; 0 % with split.test_from: test_partition or shared1000",
     ),
     "raw EEG samples shared with training": Check(
         "test trials that share raw EEG samples with a training trial",

@@ -55,7 +55,7 @@ def overview_page(
             (
                 "brains",
                 "pictures: train / val / test",
-                "left out",
+                "candidates passed over",
                 "likeness (CLIP)",
                 "reliability: EEG",
                 "fMRI",
@@ -67,9 +67,9 @@ def overview_page(
         note(
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
             "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
-            "unknown where a picture was measured once. Left out: matched pairs that fit into no split, as "
-            "their concept is tested but their own fMRI picture may not be. Leaks raise scores; caveats make "
-            "test pairs differ from new ones."
+            "unknown where a picture was measured once. Candidates passed over: pairs in no split though a "
+            "worse one is, mostly as their concept is tested. Leaks raise scores; caveats make test pairs "
+            "differ from new ones."
         ),
     )
 
@@ -155,7 +155,7 @@ def _brains_row(brains: str, runs: Sequence[Mapping[str, Any]], bounds: Mapping[
     return [
         brains,
         " / ".join(str(n) for n in split["n_pairs"].values()),
-        str(split["n_left_out"]),
+        str(split["n_passed_over"]),
         f"{bounds['pairing']['similarity_q50']:.2f}",
         *reliability,
         verdict(str(n_leaks), is_good=n_leaks == 0),
