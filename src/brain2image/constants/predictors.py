@@ -15,6 +15,7 @@ Baseline = Literal[
     "cbramod_linear",
     "cbramod_random",
 ]
-ORACLES = {"clip_oracle", "ceiling"}
-RESERVED_RUNS = {*get_args(Baseline), "ceiling"}
+CEILINGS = ("ceiling", "fmri_ceiling")  # of synthetic data: from the seen picture, from its partner
+ORACLES = {"clip_oracle", *CEILINGS}
+RESERVED_RUNS = {*get_args(Baseline), *CEILINGS}
 SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on
