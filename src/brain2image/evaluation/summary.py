@@ -67,8 +67,8 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
     -------
     Table of `tables.SUMMARY`: n_passed_over candidates are in no split though a worse one is; best_epoch or
     network_share of 0 mean that the training brought nothing, baselines have neither; ``share_of_ceiling =
-    (value - chance) / (ceiling - its chance)`` where the run called ceiling, which simulated data have,
-    passes chance.
+    (value - chance) / (ceiling - its chance)`` where the run called ceiling, the best prediction from
+    the seen picture, which simulated data have, passes chance.
     """
     rows = [
         {**predictor, **_facts(content), **score}

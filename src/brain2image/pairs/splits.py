@@ -37,6 +37,7 @@ def split_pairs(
     seed: int,
     group_by: Literal["image", "concept"],
     test_from: TestFrom,
+    is_logged: bool = True,
 ) -> pd.DataFrame:
     """Choose test, validation and training pairs, in this order, and add ``concept`` and ``split``.
 
@@ -61,6 +62,7 @@ def split_pairs(
     seed : seed of the drawing.
     group_by : what no two splits may share, the ``concept`` or only the ``image`` of the EEG.
     test_from : ``any`` pair, those whose NSD picture is one of the ``shared1000``, or the ``test_partition``.
+    is_logged : whether the log says how many were chosen and passed over.
 
     Returns
     -------
@@ -92,12 +94,17 @@ def split_pairs(
     validated = draw_groups(left.head(n_train + n_val), n_val, rng=rng)
     trained = left[~left["group"].isin(validated["group"])].head(n_train)
     parts = {"train": trained, "val": validated, "test": tested}
-    _check_sizes(parts, {"train": n_train, "val": n_val, "test": n_test}, test_from=test_from)
+    empty = [split for split, part in parts.items() if part.empty]
+    if empty:
+        raise InputError(
+            f"expected pairs for every split, got none for {' and '.join(empty)} (split.test_from: "
+            f"{test_from}); {REMEDIES[test_from]}"
+        )
     chosen = pd.concat([part.assign(split=split) for split, part in parts.items()])
     chosen = chosen.sort_values("similarity", ascending=False, kind="stable", ignore_index=True)
-    n_passed_over = count_passed_over(candidates, chosen)
-    counts = {split: len(part) for split, part in parts.items()}
-    logger.info("%s; %d of the best candidates passed over", counts, n_passed_over)
+    if is_logged:
+        _log_sizes(parts, {"train": n_train, "val": n_val, "test": n_test})
+        logger.info("%d of the best candidates passed over", count_passed_over(candidates, chosen))
     return chosen.drop(columns="group")
 
 
@@ -137,19 +144,14 @@ def draw_groups(pairs: pd.DataFrame, n_pairs: int, *, rng: np.random.Generator) 
     return pairs[pairs["group"].isin(sizes.index[n_before < n_pairs])].head(n_pairs)
 
 
-def _check_sizes(parts: dict[str, pd.DataFrame], wanted: dict[str, int], *, test_from: TestFrom) -> None:
-    """Refuse an empty split, and warn of one that has fewer pairs than were asked for."""
-    empty = [split for split, part in parts.items() if part.empty]
-    if empty:
-        raise InputError(
-            f"expected pairs for every split, got none for {' and '.join(empty)} (split.test_from: "
-            f"{test_from}); {REMEDIES[test_from]}"
-        )
+def _log_sizes(parts: dict[str, pd.DataFrame], wanted: dict[str, int]) -> None:
+    """Log the number of pairs of each split, and warn of one that has fewer than were asked for."""
+    logger.info("%s", {split: len(part) for split, part in parts.items()})
     for split, part in parts.items():
         if len(part) < wanted[split]:
             logger.warning(
-                "the %s split has %d pairs instead of %d: there are no more candidates (split.test_from: %s)",
-                *(split, len(part), wanted[split], test_from),
+                "the %s split has %d pairs instead of %d: there are no more candidates",
+                *(split, len(part), wanted[split]),
             )
 
 

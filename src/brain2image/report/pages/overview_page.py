@@ -105,7 +105,8 @@ def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     if own["share_of_ceiling"].notna().all():
         share = 100 * own["share_of_ceiling"].mean()
         sentences.append(
-            f"{network} goes {share:.0f} % of the way from chance to the ceiling, which knows the picture."
+            f"{network} goes {share:.0f} % of the way from chance to the ceiling, which knows all "
+            "that the seen picture carries."
         )
     return sentences
 
