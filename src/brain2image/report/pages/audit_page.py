@@ -96,8 +96,8 @@ RUN_CHECKS = {
         "found of the measured embeddings beyond what the picture encoder predicts of the seen picture",
         _beyond,
         "the partner of a look-alike pair is chosen by CLIP features alone, so that beyond them its fMRI "
-        "holds nothing that the EEG could know: 50 %, chance, unless CLIP features are a noisy account of what "
-        "both pictures share, or answers leaked",
+        "holds nothing that the EEG could know: 50 %, chance, unless CLIP features are a noisy account of "
+        "what both pictures share, or answers leaked",
     ),
     "targets in predictions": Check(
         "largest move of a prediction when test targets are shuffled",
