@@ -22,6 +22,12 @@ def covers(share, n):
     return binomtest(round(share * n), n, 0.95).pvalue > 1e-4
 
 
+@pytest.fixture
+def few_resamples(monkeypatch):
+    """A quarter of the resamples, where hundreds of intervals are drawn."""
+    monkeypatch.setattr(statistics, "N_RESAMPLES", 500)
+
+
 def test_permutation_p_counts_the_observed_order():
     shuffled = np.array([0.1, 0.5, 0.5, 0.9])
     assert permutation_p(0.5, shuffled, larger_is_better=True) == 4 / 5
@@ -34,13 +40,15 @@ def test_permutation_p_is_uniform_under_the_null(rng):
     assert kstest(p_values, "uniform").pvalue > 1e-3
 
 
-def test_intervals_of_a_skewed_mean_cover(rng):
+@pytest.mark.slow
+def test_intervals_of_a_skewed_mean_cover(rng, few_resamples):
     n = 300
     bounds = [interval(rng.exponential(size=60), reduce=np.mean, seed=seed) for seed in range(n)]
     assert covers(np.mean([low <= 1 <= high for low, high in bounds]), n)
 
 
-def test_intervals_of_a_share_cover(rng):
+@pytest.mark.slow
+def test_intervals_of_a_share_cover(rng, few_resamples):
     n = 300
     bounds = [interval((rng.random(80) < 0.3) * 1.0, reduce=np.mean, seed=seed) for seed in range(n)]
     # a share of 80 pictures is a step function, so that coverage is 95 % only on average over shares
@@ -52,7 +60,8 @@ def test_equal_scores_have_no_interval_and_shares_have_wilsons():
     assert share_interval(40, 40) == pytest.approx((1 / (1 + 1.959964**2 / 40), 1))
 
 
-def test_hierarchical_intervals_cover_where_pictures_alone_do_not(rng):
+@pytest.mark.slow
+def test_hierarchical_intervals_cover_where_pictures_alone_do_not(rng, few_resamples):
     """Brains differ more than pictures: an interval over all pictures at once would be far too short."""
     n, n_brains = 150, 20
     hierarchical, flat = [], []
@@ -73,7 +82,8 @@ def rdms(rng, n, noise):
     return dissimilarities(noisy), dissimilarities(pictures)
 
 
-def test_rsa_intervals_cover_the_correlation_of_all_pictures(rng):
+@pytest.mark.slow
+def test_rsa_intervals_cover_the_correlation_of_all_pictures(rng, few_resamples):
     n, noise = 100, 1.0
     truth = rsa(*rdms(rng, 1500, noise), np.arange(1500)[None])[0]
     bounds = []
