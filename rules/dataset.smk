@@ -1,4 +1,4 @@
-"""The training set of one pair of brains: each EEG trial and each fMRI repetition once."""
+"""The training set of one pair of brains: each EEG trial and each embedding once."""
 
 
 rule build_lmdb:
@@ -6,6 +6,9 @@ rule build_lmdb:
         eeg="<results>/eeg/{person}.h5",
         projection="<results>/projection/{subj}.h5",
         pairs=ask("pairs", "person", "subj"),
+        eeg_pictures=ask("picture_table", "person"),
+        predicted=ask("predicted", "person", "subj"),
+        learnable=ask("learnable", "person", "subj"),
     output:
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
     log:
@@ -19,5 +22,6 @@ rule build_lmdb:
         runtime=growing(30),
     params:
         code=plan.code("build_lmdb"),
+        options=cfg.lmdb.model_dump() | {"drop_overlapping_trials": cfg.split.drop_overlapping_trials},
     script:
         "../workflow/scripts/build_lmdb.py"

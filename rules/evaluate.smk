@@ -3,9 +3,10 @@
 
 rule fit_baseline:
     input:
+        unpack(ask("of_brains", "person", "subj")),
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
-        pictures=ask("picture_table", "person"),
-        embeddings=ask("eeg_embeddings", "person"),
+        pairs=ask("pairs", "person", "subj"),
+        projection="<results>/projection/{subj}.h5",
         cbramod=ask("cbramod", "run"),
     output:
         predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
@@ -25,6 +26,7 @@ rule fit_baseline:
         runtime=growing(60),
     params:
         code=plan.code("fit_baseline"),
+        run=plan.baseline_run(),
     script:
         "../workflow/scripts/fit_baseline.py"
 

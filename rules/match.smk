@@ -47,7 +47,7 @@ rule split_pairs:
     params:
         code=plan.code("split_pairs"),
         n_pairs=cfg.matching.top_k,
-        split=cfg.split.model_dump(),
+        split=cfg.split.model_dump(exclude={"drop_overlapping_trials"}),
     script:
         "../workflow/scripts/split_pairs.py"
 
@@ -56,8 +56,10 @@ rule cluster_pairs:
     input:
         unpack(ask("of_pairs", "dataset", "subj")),
         pairs=rules.split_pairs.output.pairs,
+        eeg_pictures=ask("pictures_of", "dataset"),
     output:
         pairs="<results>/pairs/{dataset}_{subj}.parquet",
+        pictures="<results>/pairs/{dataset}_{subj}.pictures.parquet",
     log:
         "<logs>/cluster_pairs/{dataset}_{subj}.log",
     benchmark:

@@ -11,7 +11,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from brain2image.config import Config, RunConfig
+from brain2image.config import Config, RunConfig, TrainingConfig
+from brain2image.config.training_run import ENCODERLESS
 from brain2image.config.types import divide_brains, members
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_module
@@ -125,7 +126,9 @@ class Plan:
         """Name what starts from the published CBraMod."""
         blocks = {name: run.model for name, run in self.runs.items()}
         pretrained = {
-            name for name, model in blocks.items() if model.pretrained and model.encoder == "cbramod"
+            name
+            for name, model in blocks.items()
+            if model.pretrained and model.encoder == "cbramod" and model.pooling != ENCODERLESS
         }
         return pretrained | ({"cbramod_linear"} & set(self.config.baselines))
 
@@ -153,7 +156,8 @@ class Plan:
 
     def code_with_encoder(self, rule: str, run: str) -> str:
         """Return the fingerprint of a rule that computes with the encoder of a run."""
-        return self.code(rule, encoder_module(self.runs[run].model.encoder))
+        model = self.runs[run].model
+        return self.code(rule, *([] if model.pooling == ENCODERLESS else [encoder_module(model.encoder)]))
 
     def inventory(self) -> dict[str, Any]:
         """Return what `take_inventory` is asked to look at."""
@@ -237,6 +241,28 @@ class Plan:
     def pairs(self, person: str, subj: str) -> str:
         """Return the table of pairs, which all people of a data set share."""
         return f"{self.results}/pairs/{self._pairs_name(person, subj)}.parquet"
+
+    @cached_property
+    def trainings(self) -> list[TrainingConfig]:
+        """List the training blocks of all that learns: the runs', and the one that baselines follow."""
+        return [self.config.training, *(run.training for run in self.runs.values())]
+
+    def predicted(self, person: str, subj: str) -> str | list[str]:
+        """Return the predicted embeddings of the EEG's pictures, nothing where nobody learns from them."""
+        if all(training.targets == "measured" for training in self.trainings):
+            return []
+        return f"{self.results}/projection/{self._pairs_name(person, subj)}.predicted.h5"
+
+    def learnable(self, person: str, subj: str) -> str | list[str]:
+        """Return the table of all pictures that may be learned from, nothing where the pairs are enough."""
+        if all(training.pictures == "paired" for training in self.trainings):
+            return []
+        return f"{self.results}/pairs/{self._pairs_name(person, subj)}.pictures.parquet"
+
+    def baseline_run(self) -> dict[str, dict[str, Any]]:
+        """Return the values of the shared blocks that baselines follow."""
+        used = {"model": {"linear_window"}, "loss": {"temperature"}, "training": {"targets", "pictures"}}
+        return self.config.model_dump(include=used)
 
     def candidates(self, person: str, subj: str) -> str:
         """Return the table of all pairs of pictures, of which the best are used."""

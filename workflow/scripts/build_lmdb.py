@@ -1,10 +1,11 @@
-"""Store every EEG trial and fMRI embedding of the image pairs once, in one LMDB file."""
+"""Store the EEG trials and embeddings that trainings and tests need, each once, in one file."""
 
 from brain2image.core.jobs import job
 from brain2image.formats.tables import read_table
-from brain2image.training_set.lmdb_store import write_lmdb
+from brain2image.training_set.lmdb_build import write_lmdb
 
 with job(snakemake):
+    learnable = snakemake.input.get("learnable")
     write_lmdb(
         snakemake.output.lmdb,
         eeg=snakemake.input.eeg,
@@ -12,4 +13,8 @@ with job(snakemake):
         pairs=read_table(
             snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity", "concept", "cluster", "split"]
         ),
+        eeg_pictures=read_table(snakemake.input.eeg_pictures, ["image", "partition"]),
+        predicted=snakemake.input.get("predicted"),
+        learnable=read_table(learnable, ["image", "concept", "cluster"]) if learnable else None,
+        **snakemake.params.options,
     )

@@ -135,6 +135,10 @@ else:
     ]
 
 
+# "projected" is the embedding that CLIP compares with text; a number counts the vision tower's blocks from 1.
+Layer = Literal["projected"] | Count
+
+
 class CLIPConfig(Section):
     """The picture embedding by which pictures are matched."""
 
@@ -156,6 +160,19 @@ class CLIPConfig(Section):
         "or mean and std (three numbers each), interpolation (bicubic, bilinear) and resize_mode (shortest, "
         "longest, squash).",
     )
+
+    layers: Annotated[list[Layer], Field(min_length=1)] = Field(
+        ["projected"],
+        description="Features from which the picture encoder may choose: projected, by which pictures are "
+        "matched, or numbers of the vision transformer's blocks, 1 the first (class token and mean over "
+        "patches).",
+    )
+
+    @model_validator(mode="after")
+    def _differ(self) -> "CLIPConfig":
+        if len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"layers lists one twice, got {self.layers}")
+        return self
 
 
 class MatchingConfig(Section):
@@ -203,10 +220,45 @@ class SplitConfig(Section):
         "in recordings of their own).",
     )
 
+    drop_overlapping_trials: bool = Field(
+        True,
+        description="Leave out training trials whose second of EEG overlaps that of a val or test trial, "
+        "about a tenth; of raw recordings only, as others do not say when their trials were.",
+    )
+
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitConfig":
         if abs(self.train + self.val + self.test - 1) > 1e-6:
             raise ValueError(f"train, val and test must sum to 1, got {self.train + self.val + self.test:g}")
+        return self
+
+
+class LMDBConfig(Section):
+    """The training set of each pair of brains."""
+
+    eeg_dtype: Literal["float32", "float16"] = Field(
+        "float32",
+        description="How samples are stored; float16 halves the file, the log says by how much it is off.",
+    )
+
+
+class PictureEncoderConfig(Section):
+    """From CLIP features to fMRI embeddings: fitted on scanned pictures, it predicts those of all others."""
+
+    methods: Annotated[list[Literal["ridge", "kernel_ridge", "knn"]], Field(min_length=1)] = Field(
+        ["ridge", "kernel_ridge"],
+        description="Candidates, of which the one that predicts unseen pictures best is taken: ridge "
+        "regression, linear or with an RBF kernel, or a mean of the 50 nearest pictures.",
+    )
+    n_folds: Annotated[int, Field(ge=2, le=100)] = Field(
+        5, description="Folds of scanned pictures: each is predicted by a fit on the others."
+    )
+    seed: Seed = Field(0, description="Seed of the folds.")
+
+    @model_validator(mode="after")
+    def _differ(self) -> "PictureEncoderConfig":
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"methods lists one twice, got {self.methods}")
         return self
 
 

@@ -13,7 +13,9 @@ from brain2image.core.errors import InputError
 # Options that some encoders do not have.
 ENCODER_OPTIONS = ("n_layers", "pretrained", "layer_decay")
 # What a pooling head leaves aside of the `model` block; its runs neither know nor depend on these.
+ENCODERLESS = "none"  # the pooling head of a run that is its linear path alone
 UNUSED_OPTIONS = {
+    ENCODERLESS: {"pretrained", "n_layers", "n_tokens", "pooling_layers", "n_heads", "alignment"},
     "flatten": {"n_tokens", "pooling_layers", "alignment"},
     "attention": {"pooling_layers", "alignment"},
     "multitoken_vit": set(),
@@ -46,8 +48,9 @@ class ModelConfig(Section):
         "cbramod",
         description="EEG encoder, built in or of an installed package (docs/model.md says how to add one).",
     )
-    pooling: Literal["flatten", "attention", "multitoken_vit"] = Field(
-        "multitoken_vit", description="Pooling head."
+    pooling: Literal["none", "flatten", "attention", "multitoken_vit"] = Field(
+        "multitoken_vit",
+        description="Pooling head; none: no encoder and no head, the linear path and its correction alone.",
     )
     pretrained: bool = Field(
         True, description="Start from the encoder's published weights; false: random weights."
@@ -71,6 +74,11 @@ class ModelConfig(Section):
         description="Principal axes of the fMRI embedding that a ridge regression predicts from the EEG; the "
         "network starts from its prediction and learns what it lacks. 0: no such path.",
     )
+    linear_window: NonNegative = Field(
+        0.02,
+        description="The linear path and the linear baselines see means of the EEG over so many s; 0: every "
+        "sample.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -83,6 +91,12 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _fits(self) -> "ModelConfig":
         encoder = encoder_declaration(self.encoder)
+        if self.pooling == ENCODERLESS:
+            if not self.linear_axes:
+                raise ValueError(
+                    "pooling 'none' leaves the linear path alone, so linear_axes must be above 0"
+                )
+            return self
         if self.pooling != "flatten" and encoder.fixed_width and encoder.fixed_width % self.n_heads:
             raise ValueError(
                 f"n_heads must divide {encoder.fixed_width}, the width of {self.encoder}'s tokens, got "
@@ -117,6 +131,11 @@ class LossConfig(Section):
         description=f"Learn InfoNCE's temperature, from `temperature` on, within {TEMPERATURES[0]:g} to "
         f"{TEMPERATURES[1]:g}; the prototypes keep `temperature`.",
     )
+    duplicate_cosine: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="Pictures whose targets have this cosine or more are no negatives of one another in "
+        "InfoNCE, as predicted targets of different pictures may nearly be equal. 0: all are.",
+    )
     target_scale: Literal["common", "per_feature"] = Field(
         "common",
         description="Unit of the standardised targets: one standard deviation for all features, or each its "
@@ -142,6 +161,23 @@ class TrainingConfig(Section):
     epochs: Count = Field(100, description="Passes over the training trials.")
     batch_size: Annotated[int, Field(ge=2)] = Field(
         64, description="EEG trials a batch, on all GPUs of a run together."
+    )
+    targets: Literal["measured", "predicted", "both"] = Field(
+        "predicted",
+        description="Embeddings that are learned from: those measured of the pairs' fMRI pictures, those "
+        "that the picture encoder predicts of the EEG's own pictures, or both.",
+    )
+    pictures: Literal["paired", "all"] = Field(
+        "all",
+        description="EEG pictures that are learned from: those of the pairs, or all whose concept is in no "
+        "val or test pair; all need predicted targets.",
+    )
+    measured_weight: Positive = Field(
+        1.0, description="Weight of measured targets beside predicted ones (targets: both)."
+    )
+    similarity_weight: NonNegative = Field(
+        0.0,
+        description="A measured pair counts by this power of its pictures' similarity; 0: all alike.",
     )
     average_trials: Count = Field(
         4, description="Mean of up to this many random trials of the same picture makes one training example."
@@ -195,6 +231,15 @@ class TrainingConfig(Section):
     )
     seed: Seed = Field(0, description="Seed of the weights, the batches and the dropout.")
 
+    @model_validator(mode="after")
+    def _fits(self) -> "TrainingConfig":
+        if self.targets == "measured" and self.pictures == "all":
+            raise ValueError(
+                "pictures 'all' needs targets 'predicted' or 'both', as most pictures have no measured one; "
+                "got targets 'measured'"
+            )
+        return self
+
 
 class RunConfig(Section):
     """One training run: what differs from the `model`, `loss` and `training` blocks."""
@@ -205,7 +250,11 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
-        if self.training.layer_decay != 1 and "layer_decay" in missing_options(self.model.encoder):
+        if (
+            self.model.pooling != ENCODERLESS
+            and self.training.layer_decay != 1
+            and "layer_decay" in missing_options(self.model.encoder)
+        ):
             raise ValueError(
                 f"training.layer_decay: encoder {self.model.encoder!r} has no such option, all of it "
                 f"learns at one rate; expected 1, got {self.training.layer_decay:g}"

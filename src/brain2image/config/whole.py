@@ -11,7 +11,9 @@ from brain2image.config.data import (
     ClusteringConfig,
     DataConfig,
     EEGConfig,
+    LMDBConfig,
     MatchingConfig,
+    PictureEncoderConfig,
     SimulateConfig,
     SplitConfig,
     WeightsConfig,
@@ -60,6 +62,8 @@ class Config(Section):
     matching: MatchingConfig = MatchingConfig()
     clustering: ClusteringConfig = ClusteringConfig()
     split: SplitConfig = SplitConfig()
+    lmdb: LMDBConfig = LMDBConfig()
+    picture_encoder: PictureEncoderConfig = PictureEncoderConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()

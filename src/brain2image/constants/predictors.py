@@ -10,11 +10,18 @@ Baseline = Literal[
     "kernel_ridge",
     "pls",
     "two_step",
+    "two_step_kernel",
     "clip_oracle",
     "mlp",
     "cbramod_linear",
     "cbramod_random",
+    "ridge_paired",
+    "kernel_ridge_paired",
+    "pls_paired",
+    "two_step_paired",
+    "mlp_paired",
 ]
+PAIRED = "_paired"  # ends the names of those that learn from the measured pairs alone
 CEILINGS = ("ceiling", "fmri_ceiling")  # of synthetic data: from the seen picture, from its partner
 ORACLES = {"clip_oracle", *CEILINGS}
 RESERVED_RUNS = {*get_args(Baseline), *CEILINGS}

@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
+from brain2image.config.training_run import ENCODERLESS
 from brain2image.core.errors import InputError
 from brain2image.core.regular import check_regular
 from brain2image.formats.files import read_json
 from brain2image.models.dropout import drop_heads
-from brain2image.models.encoders.base import EEGLayout, build_encoder
+from brain2image.models.encoders.base import EEGLayout, Encoder, build_encoder
 from brain2image.models.linear_path import LinearPath
 from brain2image.models.pooling import POOLING_HEADS, linear
 from brain2image.models.regression import AxisRidge
@@ -94,6 +95,7 @@ class AlignmentModel(nn.Module):
 
     Attributes
     ----------
+    encoder : of the EEG; None where the model is its linear path alone.
     eeg_scale : () float32, factor from the EEG's stored unit to the range that the encoder was trained with.
     network_share : () float32, weight of the network beside the linear path; 1 while they learn.
     target_mean : (n_features,) float32, mean training embedding, in embedding units.
@@ -110,21 +112,23 @@ class AlignmentModel(nn.Module):
 
     def __init__(self, model: ModelConfig, layout: EEGLayout, n_features: int):
         super().__init__()
-        n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
         self.layout = layout
-        self.encoder = build_encoder(model, layout)
-        self.head = POOLING_HEADS[model.pooling](
-            model,
-            n_inputs=self.encoder.n_tokens,
-            token_width=self.encoder.token_width,
-            n_features=n_features,
-        )
-        self.alignment = AlignmentModule(
-            n_features, n_heads=model.n_heads, n_tokens=n_tokens, dropout=model.dropout
-        )
+        self.encoder: Encoder | None = None
+        if model.pooling != ENCODERLESS:
+            n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
+            self.encoder = build_encoder(model, layout)
+            self.head = POOLING_HEADS[model.pooling](
+                model,
+                n_inputs=self.encoder.n_tokens,
+                token_width=self.encoder.token_width,
+                n_features=n_features,
+            )
+            self.alignment = AlignmentModule(
+                n_features, n_heads=model.n_heads, n_tokens=n_tokens, dropout=model.dropout
+            )
         n_inputs = layout.n_channels * layout.n_times
         self.linear_path = LinearPath(model, n_inputs, n_features) if model.linear_axes else None
-        self.register_buffer("network_share", torch.tensor(1.0))
+        self.register_buffer("network_share", torch.tensor(float(self.encoder is not None)))
         self.register_buffer("eeg_scale", torch.tensor(1.0))
         self.register_buffer("target_mean", torch.zeros(n_features))
         self.register_buffer("target_scale", torch.ones(n_features))
@@ -166,7 +170,8 @@ class AlignmentModel(nn.Module):
         """Start from a regression of the standardised training embeddings on the EEG."""
         assert self.linear_path is not None  # as model.linear_axes is not 0
         self.linear_path.fit(regression)
-        nn.init.zeros_(self.alignment.output.weight)
+        if self.encoder is not None:
+            nn.init.zeros_(self.alignment.output.weight)
 
     def forward(self, eeg: Tensor, query: Tensor | None = None, path: Tensor | None = None) -> Tensor:
         """Encode EEG.
@@ -183,14 +188,17 @@ class AlignmentModel(nn.Module):
         -------
         (n_trials, n_features) float32, standardised.
         """
+        if self.linear_path is not None and path is None:
+            path = self.linear_path(eeg)
+        if self.encoder is None:
+            assert path is not None  # as the config has no run without both
+            return path
         if query is None:
             query = torch.zeros_like(self.target_mean).expand(len(eeg), -1)
         tokens = self.head(self.encoder(eeg * self.eeg_scale))
         tokens = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
         embedding = self.alignment(query.unsqueeze(1), tokens).squeeze(1)
-        if self.linear_path is None:
-            return embedding
-        return self.network_share * embedding + (self.linear_path(eeg) if path is None else path)
+        return embedding if path is None else self.network_share * embedding + path
 
     @torch.no_grad()
     def query_effect(self, eeg: Tensor, targets: Tensor) -> float:

@@ -15,15 +15,13 @@ from brain2image import __version__
 from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError, reason
 from brain2image.formats.files import read_json, write_json
+from brain2image.models.windows import Windows
 from brain2image.training_set.means import Pairs
 
 # The baselines that are linear in the EEG. Of the others nothing is kept: they need all training EEG
 # (nearest_image, kernel_ridge), a network of their own (mlp, cbramod_*) or no EEG (mean_target, clip_oracle).
 LINEAR_BASELINES = ("ridge", "pls", "two_step")
 PARTS = ("weight", "offset")  # of a layer, as the tensors 0.weight, 0.offset, 1.weight, ... are called
-
-
-Encoder = Callable[[Pairs], np.ndarray]  # gives (n_pairs, n_inputs) float32
 
 
 @dataclass(frozen=True)
@@ -59,22 +57,28 @@ class LinearModel:
 
 @dataclass(frozen=True)
 class Standardised:
-    """An encoder whose every column is z-scored."""
+    """An encoder of EEG whose every column is z-scored.
 
-    encode: Encoder
+    As an encoder of `Pairs` it takes their EEG alone.
+    """
+
+    encode: Callable[[np.ndarray], np.ndarray]  # from (n, n_channels, n_times) to (n, n_inputs), float32
     mean: np.ndarray  # (n_inputs,)
     scale: np.ndarray  # (n_inputs,), such that a linear kernel has a mean diagonal of 1
+    windows: Windows | None  # whose means it takes; None of an encoder that is not linear
 
     def __call__(self, pairs: Pairs) -> np.ndarray:
         """Encode pairs as (n_pairs, n_inputs) float32."""
-        return ((self.encode(pairs) - self.mean) / self.scale).astype(np.float32)
+        return ((self.encode(pairs.eeg) - self.mean) / self.scale).astype(np.float32)
 
     def model(
         self, weight: np.ndarray, offset: np.ndarray, *layers: tuple[np.ndarray, np.ndarray]
     ) -> LinearModel:
         """Make the model that applies these layers, of any type, to the columns once they are z-scored."""
-        first = weight / self.scale[:, None], offset
-        return LinearModel(self.mean.astype(np.float32), [as_layer(*layer) for layer in (first, *layers)])
+        assert self.windows is not None  # as the encoder is linear
+        first = self.windows.spread(weight / self.scale[:, None]), offset
+        centre = self.windows.repeat(self.mean).astype(np.float32)
+        return LinearModel(centre, [as_layer(*layer) for layer in (first, *layers)])
 
 
 def as_layer(weight: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +98,8 @@ def write_baseline(
     predict: Callable[[Pairs], np.ndarray],
     *,
     name: str,
-    pairs: Pairs,
+    target_mean: np.ndarray,
+    mean_response: np.ndarray,
     data: Mapping[str, Any],
     model: str | Path,
     config: str | Path,
@@ -105,16 +110,17 @@ def write_baseline(
     ----------
     predict : the predictor; its weights are kept when it is a `LinearModel`.
     name : of the baseline.
-    pairs : the training pairs, whose mean EEG and mean target are kept too.
-    data : what it was fitted on, `lmdb_store.LMDBReader.describe`.
+    target_mean : (n_features,) float32, mean target of the training items.
+    mean_response : (n_channels, n_times) float32, their mean EEG.
+    data : what it was fitted on, `lmdb_store.LMDBReader.describe`, and ``learned_from``.
     model, config : the files to write, safetensors and JSON.
     """
     layers = predict.layers if isinstance(predict, LinearModel) else []
     tensors = {f"{i}.{part}": layer[j] for i, layer in enumerate(layers) for j, part in enumerate(PARTS)}
     tensors |= {"centre": predict.centre} if isinstance(predict, LinearModel) else {}
-    means = {"target_mean": pairs.targets, "mean_response": pairs.eeg}
+    tensors |= {"target_mean": target_mean, "mean_response": np.ascontiguousarray(mean_response, np.float32)}
     with atomic_path(model) as scratch:
-        save_file(tensors | {name: part.mean(axis=0) for name, part in means.items()}, scratch)
+        save_file(tensors, scratch)
     content = {"baseline": name, "n_layers": len(layers), **data, "versions": {"brain2image": __version__}}
     write_json(config, content)
 

@@ -12,66 +12,87 @@ from brain2image.config import LossConfig
 from brain2image.constants.temperatures import TEMPERATURES
 
 
-def mse(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Compute the mean squared error, mean((prediction - target)^2); 1 for an output of zeros.
+def mse(predictions: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Compute the mean squared error, mean(w (prediction - target)^2); 1 for an output of zeros.
 
     Parameters
     ----------
     predictions, targets : (n_trials, n_features) float32.
+    weights : w, (n_trials,) float32 of mean 1; None for ones.
     """
-    return F.mse_loss(predictions, targets)
+    if weights is None:
+        return F.mse_loss(predictions, targets)
+    return (weights * (predictions - targets).square().mean(dim=1)).mean()
 
 
 def info_nce(
     predictions: Tensor,
     targets: Tensor,
-    pairs: Tensor | None = None,
+    images: Tensor | None = None,
+    weights: Tensor | None = None,
     *,
     temperature: float | Tensor,
     symmetric: bool = True,
+    duplicate_cosine: float = 0.0,
 ) -> Tensor:
     """Compute InfoNCE on cosine similarities, in which trials of one picture are no negatives.
 
-    mean_i -log(exp(s_ii / t) / sum_j exp(s_ij / t)) from each prediction to the targets; j runs over i itself
-    and the rows of other pictures. ``symmetric`` averages it with the same from each target to the
+    mean_i -w_i log(exp(s_ii / t) / sum_j exp(s_ij / t)) from each prediction to the targets; j runs over i
+    itself and the rows of other pictures. ``symmetric`` averages it with the same from each target to the
     predictions.
 
     Parameters
     ----------
     predictions, targets : (n_trials, n_features) float32.
-    pairs : (n_trials,) int64, the picture pair of each row; None when all differ.
+    images : (n_trials,) int64, the EEG's picture of each row; None when all differ.
+    weights : w, (n_trials,) float32 of mean 1; None for ones.
     temperature : t, without unit; a 0-dimensional tensor where it is learned.
+    duplicate_cosine : rows whose targets have this cosine or more are no negatives of one another either, as
+        predicted targets of different pictures may nearly be equal; 0 leaves all of them.
 
     Source: van den Oord et al. 2018 (https://arxiv.org/abs/1807.03748), equation 4; symmetric as in CLIP.
     """
-    logits = F.normalize(predictions, dim=1) @ F.normalize(targets, dim=1).T / temperature
-    if pairs is not None:
-        same = pairs[:, None] == pairs[None, :]
-        logits = logits.masked_fill(same.fill_diagonal_(False), -torch.inf)
+    answers = F.normalize(targets, dim=1)
+    logits = F.normalize(predictions, dim=1) @ answers.T / temperature
+    same = torch.zeros_like(logits, dtype=torch.bool)
+    if images is not None:
+        same |= images[:, None] == images[None, :]
+    if duplicate_cosine:
+        same |= answers @ answers.T >= duplicate_cosine
+    logits = logits.masked_fill(same.fill_diagonal_(False), -torch.inf)
     own = torch.arange(len(logits), device=logits.device)
-    forward = F.cross_entropy(logits, own)
-    return (forward + F.cross_entropy(logits.T, own)) / 2 if symmetric else forward
+    forward = F.cross_entropy(logits, own, reduction="none")
+    both = (forward + F.cross_entropy(logits.T, own, reduction="none")) / 2 if symmetric else forward
+    return both.mean() if weights is None else (weights * both).mean()
 
 
 def prototype_distillation(
-    predictions: Tensor, targets: Tensor, clusters: Tensor, *, n_clusters: int, temperature: float
+    predictions: Tensor,
+    targets: Tensor,
+    clusters: Tensor,
+    weights: Tensor | None = None,
+    *,
+    n_clusters: int,
+    temperature: float,
 ) -> Tensor:
     """Make EEG relate to the EEG prototypes as fMRI relates to the fMRI prototypes.
 
-    KL(softmax(y_i . P_fMRI / t) || softmax(x_i . P_EEG / t)), mean over i, with unit vectors x_i, y_i of
+    w_i KL(softmax(y_i . P_fMRI / t) || softmax(x_i . P_EEG / t)), mean over i, with unit vectors x_i, y_i of
     predictions and targets, and P the mean directions (unit length) of the clusters present in the batch.
     Zero when fewer than two clusters are present.
 
     Parameters
     ----------
     predictions, targets : (n_trials, n_features) float32.
-    clusters : (n_trials,) int64, the K-means cluster of each row's pair, 0 … n_clusters - 1.
+    clusters : (n_trials,) int64, the K-means cluster of each row's picture, 0 … n_clusters - 1.
+    weights : w, (n_trials,) float32 of mean 1; None for ones.
     n_clusters : of all pairs; to count those of the batch, a GPU would have to be waited for.
     temperature : t, without unit.
     """
     members = clusters[:, None] == torch.arange(n_clusters, device=clusters.device)
     student, teacher = (_log_membership(rows, members, temperature) for rows in (predictions, targets))
-    return F.kl_div(student, teacher, log_target=True, reduction="batchmean")
+    divergence = F.kl_div(student, teacher, log_target=True, reduction="none").sum(dim=1)
+    return divergence.mean() if weights is None else (weights * divergence).mean()
 
 
 def _log_membership(rows: Tensor, members: Tensor, temperature: float) -> Tensor:
@@ -93,7 +114,7 @@ class AlignmentLoss(nn.Module):
     Parameters
     ----------
     config : scales, temperature and options.
-    n_clusters : number of the pairs' clusters.
+    n_clusters : number of the pictures' clusters.
 
     Attributes
     ----------
@@ -109,7 +130,12 @@ class AlignmentLoss(nn.Module):
         )
 
     def forward(
-        self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
+        self,
+        predictions: Tensor,
+        targets: Tensor,
+        images: Tensor,
+        clusters: Tensor,
+        weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the terms that are on, unscaled, their scaled sum as ``loss``, a learned ``temperature``.
 
@@ -118,24 +144,41 @@ class AlignmentLoss(nn.Module):
         Parameters
         ----------
         predictions, targets : (n_trials, n_features) float32 or a shorter float, standardised.
-        pairs, clusters : (n_trials,) int64.
+        images, clusters : (n_trials,) int64.
+        weights : how much each row counts, (n_trials,) float32 of mean 1; None: all alike.
         """
         with torch.autocast(predictions.device.type, enabled=False):
-            return self._terms(predictions.float(), targets.float(), pairs, clusters)
+            return self._terms(predictions.float(), targets.float(), images, clusters, weights)
 
     def _terms(
-        self, predictions: Tensor, targets: Tensor, pairs: Tensor, clusters: Tensor
+        self,
+        predictions: Tensor,
+        targets: Tensor,
+        images: Tensor,
+        clusters: Tensor,
+        weights: Tensor | None,
     ) -> dict[str, Tensor]:
         config, temperature, terms = self.config, self.temperature(), {}
         if config.mse:
-            terms["mse"] = mse(predictions, targets)
+            terms["mse"] = mse(predictions, targets, weights)
         if config.info_nce:
             terms["info_nce"] = info_nce(
-                predictions, targets, pairs, temperature=temperature, symmetric=config.symmetric
+                predictions,
+                targets,
+                images,
+                weights,
+                temperature=temperature,
+                symmetric=config.symmetric,
+                duplicate_cosine=config.duplicate_cosine,
             )
         if config.prototype:
             terms["prototype"] = prototype_distillation(
-                predictions, targets, clusters, n_clusters=self.n_clusters, temperature=config.temperature
+                predictions,
+                targets,
+                clusters,
+                weights,
+                n_clusters=self.n_clusters,
+                temperature=config.temperature,
             )
         total = sum(getattr(config, name) * term for name, term in terms.items())
         if config.learnable_temperature:

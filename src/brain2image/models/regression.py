@@ -1,8 +1,13 @@
 """Ridge regression on the principal axes of the targets, with predictions for rows that it has not seen."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import eigh
+from sklearn.model_selection import GroupKFold
+
+from brain2image.core.errors import InputError
 
 # Strength of the penalty on a kernel of unit mean diagonal: candidates, of which inner folds choose one.
 ALPHAS = np.logspace(-3, 5, 17)
@@ -23,66 +28,133 @@ class AxisRidge(NamedTuple):
     fold_offsets: np.ndarray  # (n_folds, n_axes) float32
 
 
-def fit_axis_ridge(x: np.ndarray, targets: np.ndarray, folds: np.ndarray, *, n_axes: int) -> AxisRidge:
+def fit_axis_ridge(
+    x: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    *,
+    n_axes: int,
+    weights: np.ndarray | None = None,
+) -> AxisRidge:
     """Regress the leading principal axes of the targets on the inputs, each axis with its own penalty.
 
     For each axis ``argmin_w ||targets axis - Z w||^2 + alpha ||w||^2``, Z the inputs z-scored and divided by
     the square root of their number, alpha that with the least error in unseen folds; an axis that the inputs
-    say nothing of is predicted as its mean. In the dual form, as there are more inputs than rows, and in
-    float64: where the penalty is weak, the dual weights are large and cancel.
+    say nothing of is predicted as its mean. Solved in the dual where there are more inputs than rows, else in
+    the primal, so that time grows with the cube of the smaller number; and in float64: where the penalty is
+    weak, the dual weights are large and cancel.
 
     Parameters
     ----------
-    x : (n_pairs, n_inputs) float32.
-    targets : (n_pairs, n_features) float32, of mean zero.
-    folds : (n_pairs,) int64, the fold of each row, 0 and so on.
-    n_axes : axes to keep; there are at most as many as pairs and features.
+    x : (n_items, n_inputs) float32.
+    targets : (n_items, n_features) float32, of mean zero or nearly.
+    folds : (n_items,) int64, the fold of each row, 0 and so on.
+    n_axes : axes to keep; there are at most as many as rows and features.
+    weights : (n_items,) float32, how much each row's error counts; None: all alike.
     """
+    weights = np.ones(len(x)) if weights is None else weights.astype(np.float64)
     mean, scale = _standardisation(x)
-    z = (x - mean) / scale
+    x = (x - mean) / scale
     # scores on the targets' own axes are uncorrelated, so each axis may have a penalty of its own
-    axes = np.linalg.svd(targets, full_matrices=False)[2][:n_axes]
+    axes = _principal_axes(targets, n_axes)
     scores = (targets @ axes.T).astype(np.float64)
-    kernel = (z @ z.T).astype(np.float64)
-    seen = [folds != fold for fold in range(folds.max() + 1)]
-    # Every fold takes its rows and columns out of one kernel; mean and scale of all rows know no target.
-    parts = [_Dual(kernel[np.ix_(rows, rows)], scores[rows]) for rows in seen]
+    solve = _Dual.of_folds if len(x) <= x.shape[1] else _Primal.of_folds
+    parts: Sequence[_Dual | _Primal] = solve(x, scores, weights, folds)
+    held_out = [folds == fold for fold in range(folds.max() + 1)]
 
     def unseen(alphas: float | np.ndarray) -> np.ndarray:
         predictions = np.empty_like(scores)
-        for rows, part in zip(seen, parts, strict=True):
-            predictions[~rows] = kernel[np.ix_(~rows, rows)] @ part.weights(alphas) + part.mean
+        for rows, part in zip(held_out, parts[1:], strict=True):
+            predictions[rows] = x[rows] @ part.weights(alphas) + part.mean
         return predictions
 
-    errors = [np.square(unseen(alpha) - scores).sum(axis=0) for alpha in ALPHAS]
+    errors = [weights @ np.square(unseen(alpha) - scores) for alpha in ALPHAS]
     alphas = ALPHAS[np.argmin(errors, axis=0)]
     # of unseen rows, as fitted ones come out larger; never 0, as it divides, where the inputs say nothing
     unit = max(np.sqrt(np.mean(np.square(unseen(alphas)))), np.finfo(np.float32).tiny)
-    fits = [(_Dual(kernel, scores), z), *((part, z[rows]) for part, rows in zip(parts, seen, strict=True))]
     # Back to weights of the inputs as they come, so that whoever predicts needs no mean and no scale.
-    weights = [rows.T @ fit.weights(alphas) / scale[:, None] / unit for fit, rows in fits]
-    offsets = [fit.mean / unit - mean @ weight for (fit, _), weight in zip(fits, weights, strict=True)]
+    slopes = [part.weights(alphas) / scale[:, None] / unit for part in parts]
+    offsets = [part.mean / unit - mean @ slope for part, slope in zip(parts, slopes, strict=True)]
     return AxisRidge(
         axes=(unit * axes).astype(np.float32),
-        weight=weights[0].astype(np.float32),
+        weight=slopes[0].astype(np.float32),
         offset=offsets[0].astype(np.float32),
-        fold_weights=np.stack(weights[1:]).astype(np.float32),
+        fold_weights=np.stack(slopes[1:]).astype(np.float32),
         fold_offsets=np.stack(offsets[1:]).astype(np.float32),
     )
 
 
-class _Dual:
-    """The dual ridge solutions for all penalties, by one decomposition of the kernel."""
+def _principal_axes(targets: np.ndarray, n_axes: int) -> np.ndarray:
+    """Return the leading principal axes, (n_axes, n_features) orthonormal; fewer where there are fewer."""
+    n_rows, n_features = targets.shape
+    if n_rows <= n_features:
+        return np.linalg.svd(targets, full_matrices=False)[2][:n_axes]
+    # of many rows the products alone are decomposed; the axes that are kept are far from their precision
+    first = max(0, n_features - n_axes)
+    products = (targets.T @ targets).astype(np.float64)
+    return eigh(products, subset_by_index=[first, n_features - 1])[1].T[::-1].astype(np.float32)
 
-    def __init__(self, kernel: np.ndarray, scores: np.ndarray):
+
+class _Dual:
+    """Ridge solutions for all penalties, by one decomposition of the kernel of the rows."""
+
+    def __init__(self, rows: np.ndarray, kernel: np.ndarray, scores: np.ndarray, weights: np.ndarray):
         # The intercept is not penalised: an axis whose mean is off in these rows keeps it under any penalty.
-        self.mean = scores.mean(axis=0)
-        self._values, self._vectors = np.linalg.eigh(kernel)
-        self._rotated = self._vectors.T @ (scores - self.mean)
+        self.mean = np.average(scores, axis=0, weights=weights)
+        self._rows, self._root = rows, np.sqrt(weights)[:, None]
+        self._values, self._vectors = np.linalg.eigh(self._root * kernel * self._root.T)
+        self._rotated = self._vectors.T @ (self._root * (scores - self.mean))
+
+    @classmethod
+    def of_folds(
+        cls, x: np.ndarray, scores: np.ndarray, weights: np.ndarray, folds: np.ndarray
+    ) -> "list[_Dual]":
+        """Fit all rows, then all but those of each fold, out of one kernel."""
+        kernel = (x @ x.T).astype(np.float64)
+        seen = [np.flatnonzero(folds != fold) for fold in range(-1, folds.max() + 1)]
+        return [cls(x[rows], kernel[np.ix_(rows, rows)], scores[rows], weights[rows]) for rows in seen]
 
     def weights(self, alphas: float | np.ndarray) -> np.ndarray:
-        """Return (n_pairs, n_axes) float64, for one penalty or one an axis."""
+        """Return (n_inputs, n_axes) float64, for one penalty or one an axis."""
+        dual = self._root * (self._vectors @ (self._rotated / (self._values[:, None] + alphas)))
+        return self._rows.T @ dual
+
+
+class _Primal:
+    """Ridge solutions for all penalties, by one decomposition of the products of the inputs."""
+
+    def __init__(self, products: np.ndarray, sums: np.ndarray, crossed: np.ndarray, mean: np.ndarray):
+        self.mean = mean
+        self._values, self._vectors = np.linalg.eigh(products)
+        self._rotated = self._vectors.T @ (crossed - np.outer(sums, mean))
+
+    @classmethod
+    def of_folds(
+        cls, x: np.ndarray, scores: np.ndarray, weights: np.ndarray, folds: np.ndarray
+    ) -> "list[_Primal]":
+        """Fit all rows, then all but those of each fold, whose sums are taken off those of all."""
+        parts = [
+            _sums_of(x[folds == fold], scores[folds == fold], weights[folds == fold])
+            for fold in range(folds.max() + 1)
+        ]
+        total = [np.sum(each, axis=0) for each in zip(*parts, strict=True)]
+        nothing = [np.zeros_like(whole) for whole in total]
+        fits = []
+        for part in (nothing, *parts):
+            products, sums, crossed, scored, n = (whole - own for whole, own in zip(total, part, strict=True))
+            fits.append(cls(products, sums, crossed, scored / n))
+        return fits
+
+    def weights(self, alphas: float | np.ndarray) -> np.ndarray:
+        """Return (n_inputs, n_axes) float64, for one penalty or one an axis."""
         return self._vectors @ (self._rotated / (self._values[:, None] + alphas))
+
+
+def _sums_of(x: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    """Sum up rows by their weight: ``x x'``, ``x``, ``x scores'``, ``scores`` and 1, float64."""
+    rows = x.astype(np.float64)
+    weighted = rows * weights[:, None]
+    return [weighted.T @ rows, weighted.sum(axis=0), weighted.T @ scores, weights @ scores, weights.sum()]
 
 
 def _standardisation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,19 +164,30 @@ def _standardisation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x.mean(axis=0), np.sqrt(x.shape[1], dtype=np.float32) * np.where(deviation > 0, deviation, 1)
 
 
-def blocks(numbers: np.ndarray, n_folds: int) -> np.ndarray:
-    """Make folds of consecutive numbers, equal numbers in one fold.
-
-    Where pictures are numbered concept by concept, two such folds have one concept in common at most.
+def fold_by_group(groups: np.ndarray, n_folds: int) -> np.ndarray:
+    """Make folds of about equal size that cut through no group, such as the pictures of one concept.
 
     Parameters
     ----------
-    numbers : (n_pairs,) int64.
+    groups : (n_items,) of any type, the group of each row.
+    n_folds : at most; there are no more folds than groups.
 
     Returns
     -------
-    (n_pairs,) int64, 0 to n_folds - 1.
+    (n_items,) int64, 0 to n_folds - 1.
+
+    Raises
+    ------
+    InputError
+        When all rows are of one group.
     """
-    # over the different numbers, not the rows: a picture with several partners must not lie in two folds
-    unique, row = np.unique(numbers, return_inverse=True)
-    return row * min(n_folds, len(unique)) // len(unique)
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise InputError(
+            f"expected training pictures of at least 2 concepts, got {n_groups}; raise matching.top_k"
+        )
+    folds = np.empty(len(groups), np.int64)
+    splitter = GroupKFold(min(n_folds, n_groups))
+    for fold, (_, rows) in enumerate(splitter.split(groups, groups=groups)):
+        folds[rows] = fold
+    return folds

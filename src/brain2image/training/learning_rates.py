@@ -28,13 +28,13 @@ def parameter_groups(model: AlignmentModel, loss: AlignmentLoss, run: RunConfig)
     InputError
         When the encoder's layers do not hold all that it learns.
     """
-    training, layers = run.training, model.encoder.layers()
+    training, encoder = run.training, model.encoder
     rates = dict.fromkeys(model.parameters(), ("head", training.learning_rate))
     rates |= dict.fromkeys(loss.parameters(), ("temperature", training.learning_rate))
-    for depth, layer in enumerate(reversed(layers)):
+    for depth, layer in enumerate(reversed(encoder.layers() if encoder else [])):
         rate = training.backbone_learning_rate * training.layer_decay**depth
         rates |= dict.fromkeys(layer.parameters(), ("backbone", rate))
-    if any(rates[parameter][0] != "backbone" for parameter in model.encoder.parameters()):
+    if encoder and any(rates[parameter][0] != "backbone" for parameter in encoder.parameters()):
         raise InputError(
             f"encoder {run.model.encoder}: expected layers() to hold all its parameters, some are in none"
         )

@@ -126,12 +126,13 @@ class AlignmentTask(L.LightningModule):
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
         linear_path = self.model.linear_path
         path = linear_path.decode(batch["coordinates"]) if linear_path and "coordinates" in batch else None
-        predictions = self.model(batch["eeg"], targets * keep, None if path is None else path.detach())
+        fixed = path.detach() if path is not None and self.model.encoder else path
+        predictions = self.model(batch["eeg"], targets * keep, fixed)
         # InfoNCE contrasts the whole batch, however many GPUs share it
-        truth = [gathered(rows) for rows in (targets, batch["pair"], batch["cluster"])]
+        truth = [gathered(rows) for rows in (targets, batch["image"], batch["cluster"], batch["weight"])]
         terms = self.loss(gathered(predictions.float()), *truth)
         loss = terms["loss"]
-        if path is not None:  # it learns as if it were alone, and the network what it lacks
+        if path is not None and self.model.encoder:  # it learns as if alone, and the network what it lacks
             loss = loss + self.loss(gathered(path.float()), *truth)["loss"]
         # nothing is read back from the device before the epoch ends, so that it never waits for Python
         self._n_rows += len(targets)
@@ -163,11 +164,11 @@ class AlignmentTask(L.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, ...], _: int) -> None:
         """Predict one batch of pictures from EEG alone."""
-        eeg, targets, pairs, clusters = batch
+        eeg, targets, images, clusters = batch
         model = self._judged
         predictions = model(eeg).float()
         path = model.linear_path(eeg).float() if model.linear_path else torch.zeros_like(predictions)
-        self._validation.append((predictions, path, model.standardise(targets), pairs, clusters))
+        self._validation.append((predictions, path, model.standardise(targets), images, clusters))
 
     def on_validation_epoch_end(self) -> None:
         """Score all validation pictures at once, so that no batch weighs more than its rows."""
@@ -191,7 +192,8 @@ class AlignmentTask(L.LightningModule):
         self, predictions: Tensor, path: Tensor, targets: Tensor, *labels: Tensor
     ) -> Iterator[dict[str, float]]:
         """Score the linear path with each share of the network, or the whole: losses and top-1."""
-        for share in SHARES if self.model.linear_path else (1.0,):
+        shares = SHARES if self.model.linear_path else (1.0,)
+        for share in shares if self.model.encoder else (0.0,):
             mixed = path + share * (predictions - path)
             terms = {name: term.item() for name, term in self.loss(mixed, targets, *labels).items()}
             yield terms | {"top1": top1(mixed, targets), "share": share}

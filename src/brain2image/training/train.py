@@ -44,6 +44,7 @@ from brain2image.training.resume import (
 from brain2image.training.start import build_model, start_linearly
 from brain2image.training.task import AlignmentTask, is_finished
 from brain2image.training_set.batches import AlignmentDataset, Batches
+from brain2image.training_set.items import describe_items, list_items
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import read_pairs
 
@@ -109,7 +110,7 @@ def train(
         identity = run_identity(reader.path, run=run, weights=weights, code=code, precision=precision)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, weights=weights)
-        coordinates = start_linearly(aligner, reader) if run.model.linear_axes else None
+        coordinates = start_linearly(aligner, reader, run) if run.model.linear_axes else None
         batches = _training_batches(lmdb, run, devices, n_workers, coordinates)
         task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
         kept = read_state(file, identity, epochs=run.training.epochs)
@@ -133,6 +134,10 @@ def _training_batches(
         "train",
         average_trials=options.average_trials,
         fmri=options.fmri,
+        targets=options.targets,
+        pictures=options.pictures,
+        measured_weight=options.measured_weight,
+        similarity_weight=options.similarity_weight,
         seed=options.seed,
         memory_limit_gb=options.memory_limit_gb,
         device=_home(devices),
@@ -154,7 +159,7 @@ def _training_batches(
 def _validation_batches(lmdb: str | Path, run: RunConfig, devices: list[str]) -> DataLoader:
     """Load the validation pairs, on the device once and for all."""
     eeg, targets, pairs = read_pairs(lmdb, "val")
-    columns = eeg, targets, *(pairs[name].to_numpy(np.int64) for name in ("pair", "cluster"))
+    columns = eeg, targets, *(pairs[name].to_numpy(np.int64) for name in ("eeg_image", "cluster"))
     parts = (torch.from_numpy(rows).to(_home(devices)).split(run.training.batch_size) for rows in columns)
     batches = cast(Dataset, list(zip(*parts, strict=True)))  # a list does all that PyTorch asks of one
     return DataLoader(batches, batch_size=None)
@@ -234,19 +239,28 @@ def _write_best(
 
 
 def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> dict[str, Any]:
-    data = reader.describe()
+    data, options = reader.describe(), run.training
+    items = list_items(reader, "train", targets=options.targets, pictures=options.pictures)
     return {
         **run.model_dump(),
         **data,
         "eeg": data["eeg"] | {"n_times": aligner.layout.n_times, "scale": aligner.eeg_scale.item()},
-        "encoder": {
-            "n_tokens": aligner.encoder.n_tokens,
-            "token_width": aligner.encoder.token_width,
-            "tensors_loaded": aligner.encoder.loaded.n_loaded,
-            "tensors_left_out": aligner.encoder.loaded.left_out,
-        },
+        "encoder": _describe_encoder(aligner),
+        "learned_from": describe_items(items, run.training.targets),
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in LIBRARIES},
+    }
+
+
+def _describe_encoder(aligner: AlignmentModel) -> dict[str, Any] | None:
+    encoder = aligner.encoder
+    if encoder is None:
+        return None
+    return {
+        "n_tokens": encoder.n_tokens,
+        "token_width": encoder.token_width,
+        "tensors_loaded": encoder.loaded.n_loaded,
+        "tensors_left_out": encoder.loaded.left_out,
     }
 
 

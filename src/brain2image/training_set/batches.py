@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -14,7 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from brain2image.core.errors import InputError
 from brain2image.training_set.examples import TARGETS, Trials, draw_trials, list_examples
+from brain2image.training_set.items import Pictures, Targets, item_weights, list_items, target_sources
 from brain2image.training_set.lmdb_store import LMDBReader
+from brain2image.training_set.means import list_trials, trial_weights
 
 GIGABYTE = 1e9
 LOAD_BLOCK = 256  # trials copied to the device at once
@@ -22,12 +25,13 @@ ORDER, DRAWS = 0, 1  # two streams of random numbers for every (seed, epoch)
 
 
 class AlignmentDataset(Dataset):
-    """EEG trials with the fMRI of their picture's partner.
+    """EEG trials with the embeddings that are learned from.
 
     ``dataset[3]`` is one example: eeg (n_channels, n_times) float32 in its stored unit, target
-    (n_features,) float32 in embedding units, pair and cluster (int). ``dataset[[3, 1, 4]]`` is a batch: the
-    same as tensors with an axis ahead. Which trials an example averages and which repetition it takes follows
-    from (seed, epoch), so that it is the same in memory and from the file, in this process and in a worker.
+    (n_features,) float32 in embedding units, image (of the EEG), cluster (int) and weight.
+    ``dataset[[3, 1, 4]]`` is a batch: the same as tensors with an axis ahead. Which trials an example
+    averages and which repetition it takes follows from (seed, epoch), so that it is the same in memory and
+    from the file, in this process and in a worker.
 
     Parameters
     ----------
@@ -35,8 +39,10 @@ class AlignmentDataset(Dataset):
     split : ``train``, ``val`` or ``test``.
     average_trials : the example is the mean of a random number, from one to this many, of the picture's
         trials, its own one included.
-    fmri : target of an EEG trial is the ``mean`` over the picture's fMRI repetitions, or a random one
-        (``sample``); with ``cross`` every repetition makes an example with every EEG trial.
+    fmri : a measured target of an EEG trial is the ``mean`` over the picture's fMRI repetitions, or a random
+        one (``sample``); with ``cross`` every repetition makes an example with every EEG trial.
+    targets, pictures : what is learned from, see `items.list_items`.
+    measured_weight, similarity_weight : see `items.item_weights`.
     seed : seed of the draws.
     memory_limit_gb : a split of at most this size is held in memory, a larger one is read batch by batch.
     device : where it is held.
@@ -45,7 +51,8 @@ class AlignmentDataset(Dataset):
 
     Attributes
     ----------
-    n_clusters : number of clusters of the pairs of all splits.
+    items : the table of what is learned from.
+    n_clusters : number of clusters of the pictures of all splits.
 
     Raises
     ------
@@ -60,6 +67,10 @@ class AlignmentDataset(Dataset):
         *,
         average_trials: int = 1,
         fmri: Literal["mean", "sample", "cross"] = "mean",
+        targets: Targets = "measured",
+        pictures: Pictures = "paired",
+        measured_weight: float = 1.0,
+        similarity_weight: float = 0.0,
         seed: int = 0,
         memory_limit_gb: float = 0.0,
         device: str = "cpu",
@@ -70,10 +81,12 @@ class AlignmentDataset(Dataset):
         if fmri not in TARGETS:
             raise InputError(f"fmri: expected one of {', '.join(TARGETS)}, got {fmri!r}")
         self.reader, self.average_trials, self.fmri, self.seed = LMDBReader(path), average_trials, fmri, seed
-        pairs = self.reader.pairs_of(split)
-        self.n_clusters = int(self.reader.pairs["cluster"].max()) + 1
-        indexes = {"eeg": self.reader.eeg_index, "fmri": self.reader.fmri_index}
-        self._trials = {name: Trials(index, pairs["pair"]) for name, index in indexes.items()}
+        self.items = list_items(self.reader, split, targets=targets, pictures=pictures)
+        self.n_clusters = int(max(table["cluster"].max() for table in (self.reader.pairs, self.items))) + 1
+        self._trials = {
+            "eeg": Trials(list_trials(self.reader.eeg_index, self.items["image"])),
+            "target": Trials(_number_targets(self.reader, self.items)),
+        }
         self._examples = list_examples(*self._trials.values(), cross=fmri == "cross")
         size = sum(
             len(trials.numbers) * 4 * np.prod(self.reader.shape(name))
@@ -84,9 +97,17 @@ class AlignmentDataset(Dataset):
         self._tables = {name: self._load(name) for name in self._trials if self.in_memory}
         if coordinates is not None:
             self._tables["coordinates"] = torch.from_numpy(coordinates).to(self.device)
+        # a trial's weight, and an item's
+        self._counts = trial_weights(self.reader, "eeg")[self._trials["eeg"].numbers]
+        weights = item_weights(self.items, measured=measured_weight, similarity=similarity_weight)
+        columns = {
+            "image": self.items["image"].to_numpy(np.int64),
+            "cluster": self.items["cluster"].to_numpy(np.int64),
+            "weight": weights,
+        }
         self._numbers = {
-            name: torch.from_numpy(pairs[name].to_numpy(np.int64)[self._examples.pair]).to(self.device)
-            for name in ("pair", "cluster")
+            name: torch.from_numpy(column[self._examples.item]).to(self.device)
+            for name, column in columns.items()
         }
         self.set_epoch(0)
 
@@ -95,21 +116,22 @@ class AlignmentDataset(Dataset):
         rng = np.random.default_rng((self.seed, epoch, DRAWS))
         rows = {
             "eeg": draw_trials(self._examples, self._trials["eeg"], self.average_trials, rng),
-            "fmri": TARGETS[self.fmri](self._examples, self._trials["fmri"], rng),
+            "target": TARGETS[self.fmri](self._examples, self._trials["target"], rng),
         }
+        counts = {"eeg": self._counts, "target": np.ones(len(self._trials["target"].numbers), np.float32)}
         # on the device once an epoch: a transfer in every step would wait for the step before
-        self._draws = {name: _weighted(table, self.device) for name, table in rows.items()}
+        self._draws = {name: _weighted(table, counts[name], self.device) for name, table in rows.items()}
         self._draws["coordinates"] = self._draws["eeg"]  # linear in the EEG, so their mean is the mean's
 
     def __len__(self) -> int:
-        return len(self._examples.pair)
+        return len(self._examples.item)
 
     def __getitem__(self, examples: int | Sequence[int] | Tensor) -> dict[str, Any]:
         if isinstance(examples, int | np.integer):
             batch = self[[examples]]
             return {name: value[0] if value.ndim > 1 else value.item() for name, value in batch.items()}
         examples = torch.as_tensor(examples, device=self.device)
-        eeg, target = (self._means(name, examples) for name in ("eeg", "fmri"))
+        eeg, target = (self._means(name, examples) for name in ("eeg", "target"))
         n_channels = self.reader.shape("eeg")[0]
         batch = {
             "eeg": rearrange(eeg, "trials (channels times) -> trials channels times", channels=n_channels),
@@ -125,9 +147,20 @@ class AlignmentDataset(Dataset):
         numbers = self._trials[name].numbers
         table = torch.empty(len(numbers), int(np.prod(self.reader.shape(name))), device=self.device)
         for start in range(0, len(numbers), LOAD_BLOCK):
-            rows = self.reader.read(name, numbers[start : start + LOAD_BLOCK])
+            rows = self._read(name, numbers[start : start + LOAD_BLOCK])
             table[start : start + len(rows)] = rearrange(torch.from_numpy(rows), "trials ... -> trials (...)")
         return table
+
+    def _read(self, name: str, numbers: np.ndarray) -> np.ndarray:
+        """Read EEG trials or targets; predicted ones are numbered behind the measured ones."""
+        if name == "eeg":
+            return self.reader.read("eeg", numbers)
+        n_measured = len(self.reader.fmri_index)
+        is_measured = numbers < n_measured
+        rows = np.empty((len(numbers), *self.reader.shape(name)), np.float32)
+        rows[is_measured] = self.reader.read("fmri", numbers[is_measured])
+        rows[~is_measured] = self.reader.read("predicted", numbers[~is_measured] - n_measured)
+        return rows
 
     def _means(self, name: str, examples: Tensor) -> Tensor:
         """Average the trials that each example draws, (n_examples, n_values) float32."""
@@ -136,7 +169,7 @@ class AlignmentDataset(Dataset):
             table = self._tables[name]
         else:
             used, rows = rows.unique(return_inverse=True)
-            values = self.reader.read(name, self._trials[name].numbers[used.numpy()])
+            values = self._read(name, self._trials[name].numbers[used.numpy()])
             table = rearrange(torch.from_numpy(values), "trials ... -> trials (...)")
         # gathers and adds in one pass, in a quarter of the time of table[rows].mean(1)
         return F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
@@ -210,9 +243,21 @@ def _process() -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def _weighted(rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
+def _number_targets(reader: LMDBReader, items: pd.DataFrame) -> list[np.ndarray]:
+    """List the numbers of each item's targets; those of predicted ones come behind all measured ones."""
+    numbers: list[np.ndarray] = [np.empty(0, np.int64)] * len(items)
+    for kind, rows in items.groupby("kind"):
+        name, trials = target_sources(reader, str(kind), rows)
+        first = 0 if name == "fmri" else len(reader.fmri_index)
+        for row, own in zip(rows.index, trials, strict=True):
+            numbers[row] = own + first
+    return numbers
+
+
+def _weighted(rows: np.ndarray, counts: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return rows to average, each (n_examples, width), and their weights; padding (-1) weighs nothing."""
     exists = rows >= 0
-    weights = (exists / exists.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights = np.where(exists, counts[rows], 0)
+    weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     rows = np.where(exists, rows, rows[:, :1])
     return torch.from_numpy(rows).to(device), torch.from_numpy(weights).to(device)

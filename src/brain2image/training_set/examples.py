@@ -1,56 +1,57 @@
 """Which EEG trials and fMRI repetitions make each training example: numbers alone, no data."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 
 class Trials:
-    """The EEG trials or the fMRI repetitions of a split, numbered from 0.
+    """The trials behind the items of a training, of EEG or of targets, numbered from 0.
+
+    Parameters
+    ----------
+    trials : the trials' numbers in the LMDB, of each item.
 
     Attributes
     ----------
-    numbers : (n_trials,) their numbers in the LMDB, rising.
-    by_pair : (n_pairs, most trials of a pair) the trials of each pair; the rest is padding, -1.
-    exists : the same shape, where ``by_pair`` is no padding.
+    numbers : (n_trials,) the numbers that occur, rising.
+    by_item : (n_items, most trials of an item) the trials of each item; the rest is padding, -1.
+    exists : the same shape, where ``by_item`` is no padding.
     """
 
-    def __init__(self, index: pd.DataFrame, pairs: pd.Series):
-        index = index[index["pair"].isin(pairs)]
-        self.numbers = np.unique(index["trial"])
-        # a rectangle with padding, not a list for each pair, so that an epoch is drawn without a loop
-        column = index.groupby("pair").cumcount().to_numpy()
-        self.by_pair = np.full((len(pairs), column.max() + 1), -1)
-        row = pd.Index(pairs).get_indexer(index["pair"])
-        self.by_pair[row, column] = np.searchsorted(self.numbers, index["trial"])
-        self.exists = self.by_pair >= 0
+    def __init__(self, trials: Sequence[np.ndarray]):
+        # a rectangle with padding, not a list for each item, so that an epoch is drawn without a loop
+        counts = np.array([len(numbers) for numbers in trials])
+        self.exists = np.arange(counts.max()) < counts[:, None]
+        self.by_item = np.full(self.exists.shape, -1)
+        self.numbers, self.by_item[self.exists] = np.unique(np.concatenate(trials), return_inverse=True)
 
 
 class Examples(NamedTuple):
-    """Pair, EEG trial and (where the target is one) fMRI repetition of every example, each (n_examples,)."""
+    """Item, EEG trial and (where the target is one) fMRI repetition of every example, each (n_examples,)."""
 
-    pair: np.ndarray
+    item: np.ndarray
     trial: np.ndarray
     repetition: np.ndarray
 
 
 def list_examples(eeg: Trials, fmri: Trials, *, cross: bool) -> Examples:
-    """List one example for each EEG trial of each pair; for ``cross`` for each with each repetition."""
-    pair, column = np.nonzero(eeg.exists)
-    # the first repetition is a stand-in: only `cross` reads it, and every pair has one
-    trial, repetition = eeg.by_pair[pair, column], fmri.by_pair[pair, 0]
+    """List one example for each EEG trial of each item; for ``cross`` for each with each repetition."""
+    item, column = np.nonzero(eeg.exists)
+    # the first repetition is a stand-in: only `cross` reads it, and every item has one
+    trial, repetition = eeg.by_item[item, column], fmri.by_item[item, 0]
     if cross:
-        example, column = np.nonzero(fmri.exists[pair])
-        pair, trial = pair[example], trial[example]
-        repetition = fmri.by_pair[pair, column]
-    return Examples(pair, trial, repetition)
+        example, column = np.nonzero(fmri.exists[item])
+        item, trial = item[example], trial[example]
+        repetition = fmri.by_item[item, column]
+    return Examples(item, trial, repetition)
 
 
 def draw_trials(examples: Examples, eeg: Trials, average_trials: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw each example's own trial and up to ``average_trials`` - 1 others of its pair, in random order."""
-    candidates, own = eeg.by_pair[examples.pair], examples.trial[:, None]
-    is_other = eeg.exists[examples.pair] & (candidates != own)
+    """Draw each example's own trial and up to ``average_trials`` - 1 others of its item, in random order."""
+    candidates, own = eeg.by_item[examples.item], examples.trial[:, None]
+    is_other = eeg.exists[examples.item] & (candidates != own)
     # Sorting random numbers shuffles every row at once; what may not be drawn is infinite and comes last.
     order = np.argsort(np.where(is_other, rng.random(candidates.shape), np.inf), axis=1)
     others = np.take_along_axis(candidates, order[:, : average_trials - 1], axis=1)
@@ -61,13 +62,13 @@ def draw_trials(examples: Examples, eeg: Trials, average_trials: int, rng: np.ra
 
 
 def _all_repetitions(examples: Examples, fmri: Trials, _: np.random.Generator) -> np.ndarray:
-    return fmri.by_pair[examples.pair]
+    return fmri.by_item[examples.item]
 
 
 def _random_repetition(examples: Examples, fmri: Trials, rng: np.random.Generator) -> np.ndarray:
-    # the repetitions of a pair stand first in its row, the padding behind them
-    column = rng.integers(fmri.exists.sum(axis=1)[examples.pair])
-    return fmri.by_pair[examples.pair, column][:, None]
+    # the repetitions of an item stand first in its row, the padding behind them
+    column = rng.integers(fmri.exists.sum(axis=1)[examples.item])
+    return fmri.by_item[examples.item, column][:, None]
 
 
 def _own_repetition(examples: Examples, _: Trials, __: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Picture pairs with what was measured of them: means over EEG trials and over fMRI repetitions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,43 +31,56 @@ def read_pairs(path: str | Path, split: str) -> Pairs:
     """
     reader = LMDBReader(path)
     table = reader.pairs_of(split).reset_index(drop=True)
-    return Pairs(eeg_means(reader, table), target_means(reader, table), table)
+    return Pairs(eeg_means(reader, table["eeg_image"]), target_means(reader, table["fmri_image"]), table)
 
 
 def read_training_targets(path: str | Path) -> np.ndarray:
     """Read the mean fMRI embedding of every training pair, (n_pairs, n_features) float32, and no EEG."""
     reader = LMDBReader(path)
-    return target_means(reader, reader.pairs_of("train"))
+    return target_means(reader, reader.pairs_of("train")["fmri_image"])
 
 
-def eeg_means(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
-    """Read the mean EEG of every pair, (n_pairs, n_channels, n_times) float32 in the stored unit."""
-    return trial_means(reader, "eeg", list_trials(reader.eeg_index, pairs))
+def eeg_means(reader: LMDBReader, images: Iterable[int]) -> np.ndarray:
+    """Read the mean EEG of pictures, (n_images, n_channels, n_times) float32 in the stored unit."""
+    return trial_means(reader, "eeg", list_trials(reader.eeg_index, images))
 
 
-def target_means(reader: LMDBReader, pairs: pd.DataFrame) -> np.ndarray:
-    """Read the mean fMRI embedding of every pair over its repetitions, (n_pairs, n_features) float32."""
-    return trial_means(reader, "fmri", list_trials(reader.fmri_index, pairs))
+def target_means(reader: LMDBReader, images: Iterable[int]) -> np.ndarray:
+    """Read the mean fMRI embedding of pictures over their repetitions, (n_images, n_features) float32."""
+    return trial_means(reader, "fmri", list_trials(reader.fmri_index, images))
 
 
-def list_trials(index: pd.DataFrame, pairs: pd.DataFrame) -> list[np.ndarray]:
-    """List the numbers of the trials, or of the repetitions, of every pair.
+def list_trials(index: pd.DataFrame, images: Iterable[int]) -> list[np.ndarray]:
+    """List the numbers of the trials, or of the repetitions, of every picture.
 
     Parameters
     ----------
-    index : ``eeg_index`` or ``fmri_index`` of the reader.
-    pairs : rows of its table of pairs.
+    index : ``eeg_index``, ``fmri_index`` or ``predicted_index`` of the reader.
+    images : ids of pictures, each of which has a trial.
     """
-    trials = {pair: rows.to_numpy() for pair, rows in index.groupby("pair")["trial"]}
-    return [trials[pair] for pair in pairs["pair"]]
+    trials = {image: rows.to_numpy() for image, rows in index.groupby("image")["trial"]}
+    return [trials[image] for image in images]
 
 
 def trial_means(reader: LMDBReader, name: str, trials: Sequence[np.ndarray]) -> np.ndarray:
     """Read the mean over each of several groups of trials, (n_groups, ...) float32.
 
+    Trials of EEG count by their weight, where they have one.
+
     Parameters
     ----------
-    name : ``eeg`` or ``fmri``.
+    name : ``eeg``, ``fmri`` or ``predicted``.
     trials : numbers of the trials of each group.
     """
-    return np.stack([reader.read(name, numbers).mean(axis=0) for numbers in trials])
+    weights = trial_weights(reader, name)
+    return np.stack(
+        [np.average(reader.read(name, numbers), axis=0, weights=weights[numbers]) for numbers in trials],
+        dtype=np.float32,
+        casting="same_kind",
+    )
+
+
+def trial_weights(reader: LMDBReader, name: str) -> np.ndarray:
+    """Return how much each trial counts in a mean, (n_trials,) float32, 1 where the data set does not say."""
+    index = {"eeg": reader.eeg_index, "fmri": reader.fmri_index, "predicted": reader.predicted_index}[name]
+    return index["weight"].to_numpy(np.float32) if "weight" in index else np.ones(len(index), np.float32)

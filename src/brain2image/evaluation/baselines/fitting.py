@@ -6,23 +6,30 @@ from pathlib import Path
 
 import pandas as pd
 
-from brain2image.evaluation.baselines.base import Training
-from brain2image.evaluation.baselines.linear import (
+from brain2image.config import RunConfig
+from brain2image.constants.predictors import PAIRED
+from brain2image.core.errors import InputError
+from brain2image.evaluation.baselines.base import Scanned, Training, read_training
+from brain2image.evaluation.baselines.by_clip import (
     fit_clip_oracle,
+    fit_two_step,
+    fit_two_step_kernel,
+    fit_two_step_paired,
+)
+from brain2image.evaluation.baselines.linear import (
     fit_kernel_ridge,
     fit_mean_target,
     fit_nearest_image,
     fit_pls,
     fit_ridge,
-    fit_two_step,
 )
 from brain2image.evaluation.baselines.networks import fit_cbramod_linear, fit_mlp
 from brain2image.evaluation.queries import write_test_predictions
-from brain2image.formats.tables import pick_rows
 from brain2image.models.linear_model import write_baseline
 from brain2image.pairs.clip_embeddings import Embeddings
-from brain2image.training_set.lmdb_store import LMDBReader
-from brain2image.training_set.means import Predictor, read_pairs
+from brain2image.projection.picture_fitting import find_excluded, read_measured
+from brain2image.training_set.items import Pictures, Targets, describe_items
+from brain2image.training_set.means import Predictor
 
 BASELINES: dict[str, Callable[[Training], Predictor]] = {
     "mean_target": fit_mean_target,
@@ -31,10 +38,17 @@ BASELINES: dict[str, Callable[[Training], Predictor]] = {
     "kernel_ridge": fit_kernel_ridge,
     "pls": fit_pls,
     "two_step": fit_two_step,
+    "two_step_kernel": fit_two_step_kernel,
     "clip_oracle": fit_clip_oracle,
     "mlp": fit_mlp,
     "cbramod_linear": partial(fit_cbramod_linear, pretrained=True),
     "cbramod_random": partial(fit_cbramod_linear, pretrained=False),
+    # as they are without the pictures that only the picture encoder has something to say of
+    "ridge_paired": fit_ridge,
+    "kernel_ridge_paired": fit_kernel_ridge,
+    "pls_paired": fit_pls,
+    "two_step_paired": fit_two_step_paired,
+    "mlp_paired": fit_mlp,
 }
 
 
@@ -42,34 +56,75 @@ def fit_baseline(
     name: str,
     lmdb: str | Path,
     *,
-    pictures: pd.DataFrame,
+    run: RunConfig,
     clip: Embeddings,
+    read_scanned: Callable[[], Scanned],
     cbramod: str | Path | None,
     predictions: str | Path,
     model: str | Path,
     config: str | Path,
 ) -> None:
-    """Fit one baseline on the training pairs, predict the test pairs, and keep its weights.
+    """Fit one baseline on what a run learns from, predict the test pairs, and keep its weights.
 
     Parameters
     ----------
-    name : in `BASELINES`.
+    name : in `BASELINES`; those that end in ``_paired`` learn from the measured pairs alone.
     lmdb : the training set.
-    pictures : image and concept of the EEG's pictures.
-    clip : their embeddings.
+    run : the config's blocks, which say what is learned from, the window and the temperature.
+    clip : embeddings of the EEG's pictures.
+    read_scanned : gives the scanned pictures that may be learned from, see `read_scanned`.
     cbramod : CBraMod's published weights, where the baseline takes them.
     predictions : ``predictions.npz`` as `queries.write_test_predictions` writes it.
     model, config : as `linear_model.write_baseline` writes them.
     """
-    reader, pairs = LMDBReader(lmdb), read_pairs(lmdb, "train")
-    shown = pick_rows(pictures, pairs.table["eeg_image"], source="the table of the EEG's pictures")
-    training = Training(
-        pairs,
-        concepts=shown["concept"].to_numpy(),
-        clip=clip,
-        meta=reader.meta,
+    targets: Targets
+    pictures: Pictures
+    targets, pictures = (
+        ("measured", "paired") if name.endswith(PAIRED) else (run.training.targets, run.training.pictures)
+    )
+    training = read_training(
+        lmdb,
+        clip,
+        targets=targets,
+        pictures=pictures,
+        window=run.model.linear_window,
+        temperature=run.loss.temperature,
         cbramod=cbramod,
+        read_scanned=read_scanned,
     )
     predict = BASELINES[name](training)
-    write_test_predictions(predictions, predict, lmdb, target_mean=pairs.targets.mean(axis=0))
-    write_baseline(predict, name=name, pairs=pairs, data=reader.describe(), model=model, config=config)
+    mean = training.targets.mean(axis=0)
+    write_test_predictions(predictions, predict, lmdb, target_mean=mean)
+    data = training.reader.describe() | {"learned_from": describe_items(training.items, targets)}
+    write_baseline(
+        predict,
+        name=name,
+        target_mean=mean,
+        mean_response=training.encode(lambda eeg: eeg.sum(axis=0, keepdims=True)).sum(axis=0)
+        / len(training.items),
+        data=data,
+        model=model,
+        config=config,
+    )
+
+
+def read_scanned(
+    projection: str | Path, pairs: pd.DataFrame, *, eeg: Embeddings, fmri: Embeddings
+) -> Scanned:
+    """Read features and measured embeddings of all scanned pictures that may be learned from.
+
+    Those of val and test pairs, and what nearly equals a picture of one, are left out, as the picture encoder
+    leaves them out.
+
+    Parameters
+    ----------
+    projection : measured embeddings.
+    pairs : columns eeg_image, fmri_image, split.
+    eeg, fmri : embeddings of the pictures of both sets.
+    """
+    image, embedding, _ = read_measured(projection)
+    is_partner, is_duplicate = find_excluded(image, pairs, eeg, fmri)
+    keep = ~(is_partner | is_duplicate)
+    if not keep.any():
+        raise InputError(f"{projection}: expected pictures apart from those of val and test pairs, got none")
+    return Scanned(fmri.of(image[keep]), embedding[keep])

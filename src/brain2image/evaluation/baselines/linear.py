@@ -3,16 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import pdist
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 
 from brain2image.evaluation.baselines.base import (
     Training,
-    clip_encoder,
     eeg_encoder,
-    fit_after,
-    fit_ridge_weights,
+    fit_kernel,
+    fit_linear,
     inner_folds,
 )
 from brain2image.models.linear_model import LinearModel
@@ -25,28 +23,25 @@ PLS_TOLERANCE = 1e-4  # of a squared unit vector; noise has no leading direction
 
 def fit_mean_target(training: Training) -> Predictor:
     """Predict the mean training target for every query; the MSE that a use of the EEG must undercut."""
-    mean = training.pairs.targets.mean(axis=0)
+    mean = training.targets.mean(axis=0)
     return lambda pairs: np.tile(mean, (len(pairs.eeg), 1))
 
 
 def fit_nearest_image(training: Training) -> Predictor:
     """Predict the target of the training picture whose EEG has the highest cosine with the query's."""
-    encode = eeg_encoder(training)
-    seen = unit_rows(encode(training.pairs))
-    return lambda pairs: training.pairs.targets[(unit_rows(encode(pairs)) @ seen.T).argmax(axis=1)]
+    encode, rows = eeg_encoder(training)
+    seen = unit_rows(rows)
+    return lambda pairs: training.targets[(unit_rows(encode(pairs)) @ seen.T).argmax(axis=1)]
 
 
 def fit_ridge(training: Training) -> LinearModel:
     """Regress the target on the EEG, ``argmin_B ||Y - X B||^2 + alpha ||B||^2``."""
-    encode = eeg_encoder(training)
-    return encode.model(*fit_ridge_weights(encode(training.pairs), training.pairs.targets, training.concepts))
+    return fit_linear(*eeg_encoder(training), training)
 
 
 def fit_kernel_ridge(training: Training) -> Predictor:
-    """Fit ridge regression with an RBF kernel, ``exp(-gamma d^2)``, gamma the inverse median of d^2."""
-    encode = eeg_encoder(training)
-    gamma = 1 / np.median(pdist(encode(training.pairs), "sqeuclidean"))
-    return fit_after(encode, training, kernel="rbf", kernel_params={"gamma": gamma})
+    """Fit ridge regression with an RBF kernel on the EEG, see `base.fit_kernel`."""
+    return fit_kernel(*eeg_encoder(training), training)
 
 
 def fit_pls(training: Training) -> LinearModel:
@@ -55,9 +50,9 @@ def fit_pls(training: Training) -> LinearModel:
     Components are nested, so one fit a fold gives all numbers. Before, EEG and targets are rotated to their
     principal axes, which changes nothing but the size of the problem.
     """
-    encode = eeg_encoder(training)
-    x, y = (PCA(svd_solver="full").fit(part) for part in (encode(training.pairs), training.pairs.targets))
-    inputs, outputs = x.transform(encode(training.pairs)), y.transform(training.pairs.targets)
+    encode, rows = eeg_encoder(training)
+    x, y = (_principal_axes(part) for part in (rows, training.targets))
+    inputs, outputs = x.transform(rows), y.transform(training.targets)
     splits = inner_folds(training.concepts)
     most = min(inputs.shape[1], outputs.shape[1], min(len(train) for train, _ in splits) - 1)
     numbers = [number for number in PLS_COMPONENTS if number <= most]
@@ -72,6 +67,11 @@ def fit_pls(training: Training) -> LinearModel:
     return encode.model(
         weight, offset, (model.loadings.T @ y.components_, model.offset @ y.components_ + y.mean_)
     )
+
+
+def _principal_axes(rows: np.ndarray) -> PCA:
+    solver = "covariance_eigh" if len(rows) > rows.shape[1] else "full"
+    return PCA(svd_solver=solver).fit(rows)
 
 
 class _PLS(NamedTuple):
@@ -89,18 +89,3 @@ class _PLS(NamedTuple):
 
     def predict(self, x: np.ndarray, n: int) -> np.ndarray:
         return (x - self.mean) @ self.rotations[:, :n] @ self.loadings[:, :n].T + self.offset
-
-
-def fit_two_step(training: Training) -> LinearModel:
-    """Map EEG to CLIP features, then these to the target: what picture features alone explain.
-
-    Both steps are ridge regressions; the second is fitted on the true features of the training pictures.
-    """
-    encode, features = eeg_encoder(training), clip_encoder(training)(training.pairs)
-    to_clip = fit_ridge_weights(encode(training.pairs), features, training.concepts)
-    return encode.model(*to_clip, fit_ridge_weights(features, training.pairs.targets, training.concepts))
-
-
-def fit_clip_oracle(training: Training) -> Predictor:
-    """Map the true CLIP features of the picture that was seen to the target; no EEG, an upper bound."""
-    return fit_after(clip_encoder(training), training, kernel="linear")

@@ -7,13 +7,12 @@ from brain2image.config import ModelConfig
 from brain2image.evaluation.baselines.base import (
     Training,
     eeg_encoder,
-    fit_after,
-    inner_folds,
+    fit_ridge_weights,
     standardise_columns,
 )
 from brain2image.training_set.means import Pairs, Predictor
 
-MLP_EPOCHS, MLP_BATCH, MLP_RATE, MLP_DECAY, MLP_TEMPERATURE = 60, 64, 3e-4, 0.05, 0.07
+MLP_EPOCHS, MLP_BATCH, MLP_RATE, MLP_DECAY = 60, 64, 3e-4, 0.05
 
 
 def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
@@ -29,21 +28,23 @@ def fit_cbramod_linear(training: Training, *, pretrained: bool) -> Predictor:
         assert training.cbramod is not None  # as they are given to the baselines that take them
         encoder.load_pretrained(training.cbramod)
     encoder.eval()
-    scale = np.float32(encoder.input_scale(training.meta["unit"], lambda: training.pairs.eeg))
+    scale = np.float32(encoder.input_scale(training.meta["unit"], training.sample))
 
     @torch.no_grad()
-    def encode(pairs: Pairs) -> np.ndarray:
-        eeg = torch.from_numpy(pairs.eeg * scale)
-        tokens = torch.cat([encoder(batch) for batch in eeg.split(64)]).numpy()
+    def encode(eeg: np.ndarray) -> np.ndarray:
+        scaled = torch.from_numpy(eeg * scale)
+        tokens = torch.cat([encoder(batch) for batch in scaled.split(64)]).numpy()
         return rearrange(tokens, "pairs tokens width -> pairs (tokens width)")
 
-    return fit_after(standardise_columns(encode, training), training, kernel="linear")
+    standardised, rows = standardise_columns(encode, training.encode(encode))
+    weight, offset = fit_ridge_weights(rows, training.targets, training.concepts)
+    return lambda pairs: (standardised(pairs) @ weight + offset).astype(np.float32)
 
 
 def fit_mlp(training: Training) -> Predictor:
     """Train a linear layer and a residual block by MSE and InfoNCE on the means over trials.
 
-    The weights are those with the least loss on the first inner fold, which takes no part in the training.
+    The weights are those with the least loss on the val pairs, as the run's are, at the run's temperature.
     Source: the form of UBP's EEG encoder (CVPR 2025, https://arxiv.org/abs/2503.04207), on all channels.
     """
     import torch
@@ -52,16 +53,19 @@ def fit_mlp(training: Training) -> Predictor:
     from brain2image.models.residual import ResidualMLP
 
     torch.manual_seed(0)
-    encode, targets = eeg_encoder(training), training.pairs.targets
+    (encode, rows), targets = eeg_encoder(training), training.targets
     mean, scale = targets.mean(axis=0), targets.std()
-    x, y = (torch.from_numpy(rows) for rows in (encode(training.pairs), (targets - mean) / scale))
+    x, y = torch.from_numpy(rows), torch.from_numpy((targets - mean) / scale)
+    images = torch.from_numpy(training.items["image"].to_numpy(np.int64))
     network = ResidualMLP(x.shape[1], y.shape[1])
     optimiser = torch.optim.AdamW(network.parameters(), lr=MLP_RATE, weight_decay=MLP_DECAY)
-    train, val = (torch.from_numpy(rows) for rows in inner_folds(training.concepts)[0])
+    is_val = (training.items["split"] == "val").to_numpy()
+    train, val = (torch.from_numpy(np.flatnonzero(wanted)) for wanted in (~is_val, is_val))
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         predictions = network(x[rows])
-        return mse(predictions, y[rows]) + info_nce(predictions, y[rows], temperature=MLP_TEMPERATURE)
+        contrast = info_nce(predictions, y[rows], images[rows], temperature=training.temperature)
+        return mse(predictions, y[rows]) + contrast
 
     best = float("inf")
     for _ in range(MLP_EPOCHS):
