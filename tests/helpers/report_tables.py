@@ -33,6 +33,7 @@ def summary(pairs=PAIRS[:1], p=0.0005, **top1):
             "run": run,
             "seed": None if run in ("ridge", "ceiling") else 0,
             "n_test": 10,
+            "n_concepts": 8,
             "best_epoch": None if run in ("ridge", "ceiling") else 3,
             "network_share": None if run in ("ridge", "ceiling") else 0.5,
             "n_trials": "all",

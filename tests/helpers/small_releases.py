@@ -318,6 +318,7 @@ def write_results(root: Path) -> None:
         "run": ["a", "ridge"],
         "seed": [0, None],
         "n_test": 9,
+        "n_concepts": 9,
         "n_passed_over": 3,
         "best_epoch": [2, None],
         "network_share": [0.5, None],

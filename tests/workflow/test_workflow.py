@@ -43,9 +43,9 @@ def test_the_files_hold_what_the_design_promises(finished):
         n_trials = len(file["eeg"])
         assert file["eeg"].shape == (n_trials, 63, 200)
         assert file["eeg"].dtype == np.float32
-        assert (file.attrs["unit"], file.attrs["sfreq"], file.attrs["t0"]) == ("uV", 200, 0)
+        assert (file.attrs["unit"], file.attrs["sfreq"], file.attrs["t0"]) == ("whitened", 200, 0)
         trials = read_trials(file)
-        assert list(trials) == ["image", "repetition", "session", "onset"]
+        assert list(trials) == ["image", "repetition", "session", "onset", "weight"]
         assert len(trials) == n_trials
         assert trials["image"].nunique() == len(things)
     for dataset, table, parts in (("things", things, ["all"]), ("nsd", nsd, ["shared", "subj01"])):

@@ -62,7 +62,7 @@ class WeightsConfig(Section):
 
 
 class EEGConfig(Section):
-    """Raw EEG; of preprocessed EEG, only bad channels. Rate (200 Hz) and window (0-1 s) are CBraMod's."""
+    """Raw EEG; of preprocessed EEG, bad channels, clip and weights. 200 Hz and 0-1 s are CBraMod's."""
 
     highpass: Positive = Field(0.3, description="High-pass edge, Hz.")
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
@@ -86,6 +86,17 @@ class EEGConfig(Section):
         0.0,
         description="Subtract the mean of so many s before the onset; 0: none. It holds the answer to the "
         "pictures before.",
+    )
+    whiten: Literal["none", "session"] = Field(
+        "session",
+        description="Whiten raw EEG over channels by the noise of its session's training trials, or leave it "
+        "in microvolts; preprocessed releases are whitened already.",
+    )
+    clip: NonNegative = Field(
+        5.0, description="Clamp the EEG at so many of each channel's standard deviations; 0: do not."
+    )
+    weigh_trials: bool = Field(
+        True, description="Weigh trials by their noise, so that one with a burst counts less."
     )
     interpolate_bads: bool = Field(
         False,
