@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import h5py
 import numpy as np
 import pandas as pd
+from scipy.special import erf
 
 from brain2image.datasets.signals import cut_epochs, filter_eeg
 from brain2image.formats.hdf5 import write_trials
@@ -18,7 +19,7 @@ from brain2image.pairs.training_pictures import choose_training_pictures
 from brain2image.projection.picture_encoder import write_predicted
 from brain2image.projection.picture_fitting import fit_picture_encoder
 from brain2image.synthetic.eeg import CHANNELS, SFREQ, draw_evoked
-from brain2image.synthetic.fmri import draw_betas, draw_ridge, draw_voxels
+from brain2image.synthetic.fmri import Voxels, draw_betas, draw_ridge, draw_voxels
 from brain2image.synthetic.latents import KINSHIP, generator, nsd_latents, things_latents
 from brain2image.synthetic.raw_files import record
 from brain2image.training_set.lmdb_build import write_lmdb
@@ -75,6 +76,39 @@ def with_magnitudes(latents: np.ndarray) -> np.ndarray:
 def fmri_latents(latents: np.ndarray, relation: Relation) -> np.ndarray:
     """Return what the voxels answer to; half of the variance is linear in the latents where not all is."""
     return latents if relation == "linear" else with_magnitudes(latents)
+
+
+def expected_fmri_latents(latents: np.ndarray, relation: Relation) -> np.ndarray:
+    """Return the mean of the partners' `fmri_latents`, given the latents of the seen pictures.
+
+    It is their best prediction. The partner's latents are normal around m = KINSHIP * latents, and their
+    magnitudes folded normal, with the mean s sqrt(2 / pi) exp(-m^2 / 2 s^2) + m erf(m / sqrt(2) s). CLIP
+    features carry nothing besides, as partners are not chosen by them.
+    """
+    mean, deviation = KINSHIP * latents, np.sqrt(1 - KINSHIP**2)
+    if relation == "linear":
+        return mean
+    ratio = mean / (np.sqrt(2) * deviation)
+    absolute = deviation * np.sqrt(2 / np.pi) * np.exp(-(ratio**2)) + mean * erf(ratio)
+    folded = (absolute - np.sqrt(2 / np.pi)) / np.sqrt(1 - 2 / np.pi)
+    return np.stack([mean, folded], axis=2).reshape(len(latents), -1)
+
+
+def known_embeddings(setting: Setting) -> dict[str, np.ndarray]:
+    """Return the best predictions of the partners' embeddings, a row a picture of the pairs.
+
+    Returns
+    -------
+    ceiling : from what the seen pictures truly show; the pairing and fMRI noise limit it.
+    fmri_ceiling : from what the partners truly show; fMRI noise alone limits it.
+    """
+    world, n_pairs = draw_world(setting), N_TRAIN + N_VAL + N_TEST
+    known = {
+        "ceiling": expected_fmri_latents(world.things[:n_pairs], setting.relation),
+        "fmri_ceiling": fmri_latents(world.nsd[:n_pairs], setting.relation),
+    }
+    voxels, weight, bias = _draw_answer(setting, known["ceiling"].shape[1])
+    return {name: latents @ voxels.tuning @ weight.T + bias for name, latents in known.items()}
 
 
 def draw_world(setting: Setting) -> World:
@@ -170,13 +204,18 @@ def _write_eeg(path: Path, latents: np.ndarray, setting: Setting) -> None:
 def _write_fmri(path: Path, nsd: np.ndarray, setting: Setting) -> None:
     """Write the embeddings of three repetitions of every picture of the fMRI."""
     shown = fmri_latents(nsd, setting.relation)
-    voxels = draw_voxels(shown.shape[1], N_VOXELS, seed=setting.seed, subject=NSD_SUBJECT)
-    weight, bias = draw_ridge(voxels, N_FEATURES, seed=setting.seed, subject=NSD_SUBJECT)
+    voxels, weight, bias = _draw_answer(setting, shown.shape[1])
     images = np.repeat(np.arange(len(nsd)), N_REPETITIONS)
     betas = draw_betas(shown[images], voxels, rng=generator(setting.seed, "betas"))
     with h5py.File(path, "w") as file:
         file["embedding"] = (betas @ weight.T + bias).astype(np.float32)
         write_trials(file, _trials(images), {"checkpoint": "synthetic", "sha256": "0" * 64})
+
+
+def _draw_answer(setting: Setting, n_latents: int) -> tuple[Voxels, np.ndarray, np.ndarray]:
+    """Draw the voxels and the ridge's weight and bias."""
+    voxels = draw_voxels(n_latents, N_VOXELS, seed=setting.seed, subject=NSD_SUBJECT)
+    return voxels, *draw_ridge(voxels, N_FEATURES, seed=setting.seed, subject=NSD_SUBJECT)
 
 
 def _trials(images: np.ndarray) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from brain2image.synthetic.ceilings import (
     turn_to_axes,
 )
 from brain2image.synthetic.latents import draw_latents
-from brain2image.training_set.lmdb_store import write_lmdb
+from brain2image.training_set.lmdb_build import write_lmdb
 
 SIMULATE = {"n_concepts": 25, "images_per_concept": 3, "n_test_concepts": 5, "n_latents": 4, "seed": 0}
 N_NSD, N_CLIP = 60, 10
@@ -138,13 +138,14 @@ def test_both_ceilings_are_written_and_use_no_target(tmp_path, rng, monkeypatch)
     ):
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
             file[key] = values
-            trials = pd.DataFrame({"image": images, "repetition": 0, "session": 0})
+            trials = pd.DataFrame({"image": images, "repetition": 0, "session": 0, "onset": -1})
             layout = {"unit": "uV", "sfreq": 200.0, "t0": 0.0, "channels": ["Oz", "Pz"]}
             write_trials(file, trials, layout if name == "eeg" else {"checkpoint": "x", "sha256": "0" * 64})
     lmdb = tmp_path / "data.lmdb"
     split = np.where(np.arange(len(pairs)) < 8, "train", "test")
     pairs = pairs.assign(cluster=0, split=split)
-    write_lmdb(lmdb, eeg=tmp_path / "eeg.h5", projection=tmp_path / "fmri.h5", pairs=pairs)
+    files = {"eeg": tmp_path / "eeg.h5", "projection": tmp_path / "fmri.h5"}
+    write_lmdb(lmdb, **files, pairs=pairs, eeg_pictures=way.eeg_pictures)
     out = {name: tmp_path / f"{name}.npz" for name in ("ceiling", "fmri_ceiling")}
     predict_ceilings(lmdb, world, way, oracle=tmp_path / "oracle.npz", simulate=SIMULATE, **out)
     found = {name: read_predictions(path) for name, path in out.items()}

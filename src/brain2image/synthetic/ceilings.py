@@ -86,7 +86,7 @@ def fit_sight(latents: np.ndarray, features: np.ndarray) -> Sight:
 
 
 def turn_to_axes(world: World) -> World:
-    """Rotate CLIP's embeddings to as few axes as there are latents.
+    """Turn CLIP's embeddings to as few axes as there are latents.
 
     The synthetic CLIP's last projection spreads so many readings over its features: nothing is lost, and
     cosines stay what they are.
