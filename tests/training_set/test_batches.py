@@ -12,7 +12,6 @@ from brain2image.core.errors import InputError
 from brain2image.training_set.batches import AlignmentDataset, Batches
 from brain2image.training_set.lmdb_store import LMDBReader
 
-MODES = ["mean", "sample", "cross"]
 PAIRS = {"targets": "measured", "pictures": "paired"}
 ALL = {"targets": "both", "pictures": "all"}
 
@@ -151,11 +150,9 @@ def test_memory_file_and_workers_give_the_same_batches(path, fmri, average_trial
 
 
 def test_the_limit_counts_eeg_and_fmri(path, reader):
-    n_pairs, n_repetitions = (
-        8,
-        sum(len(trials_of(reader, "fmri", image)) for image in training_images(reader)),
-    )
-    size = 4 * (4 * n_pairs * N_CHANNELS * N_TIMES + n_repetitions * reader.meta["n_features"]) / 1e9
+    images = training_images(reader)
+    n_repetitions = sum(len(trials_of(reader, "fmri", image)) for image in images)
+    size = 4 * (4 * len(images) * N_CHANNELS * N_TIMES + n_repetitions * reader.meta["n_features"]) / 1e9
     assert AlignmentDataset(path, "train", memory_limit_gb=1.001 * size).in_memory
     assert not AlignmentDataset(path, "train", memory_limit_gb=0.999 * size).in_memory
 

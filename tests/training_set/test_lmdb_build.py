@@ -177,9 +177,8 @@ def test_a_pair_whose_trials_all_overlap_is_left_out(sources, overlapping):
     trials, pictures = overlapping
     tested = sources[3]["eeg_image"][sources[3]["split"] == "test"].iloc[0]
     first = sources[3]["eeg_image"][0]
-    onset = trials["onset"].where(
-        trials["image"] != first, trials["onset"][trials["image"] == tested].iloc[0]
-    )
+    moment = trials["onset"][trials["image"] == tested].iloc[0]
+    onset = trials["onset"].where(trials["image"] != first, moment)
     write_eeg(sources[0], trials.assign(onset=onset))
     pictures = pictures.assign(partition="train")
     reader = LMDBReader(write_from(sources, eeg_pictures=pictures, drop_overlapping_trials=True))
@@ -215,7 +214,7 @@ def test_half_precision_states_its_error(sources, caplog):
 
 
 def test_values_that_half_precision_cannot_hold_are_named(sources):
-    """Microvolts beyond 65504 would become infinite, and be found when a training reads them at the latest."""
+    """Microvolts beyond 65504 would become infinite, which only a training would find."""
     folder, eeg_trials, _, _ = sources
     write_eeg(folder, eeg_trials.assign(onset=-1), 1e5 * np.ones((80, N_CHANNELS, N_TIMES)))
     with pytest.raises(InputError, match=r"eeg\.h5: expected EEG within float16's range"):

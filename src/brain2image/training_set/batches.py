@@ -29,9 +29,9 @@ class AlignmentDataset(Dataset):
 
     ``dataset[3]`` is one example: eeg (n_channels, n_times) float32 in its stored unit, target
     (n_features,) float32 in embedding units, image (of the EEG), cluster (int) and weight.
-    ``dataset[[3, 1, 4]]`` is a batch: the same as tensors with an axis ahead. Which trials an example averages
-    and which repetition it takes follows from (seed, epoch), so that it is the same in memory and from the
-    file, in this process and in a worker.
+    ``dataset[[3, 1, 4]]`` is a batch: the same as tensors with an axis ahead. Which trials an example
+    averages and which repetition it takes follows from (seed, epoch), so that it is the same in memory and
+    from the file, in this process and in a worker.
 
     Parameters
     ----------
