@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import runpy
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,8 @@ import pandas as pd
 import pytest
 import torch
 from helpers.planted import (
+    ALL,
+    N_ALONE,
     N_CLUSTERS,
     N_FEATURES,
     OUTPUTS,
@@ -31,7 +34,7 @@ from brain2image.models.encoders.cbramod import CBraMod, CBraModEncoder
 from brain2image.models.losses import AlignmentLoss
 from brain2image.training import start as initialisation
 from brain2image.training.start import build_model
-from brain2image.training.task import parameter_groups, rate_factor, top1
+from brain2image.training.task import AlignmentTask, parameter_groups, rate_factor, top1
 from brain2image.training.train import train
 from brain2image.training_set.batches import AlignmentDataset
 from brain2image.training_set.lmdb_store import LMDBReader
@@ -89,6 +92,7 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert config["eeg"]["scale"] == pytest.approx(0.01)
     assert config["query_effect"] == 0
     assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
+    assert config["learned_from"] == {"targets": "measured", "n_pictures": 40, "n_items": 40}
     weights, (_, targets, _) = load_file(outputs["model"]), read_pairs(lmdb, "train")
     np.testing.assert_allclose(weights["target_mean"], targets.mean(axis=0), rtol=1e-5)
     common = (targets - targets.mean(axis=0)).std()
@@ -100,6 +104,79 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert set(history) == {"epoch", "val_top1", "val_share", "lr_backbone", "lr_head", *terms}
     assert history["lr_head"].iloc[-1] == pytest.approx(0, abs=1e-9)
     assert list(outputs["tensorboard"].glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(
+    ("training", "n_pictures", "n_items"),
+    [
+        ({"targets": "predicted"}, 40, 40),
+        ({"targets": "predicted", "pictures": "all"}, 40 + N_ALONE, 40 + N_ALONE),
+        ({**ALL, "measured_weight": 2.0}, 40 + N_ALONE, 80 + N_ALONE),
+    ],
+)
+def test_all_pictures_are_learned_from(lmdb, tmp_path, monkeypatch, training, n_pictures, n_items):
+    """Each item once an epoch with each of its trials, and with the weight that it was given."""
+    seen, step = Counter(), AlignmentTask.training_step
+
+    def watch(task, batch, number):
+        keys = batch["image"].tolist(), batch["weight"].tolist()
+        seen.update((image, round(weight, 4)) for image, weight in zip(*keys, strict=True))
+        return step(task, batch, number)
+
+    monkeypatch.setattr(AlignmentTask, "training_step", watch)
+    run = planted_run(model={"pooling": "none"}, training={"epochs": 1, "batch_size": 12} | training)
+    outputs = _train(lmdb, tmp_path / "run", run)
+    config = json.loads(outputs["config"].read_text())
+    expected = {"targets": training["targets"], "n_pictures": n_pictures, "n_items": n_items}
+    assert config["learned_from"] == expected
+    assert config["predicted"]["predicted"]
+    assert len({image for image, _ in seen}) == n_pictures
+    assert set(seen.values()) == {3}
+    mean = (2 * 40 + 40 + N_ALONE) / n_items if "measured_weight" in training else 1
+    weights = {round(weight / mean, 4) for weight in (1, 2)[: 2 if "measured_weight" in training else 1]}
+    assert {weight for _, weight in seen} == weights
+
+
+def test_weights_reach_the_loss(lmdb, tmp_path):
+    """Measured targets of nearly no weight teach what predicted ones alone do; validation counts all alike."""
+    losses = {}
+    for name, options in {
+        "predicted": {"targets": "predicted"},
+        "light": {"targets": "both", "measured_weight": 1e-6},
+        "heavy": {"targets": "both", "measured_weight": 1e6},
+        "measured": {"targets": "measured"},
+    }.items():
+        run = planted_run(model={"pooling": "none"}, training={"epochs": 1, **options})
+        losses[name] = pd.read_csv(_train(lmdb, tmp_path / name, run)["history"])["val_mse"][0]
+    assert losses["light"] == pytest.approx(losses["predicted"], rel=1e-3)
+    assert losses["heavy"] == pytest.approx(losses["measured"], rel=1e-3)
+    assert losses["light"] != pytest.approx(losses["heavy"], rel=1e-3)
+
+
+def test_without_pooling_the_linear_path_is_trained_alone(lmdb, tmp_path):
+    """No encoder, so no published weights either."""
+    run = planted_run(
+        model={"pooling": "none", "pretrained": True}, training={"epochs": 4, "learning_rate": 3e-3, **ALL}
+    )
+    outputs = _train(lmdb, tmp_path / "run", run)
+    config, history = json.loads(outputs["config"].read_text()), pd.read_csv(outputs["history"])
+    assert config["encoder"] is None
+    assert (config["network_share"], config["query_effect"]) == (0, 0)
+    assert RunConfig(**{name: config[name] for name in ("model", "loss", "training")}) == run
+    assert not any(name.startswith("lr_backbone") for name in history)
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[1]
+    weights = load_file(outputs["model"])
+    assert not any(name.startswith(("encoder.", "head.", "alignment.")) for name in weights)
+    assert weights["network_share"] == 0
+    model = AlignmentModel.load(tmp_path / "run")
+    assert model.encoder is None
+    predict_pairs(outputs["model"], lmdb, out=tmp_path / "predictions.npz")
+    content, (eeg, targets, _) = np.load(tmp_path / "predictions.npz"), read_pairs(lmdb, "test")
+    np.testing.assert_array_equal(content["predictions"], model.predict(eeg))
+    assert content["target_dependence"] == 0
+    # chance is 0.1; P(5 or more hits of 10) by chance is 0.0016
+    truth = model.standardise(torch.from_numpy(targets))
+    assert top1(model.standardise(torch.from_numpy(content["predictions"])), truth) >= 0.5
 
 
 def test_same_seed_same_weights(lmdb, tmp_path):
@@ -168,7 +245,8 @@ def test_whitened_eeg_comes_into_the_range_of_cbramod(tmp_path):
 
 def test_the_mean_response_of_the_training_is_kept(lmdb, monkeypatch):
     reader = LMDBReader(lmdb)
-    expected = eeg_means(reader, reader.pairs_of("train")).mean(axis=0)  # of each pair as many trials
+    images = reader.pairs_of("train")["eeg_image"]
+    expected = eeg_means(reader, images).mean(axis=0)  # of each pair as many trials
     model = build_model(reader, run=planted_run(), weights=None)
     np.testing.assert_allclose(model.mean_response, expected, atol=1e-4)
     monkeypatch.setattr(initialisation, "RESPONSE_TRIALS", 50)
@@ -265,13 +343,19 @@ class _Input(dict):
 def test_scripts(lmdb, tmp_path):
     level, handlers = logging.root.level, logging.root.handlers[:]
     data, run = lmdb.parent, tmp_path / "run"
-    params = json.loads(planted_run(training={"epochs": 1}).model_dump_json())
+    params = json.loads(planted_run(training={"epochs": 1, **ALL}).model_dump_json())
     without_effect = {name: params["training"].pop(name) for name in WITHOUT_EFFECT}
     steps = {
         "build_lmdb": {
             "input": _Input(
-                eeg=data / "eeg.h5", projection=data / "projection.h5", pairs=data / "pairs.parquet"
+                eeg=data / "eeg.h5",
+                projection=data / "projection.h5",
+                pairs=data / "pairs.parquet",
+                eeg_pictures=data / "pictures.parquet",
+                predicted=data / "predicted.h5",
+                learnable=data / "learnable.parquet",
             ),
+            "params": SimpleNamespace(options={"drop_overlapping_trials": True, "eeg_dtype": "float16"}),
             "output": _Input(lmdb=tmp_path / "data.lmdb"),
         },
         "train": {
