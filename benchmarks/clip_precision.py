@@ -66,7 +66,7 @@ def both(images: list[Image.Image], model: str, weights: Path) -> list[np.ndarra
     embeddings = []
     for precision in ("fp32", "bf16"):
         with LongSums() if precision == "bf16" else nullcontext():
-            embeddings.append(unit_rows(embed_images(images, precision=precision, **options)))
+            embeddings.append(unit_rows(embed_images(images, precision=precision, **options)["projected"]))
     return embeddings
 
 

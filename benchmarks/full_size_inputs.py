@@ -131,7 +131,8 @@ def write_embeddings(results: Path) -> None:
             noise = rng.standard_normal((len(rows), CLIP_WIDTH), dtype=np.float32)
             file = results / "clip" / name / f"{part}.npz"
             file.parent.mkdir(parents=True, exist_ok=True)
-            embeddings.write_embeddings(file, rows["image"].to_numpy(), latents @ mixing + 3 * noise)
+            features = latents @ mixing + 3 * noise
+            embeddings.write_embeddings(file, rows["image"].to_numpy(), features, clip="random")
 
 
 def write_pictures(folder: Path, n_pictures: int) -> None:

@@ -127,7 +127,7 @@ def clip_rows(sizes: Sizes, device: str, folder: Path) -> Iterator[Row]:
     colours = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     for precision in ("bf16", "tf32") if on_gpu else ("fp32",):
         allow_tf32(precision)
-        encode = partial(encode_batches, network, **colours, device=device, precision=precision)
+        encode = partial(encode_batches, network.encode_image, **colours, device=device, precision=precision)
         forward = partial(bare_forward, network, pixels.to(device), precision, n_batches)
         encode([pixels]), forward()
         bare = len(pixels) * n_batches / _seconds(forward, device)

@@ -52,8 +52,10 @@ rule cluster_pairs:
     input:
         unpack(ask("of_pairs", "dataset", "subj")),
         pairs=rules.split_pairs.output.pairs,
+        eeg_pictures=ask("pictures_of", "dataset"),
     output:
         pairs="<results>/pairs/{dataset}_{subj}.parquet",
+        pictures="<results>/pairs/{dataset}_{subj}.pictures.parquet",
     log:
         "<logs>/cluster_pairs/{dataset}_{subj}.log",
     benchmark:

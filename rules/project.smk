@@ -76,3 +76,29 @@ rule combine_projections:
         subjects=lambda wildcards: members(wildcards.subj),
     script:
         "../workflow/scripts/combine_projections.py"
+
+
+rule fit_picture_encoder:
+    input:
+        unpack(ask("of_pairs", "dataset", "subj")),
+        pairs="<results>/pairs/{dataset}_{subj}.parquet",
+        projection="<results>/projection/{subj}.h5",
+    output:
+        predicted="<results>/projection/{dataset}_{subj}.predicted.h5",
+        encoder="<results>/projection/{dataset}_{subj}.encoder.safetensors",
+        quality="<results>/projection/{dataset}_{subj}.encoder.json",
+    log:
+        "<logs>/fit_picture_encoder/{dataset}_{subj}.log",
+    benchmark:
+        "<benchmarks>/fit_picture_encoder/{dataset}_{subj}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(120),
+    params:
+        code=plan.code("fit_picture_encoder"),
+        picture_encoder=cfg.picture_encoder.model_dump() | {"layers": cfg.clip.layers},
+    script:
+        "../workflow/scripts/fit_picture_encoder.py"

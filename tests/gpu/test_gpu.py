@@ -104,9 +104,9 @@ def test_embeddings_equal_those_of_a_cpu(device, rng, tmp_path, monkeypatch, pre
     torch.save(open_clip.create_model(MODEL).state_dict(), tmp_path / "clip.pt")
     images = [Image.fromarray(rng.integers(0, 256, (90, 60 + 20 * i, 3), np.uint8)) for i in range(5)]
     options = {"model": MODEL, "weights": tmp_path / "clip.pt", "batch_size": 2, "n_threads": 2}
-    found = clip.embed_images(images, precision=precision, **options)
+    found = clip.embed_images(images, precision=precision, **options)["projected"]
     monkeypatch.setattr(clip, "compute_device", lambda: "cpu")
-    expected = clip.embed_images(images, precision="fp32", **options)
+    expected = clip.embed_images(images, precision="fp32", **options)["projected"]
     assert F.cosine_similarity(*map(torch.from_numpy, (found, expected))).min() > cosine
 
 

@@ -85,7 +85,7 @@ def embeddings(**arrays):
     """Write other embeddings."""
 
     def write(root):
-        whole = {"image": np.arange(9), "features": np.ones((9, 4), "f4")}
+        whole = {"image": np.arange(9), "clip": np.array("ViT, tag"), "features": np.ones((9, 4), "f4")}
         np.savez(root / "clip.npz", **whole | {name: make(root) for name, make in arrays.items()})
 
     return write
@@ -99,6 +99,11 @@ EMBEDDINGS = {
     "one axis": (embeddings(features=lambda root: np.ones(9, "f4")), r"and float32 \(9,\)"),
     "integers": (embeddings(features=lambda root: np.ones((9, 4), int)), r"and int64 \(9, 4\)"),
     "NaN": (embeddings(features=lambda root: np.full((9, 4), np.nan)), r"clip\.npz: expected finite"),
+    "layers with NaN": (
+        embeddings(layer_01=lambda root: np.full((9, 4), np.nan)),
+        r"clip\.npz: expected finite",
+    ),
+    "a model without a name": (embeddings(clip=lambda root: np.arange(2)), r"the name of a model as clip"),
     "a picture twice": (embeddings(image=lambda root: np.zeros(9, int)), r"expected each picture once"),
     "code": (embeddings(features=lambda root: np.array([Payload(root)], object)), r"Object arrays"),
 }

@@ -340,7 +340,7 @@ def write_results(root: Path) -> None:
         root / "comparisons.csv", index=False
     )
     (root / "job.tsv").write_text("s\th:m:s\tmax_rss\tcpu_time\n4.5\t0:00:04\t-\t1.5\n")
-    write_embeddings(root / "clip.npz", np.arange(9), np.ones((9, 4), np.float32))
+    write_embeddings(root / "clip.npz", np.arange(9), np.ones((9, 4), np.float32), clip="ViT, tag")
     np.savez(root / "oracle.npz", expected=np.ones(3))
     write_json(root / "metrics.json", {"n_test": 9, "scores": [1.0] * 9, "audit": {}})
 
@@ -355,7 +355,7 @@ def write_clip(root: Path) -> None:
     torch.save(open_clip.create_model(CLIP_MODEL).state_dict(), root / "clip.pt")
 
 
-def read_clip(root: Path, out: Path) -> np.ndarray:
+def read_clip(root: Path, out: Path) -> dict[str, np.ndarray]:
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"}
     options = {"model": CLIP_MODEL, "batch_size": 2, "n_threads": 1, "preprocess": preprocess}
     return embed_images([Image.new("RGB", (9, 9))], weights=root / "clip.pt", **options)

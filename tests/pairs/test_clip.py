@@ -2,7 +2,7 @@
 
 import json
 import logging
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import open_clip
@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from brain2image.core.errors import InputError
 from brain2image.formats.files import write_json
 from brain2image.formats.pictures import Pictures
-from brain2image.pairs.clip import embed_images, encode_batches, pretrained_sources
+from brain2image.pairs.clip import clip_identity, embed_images, encode_batches, pretrained_sources
+from brain2image.pairs.clip_layers import make_encode
 from brain2image.pairs.matching import unit_rows
 from brain2image.pairs.preparation import check_positions, find_preparation
 
@@ -54,7 +55,7 @@ def test_equals_the_model_picture_by_picture(weights, images):
         slow = np.concatenate(
             [model.eval().encode_image(preprocess(image)[None]).numpy() for image in images]
         )
-    embeddings = embed_images(images, **OPTIONS, weights=weights, preprocess=OPENAI)
+    embeddings = embed_images(images, **OPTIONS, weights=weights, preprocess=OPENAI)["projected"]
     assert embeddings.shape == (5, 256)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(embeddings, slow, atol=1e-5)
@@ -64,7 +65,8 @@ def test_short_numbers_point_the_same_way(weights, images):
     """bf16 on the CPU; what it does to real pairs stands in docs/scale.md."""
     options = OPTIONS | {"weights": weights, "preprocess": OPENAI}
     full, short, auto = (
-        embed_images(images, precision=precision, **options) for precision in ("fp32", "bf16", "auto")
+        embed_images(images, precision=precision, **options)["projected"]
+        for precision in ("fp32", "bf16", "auto")
     )
     assert (unit_rows(full) * unit_rows(short)).sum(axis=1).min() > 0.999
     assert abs(full - short).max() > 0
@@ -81,17 +83,16 @@ def test_a_batch_that_does_not_fit_is_halved(caplog):
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return pixels.mean(dim=(2, 3))
 
-    network = SimpleNamespace(encode_image=encode_image)
     batches = [torch.full((n, 2, 2, 3), 10 * n, dtype=torch.uint8) for n in (8, 8, 3)]
     options = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3, "device": "cpu", "precision": "fp32"}
     with caplog.at_level(logging.INFO):
-        features = torch.cat(encode_batches(network, batches, **options))
+        features = torch.cat(encode_batches(encode_image, batches, **options))
     assert sizes == [8, 4, *[2] * 8, 2, 1]
     torch.testing.assert_close(features[:, 0], torch.tensor([80.0] * 16 + [30.0] * 3))
     assert caplog.text.count("memory is too small for the batch: taking") == 2
     n_fitting = 0
     with pytest.raises(InputError, match="memory is too small for a forward pass of one picture; free it"):
-        encode_batches(network, batches, **options)
+        encode_batches(encode_image, batches, **options)
 
 
 # ---- how pictures are prepared
@@ -103,7 +104,7 @@ def test_features_are_those_of_open_clip_with_the_same_tag(weights, images, monk
     model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained="tiny")
     with torch.inference_mode():
         slow = model.eval().encode_image(torch.stack([preprocess(image) for image in images])).numpy()
-    np.testing.assert_allclose(embed_images(images, **OPTIONS, weights=weights), slow, atol=1e-5)
+    np.testing.assert_allclose(embed_images(images, **OPTIONS, weights=weights)["projected"], slow, atol=1e-5)
 
 
 def as_safetensors(weights, folder, **metadata):
@@ -314,3 +315,36 @@ def test_an_unreadable_picture_stops_with_its_error(weights, images):
     pictures = Pictures(pd.DataFrame({"number": range(5)}), read)
     with pytest.raises(InputError, match=r"cat_01b\.jpg"):
         embed_images(pictures, **OPTIONS | {"batch_size": 1}, weights=weights, preprocess=OPENAI)
+
+
+# ---- layers
+
+
+def test_layers_are_class_token_and_mean_over_patches(weights, images):
+    model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained=weights)
+    outputs = {}
+    for number in (3, 10):
+        block = model.visual.transformer.resblocks[number - 1]
+        block.register_forward_hook(lambda _, __, output, number=number: outputs.update({number: output}))
+    with torch.inference_mode():
+        projected = model.eval().encode_image(torch.stack([preprocess(image) for image in images]))
+    found = embed_images(images, **OPTIONS, weights=weights, preprocess=OPENAI, layers=[10, "projected", 3])
+    assert list(found) == ["projected", "layer_03", "layer_10"]
+    np.testing.assert_allclose(found["projected"], projected, atol=1e-5)
+    for number, tokens in outputs.items():
+        slow = torch.cat([tokens[:, 0], tokens[:, 1:].mean(dim=1)], dim=1)
+        np.testing.assert_allclose(found[f"layer_{number:02d}"], slow, atol=1e-5)
+        assert found[f"layer_{number:02d}"].dtype == np.float32
+
+
+def test_a_layer_that_is_not_there_is_one_line(weights, images):
+    with pytest.raises(InputError, match=f"expected blocks 1 to 12 of {MODEL}, got 13"):
+        embed_images(images, **OPTIONS, weights=weights, preprocess=OPENAI, layers=[2, 13])
+    with pytest.raises(InputError, match=r"expected \[projected\], as RN50 has no vision transformer"):
+        make_encode(Mock(visual=torch.nn.Identity()), "RN50", [1])
+
+
+def test_weights_are_named_by_their_tag_or_by_their_bytes(tmp_path):
+    (tmp_path / "clip.pt").write_bytes(b"abc")
+    assert clip_identity("ViT", tmp_path / "clip.pt", tag="openai") == "ViT, openai"
+    assert clip_identity("ViT", tmp_path / "clip.pt", tag=None) == "ViT, ba7816bf8f01cfea"

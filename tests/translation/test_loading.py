@@ -40,7 +40,8 @@ def folder(tmp_path_factory):
         eeg[:, 1] = 20  # Cz is flat
         file["eeg"][...] = eeg
     rng = np.random.default_rng(1)
-    write_embeddings(folder / "clip.npz", np.arange(20), rng.standard_normal((20, 5)).astype(np.float32))
+    features = rng.standard_normal((20, 5)).astype(np.float32)
+    write_embeddings(folder / "clip.npz", np.arange(20), features, clip="ViT, tag")
     pd.DataFrame({"image": range(20), "concept": [f"c{i % 7}" for i in range(20)]}).to_parquet(
         folder / "images.parquet"
     )

@@ -1,16 +1,19 @@
-"""Label the pairs by K-means on the embeddings of the training pairs."""
+"""Label the pairs, and the pictures to train on, by K-means on the embeddings of the training pairs."""
 
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_parquet
 from brain2image.formats.tables import read_table
 from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.pairs.clustering import cluster_pairs
+from brain2image.pairs.training_pictures import choose_training_pictures
 
 with job(snakemake):
-    pairs = cluster_pairs(
-        read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "split"]),
-        read_embeddings(snakemake.input.eeg_embeddings),
-        read_embeddings(snakemake.input.fmri_embeddings),
-        **snakemake.params.clustering,
+    pairs = read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "split"])
+    pictures = read_table(snakemake.input.eeg_pictures, ["image", "concept", "partition"])
+    eeg, fmri = (
+        read_embeddings(files) for files in (snakemake.input.eeg_embeddings, snakemake.input.fmri_embeddings)
     )
-    write_parquet(snakemake.output.pairs, pairs)
+    chosen = choose_training_pictures(pictures, pairs, eeg, fmri)
+    labelled = cluster_pairs(pairs, chosen, eeg, fmri, **snakemake.params.clustering)
+    for name, table in zip(("pairs", "pictures"), labelled, strict=True):
+        write_parquet(snakemake.output[name], table)

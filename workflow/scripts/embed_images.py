@@ -3,17 +3,19 @@
 from brain2image.core.jobs import job
 from brain2image.core.modules import load_module
 from brain2image.formats.tables import read_part
-from brain2image.pairs.clip import embed_images
-from brain2image.pairs.clip_embeddings import write_embeddings
+from brain2image.pairs.clip import clip_identity, embed_images
+from brain2image.pairs.clip_embeddings import PROJECTED, write_embeddings
 from brain2image.pairs.preparation import find_checkpoint
 
 with job(snakemake):
     pictures = snakemake.params.pictures
+    clip, weights = snakemake.params.clip, find_checkpoint(snakemake.input.weights)
     table = read_part(snakemake.input.images, pictures["part"])
-    features = embed_images(
+    layers = embed_images(
         load_module(pictures["reader"]).read_images(table, pictures["root"]),
-        weights=find_checkpoint(snakemake.input.weights),
+        weights=weights,
         n_threads=snakemake.threads,
-        **snakemake.params.clip,
+        **clip,
     )
-    write_embeddings(snakemake.output.embeddings, table["image"], features)
+    projected, identity = layers.pop(PROJECTED), clip_identity(clip["model"], weights, tag=clip["tag"])
+    write_embeddings(snakemake.output.embeddings, table["image"], projected, clip=identity, layers=layers)

@@ -135,6 +135,10 @@ else:
     ]
 
 
+# "projected" is the embedding that CLIP compares with text; a number counts the vision tower's blocks from 1.
+Layer = Literal["projected"] | Count
+
+
 class CLIPConfig(Section):
     """The picture embedding by which pictures are matched."""
 
@@ -156,6 +160,19 @@ class CLIPConfig(Section):
         "or mean and std (three numbers each), interpolation (bicubic, bilinear) and resize_mode (shortest, "
         "longest, squash).",
     )
+
+    layers: Annotated[list[Layer], Field(min_length=1)] = Field(
+        ["projected"],
+        description="Features from which the picture encoder may choose: projected, by which pictures are "
+        "matched, or numbers of the vision transformer's blocks, 1 the first (class token and mean over "
+        "patches).",
+    )
+
+    @model_validator(mode="after")
+    def _differ(self) -> "CLIPConfig":
+        if len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"layers lists one twice, got {self.layers}")
+        return self
 
 
 class MatchingConfig(Section):
@@ -215,6 +232,26 @@ class LMDBConfig(Section):
         "float32",
         description="How samples are stored; float16 halves the file, the log says by how much it is off.",
     )
+
+
+class PictureEncoderConfig(Section):
+    """From CLIP features to fMRI embeddings: fitted on scanned pictures, it predicts those of all others."""
+
+    methods: Annotated[list[Literal["ridge", "kernel_ridge", "knn"]], Field(min_length=1)] = Field(
+        ["ridge", "kernel_ridge"],
+        description="Candidates, of which the one that predicts unseen pictures best is taken: ridge "
+        "regression, linear or with an RBF kernel, or a mean of the 50 nearest pictures.",
+    )
+    n_folds: Annotated[int, Field(ge=2, le=100)] = Field(
+        5, description="Folds of scanned pictures: each is predicted by a fit on the others."
+    )
+    seed: Seed = Field(0, description="Seed of the folds.")
+
+    @model_validator(mode="after")
+    def _differ(self) -> "PictureEncoderConfig":
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"methods lists one twice, got {self.methods}")
+        return self
 
 
 class SimulateConfig(Section):

@@ -13,6 +13,7 @@ from brain2image.config.data import (
     EEGConfig,
     LMDBConfig,
     MatchingConfig,
+    PictureEncoderConfig,
     SimulateConfig,
     SplitConfig,
     WeightsConfig,
@@ -62,6 +63,7 @@ class Config(Section):
     clustering: ClusteringConfig = ClusteringConfig()
     split: SplitConfig = SplitConfig()
     lmdb: LMDBConfig = LMDBConfig()
+    picture_encoder: PictureEncoderConfig = PictureEncoderConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()

@@ -13,7 +13,10 @@ from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError, reason
 from brain2image.formats.ahead import map_ahead
 from brain2image.formats.checkpoints import check_torch_file
+from brain2image.formats.files import sha256
 from brain2image.formats.precision import allow_tf32, resolve_precision
+from brain2image.pairs.clip_embeddings import PROJECTED
+from brain2image.pairs.clip_layers import make_encode, split_layers
 from brain2image.pairs.preparation import check_model, check_positions, find_preparation, of_tag
 from brain2image.weights.sources import check_file, check_finite
 
@@ -37,7 +40,8 @@ def embed_images(
     precision: str = "auto",
     batch_size: int,
     n_threads: int,
-) -> np.ndarray:
+    layers: Sequence[str | int] = (PROJECTED,),
+) -> dict[str, np.ndarray]:
     """Embed pictures by an open_clip model, projected, not normalised, on a GPU where there is one.
 
     While the model computes a batch, threads read the next ones, resize and crop them as the model was
@@ -55,20 +59,22 @@ def embed_images(
         what it came to.
     batch_size : pictures a forward pass, fewer where a GPU's memory is too small for them.
     n_threads : threads that read and prepare pictures.
+    layers : numbers of the vision tower's blocks whose features are wanted, too, see `clip_layers`.
 
     Returns
     -------
-    (n_images, n_features) float32.
+    ``projected`` (n_images, n_features) and ``layer_NN`` (n_images, n_layer_features), float32.
 
     Raises
     ------
     InputError
-        When the model or its weights are unknown, or do not belong together, nobody says how pictures are
-        prepared for them, or the GPU's memory is too small for one picture.
+        When the model, a layer or the weights are unknown, or do not belong together, nobody says how
+        pictures are prepared for them, or the GPU's memory is too small for one picture.
     """
     import torch
 
     network, transform = _load(model, weights, tag, preprocess)
+    encode = make_encode(network, model, layers)
     device = compute_device()
     precision = resolve_precision(precision, device)
     allow_tf32(precision)
@@ -79,15 +85,21 @@ def embed_images(
     batches = shaped_batches(
         images, shaping, batch_size=batch_size, n_threads=n_threads, pinned=device != "cpu"
     )
+    network.to(device)
     features = encode_batches(
-        network.to(device),
+        encode,
         batches,
         mean=normalisation.mean,
         std=normalisation.std,
         device=device,
         precision=precision,
     )
-    return torch.cat(features).cpu().numpy()
+    return split_layers(torch.cat(features).cpu().numpy(), network, layers)
+
+
+def clip_identity(model: str, weights: str | Path, *, tag: str | None) -> str:
+    """Name a model and its weights: by open_clip's tag, or the beginning of the SHA-256 of their file."""
+    return f"{model}, {tag or sha256(weights)[:16]}"
 
 
 def _add_in_float32(network: Any) -> None:
@@ -103,7 +115,7 @@ def _add_in_float32(network: Any) -> None:
 
 
 def encode_batches(
-    network: Any,
+    encode: Callable[["torch.Tensor"], "torch.Tensor"],
     batches: Iterable["torch.Tensor"],
     *,
     mean: Sequence[float],
@@ -115,7 +127,7 @@ def encode_batches(
 
     Parameters
     ----------
-    network : with ``encode_image``, in eval mode, on the device.
+    encode : from pixels to features, of a network in eval mode on the device.
     batches : (n_images, height, width, 3) uint8 each.
     mean, std : of each colour, for values from 0 to 1.
     device : as PyTorch names it.
@@ -137,7 +149,7 @@ def encode_batches(
                 pixels, "images height width colours -> images colours height width"
             ).contiguous()
             pixels = (pixels / 255 - means) / scales
-            parts, n_fitting = _forward(network.encode_image, pixels, n_fitting or len(pixels))
+            parts, n_fitting = _forward(encode, pixels, n_fitting or len(pixels))
             features += parts
     return features
 

@@ -7,11 +7,10 @@ import pandas as pd
 
 from brain2image.formats.tables import pick_rows
 from brain2image.pairs.clip_embeddings import Embeddings
-from brain2image.pairs.matching import unit_rows
+from brain2image.pairs.duplicates import find_near_duplicates
 from brain2image.pairs.splits import SPLITS, keep_measured
 
 WINDOW = 1000  # samples at 1000 Hz: a trial is the second after its picture's onset
-NEAR_DUPLICATE = 0.95  # CLIP cosine from which two pictures count as versions of one another
 
 
 def audit_split(
@@ -100,13 +99,9 @@ def near_duplicates(pairs: pd.DataFrame, training: pd.DataFrame, *, eeg: Embeddi
     pairs, training : columns eeg_image, fmri_image.
     eeg, fmri : as in `audit_split`.
     """
-
-    def directions(part: pd.DataFrame) -> list[np.ndarray]:
-        return [unit_rows(eeg.of(part["eeg_image"])), unit_rows(fmri.of(part["fmri_image"]))]
-
-    seen = np.concatenate(directions(training))
-    nearest = [(own @ seen.T).max(axis=1) for own in directions(pairs)]
-    return int((np.maximum(*nearest) >= NEAR_DUPLICATE).sum())
+    seen = np.concatenate([eeg.of(training["eeg_image"]), fmri.of(training["fmri_image"])])
+    own = (eeg.of(pairs["eeg_image"]), fmri.of(pairs["fmri_image"]))
+    return int(np.logical_or(*(find_near_duplicates(features, seen) for features in own)).sum())
 
 
 def overlap(eeg: pd.DataFrame, *, training: pd.Series, test: pd.Series) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from brain2image.evaluation.run_audit import FINDINGS
-from brain2image.pairs.split_audit import NEAR_DUPLICATE
+from brain2image.pairs.duplicates import NEAR_DUPLICATE
 from brain2image.report.pages.html import heading, note, page, table, verdict
 
 
