@@ -78,6 +78,7 @@ def write_set(folder: Path, n_pairs: int, *, n_val: int = 0, n_features: int = N
     pairs = pd.DataFrame(
         {"eeg_image": images, "fmri_image": images, "similarity": 1.0, "cluster": images % 5}
     )
+    pairs["concept"] = images.astype(str)
     pairs["split"] = np.where(images < n_pairs - n_val, "train", "val")
     out = folder / "ours.lmdb"
     write_lmdb(out, eeg=folder / "eeg.h5", projection=folder / "embedding.h5", pairs=pairs)

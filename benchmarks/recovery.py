@@ -1,62 +1,72 @@
-"""What the network, linear models and an oracle recover of synthetic data whose ceiling is known.
+"""What networks, linear models and oracles recover of synthetic data, each learning from pairs or from all.
 
-    python benchmarks/recovery.py FOLDER [--seeds 0 1 2] [--methods network ridge ...]
+    python benchmarks/recovery.py FOLDER [--seeds 0 1 2] [--methods network ridge ...] [--part 0/2]
 
-Three signal-to-noise ratios x two numbers of training pairs x three seeds, once with a linear relation of EEG
-and fMRI embedding, once with a part that is not linear (`recovery_data.fmri_latents`). Each result is a file
-in FOLDER/rows, and what stands there is not computed again: a killed run goes on where it was, and several
-with different seeds may run side by side. FOLDER/recovery.csv gets a row a test picture; Markdown tables are
-printed, of whatever is there.
+Many EEG pictures, fewer scanned ones, 400 pairs of both that look alike; CLIP features that carry what the
+pictures show, with noise (`recovery_data`). Three relations of EEG and embedding, three signal-to-noise
+ratios, three seeds. No default was chosen on the test pictures: what was tried is chosen by seeds that no
+table shows (`--seeds 10 11`). Each result is a file in FOLDER/rows, and what stands there is not computed
+again: a killed run goes on where it was, and ``--part 0/2`` and ``--part 1/2`` may run side by side.
+FOLDER/recovery.csv gets a row a test picture; Markdown tables are printed, of whatever is there.
 
-The network is the default run at a size that a CPU trains in a minute: one CBraMod layer with random
-weights, 17 electrodes, 256 features, a hidden size of 256, one pooling layer of two tokens, and four epochs
-at higher rates.
+The network is the default run at a size that a CPU trains in minutes: one CBraMod layer with random weights,
+17 electrodes, 256 features, a hidden size of 256, one pooling layer of two tokens, and few epochs at higher
+rates. Of what is learned from, ``pairs`` are measured targets of 400 pairs, ``all`` predicted targets of all
+pictures, ``both`` both.
 """
 
 import argparse
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import torch
-from recovery_data import Setting, write_setting
+from recovery_data import Relation, Setting, read_clip, write_setting
 
 from brain2image.config import RunConfig
 from brain2image.core.atomic import atomic_path
-from brain2image.evaluation.baselines.base import Training
-from brain2image.evaluation.baselines.fitting import BASELINES
-from brain2image.evaluation.baselines.oracle import fit_ceiling
+from brain2image.evaluation.baselines.base import read_training
+from brain2image.evaluation.baselines.fitting import BASELINES, read_scanned
 from brain2image.evaluation.metrics import ranks, similarity_matrix
-from brain2image.evaluation.statistics import hierarchical_interval
 from brain2image.models.alignment import AlignmentModel
-from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.training.train import train
-from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import Predictor, read_pairs
 
-SNRS, PAIR_COUNTS, RELATIONS = (0.2, 0.4, 0.8), (400, 1200), (False, True)
+SNRS = (0.1, 0.3, 0.8)
 MODEL = {"pretrained": False, "n_layers": 1, "hidden_size": 256, "n_tokens": 2, "pooling_layers": 1}
-TRAINING = {"epochs": 4, "learning_rate": 1e-3, "backbone_learning_rate": 1e-4}
+PATH = {"pooling": "none", "hidden_size": 256}
+# As many steps whatever is learned from: an epoch of all pictures is eight times as long.
+EPOCHS = {"pairs": 16, "all": 3, "both": 3}
+RATES = {"learning_rate": 1e-3, "backbone_learning_rate": 1e-4}
+LEARNED_FROM = {
+    "pairs": {"targets": "measured", "pictures": "paired"},
+    "all": {"targets": "predicted", "pictures": "all"},
+    "both": {"targets": "both", "pictures": "all"},
+}
 OUTPUTS = {
     "model": "model.safetensors",
     "config": "config.json",
     "history": "history.csv",
     "tensorboard": "tensorboard",
 }
-LINEAR = ("ridge", "pls")  # of the EEG and the embeddings alone; two_step sees CLIP features, too
-OTHERS = ("kernel_ridge", "two_step")
-METRICS = {"top1": ("top-1, %", 100), "mrr": ("reciprocal rank", 1), "cosine": ("cosine", 1)}
-KEYS = ["relation", "n_pairs", "snr"]
+WINDOW = RunConfig().model.linear_window
+TEMPERATURE = RunConfig().loss.temperature
+METRICS = {"top1": ("top-1, %", 100), "mrr": ("reciprocal rank", 1)}
+KEYS = ["relation", "snr"]
 
 
-def fit_network(setting: Setting, folder: Path, model: dict[str, Any]) -> Predictor:
+def fit_network(
+    setting: Setting, folder: Path, source: str, model: dict[str, Any], training: dict[str, Any]
+) -> Predictor:
     """Train on the setting's LMDB."""
-    run = RunConfig(model=MODEL | model, training=TRAINING | {"seed": setting.seed})
+    options = {"epochs": EPOCHS[source], **RATES, **LEARNED_FROM[source], **training, "seed": setting.seed}
+    run = RunConfig(model=model, training=options)
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch)
         outputs = {name: out / file for name, file in OUTPUTS.items()}
@@ -65,94 +75,136 @@ def fit_network(setting: Setting, folder: Path, model: dict[str, Any]) -> Predic
     return lambda pairs: trained.predict(pairs.eeg).numpy()
 
 
-def fit_baseline(_: Setting, folder: Path, name: str) -> Predictor:
-    """Fit a comparison model on the setting's training pairs."""
-    lmdb, oracle = folder / "data.lmdb", np.load(folder / "oracle.npz")
-    pairs, meta = read_pairs(lmdb, "train"), LMDBReader(lmdb).meta
-    concepts = oracle["concept"][pairs.table["eeg_image"]]
-    clip = Embeddings(np.arange(len(oracle["clip"])), oracle["clip"], "oracle.npz")
-    return BASELINES[name](Training(pairs, concepts, clip, meta=meta, cbramod=None))
+def fit_baseline(_: Setting, folder: Path, source: str, name: str) -> Predictor:
+    """Fit a comparison model on what the network learns from."""
+    eeg, fmri = read_clip(folder)
+    pairs = pd.read_parquet(folder / "pairs.parquet")
+    training = read_training(
+        folder / "data.lmdb",
+        eeg,
+        **LEARNED_FROM[source],
+        window=WINDOW,
+        temperature=TEMPERATURE,
+        read_scanned=partial(read_scanned, folder / "projection.h5", pairs, eeg=eeg, fmri=fmri),
+    )
+    return BASELINES[name](training)
 
 
-def fit_oracle(_: Setting, folder: Path) -> Predictor:
-    """The best prediction from what the picture truly shows; pairing and fMRI noise limit it."""
-    pairs, oracle = read_pairs(folder / "data.lmdb", "train"), np.load(folder / "oracle.npz")
-    return fit_ceiling(pairs, oracle["expected"])
+def _networks(name: str, model: dict[str, Any], training: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        f"{name} {source}": partial(fit_network, source=source, model=model, training=training or {})
+        for source in LEARNED_FROM
+    }
 
 
 METHODS: dict[str, Callable[[Setting, Path], Predictor]] = {
-    "network": partial(fit_network, model={}),
-    "without_path": partial(fit_network, model={"linear_axes": 0}),
+    **_networks("network", MODEL),
+    **_networks("path", PATH),
     **{
-        name: partial(fit_baseline, name=name)
-        for name in ("ridge", "pls", "kernel_ridge", "two_step", "clip_oracle")
+        f"{name} {source}": partial(fit_baseline, source=source, name=name)
+        for name in ("ridge", "kernel_ridge", "pls", "mlp")
+        for source in LEARNED_FROM
     },
-    "oracle": fit_oracle,
+    "two_step_paired pairs": partial(fit_baseline, source="pairs", name="two_step_paired"),
+    "two_step all": partial(fit_baseline, source="all", name="two_step"),
+    "two_step_kernel all": partial(fit_baseline, source="all", name="two_step_kernel"),
+    "clip_oracle all": partial(fit_baseline, source="all", name="clip_oracle"),
 }
-DEFAULT_METHODS = [name for name in METHODS if name != "without_path"]
+ORACLES = ("clip_oracle all",)
+TRIED = {
+    "every sample": (MODEL | {"linear_window": 0.0}, {}),
+    "EMA": (MODEL, {"ema_decay": 0.99}),
+    "batches of 256": (MODEL, {"batch_size": 256}),
+    "measured targets count 10": (MODEL, {"measured_weight": 10.0, **LEARNED_FROM["both"]}),
+    "no linear path": (MODEL | {"linear_axes": 0}, {}),
+}
+METHODS |= {
+    f"network all, {name}": partial(fit_network, source="all", model=model, training=training)
+    for name, (model, training) in TRIED.items()
+}
+DEFAULT_METHODS = [name for name in METHODS if ", " not in name]
 
 
 def picture_scores(predict: Predictor, folder: Path) -> pd.DataFrame:
-    """Scores of each test picture, centred on the mean training embedding as in `evaluation.evaluate`."""
-    mean = read_pairs(folder / "data.lmdb", "train")[1].mean(axis=0)
+    """Score each test picture, centred on the mean training embedding as in `evaluation.evaluate`."""
+    mean = read_pairs(folder / "data.lmdb", "train").targets.mean(axis=0)
     test = read_pairs(folder / "data.lmdb", "test")
     similarity = similarity_matrix(predict(test) - mean, test.targets - mean)
     rank = np.diag(ranks(similarity))
     return pd.DataFrame(
         {
             "eeg_image": test.table["eeg_image"],
+            "concept": test.table["concept"],
             "top1": (rank == 1).astype(float),
             "mrr": 1 / rank,
-            "cosine": np.diag(similarity),
         }
     )
 
 
-def run_all(folder: Path, settings: Sequence[Setting], methods: Sequence[str]) -> None:
-    """Compute what is missing."""
-    for setting, method in product(settings, methods):
-        rows, data = folder / "rows" / f"{setting.name}_{method}.csv", folder / "data" / setting.name
-        if rows.exists():
-            continue
-        if not (data / "data.lmdb").exists():
-            write_setting(setting, data)
-        scores = picture_scores(METHODS[method](setting, data), data)
-        with atomic_path(rows) as scratch:
-            scores.assign(**setting._asdict(), method=method).to_csv(scratch, index=False)
-        print(f"{setting.name} {method}: top-1 {100 * scores['top1'].mean():.1f} %", flush=True)
+def run_all(folder: Path, settings: Sequence[Setting], methods: Sequence[str], *, keep: bool) -> None:
+    """Compute what is missing; the data of a setting are removed after its last method."""
+    for setting in settings:
+        data = folder / "data" / setting.name
+        for method in methods:
+            rows = folder / "rows" / f"{setting.name}_{method.replace(' ', '_')}.csv"
+            if rows.exists():
+                continue
+            if not (data / "data.lmdb").exists():
+                write_setting(setting, data)
+            scores = picture_scores(METHODS[method](setting, data), data)
+            with atomic_path(rows) as scratch:
+                scores.assign(**setting._asdict(), method=method).to_csv(scratch, index=False)
+            print(f"{setting.name} {method}: top-1 {100 * scores['top1'].mean():.1f} %", flush=True)
+        if not keep:
+            shutil.rmtree(data, ignore_errors=True)
 
 
 def scores_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Mean ± standard deviation over seeds of each method in each setting."""
-    title, factor = METRICS[metric]
+    """Mean ± standard deviation over seeds, a row a method, a column a setting."""
+    _, factor = METRICS[metric]
     means = factor * table.groupby([*KEYS, "method", "seed"])[metric].mean()
     digits = 1 if factor == 100 else 3
     text = means.groupby([*KEYS, "method"]).agg(lambda x: f"{x.mean():.{digits}f} ± {x.std():.{digits}f}")
     methods = [name for name in METHODS if name in table["method"].unique()]
-    return text.unstack("method")[methods].rename_axis(columns=title)
+    return text.unstack(KEYS).loc[methods]
 
 
-def differences_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Network less others on the same pictures, with 95 % intervals; seeds are drawn first, then pictures."""
-    title, factor = METRICS[metric]
-    rows = []
+def differences_table(table: pd.DataFrame, metric: str, of: str) -> pd.DataFrame:
+    """One method less others that learn from all pictures, with 95 % intervals over seeds and concepts."""
+    _, factor = METRICS[metric]
+    others = [
+        name
+        for name in METHODS
+        if name in set(table["method"]) and name.endswith((" all", " both")) and name not in (of, *ORACLES)
+    ]
+    rows = {}
     for key, group in table.groupby(KEYS):
-        scores = group.pivot(index=["seed", "eeg_image"], columns="method", values=metric) * factor
-        best = max(LINEAR, key=lambda name: scores[name].mean())
-        row = dict(zip(KEYS, key, strict=True)) | {"best linear": best}
-        for name in ("best linear", *OTHERS):
-            gain = scores["network"] - scores[best if name == "best linear" else name]
-            low, high = hierarchical_interval([part.to_numpy() for _, part in gain.groupby("seed")], seed=0)
+        scores = group.pivot(index=["seed", "concept", "eeg_image"], columns="method", values=metric) * factor
+        for name in others:
+            gain = (scores[of] - scores[name]).groupby(["seed", "concept"]).mean().unstack("concept")
+            low, high = _interval(gain.to_numpy())
             digits = 1 if factor == 100 else 3
-            row[f"− {name}"] = f"{gain.mean():+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
-        rows.append(row)
-    return pd.DataFrame(rows).set_index(KEYS).rename_axis(columns=title)
+            rows[name, key] = f"{np.nanmean(gain):+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+    return pd.Series(rows).unstack()
+
+
+def _interval(gains: np.ndarray, n_resamples: int = 2000) -> tuple[float, float]:
+    """Bootstrap the mean over seeds (whose pictures are their own), then over the concepts of each."""
+    rng = np.random.default_rng(0)
+    means = np.empty(n_resamples)
+    for number in range(n_resamples):
+        seeds = rng.integers(len(gains), size=len(gains))
+        drawn = [row[~np.isnan(row)] for row in gains[seeds]]
+        means[number] = np.mean([row[rng.integers(len(row), size=len(row))].mean() for row in drawn])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table as Markdown, its index first."""
-    table = table.reset_index()
-    lines = [[*map(str, table.columns)], ["---"] * len(table.columns), *table.astype(str).to_numpy().tolist()]
+    """Write a table as Markdown, its index first."""
+    titles = [" ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in table.columns]
+    lines = [["", *titles], ["---"] * (1 + len(titles))]
+    lines += [[str(name), *map(str, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -161,21 +213,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--methods", nargs="+", default=DEFAULT_METHODS, choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=DEFAULT_METHODS, choices=METHODS, metavar="METHOD")
+    parser.add_argument("--relations", nargs="+", default=get_args(Relation), choices=get_args(Relation))
     parser.add_argument("--snrs", type=float, nargs="+", default=SNRS)
-    parser.add_argument("--pairs", type=int, nargs="+", default=PAIR_COUNTS)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--part", default="0/1", help="which settings, as 0/2 and 1/2 in two processes")
+    parser.add_argument("--keep", action="store_true", help="keep the data of the settings")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    grid = product(arguments.snrs, arguments.pairs, RELATIONS, arguments.seeds)
-    run_all(arguments.folder, [Setting(*values) for values in grid], arguments.methods)
+    number, n_parts = map(int, arguments.part.split("/"))
+    grid = product(arguments.seeds, arguments.relations, arguments.snrs)
+    settings = [Setting(relation, snr, seed) for seed, relation, snr in grid]
+    run_all(arguments.folder, settings[number::n_parts], arguments.methods, keep=arguments.keep)
     table = pd.concat(map(pd.read_csv, sorted((arguments.folder / "rows").glob("*.csv"))))
-    table.insert(0, "relation", np.where(table.pop("nonlinear"), "not linear", "linear"))
     table.to_csv(arguments.folder / "recovery.csv", index=False)
-    for metric in METRICS:
-        print(f"\n{METRICS[metric][0]}\n\n{markdown(scores_table(table, metric))}")
-        if {*LINEAR, *OTHERS, "network"} <= set(table["method"]):
-            print(f"\nNetwork less others\n\n{markdown(differences_table(table, metric))}")
+    for metric, (title, _) in METRICS.items():
+        print(f"\n{title}\n\n{markdown(scores_table(table, metric))}")
+        for of in ("network all", "path all"):
+            if of in set(table["method"]):
+                print(f"\n{of} less others, {title}\n\n{markdown(differences_table(table, metric, of))}")
 
 
 if __name__ == "__main__":

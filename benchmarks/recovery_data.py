@@ -1,29 +1,36 @@
-"""Data of which the best possible prediction is known, for `recovery.py`: one LMDB a setting."""
+"""Data of which the best possible prediction is known, for `recovery.py`: the files of one setting.
+
+EEG of many pictures, fMRI of fewer, and a few pairs of them that look alike, as with THINGS-EEG2 and NSD.
+"""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.core.atomic import atomic_path
 from brain2image.datasets.signals import cut_epochs, filter_eeg
 from brain2image.formats.hdf5 import write_trials
+from brain2image.pairs.clip_embeddings import Embeddings, read_embeddings, write_embeddings
 from brain2image.pairs.clustering import cluster_pairs
+from brain2image.pairs.training_pictures import choose_training_pictures
+from brain2image.projection.picture_encoder import write_predicted
+from brain2image.projection.picture_fitting import fit_picture_encoder
 from brain2image.synthetic.eeg import CHANNELS, SFREQ, draw_evoked
 from brain2image.synthetic.fmri import draw_betas, draw_ridge, draw_voxels
-from brain2image.synthetic.latents import KINSHIP, generator, things_latents
+from brain2image.synthetic.latents import KINSHIP, generator, nsd_latents, things_latents
 from brain2image.synthetic.raw_files import record
-from brain2image.training_set.lmdb_store import write_lmdb
+from brain2image.training_set.lmdb_build import write_lmdb
 
+Relation = Literal["linear", "not linear", "rich"]
 SUBJECT, NSD_SUBJECT = "sub-01", "subj01"
 N_LATENTS, N_VOXELS, N_FEATURES, N_CLIP = 12, 400, 256, 64
-N_TRIALS, N_REPETITIONS, IMAGES_PER_CONCEPT = 4, 3, 5
-N_TEST = 200
-VAL_SHARE = 1 / 8  # of the training pairs, as 80/10/10 splits have it
+N_TRIALS, N_REPETITIONS, IMAGES_PER_CONCEPT = 4, 3, 10
+N_EEG, N_NSD, N_TRAIN, N_VAL, N_TEST = 4000, 2400, 400, 50, 250  # pictures, pictures, pairs
 N_CLUSTERS = 5
 CLIP_NOISE = 0.27  # the latents are read back from CLIP features with an R2 of 0.93
+CLIP = "synthetic"
 # The occipital and parietal electrodes that UBP and NeuroBridge take.
 _POSTERIOR = "P7 P5 P3 P1 Pz P2 P4 P6 P8 PO7 PO3 POz PO4 PO8 O1 Oz O2"
 POSTERIOR = _POSTERIOR.split()
@@ -34,76 +41,112 @@ SEQUENCE, SEQUENCES_PER_PART = 20, 40  # pictures, and sequences of one uninterr
 class Setting(NamedTuple):
     """What one data set is made from."""
 
+    relation: (
+        Relation  # of the EEG to the embedding: to the latents, to their magnitudes too, known to CLIP too
+    )
     snr: float  # of a single EEG trial, root mean squares
-    n_pairs: int  # training pairs
-    nonlinear: bool  # whether the fMRI also answers to the latents' magnitudes
     seed: int
 
     @property
     def name(self) -> str:
         """Name of its files."""
-        relation = "nonlinear" if self.nonlinear else "linear"
-        return f"snr{self.snr:g}_{self.n_pairs}_{relation}_{self.seed}"
+        return f"{self.relation.replace(' ', '_')}_snr{self.snr:g}_{self.seed}"
+
+
+class World(NamedTuple):
+    """What the pictures of a setting show, and what answers to them."""
+
+    things: np.ndarray  # (N_EEG, N_LATENTS) float64, what the EEG answers to, linearly
+    nsd: np.ndarray  # (N_NSD, N_LATENTS); row i < N_PAIRS is the partner of THINGS picture i
+    things_clip: np.ndarray  # (N_EEG, N_CLIP) float32
+    nsd_clip: np.ndarray  # (N_NSD, N_CLIP) float32
 
 
 def magnitudes(latents: np.ndarray) -> np.ndarray:
-    """(|z| - E|z|) / sd(|z|) of standard normal z: unit variance, and no linear relation with z."""
+    """Return (|z| - E|z|) / sd(|z|) of standard normal z: unit variance, and no linear relation with z."""
     return (np.abs(latents) - np.sqrt(2 / np.pi)) / np.sqrt(1 - 2 / np.pi)
 
 
-def fmri_latents(latents: np.ndarray, *, nonlinear: bool) -> np.ndarray:
-    """What the voxels answer to: the latents, and beside each its magnitude where the relation is not linear.
-
-    Parameters
-    ----------
-    latents : (n_images, n_latents) float64, what the EEG answers to, linearly.
-
-    Returns
-    -------
-    (n_images, n_latents) or, with ``nonlinear``, (n_images, 2 * n_latents); half of the variance is linear.
-    """
-    if not nonlinear:
-        return latents
+def with_magnitudes(latents: np.ndarray) -> np.ndarray:
+    """Put beside each latent its magnitude, (n_images, 2 * n_latents)."""
     return np.stack([latents, magnitudes(latents)], axis=2).reshape(len(latents), -1)
 
 
-def write_setting(setting: Setting, folder: Path) -> None:
-    """Write ``data.lmdb`` and ``oracle.npz`` of a setting.
+def fmri_latents(latents: np.ndarray, relation: Relation) -> np.ndarray:
+    """Return what the voxels answer to; half of the variance is linear in the latents where not all is."""
+    return latents if relation == "linear" else with_magnitudes(latents)
 
-    The oracle holds ``concept`` and ``clip`` of every THINGS picture, and ``expected``, its embedding without
-    noise.
-    """
-    n_val = round(setting.n_pairs * VAL_SHARE)
-    n_images = setting.n_pairs + n_val + N_TEST
-    n_concepts = -(-n_images // IMAGES_PER_CONCEPT)
-    seed = setting.seed
-    things = things_latents(n_concepts, IMAGES_PER_CONCEPT, N_LATENTS, partition="training", seed=seed)
-    things = things[:n_images]
-    rng = generator(seed, "partners")
-    nsd = KINSHIP * things + np.sqrt(1 - KINSHIP**2) * rng.normal(size=things.shape)
+
+def draw_world(setting: Setting) -> World:
+    """Draw the pictures of both sets; those of the pairs have the partner that looks like them."""
+    seed, rng = setting.seed, generator(setting.seed, "partners")
+    things = things_latents(
+        N_EEG // IMAGES_PER_CONCEPT, IMAGES_PER_CONCEPT, N_LATENTS, partition="training", seed=seed
+    )
+    n_pairs = N_TRAIN + N_VAL + N_TEST
+    partners = KINSHIP * things[:n_pairs] + np.sqrt(1 - KINSHIP**2) * rng.normal(size=(n_pairs, N_LATENTS))
+    nsd = np.concatenate([partners, nsd_latents(things[n_pairs:], N_NSD - n_pairs, seed=seed)])
+    seen = [with_magnitudes(part) if setting.relation == "rich" else part for part in (things, nsd)]
+    basis, _ = np.linalg.qr(rng.normal(size=(N_CLIP, seen[0].shape[1])))
+    clip = [(part + CLIP_NOISE * rng.normal(size=part.shape)) @ basis.T for part in seen]
+    return World(things, nsd, *(part.astype(np.float32) for part in clip))
+
+
+def list_pairs(world: World) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List the pairs with splits, whole concepts in each, and the table of the EEG's pictures."""
+    pictures = pd.DataFrame({"image": range(N_EEG), "partition": "train"})
+    pictures["concept"] = [f"{image // IMAGES_PER_CONCEPT:05d}" for image in pictures["image"]]
+    n_pairs = N_TRAIN + N_VAL + N_TEST
+    pairs = pd.DataFrame({"eeg_image": range(n_pairs), "fmri_image": range(n_pairs), "similarity": 1.0})
+    pairs["concept"] = pictures["concept"][:n_pairs]
+    pairs["split"] = np.repeat(["train", "val", "test"], [N_TRAIN, N_VAL, N_TEST])
+    return pairs, pictures
+
+
+def write_setting(setting: Setting, folder: Path) -> None:
+    """Write ``data.lmdb``, ``projection.h5``, ``pairs.parquet`` and the CLIP features of a setting."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_eeg(folder / "eeg.h5", things, setting)
-    expected = _write_fmri(folder / "fmri.h5", things, nsd, setting)
-    basis, _ = np.linalg.qr(rng.normal(size=(N_CLIP, N_LATENTS)))
-    clip, fmri_clip = (
-        (latents + CLIP_NOISE * rng.normal(size=things.shape)) @ basis.T for latents in (things, nsd)
+    world = draw_world(setting)
+    for name, features in (("things", world.things_clip), ("nsd", world.nsd_clip)):
+        write_embeddings(folder / f"{name}.npz", np.arange(len(features)), features, clip=CLIP)
+    eeg, fmri = read_clip(folder)
+    pairs, pictures = list_pairs(world)
+    learnable = choose_training_pictures(pictures, pairs, eeg, fmri)
+    pairs, learnable = cluster_pairs(pairs, learnable, eeg, fmri, n_clusters=N_CLUSTERS, seed=0)
+    pairs.to_parquet(folder / "pairs.parquet")
+    _write_eeg(folder / "eeg.h5", world.things, setting)
+    _write_fmri(folder / "projection.h5", world.nsd, setting)
+    encoder, _ = fit_picture_encoder(
+        eeg,
+        fmri,
+        pairs,
+        projection=folder / "projection.h5",
+        layers=["projected"],
+        methods=["ridge", "kernel_ridge"],
+        n_folds=5,
+        seed=0,
     )
-    concept = np.arange(n_images) // IMAGES_PER_CONCEPT
-    with atomic_path(folder / "oracle.npz") as scratch, scratch.open("wb") as file:
-        np.savez(file, concept=concept, clip=clip.astype(np.float32), expected=expected.astype(np.float32))
-    split = np.repeat(["train", "val", "test"], [setting.n_pairs, n_val, N_TEST])
-    pairs = pd.DataFrame(
-        {"eeg_image": range(n_images), "fmri_image": range(n_images), "similarity": 1.0, "split": split}
+    write_predicted(folder / "predicted.h5", encoder, eeg)
+    write_lmdb(
+        folder / "data.lmdb",
+        eeg=folder / "eeg.h5",
+        projection=folder / "projection.h5",
+        pairs=pairs,
+        eeg_pictures=pictures,
+        predicted=folder / "predicted.h5",
+        learnable=learnable,
     )
-    training = (pairs["split"] == "train").to_numpy()
-    pairs["cluster"] = cluster_pairs(clip, fmri_clip, training, n_clusters=N_CLUSTERS, seed=0)
-    write_lmdb(folder / "data.lmdb", eeg=folder / "eeg.h5", projection=folder / "fmri.h5", pairs=pairs)
-    for name in ("eeg.h5", "fmri.h5"):
-        (folder / name).unlink()
+    (folder / "eeg.h5").unlink()
+
+
+def read_clip(folder: Path) -> tuple[Embeddings, Embeddings]:
+    """Read the CLIP features of the EEG's and of the fMRI's pictures."""
+    eeg, fmri = (read_embeddings([folder / f"{name}.npz"]) for name in ("things", "nsd"))
+    return eeg, fmri
 
 
 def _write_eeg(path: Path, latents: np.ndarray, setting: Setting) -> None:
-    """Recordings of sequences of pictures, each picture four times, filtered and cut as raw data are."""
+    """Write recordings of sequences of pictures, each picture four times, filtered and cut as raw data."""
     rng = generator(setting.seed, "recording")
     evoked = draw_evoked(N_LATENTS, snr=setting.snr, seed=setting.seed, subject=SUBJECT)
     n_shown = SEQUENCE * SEQUENCES_PER_PART
@@ -121,12 +164,12 @@ def _write_eeg(path: Path, latents: np.ndarray, setting: Setting) -> None:
     with h5py.File(path, "w") as file:
         file["eeg"] = np.concatenate(epochs)
         attributes = {"unit": "uV", "sfreq": float(RATE), "t0": 0.0, "channels": POSTERIOR}
-        write_trials(file, _trials(np.concatenate(images)), attributes)
+        write_trials(file, _trials(np.concatenate(images)).assign(onset=-1), attributes)
 
 
-def _write_fmri(path: Path, things: np.ndarray, nsd: np.ndarray, setting: Setting) -> np.ndarray:
-    """Embeddings of three repetitions of every partner; returns the THINGS pictures' own, without noise."""
-    shown, seen = (fmri_latents(latents, nonlinear=setting.nonlinear) for latents in (nsd, things))
+def _write_fmri(path: Path, nsd: np.ndarray, setting: Setting) -> None:
+    """Write the embeddings of three repetitions of every picture of the fMRI."""
+    shown = fmri_latents(nsd, setting.relation)
     voxels = draw_voxels(shown.shape[1], N_VOXELS, seed=setting.seed, subject=NSD_SUBJECT)
     weight, bias = draw_ridge(voxels, N_FEATURES, seed=setting.seed, subject=NSD_SUBJECT)
     images = np.repeat(np.arange(len(nsd)), N_REPETITIONS)
@@ -134,7 +177,6 @@ def _write_fmri(path: Path, things: np.ndarray, nsd: np.ndarray, setting: Settin
     with h5py.File(path, "w") as file:
         file["embedding"] = (betas @ weight.T + bias).astype(np.float32)
         write_trials(file, _trials(images), {"checkpoint": "synthetic", "sha256": "0" * 64})
-    return seen @ voxels.tuning @ weight.T + bias
 
 
 def _trials(images: np.ndarray) -> pd.DataFrame:

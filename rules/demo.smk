@@ -134,22 +134,35 @@ rule simulate_clip:
         "../workflow/scripts/simulate_clip.py"
 
 
-rule predict_ceiling:
+rule predict_ceilings:
     input:
+        unpack(ask("of_brains", "person", "subj")),
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        latents="<results>/simulated/latents.npz",
         oracle="<results>/simulated/{subj}_oracle.npz",
+        eeg_pictures=ask("picture_table", "person"),
+        fmri_pictures=plan.fmri_pictures,
+        betas="<results>/fmri/{subj}.h5",
     output:
-        predictions="<results>/runs/{person}_{subj}/ceiling/predictions.npz",
+        ceiling="<results>/runs/{person}_{subj}/ceiling/predictions.npz",
+        fmri_ceiling="<results>/runs/{person}_{subj}/fmri_ceiling/predictions.npz",
     log:
-        "<logs>/predict_ceiling/{person}_{subj}.log",
+        "<logs>/predict_ceilings/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/predict_ceiling/{person}_{subj}.tsv"
+        "<benchmarks>/predict_ceilings/{person}_{subj}.tsv"
     conda:
         "../envs/torch.yaml"
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=plan.code("predict_ceiling"),
+        code=plan.code("predict_ceilings"),
+        simulate=cfg.simulate.model_dump(
+            include={"n_concepts", "images_per_concept", "n_test_concepts", "n_latents", "seed"}
+        ),
+        pairing={
+            "include_test": cfg.matching.include_test,
+            "options": {"n_pairs": cfg.matching.top_k} | cfg.split.model_dump(),
+        },
     script:
-        "../workflow/scripts/predict_ceiling.py"
+        "../workflow/scripts/predict_ceilings.py"

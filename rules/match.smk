@@ -5,9 +5,11 @@ rule match_images:
     input:
         unpack(ask("of_pairs", "dataset", "subj")),
         eeg_pictures=ask("pictures_of", "dataset"),
+        fmri_pictures=plan.fmri_pictures,
         betas=lambda wildcards: expand(rules.repack_fmri.output.betas, subj=members(wildcards.subj)),
     output:
-        pairs="<results>/matching/{dataset}_{subj}/matched.parquet",
+        candidates="<results>/matching/{dataset}_{subj}/candidates.parquet",
+        test_partition="<results>/matching/{dataset}_{subj}/test_partition.parquet",
     log:
         "<logs>/match_images/{dataset}_{subj}.log",
     benchmark:
@@ -20,14 +22,15 @@ rule match_images:
         runtime=growing(30),
     params:
         code=plan.code("match_images"),
-        matching=cfg.matching.model_dump(),
+        include_test=cfg.matching.include_test,
     script:
         "../workflow/scripts/match_images.py"
 
 
 rule split_pairs:
     input:
-        pairs=rules.match_images.output.pairs,
+        candidates=rules.match_images.output.candidates,
+        test_partition=rules.match_images.output.test_partition,
         eeg_pictures=ask("pictures_of", "dataset"),
         fmri_pictures=plan.fmri_pictures,
     output:
@@ -43,6 +46,7 @@ rule split_pairs:
         runtime=growing(10),
     params:
         code=plan.code("split_pairs"),
+        n_pairs=cfg.matching.top_k,
         split=cfg.split.model_dump(exclude={"drop_overlapping_trials"}),
     script:
         "../workflow/scripts/split_pairs.py"
@@ -75,7 +79,7 @@ rule cluster_pairs:
 rule audit_split:
     input:
         unpack(ask("of_brains", "person", "subj")),
-        matched=ask("matched", "person", "subj"),
+        candidates=ask("candidates", "person", "subj"),
         pairs=ask("pairs", "person", "subj"),
         eeg_pictures=ask("picture_table", "person"),
         fmri_pictures=plan.fmri_pictures,

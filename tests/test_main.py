@@ -22,7 +22,8 @@ def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
             "run": run,
             "seed": seed,
             "n_test": 10,
-            "n_left_out": 3,
+            "n_concepts": 8,
+            "n_passed_over": 3,
             "best_epoch": None if kind(run) != "network" else 2,
             "network_share": None if kind(run) != "network" else 0.5,
             "level": "image",
@@ -58,14 +59,14 @@ def printed(path, capsys):
 def test_scores_stand_before_chance(tmp_path, capsys):
     text = printed(summary(tmp_path / "summary.csv", flatten=BETTER, ridge=CHANCE), capsys)
     assert "40.0* (10.0)" in text
-    assert "10 test pictures, score (chance); 3 matched pairs left out" in text
-    assert "flatten, the best network, is above ridge, the best baseline: +30.0 percentage points" in text
+    assert "10 test pictures of 8 concepts, score (chance); 3 candidates passed over" in text
+    assert "flatten, the only network, is above ridge, the only baseline: +30.0 percentage points" in text
 
 
 def test_the_verdict_comes_from_the_interval_and_not_from_two_scores(tmp_path, capsys):
     runs = {"flatten": BETTER, "ridge": CHANCE}
     text = printed(summary(tmp_path / "summary.csv", low=-0.1, **runs), capsys)
-    assert "flatten, the best network, cannot be told apart from ridge" in text
+    assert "flatten, the only network, cannot be told apart from ridge" in text
 
 
 def test_a_network_at_chance_is_above_nobody(tmp_path, capsys):
@@ -78,19 +79,19 @@ def test_a_network_at_chance_is_above_nobody(tmp_path, capsys):
 def test_it_is_said_when_ridge_wins(tmp_path, capsys):
     worse = BETTER | {"top1": 0.2}
     path = summary(tmp_path / "summary.csv", -0.2, flatten=worse, ridge=BETTER, ceiling=BETTER)
-    assert "flatten, the best network, is below ridge, the best baseline: -20.0" in printed(path, capsys)
+    assert "flatten, the only network, is below ridge, the only baseline: -20.0" in printed(path, capsys)
 
 
 def test_without_a_baseline_there_is_no_verdict(tmp_path, capsys):
     path = Path(summary(tmp_path / "summary.csv", flatten=BETTER, ridge=CHANCE))
     pd.DataFrame(columns=COMPARISONS).to_csv(path.with_name("comparisons.csv"), index=False)
-    assert "flatten, the best network, was compared with no baseline" in printed(str(path), capsys)
+    assert "flatten, the only network, was compared with no baseline" in printed(str(path), capsys)
 
 
 def test_oracles_are_no_baselines_to_beat(tmp_path, capsys):
     runs = {"flatten": BETTER, "pls": CHANCE, "clip_oracle": BETTER | {"top1": 0.9}}
     text = printed(summary(tmp_path / "summary.csv", **runs), capsys)
-    assert "is above pls, the best baseline" in text
+    assert "is above pls, the only baseline" in text
 
 
 def test_seeds_are_mean_and_deviation(tmp_path, capsys):

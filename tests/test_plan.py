@@ -75,8 +75,8 @@ def test_inputs_of_jobs(data):
     assert found.data.eeg("things-01").release == "raw"
     assert found.data.eeg("things-01").files[0] == f"{data['things_eeg']}/sub-01/ses-01/raw_eeg_training.npy"
     assert found.data.eeg_resources("things-01") == {"threads": 1, "mem_mb": 8000}
-    names = ("highpass", "lowpass", "notch", "edge", "max_lost", "baseline", "bads")
-    assert tuple(found.data.eeg_options("things-01", found.config.eeg)) == names
+    names = ["highpass", "lowpass", "notch", "edge", "max_lost", "baseline", "whiten", "clip", "weigh_trials"]
+    assert list(found.data.eeg_options("things-01", found.config.eeg)) == [*names, "bads"]
     assert found.data.images("things").files[0].endswith("/train_images")
     assert found.data.betas("subj02") == [f"{data['nsd']}/betas_all_subj02_fp32_renorm.hdf5"]
     assert [file.rpartition("/")[2] for file in found.data.pixels("things", "nsd")] == [

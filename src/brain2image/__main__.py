@@ -38,11 +38,12 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str)
     summary = summary[summary["brains"] == brains]
     rows = over_seeds(headline(summary), ["run", "metric"])
     verdict = against_baselines(summary, comparisons[comparisons["brains"] == brains])
-    left_out = f"; {n} matched pairs left out" if (n := summary["n_left_out"].iloc[0]) else ""
+    passed_over = f"; {n} candidates passed over" if (n := summary["n_passed_over"].iloc[0]) else ""
+    pictures = f"{rows['n_test'].iloc[0]} test pictures of {rows['n_concepts'].iloc[0]} concepts"
     table = Table(
-        title=f"{brains}: {rows['n_test'].iloc[0]} test pictures, score (chance){left_out}",
+        title=f"{brains}: {pictures}, score (chance){passed_over}",
         caption="\n".join(
-            ["* better than chance, p < 0.01 by permutation", verdict, *without_network(summary)]
+            ["* better than chance, p < 0.01 by permutation of concepts", verdict, *without_network(summary)]
         ),
         box=SIMPLE_HEAD,
     )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from brain2image.config import Config, RunConfig, TrainingConfig
 from brain2image.config.training_run import ENCODERLESS
 from brain2image.config.types import divide_brains, members
-from brain2image.constants.predictors import SEED_SUFFIX
+from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_module
 from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
@@ -27,7 +27,7 @@ FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give
 
 
 class Predictor(NamedTuple):
-    """What is evaluated: a training of a run, a baseline, or the ceiling of simulated data."""
+    """What is evaluated: a training of a run, a baseline, or a ceiling of simulated data."""
 
     run: str
     seed: int | None  # None of what is not trained
@@ -106,12 +106,12 @@ class Plan:
 
     @cached_property
     def predictors(self) -> dict[str, Predictor]:
-        """Return all that is evaluated, by the name of its folder: runs, baselines, and a known ceiling."""
+        """Return all that is evaluated, by the name of its folder: runs, baselines, and known ceilings."""
         runs = {
             folder: Predictor(folder.partition(SEED_SUFFIX)[0], run.training.seed)
             for folder, run in self.runs.items()
         }
-        others = [*sorted(self.config.baselines), *(["ceiling"] if self.config.simulate else [])]
+        others = [*sorted(self.config.baselines), *(CEILINGS if self.config.simulate else [])]
         return runs | {name: Predictor(name, None) for name in others}
 
     def listed_predictors(self) -> list[dict[str, Any]]:
@@ -264,9 +264,9 @@ class Plan:
         used = {"model": {"linear_window"}, "loss": {"temperature"}, "training": {"targets", "pictures"}}
         return self.config.model_dump(include=used)
 
-    def matched(self, person: str, subj: str) -> str:
-        """Return the table of pairs before they were divided."""
-        return f"{self.results}/matching/{self._pairs_name(person, subj)}/matched.parquet"
+    def candidates(self, person: str, subj: str) -> str:
+        """Return the table of all pairs of pictures, of which the best are used."""
+        return f"{self.results}/matching/{self._pairs_name(person, subj)}/candidates.parquet"
 
     def training_record(self, person: str, subj: str, run: str) -> list[str]:
         """List config and history of a network's training; baselines have none."""

@@ -29,7 +29,7 @@ PAIRS = "results/pairs/things_subj01.parquet"
 # Configs of a second checkout, and what they make stale.
 OTHER_CONFIGS = [
     ({}, []),
-    ({"matching.top_k": 39}, ["matches"]),
+    ({"matching.top_k": 39}, ["splits"]),
     ({"training.epochs": 3}, ["runs"]),
 ]
 

@@ -14,7 +14,6 @@ from brain2image.evaluation.baselines import linear as baselines
 from brain2image.evaluation.baselines.base import Training, inner_folds
 from brain2image.evaluation.baselines.fitting import BASELINES
 from brain2image.evaluation.baselines.networks import fit_mlp
-from brain2image.evaluation.baselines.oracle import fit_ceiling
 from brain2image.evaluation.queries import shuffle_targets
 from brain2image.models.encoders.cbramod import CBraMod
 from brain2image.pairs.clip_embeddings import Embeddings
@@ -166,12 +165,3 @@ def test_inner_folds_share_no_concept():
         assert not set(concepts[train]) & set(concepts[test])
     with pytest.raises(InputError, match="at least 2 concepts, got 1"):
         inner_folds(np.zeros(5))
-
-
-def test_the_ceiling_shrinks_as_much_as_the_pairs_differ(rng):
-    expected = rng.standard_normal((500, 8)).astype(np.float32) + 3
-    targets = (1 + 0.6 * (expected - 3) + 0.5 * rng.standard_normal(expected.shape)).astype(np.float32)
-    images = pd.DataFrame({"eeg_image": range(500)})
-    predict = fit_ceiling(Pairs(np.empty(500), targets, images), expected)
-    queries = Pairs(np.empty(2), targets[:2], images[:2])
-    np.testing.assert_allclose(predict(queries), 1 + 0.6 * (expected[:2] - 3), atol=0.15)

@@ -13,7 +13,7 @@ from brain2image.evaluation.scores import evaluate, retrieval_scores
 from brain2image.evaluation.summary import headline, summarise
 from brain2image.formats.tables import SUMMARY
 
-FACTS = {"training": None, "audit": {"split": {"n_left_out": 7}}}
+FACTS = {"training": None, "audit": {"split": {"n_passed_over": 7}}}
 
 
 def content(predictions, targets):
@@ -188,6 +188,25 @@ def test_intervals_hold_the_value(rng, targets):
     assert (scores["low"] < scores["high"]).all()
 
 
+def test_intervals_and_p_are_over_concepts(rng, targets):
+    """Every picture three times: what is sure with 120 concepts is not with 40."""
+    predictions = (targets + 3 * rng.standard_normal(targets.shape)).astype(np.float32)
+    often = content(*(np.repeat(array, 3, axis=0) for array in (predictions, targets)))
+    alike = often._replace(concept=np.repeat(np.arange(40), 3).astype(str))
+    assert evaluate(alike, n_permutations=100, seed=0)["n_concepts"] == 40
+    apart, together = scored(often), scored(alike)
+    np.testing.assert_array_equal(together["value"], apart["value"])
+    for metric in ("mrr", "cosine", "rsa", "two_way"):
+        widths = [rows["high"][metric] - rows["low"][metric] for rows in (apart, together)]
+        assert widths[1] > 1.3 * widths[0]
+
+
+def test_pictures_that_were_all_found_are_as_many_as_their_concepts(targets):
+    perfect = content(targets, targets)._replace(concept=np.repeat(np.arange(10), 4).astype(str))
+    low, high = scored(perfect).loc["top1", ["low", "high"]]
+    assert (low, high) == pytest.approx((1 / (1 + 1.959964**2 / 10), 1))
+
+
 def test_too_few_pairs_and_bad_predictions_are_named(targets):
     with pytest.raises(InputError, match="at least 2 test pairs, got 1"):
         evaluate(content(targets[:1], targets[:1]), n_permutations=100, seed=0)
@@ -213,9 +232,10 @@ def test_the_summary_is_tidy(targets):
     ]
     trained = metrics | {"training": {"best_epoch": 3, "network_share": 0.5}}
     table = summarise(predictors, [trained, metrics])
+    assert set(table["n_concepts"]) == {40}
     keys = ["brains", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
     assert tuple(table) == SUMMARY
-    assert set(table["n_left_out"]) == {7}
+    assert set(table["n_passed_over"]) == {7}
     assert table.groupby("run")["best_epoch"].first().isna().to_dict() == {"a": False, "ridge": True}
     assert table["share_of_ceiling"].isna().all()
     assert not table.duplicated(keys).any()

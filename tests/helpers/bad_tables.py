@@ -110,10 +110,10 @@ EMBEDDINGS = {
 PLANTED = {
     "array missing": (
         lambda root: np.savez(root / "oracle.npz", x=1),
-        r"oracle\.npz: expected planted arrays, but .*\('expected'\)",
+        r"oracle\.npz: expected planted arrays, but .*\('weight'\)",
     ),
     "code": (
-        lambda root: np.savez(root / "oracle.npz", expected=np.array([Payload(root)], object)),
+        lambda root: np.savez(root / "oracle.npz", weight=np.array([Payload(root)], object)),
         r"oracle\.npz: expected planted arrays, but .*Object arrays",
     ),
 }

@@ -6,7 +6,7 @@ from PIL import Image
 PAIRS = ("things-01_subj01", "things-02_subj01")
 CLEAN = {
     "n_pairs": {"train": 80, "val": 10, "test": 10},
-    "n_left_out": 37,
+    "n_passed_over": 37,
     "ridge_fitted_targets": {"train": 0.9, "val": 0.9, "test": 0.0},
     "overlapping_test_trials": 0.0,
     "shared_with_training": {"test": {"EEG pictures": 0, "fMRI pictures": 0, "concepts": 0}},
@@ -33,6 +33,7 @@ def summary(pairs=PAIRS[:1], p=0.0005, **top1):
             "run": run,
             "seed": None if run in ("ridge", "ceiling") else 0,
             "n_test": 10,
+            "n_concepts": 8,
             "best_epoch": None if run in ("ridge", "ceiling") else 3,
             "network_share": None if run in ("ridge", "ceiling") else 0.5,
             "n_trials": "all",

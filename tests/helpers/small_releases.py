@@ -320,7 +320,8 @@ def write_results(root: Path) -> None:
         "run": ["a", "ridge"],
         "seed": [0, None],
         "n_test": 9,
-        "n_left_out": 3,
+        "n_concepts": 9,
+        "n_passed_over": 3,
         "best_epoch": [2, None],
         "network_share": [0.5, None],
         "level": "image",
@@ -341,7 +342,7 @@ def write_results(root: Path) -> None:
     )
     (root / "job.tsv").write_text("s\th:m:s\tmax_rss\tcpu_time\n4.5\t0:00:04\t-\t1.5\n")
     write_embeddings(root / "clip.npz", np.arange(9), np.ones((9, 4), np.float32), clip="ViT, tag")
-    np.savez(root / "oracle.npz", expected=np.ones(3))
+    np.savez(root / "oracle.npz", weight=np.ones(3))
     write_json(root / "metrics.json", {"n_test": 9, "scores": [1.0] * 9, "audit": {}})
 
 
@@ -419,7 +420,7 @@ READERS = {
     "comparisons": result("comparisons.csv", read_table, COMPARISONS),
     "benchmark": result("job.tsv", read_table, ["s", "cpu_time", "max_rss"]),
     "embeddings": result("clip.npz", lambda path: read_embeddings([path])),
-    "planted": result("oracle.npz", read_npz, what="planted arrays", names=["expected"]),
+    "planted": result("oracle.npz", read_npz, what="planted arrays", names=["weight"]),
     "metrics": result("metrics.json", read_result, ["n_test", "scores", "audit"]),
     "predictions": Reader(
         write_prediction_file,

@@ -93,19 +93,35 @@ def tables(rng):
     return pictures, eeg, Embeddings(np.array([5, 9, 40, 41, 77, 78]), features[1], "fmri.npz")
 
 
+SEEN, SHARED = np.array([9, 41, 78]), np.array([False, True, True])
+
+
 def test_only_seen_and_wanted_pictures_are_matched(tables):
     _, eeg, fmri = tables
     fmri.features[3] = eeg.features[7]  # a perfect match in the test partition
-    options = {"seen": np.array([9, 41, 78]), "top_k": 3}
-    pairs = match_images(*tables, **options, include_test=False)
-    assert set(pairs["fmri_image"]) == {9, 41, 78}
-    assert pairs["eeg_image"].max() < 16
-    with_test = match_images(*tables, **options, include_test=True)
+    candidates, test_partition = match_images(*tables, seen=SEEN, shared=SHARED, include_test=False)
+    assert set(candidates["fmri_image"]) == {9, 41, 78}
+    assert candidates["eeg_image"].max() < 16
+    assert tuple(test_partition.loc[0, ["eeg_image", "fmri_image"]]) == (17, 41)
+    assert test_partition["eeg_image"].tolist() == [17, 16]
+    assert set(test_partition["fmri_image"]) == {41, 78}
+    with_test, _ = match_images(*tables, seen=SEEN, shared=SHARED, include_test=True)
     assert tuple(with_test.loc[0, ["eeg_image", "fmri_image"]]) == (17, 41)
+
+
+@pytest.mark.parametrize("lacking", ["test partition", "shared pictures"])
+def test_no_test_partition_is_an_empty_table(tables, lacking):
+    pictures, *embeddings = tables
+    pictures = pictures.assign(partition="train") if lacking == "test partition" else pictures
+    shared = SHARED & (lacking != "shared pictures")
+    _, test_partition = match_images(pictures, *embeddings, seen=SEEN, shared=shared, include_test=False)
+    assert test_partition.empty
+    assert list(test_partition) == ["eeg_image", "fmri_image", "similarity"]
+    assert test_partition.dtypes.astype(str).tolist() == ["int64", "int64", "float32"]
 
 
 def test_pictures_without_an_embedding_are_refused(tables):
     pictures, eeg, fmri = tables
-    short = Embeddings(fmri.image[:5], fmri.features[:5], "fmri.npz")
+    short, shared = Embeddings(fmri.image[:5], fmri.features[:5], "fmri.npz"), np.ones(6, bool)
     with pytest.raises(InputError, match=r"fmri\.npz: expected each of 6 paired pictures in one row, got 1"):
-        match_images(pictures, eeg, short, seen=fmri.image, top_k=2, include_test=False)
+        match_images(pictures, eeg, short, seen=fmri.image, shared=shared, include_test=False)

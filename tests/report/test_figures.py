@@ -84,6 +84,7 @@ def summary(runs=RUNS, seeds=(0,), galleries=(60,)):
             "run": run,
             "seed": None if run == "ridge" else seed,
             "n_test": 60,
+            "n_concepts": 50,
             "n_trials": n_trials,
             "level": "image",
             "direction": direction,

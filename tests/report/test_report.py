@@ -69,7 +69,7 @@ def test_the_overview_comes_first(page):
     overview = page.locator(".prose .page")
     assert overview.locator("h1").is_visible()
     assert overview.locator("h1").bounding_box()["y"] > 0  # not out of reach above the window
-    assert "the best network" in overview.inner_text()
+    assert " test pictures of " in overview.inner_text()
     assert "chance is" in overview.inner_text()
     figure = overview.locator("svg").bounding_box()
     assert figure["width"] > 400

@@ -31,5 +31,43 @@ def test_a_network_at_chance_is_compared_with_nothing():
     assert sentence == "No network is above chance; the best is flatten."
 
 
+def several(seeds, pairs):
+    """The summary of a network and two baselines on so many seeds and on these pairs of brains."""
+    table = summary(pairs, flatten=0.4, ridge=0.3, pls=0.2)
+    networks = [table[table["run"] == "flatten"].assign(seed=seed) for seed in range(seeds)]
+    return pd.concat([*networks, table[table["run"] != "flatten"].assign(seed=None)])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "pairs", "over"),
+    [
+        (1, ["a_subj01"], "8 concepts"),
+        (2, ["a_subj01"], "8 concepts and 2 seeds"),
+        (3, ["a_subj01", "b_subj01"], "8 concepts, 3 seeds and 2 EEG people"),
+        (1, ["a_subj01", "b_subj01", "a_subj02"], "8 concepts, 2 EEG people and 2 fMRI people"),
+    ],
+)
+def test_a_verdict_says_what_it_is_over_and_what_one_seed_cannot_say(seeds, pairs, over):
+    rows = comparisons(0.2, 0.01, pairs if len(pairs) == 1 else ["all"])
+    sentence = against_baselines(several(seeds, pairs), rows)
+    assert f"(+15.0 to +25.0 over {over}; p = 0.010 after Holm's correction)" in sentence
+    assert ("One seed says nothing about training it again" in sentence) == (seeds == 1)
+
+
+def test_the_best_of_several_is_said_to_be_chosen_on_test():
+    rows = pd.concat([comparisons(0.2, 0.01), comparisons(0.3, 0.01).assign(baseline="pls")])
+    sentence = against_baselines(several(2, ["things-01_subj01"]), rows)
+    expected = "flatten, the only network, is above ridge, the best of 2 baselines (chosen on test): +20.0"
+    assert sentence.startswith(expected)
+
+
+def test_so_few_concepts_are_said_to_give_no_small_p():
+    sentence = against_baselines(
+        several(1, ["a_subj01"]), comparisons(0.2, 0.5, ["a_subj01"]).assign(p_floor=0.125)
+    )
+    assert "is above" in sentence
+    assert "so few concepts cannot give a p below 0.12" in sentence
+
+
 def test_a_small_p_has_a_bound():
     assert (p_value(0.0004), p_value(0.0124)) == ("p < 0.001", "p = 0.012")

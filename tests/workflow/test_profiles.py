@@ -72,8 +72,8 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
         Counter(once)
         + Counter(2 * [*per_person, *per_subject, "repack_images"])
         + Counter(4 * ["embed_images"])  # all of THINGS; of NSD the shared pictures, and each subject's own
-        + Counter(4 * [*per_brains, "measure_bounds", "predict_ceiling"])
+        + Counter(4 * [*per_brains, "measure_bounds", "predict_ceilings"])
         + Counter(4 * 2 * ["train", "predict", "fit_baseline"])
-        + Counter(4 * 5 * ["evaluate"])
+        + Counter(4 * 6 * ["evaluate"])
         + Counter(4 * 3 * ["plot_gallery"])
     )

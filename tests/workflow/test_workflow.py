@@ -43,9 +43,9 @@ def test_the_files_hold_what_the_design_promises(finished):
         n_trials = len(file["eeg"])
         assert file["eeg"].shape == (n_trials, 63, 200)
         assert file["eeg"].dtype == np.float32
-        assert (file.attrs["unit"], file.attrs["sfreq"], file.attrs["t0"]) == ("uV", 200, 0)
+        assert (file.attrs["unit"], file.attrs["sfreq"], file.attrs["t0"]) == ("whitened", 200, 0)
         trials = read_trials(file)
-        assert list(trials) == ["image", "repetition", "session", "onset"]
+        assert list(trials) == ["image", "repetition", "session", "onset", "weight"]
         assert len(trials) == n_trials
         assert trials["image"].nunique() == len(things)
     for dataset, table, parts in (("things", things, ["all"]), ("nsd", nsd, ["shared", "subj01"])):
@@ -76,7 +76,8 @@ def test_the_files_hold_what_the_design_promises(finished):
         names = {path.name for path in (results / "runs" / PAIR / run).iterdir()}
         assert names == {"model.safetensors", "config.json", "predictions.npz", "metrics.json"}
     summary = pd.read_csv(results / "summary.csv")
-    assert set(summary["run"]) == {"multitoken_vit", "flatten", "ridge", "two_step", "ceiling"}
+    runs = {"multitoken_vit", "flatten", "ridge", "two_step", "ceiling", "fmri_ceiling"}
+    assert set(summary["run"]) == runs
     assert {"1", "2", "all"} <= set(summary["n_trials"])
     keys = ["brains", "run", "seed", "level", "n_trials", "direction", "n_gallery", "metric"]
     assert not summary.duplicated(keys).any()
@@ -110,9 +111,10 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_the_ceiling_knows_the_answer(finished):
+def test_the_ceilings_know_the_answer(finished):
     summary = headline(pd.read_csv(finished / "results/summary.csv")).set_index(["run", "metric"])
     assert summary.loc[("ceiling", "cosine"), "p"] < 0.05
+    assert summary.loc[("fmri_ceiling", "cosine"), "value"] > summary.loc[("ceiling", "cosine"), "value"]
 
 
 def test_raised_epochs_go_on_where_the_training_ended(finished, pool, tmp_path):

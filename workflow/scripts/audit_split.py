@@ -16,7 +16,7 @@ with job(snakemake):
         fmri_trials=read_trial_table(snakemake.input.projection),
         eeg=read_embeddings(snakemake.input.eeg_embeddings),
         fmri=read_embeddings(snakemake.input.fmri_embeddings),
-        n_matched=len(read_table(snakemake.input.matched, ["eeg_image", "fmri_image"])),
+        candidates=read_table(snakemake.input.candidates, ["eeg_image", "fmri_image"]),
         is_ridge_fitted=snakemake.params.is_ridge_fitted,
     )
     write_json(snakemake.output.audit, counts)

@@ -3,16 +3,20 @@
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_parquet
 from brain2image.formats.hdf5 import read_shown
-from brain2image.formats.tables import read_table
+from brain2image.formats.tables import pick_rows, read_table
 from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.pairs.matching import match_images
 
 with job(snakemake):
-    pairs = match_images(
+    seen = read_shown(snakemake.input.betas)
+    fmri_pictures = read_table(snakemake.input.fmri_pictures, ["image", "shared1000"])
+    candidates, test_partition = match_images(
         read_table(snakemake.input.eeg_pictures, ["image", "partition"]),
         read_embeddings(snakemake.input.eeg_embeddings),
         read_embeddings(snakemake.input.fmri_embeddings),
-        seen=read_shown(snakemake.input.betas),
-        **snakemake.params.matching,
+        seen=seen,
+        shared=pick_rows(fmri_pictures, seen, source=snakemake.input.fmri_pictures)["shared1000"].to_numpy(),
+        include_test=snakemake.params.include_test,
     )
-    write_parquet(snakemake.output.pairs, pairs)
+    write_parquet(snakemake.output.candidates, candidates)
+    write_parquet(snakemake.output.test_partition, test_partition)

@@ -1,4 +1,4 @@
-"""Divide the pairs into training, validation and test."""
+"""Choose training, validation and test pairs from the candidates."""
 
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_parquet
@@ -6,10 +6,13 @@ from brain2image.formats.tables import read_table
 from brain2image.pairs.splits import split_pairs
 
 with job(snakemake):
+    columns = ["eeg_image", "fmri_image", "similarity"]
     pairs = split_pairs(
-        read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity"]),
+        read_table(snakemake.input.candidates, columns),
+        read_table(snakemake.input.test_partition, columns, may_be_empty=True),
         read_table(snakemake.input.eeg_pictures, ["image", "concept"]),
         read_table(snakemake.input.fmri_pictures, ["image", "shared1000"]),
+        n_pairs=snakemake.params.n_pairs,
         **snakemake.params.split,
     )
     write_parquet(snakemake.output.pairs, pairs)

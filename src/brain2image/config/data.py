@@ -62,7 +62,7 @@ class WeightsConfig(Section):
 
 
 class EEGConfig(Section):
-    """Raw EEG; of preprocessed EEG, only bad channels. Rate (200 Hz) and window (0-1 s) are CBraMod's."""
+    """Raw EEG; of preprocessed EEG, bad channels, clip and weights. 200 Hz and 0-1 s are CBraMod's."""
 
     highpass: Positive = Field(0.3, description="High-pass edge, Hz.")
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
@@ -86,6 +86,17 @@ class EEGConfig(Section):
         0.0,
         description="Subtract the mean of so many s before the onset; 0: none. It holds the answer to the "
         "pictures before.",
+    )
+    whiten: Literal["none", "session"] = Field(
+        "session",
+        description="Whiten raw EEG over channels by the noise of its session's training trials, or leave it "
+        "in microvolts; preprocessed releases are whitened already.",
+    )
+    clip: NonNegative = Field(
+        5.0, description="Clamp the EEG at so many of each channel's standard deviations; 0: do not."
+    )
+    weigh_trials: bool = Field(
+        True, description="Weigh trials by their noise, so that one with a burst counts less."
     )
     interpolate_bads: bool = Field(
         False,
@@ -179,12 +190,14 @@ class MatchingConfig(Section):
     """Which picture pairs are made."""
 
     top_k: Count = Field(
-        1000, description="Number of pairs, best first; each picture is in one pair at most."
+        1000,
+        description="Number of pairs, the best that may be had, of which split takes its shares; each "
+        "picture is in one pair at most.",
     )
     include_test: bool = Field(
         False,
-        description="Also match the pictures that the EEG's authors kept for testing (THINGS: 200, with 80 "
-        "EEG trials each instead of 4).",
+        description="Also train and validate on pictures that the EEG's authors kept for testing (THINGS: "
+        "200, with 80 EEG trials each instead of 4), or test them by test_from: any or shared1000.",
     )
 
 
@@ -200,16 +213,22 @@ class SplitConfig(Section):
 
     train: Fraction = Field(0.8, description="Share of training pairs.")
     val: Fraction = Field(0.1, description="Share of validation pairs, on which the checkpoint is chosen.")
-    test: Fraction = Field(0.1, description="Share of test pairs, read once.")
-    seed: Seed = Field(0, description="Seed of the shuffle.")
+    test: Fraction = Field(
+        0.1,
+        description="Share of test pairs, read once; with test_from: test_partition, instead, as many as "
+        "that has pictures.",
+    )
+    seed: Seed = Field(0, description="Seed by which the concepts of val and test are drawn.")
     group_by: Literal["image", "concept"] = Field(
         "concept",
         description="What no two splits share: the concept of the EEG's picture, or only the picture.",
     )
-    test_from: Literal["any", "shared1000"] = Field(
-        "shared1000",
-        description="Test pairs show any fMRI picture, or one of NSD's shared 1,000: MindEye2's ridge was "
-        "fitted on all others, so that their embeddings are no predictions.",
+    test_from: Literal["any", "shared1000", "test_partition"] = Field(
+        "test_partition",
+        description="Test pairs show any fMRI picture; one of NSD's shared 1,000, as MindEye2's ridge was "
+        "fitted on all others, so that their embeddings are no predictions; or one of these, and of the EEG "
+        "the pictures that its authors kept for testing (THINGS: 200 of other concepts, with 80 trials each "
+        "in recordings of their own).",
     )
 
     drop_overlapping_trials: bool = Field(

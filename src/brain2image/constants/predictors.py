@@ -22,6 +22,7 @@ Baseline = Literal[
     "mlp_paired",
 ]
 PAIRED = "_paired"  # ends the names of those that learn from the measured pairs alone
-ORACLES = {"clip_oracle", "ceiling"}
-RESERVED_RUNS = {*get_args(Baseline), "ceiling"}
+CEILINGS = ("ceiling", "fmri_ceiling")  # of synthetic data: from the seen picture, from its partner
+ORACLES = {"clip_oracle", *CEILINGS}
+RESERVED_RUNS = {*get_args(Baseline), *CEILINGS}
 SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on

@@ -62,14 +62,25 @@ def flag_channels(rms: np.ndarray, flat: np.ndarray, unit: str) -> dict[str, np.
     return {"flat": flat.mean(axis=0) > FLAT_TRIALS, "too low": typical < least, "too high": typical > most}
 
 
+def read_amplitudes(eeg: h5py.Dataset | np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `amplitudes` of the chosen trials, (n_trials,) bool, block by block."""
+    blocks = []
+    for start in range(0, len(eeg), BLOCK_TRIALS):
+        rows = slice(start, start + BLOCK_TRIALS)
+        if chosen[rows].any():
+            blocks.append(amplitudes(read_rows(eeg, rows)[chosen[rows]]))
+    rms, flat = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return rms, flat
+
+
+def bad_rows(rms: np.ndarray, flat: np.ndarray, unit: str) -> np.ndarray:
+    """Tell which channels `flag_channels` flags for anything, (n_channels,) bool."""
+    return np.any(list(flag_channels(rms, flat, unit).values()), axis=0)
+
+
 def find_bads(eeg: h5py.Dataset, channels: Sequence[str], *, unit: str) -> list[str]:
     """List the channels that `flag_channels` flags, from all trials (n_trials, n_channels, n_times)."""
-    blocks = [
-        amplitudes(read_rows(eeg, slice(start, start + BLOCK_TRIALS)))
-        for start in range(0, len(eeg), BLOCK_TRIALS)
-    ]
-    rms, flat = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    is_bad = np.any(list(flag_channels(rms, flat, unit).values()), axis=0)
+    is_bad = bad_rows(*read_amplitudes(eeg, np.ones(len(eeg), bool)), unit)
     return [name for name, bad in zip(channels, is_bad, strict=True) if bad]
 
 
@@ -84,7 +95,7 @@ def check_bads(bads: Sequence[str], channels: Sequence[str]) -> None:
     if 2 * len(set(bads)) > len(channels):
         raise InputError(
             f"expected most of the {len(channels)} channels to be sound, got {len(set(bads))} bad ones "
-            f"({', '.join(bads)}); look at the recording before you interpolate"
+            f"({', '.join(bads)}); look at the recording first"
         )
 
 

@@ -7,18 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brain2image.config.types import divide_brains
 from brain2image.constants.predictors import ORACLES
 from brain2image.evaluation.scores import PER_IMAGE
-from brain2image.evaluation.statistics import (
-    hierarchical_interval,
-    holm,
-    interval,
-    sign_flip_floor,
-    sign_flip_p,
-)
+from brain2image.evaluation.statistics import crossed_test, holm, interval, sign_flip_floor, sign_flip_p
 from brain2image.formats.tables import COMPARISONS
 
 ALL_BRAINS = "all"
+Scores = Mapping[str, np.ndarray]  # of each pair of brains, (n_seeds, n_pairs) float64
 
 
 def compare(
@@ -30,9 +26,10 @@ def compare(
 ) -> pd.DataFrame:
     """Compare every network with every baseline in what they score on the same test pictures.
 
-    Within a pair of brains the pictures are the sample: BCa interval and sign-flip test over pictures. With
-    several pairs of brains the rows of brains ``all`` generalise to others: brains and pictures are resampled
-    for the interval, and the signs of the brains' mean differences are flipped for p.
+    A difference is to hold for other concepts, for training again where there are several seeds, and in the
+    rows of brains ``all`` for other EEG and fMRI people where there are several. Over concepts alone: a BCa
+    interval, and signs flipped by whole concepts for p. Over several of these, which are crossed:
+    `statistics.crossed_test`.
 
     Parameters
     ----------
@@ -42,31 +39,31 @@ def compare(
 
     Returns
     -------
-    Table of `tables.COMPARISONS`; seeds of a run are averaged first, p is two-sided, p_floor the smallest
-    that so many differences can give, p_holm holds for all rows of the same brains and metric together. No
-    interval where all pictures differ alike. Left out are oracles, and runs that have the same answer for
-    every picture everywhere, whose ranks are those of chance by definition: to be above them says nothing.
+    Table of `tables.COMPARISONS`; p is two-sided, p_floor the smallest that sign flips of so many concepts
+    can give (NaN where p comes from no flips), p_holm holds for all rows of the same brains and metric
+    together. No interval where all concepts differ alike. Left out are oracles, and runs that have the same
+    answer for every picture everywhere, whose ranks are those of chance by definition: to be above them says
+    nothing.
     """
     scores = _scores(predictors, metrics)
+    concepts = {
+        predictor["brains"]: content["per_image"]["concept"]
+        for predictor, content in zip(predictors, metrics, strict=True)
+    }
     varying = {p["run"] for p, content in zip(predictors, metrics, strict=True) if not content["is_constant"]}
     is_network = {p["run"]: p["seed"] is not None for p in predictors if p["run"] in varying - ORACLES}
     networks = [run for run in is_network if is_network[run]]
     baselines = [run for run in is_network if not is_network[run]]
-    all_brains = list(dict.fromkeys(predictor["brains"] for predictor in predictors))
-    options = {"n_permutations": n_permutations, "seed": seed}
     rows = []
     for run, baseline, metric in product(networks, baselines, PER_IMAGE):
-        names = {"run": run, "baseline": baseline, "metric": metric}
-        differences = [
-            scores[brains, run, metric] - scores[brains, baseline, metric] for brains in all_brains
-        ]
-        for brains, own in zip(all_brains, differences, strict=True):
-            bounds = interval(own, reduce=np.mean, seed=seed)
-            rows.append({"brains": brains, **names, **_row(own, bounds, **options)})
-        if len(all_brains) > 1:
-            means = np.array([own.mean() for own in differences])
-            bounds = hierarchical_interval(differences, seed=seed)
-            rows.append({"brains": ALL_BRAINS, **names, **_row(means, bounds, **options)})
+        differences = {
+            brains: scores[brains, run, metric] - scores[brains, baseline, metric] for brains in concepts
+        }
+        samples = {brains: {brains: own} for brains, own in differences.items()}
+        samples |= {ALL_BRAINS: differences} if len(differences) > 1 else {}
+        for brains, sample in samples.items():
+            tested = _test(_tidy(sample, concepts), n_permutations=n_permutations, seed=seed)
+            rows.append({"brains": brains, "run": run, "baseline": baseline, "metric": metric, **tested})
     table = pd.DataFrame(rows, columns=COMPARISONS)
     table["p_holm"] = table.groupby(["brains", "metric"])["p"].transform(lambda p: holm(p.to_numpy()))
     return table
@@ -75,19 +72,48 @@ def compare(
 def _scores(
     predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]]
 ) -> dict[tuple[str, str, str], np.ndarray]:
-    """Return the score of each picture, the mean over seeds, by brains, run and metric."""
+    """Return the scores of each picture, (n_seeds, n_pairs), by brains, run and metric."""
     seeds: dict[tuple[str, str, str], list[list[float]]] = {}
     for predictor, content in zip(predictors, metrics, strict=True):
         for metric in PER_IMAGE:
             key = (predictor["brains"], predictor["run"], metric)
             seeds.setdefault(key, []).append(content["per_image"][metric])
-    return {key: np.mean(values, axis=0) for key, values in seeds.items()}
+    return {key: np.array(values) for key, values in seeds.items()}
 
 
-def _row(
-    differences: np.ndarray, bounds: tuple[float, float] | None, *, n_permutations: int, seed: int
-) -> dict[str, float | None]:
-    low, high = bounds or (None, None)
-    p = sign_flip_p(differences, n_permutations=n_permutations, seed=seed)
-    floor = sign_flip_floor(len(differences), n_permutations=n_permutations)
-    return {"difference": float(differences.mean()), "low": low, "high": high, "p": p, "p_floor": floor}
+def _tidy(differences: Scores, concepts: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Make one row a pair of brains, seed and picture: value, weight, eeg, fmri, seed, concept.
+
+    Weights sum to 1, the same for each pair of brains, whatever the number of its pictures.
+    """
+    parts = []
+    for brains, own in differences.items():
+        person, subjects = divide_brains(brains)
+        n_seeds, n_pairs = own.shape
+        columns = {
+            "value": own.ravel(),
+            "weight": 1 / (len(differences) * own.size),
+            "eeg": person,
+            "fmri": subjects,
+            "seed": np.repeat(np.arange(n_seeds), n_pairs),
+            "concept": np.tile(np.array(concepts[brains]), n_seeds),
+        }
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _test(rows: pd.DataFrame, *, n_permutations: int, seed: int) -> dict[str, float | None]:
+    """Return difference, low, high, p and p_floor of the rows of `_tidy`."""
+    values, weights = (rows[name].to_numpy() for name in ("value", "weight"))
+    levels = {name: pd.factorize(rows[name])[0] for name in ("eeg", "fmri", "seed", "concept")}
+    difference = float(weights @ values)
+    if any(levels[name].any() for name in ("eeg", "fmri", "seed")):  # more than level 0
+        crossed = crossed_test(values, weights, list(levels.values()))
+        if crossed is not None:
+            return {"difference": difference, **crossed._asdict(), "p_floor": np.nan}
+    concepts = levels["concept"]
+    low, high = interval(values, concepts, reduce=np.mean, seed=seed) or (None, None)
+    sums = np.bincount(concepts, weights=values)
+    p = sign_flip_p(sums, n_permutations=n_permutations, seed=seed)
+    floor = sign_flip_floor(len(sums), n_permutations=n_permutations)
+    return {"difference": difference, "low": low, "high": high, "p": p, "p_floor": floor}

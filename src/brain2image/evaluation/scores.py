@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from brain2image.core.errors import InputError
 from brain2image.evaluation.metrics import (
@@ -20,7 +21,13 @@ from brain2image.evaluation.metrics import (
     trial_level_scores,
 )
 from brain2image.evaluation.predictions import Predictions
-from brain2image.evaluation.statistics import interval, permutation_p, rsa_interval, share_interval
+from brain2image.evaluation.statistics import (
+    interval,
+    permutation_p,
+    rsa_interval,
+    share_interval,
+    shuffle_answers,
+)
 
 SMALLER_IS_BETTER = {"median_rank", "mse"}
 # Image level is the claim. CSLS sees all test queries at once, trial level repeats its targets: rows apart.
@@ -67,11 +74,11 @@ def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, 
 
 
 def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[str, Any]:
-    """Score one run, each score with chance, a permutation p and a 95 % interval over pictures.
+    """Score one run, each score with chance, a permutation p and a 95 % interval over concepts.
 
     Embeddings are centred on the mean target of the training pairs, which knows nothing of the test pairs.
     The null hypothesis of the p-values is that predictions and targets are paired at random: answers are
-    shuffled ``n_permutations`` times, the same way for every score.
+    shuffled ``n_permutations`` times by whole concepts, the same way for every score.
 
     Parameters
     ----------
@@ -81,14 +88,15 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
 
     Returns
     -------
-    n_test, n_permutations : numbers of test pairs and of shuffles.
+    n_test, n_concepts, n_permutations : numbers of test pairs, of concepts, which are what was drawn
+        independently, and of shuffles.
     is_constant : whether the prediction is the same for every picture. Its ranks, all ties, are then the
         expected ones, chance: counted against it, as ties are, anything random would be above it.
     scores : rows of ``level`` (image, transductive, trial), ``n_trials`` (EEG trials in a query: 1, 2, 4, …,
         all), ``direction`` (forward: EEG finds fMRI; backward; both), ``n_gallery``, ``metric``, ``value``,
         ``chance``, ``p``, ``low``, ``high``; None where there is none. Chance of retrieval is that of a
         random order, of mse that of predicting the training mean, of cosine the mean over wrong pairs.
-    per_image : eeg_image, fmri_image, and the forward top1 and mrr of each, for all trials.
+    per_image : eeg_image, fmri_image, concept, and the forward top1 and mrr of each, for all trials.
     trial_level_note : how to read the rows of level trial.
 
     Raises
@@ -98,8 +106,8 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
     """
     _check(content)
     n_pairs = len(content.targets)
-    rng = np.random.default_rng(seed)
-    orders = np.stack([rng.permutation(n_pairs) for _ in range(n_permutations)])
+    concepts = pd.factorize(content.concept)[0]
+    orders = shuffle_answers(concepts, n_permutations=n_permutations, seed=seed)
     targets = content.targets - content.target_mean
     queries = {str(count): drawn for count, drawn in sorted(content.by_count.items())}
     queries |= {"all": content.predictions[None]}
@@ -108,18 +116,20 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
         predictions = drawn - content.target_mean
         for row in _rows(predictions, targets):
             names = {name: getattr(row, name) for name in Row._fields[:4]}
-            scores.append({"n_trials": n_trials, **names, **_score(row, orders, seed=seed)})
+            scores.append({"n_trials": n_trials, **names, **_score(row, concepts, orders, seed=seed)})
             if row[:3] == ("image", "forward", n_pairs) and row.metric in PER_IMAGE:
                 per_image[row.metric] = np.diag(row.table).tolist()  # the last queries are of all trials
-        scores.append({"n_trials": n_trials, **_rsa(predictions, targets, orders, seed=seed)})
+        scores.append({"n_trials": n_trials, **_rsa(predictions, targets, concepts, orders, seed=seed)})
     return {
         "n_test": n_pairs,
+        "n_concepts": int(concepts.max()) + 1,
         "n_permutations": n_permutations,
         "is_constant": _is_constant(content.predictions[None], targets),
         "scores": scores + _trial_level(content),
         "per_image": {
             "eeg_image": content.eeg_image.tolist(),
             "fmri_image": content.fmri_image.tolist(),
+            "concept": content.concept.tolist(),
             **per_image,
         },
         "trial_level_note": TRIAL_LEVEL_NOTE,
@@ -168,14 +178,15 @@ def _is_constant(predictions: np.ndarray, targets: np.ndarray) -> bool:
     return bool(np.ptp(predictions, axis=1).max() <= TOLERANCE * targets.std())
 
 
-def _score(row: Row, orders: np.ndarray, *, seed: int) -> dict[str, float | None]:
+def _score(row: Row, concepts: np.ndarray, orders: np.ndarray, *, seed: int) -> dict[str, float | None]:
     reduce = _reduce(row.metric)
     observed = np.diag(row.table)
     value = float(reduce(observed))
     shuffled = reduce(row.table[np.arange(len(observed)), orders], axis=1)
-    bounds = interval(observed, reduce=reduce, seed=seed)
-    if bounds is None and row.metric.startswith("top") and observed[0] in (0, 1):
-        bounds = share_interval(round(observed.sum()), len(observed))
+    bounds = interval(observed, concepts, reduce=reduce, seed=seed)
+    if row.metric.startswith("top") and (observed == observed[0]).all() and observed[0] in (0, 1):
+        n_concepts = concepts.max() + 1
+        bounds = share_interval(round(n_concepts * observed[0]), n_concepts)
     low, high = bounds or (None, None)
     p = permutation_p(value, shuffled, larger_is_better=row.metric not in SMALLER_IS_BETTER)
     return {"value": value, "chance": row.chance, "p": p, "low": low, "high": high}
@@ -185,13 +196,15 @@ def _reduce(metric: str) -> Any:
     return np.median if metric == "median_rank" else np.mean
 
 
-def _rsa(predictions: np.ndarray, targets: np.ndarray, orders: np.ndarray, *, seed: int) -> dict[str, Any]:
+def _rsa(
+    predictions: np.ndarray, targets: np.ndarray, concepts: np.ndarray, orders: np.ndarray, *, seed: int
+) -> dict[str, Any]:
     """Correlate the RDMs (Spearman), the mean over draws."""
     predicted, target = [dissimilarities(drawn) for drawn in predictions], dissimilarities(targets)
     straight = np.arange(len(targets))
     # the correlation is linear in the predicted RDM, so its mean over draws is that with the mean RDM
     rho = rsa(np.mean(predicted, axis=0), target, np.vstack([straight, orders]))
-    low, high = rsa_interval(predicted, target, seed=seed) or (None, None)
+    low, high = rsa_interval(predicted, target, concepts, seed=seed) or (None, None)
     names = {"level": "image", "direction": "both", "n_gallery": len(targets), "metric": "rsa"}
     p = permutation_p(rho[0], rho[1:], larger_is_better=True)
     return {**names, "value": float(rho[0]), "chance": 0.0, "p": p, "low": low, "high": high}

@@ -9,7 +9,7 @@ from brain2image.constants.predictors import ORACLES, RESERVED_RUNS
 
 
 def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Average over the seeds of a run; the bounds of the interval over pictures are means, too.
+    """Average over the seeds of a run; the bounds of the interval over concepts are means, too.
 
     Parameters
     ----------
@@ -18,11 +18,13 @@ def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     Returns
     -------
-    Table indexed by ``by``, in the order of the rows: n_test, value, deviation (SD over seeds; NaN of
-    a single one), chance, low, high, p (the largest, so that a claim holds for every seed), share_of_ceiling.
+    Table indexed by ``by``, in the order of the rows: n_test, n_concepts, value, deviation
+    (SD over seeds; NaN of a single one), chance, low, high, p (the largest, so that a claim holds for every
+    seed), share_of_ceiling.
     """
     return summary.groupby(by, sort=False).agg(
         n_test=("n_test", "first"),
+        n_concepts=("n_concepts", "first"),
         value=("value", "mean"),
         deviation=("value", "std"),
         chance=("chance", "mean"),
@@ -63,9 +65,10 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 
     Returns
     -------
-    Table of `tables.SUMMARY`: n_left_out pairs are in no split; best_epoch or network_share of 0
-    mean that the training brought nothing, baselines have neither; ``share_of_ceiling = (value - chance) /
-    (ceiling - its chance)`` where the run called ceiling, which simulated data have, passes chance.
+    Table of `tables.SUMMARY`: n_passed_over candidates are in no split though a worse one is; best_epoch or
+    network_share of 0 mean that the training brought nothing, baselines have neither; ``share_of_ceiling =
+    (value - chance) / (ceiling - its chance)`` where the run called ceiling, the best prediction from
+    the seen picture, which simulated data have, passes chance.
     """
     rows = [
         {**predictor, **_facts(content), **score}
@@ -83,5 +86,5 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 def _facts(content: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what a run's rows of the summary say besides its scores."""
     training = content["training"] or {"best_epoch": None, "network_share": None}
-    n_left_out = content["audit"]["split"]["n_left_out"]
-    return {"n_test": content["n_test"], "n_left_out": n_left_out, **training}
+    numbers = {name: content[name] for name in ("n_test", "n_concepts")}
+    return {**numbers, "n_passed_over": content["audit"]["split"]["n_passed_over"], **training}

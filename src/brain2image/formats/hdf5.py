@@ -240,7 +240,7 @@ def link_dataset(file: h5py.File, key: str, source: str | os.PathLike, *, out: s
 
 
 def write_trials(file: h5py.File, trials: pd.DataFrame, attributes: Mapping[str, Any] | None = None) -> None:
-    """Store a table of integer columns as the group ``trials`` of an open HDF5 file, a dataset a column."""
+    """Store a table of numbers as the group ``trials`` of an open HDF5 file, a dataset a column."""
     group = file.create_group("trials")
     for name in trials.columns:
         group.create_dataset(name, data=trials[name].to_numpy())

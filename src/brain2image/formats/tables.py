@@ -17,7 +17,7 @@ REMEDY = "delete it and run again"
 # What stands in a column, by its name, which means the same in every table.
 INTEGERS = {
     *("image", "row", "offset", "size", "eeg_image", "fmri_image", "cluster"),
-    *("epoch", "n_test", "n_left_out", "n_gallery"),
+    *("epoch", "n_test", "n_concepts", "n_passed_over", "n_gallery"),
 }
 NUMBERS = {"similarity", "val_loss", "val_top1", "value", "difference", "s"}
 MAYBE_NUMBERS = {
@@ -34,7 +34,7 @@ TEXTS = {
 
 # Columns and keys of the results that several pages show.
 SUMMARY = (
-    *("brains", "run", "seed", "n_test", "n_left_out", "best_epoch", "network_share"),
+    *("brains", "run", "seed", "n_test", "n_concepts", "n_passed_over", "best_epoch", "network_share"),
     *("n_trials", "level", "direction", "n_gallery", "metric"),
     *("value", "chance", "p", "low", "high", "share_of_ceiling"),
 )

@@ -141,33 +141,48 @@ def match_images(
     fmri: Embeddings,
     *,
     seen: np.ndarray,
-    top_k: int,
+    shared: np.ndarray,
     include_test: bool,
-) -> pd.DataFrame:
-    """Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw, as far as they go.
 
-    The pairs hold for all people of the data set, whether they have trials of every picture or not.
+    The pairs hold for all people of the data set, whether they have trials of every picture or not. They are
+    candidates: `splits.split_pairs` takes as many as are wanted.
 
     Parameters
     ----------
     pictures : table of the EEG's pictures: ``image``, ``partition``.
     eeg, fmri : embeddings of the pictures of both sets.
     seen : (n,) int64 ids of the pictures that any of the fMRI subjects saw.
-    top_k : number of pairs.
-    include_test : whether the pictures that the EEG's authors kept for testing are matched too.
+    shared : (n,) bool, which of them are NSD's shared 1,000.
+    include_test : whether the pictures that the EEG's authors kept for testing are among the candidates, too.
 
     Returns
     -------
-    Table ``eeg_image, fmri_image`` (int64), ``similarity`` (float32, cosine), best match first.
+    candidates : table ``eeg_image, fmri_image`` (int64), ``similarity`` (float32, cosine), best match first.
+    test_partition : the same of the pictures kept for testing, each with one of the shared pictures; empty
+        where there are none of either. A picture may be in both tables.
 
     Raises
     ------
     InputError
-        When a picture has no embedding, or there are too few pictures.
+        When a picture has no embedding, or there is none to match.
     """
-    is_wanted = include_test | (pictures["partition"] == "train")
-    shown = pictures.loc[is_wanted, "image"].to_numpy()
-    pairs, similarity = match_one_to_one(eeg.of(shown), fmri.of(seen), top_k=top_k)
-    return pd.DataFrame(
-        {"eeg_image": shown[pairs[:, 0]], "fmri_image": seen[pairs[:, 1]], "similarity": similarity}
+    is_kept = (pictures["partition"] != "train").to_numpy()
+    images = pictures["image"].to_numpy()
+    shown = images if include_test else images[~is_kept]
+    return (
+        _match(shown, seen, eeg, fmri, n_pairs=max(1, min(len(shown), len(seen)))),
+        _match(images[is_kept], seen[shared], eeg, fmri, n_pairs=min(is_kept.sum(), shared.sum())),
     )
+
+
+def _match(
+    shown: np.ndarray, seen: np.ndarray, eeg: Embeddings, fmri: Embeddings, *, n_pairs: int
+) -> pd.DataFrame:
+    """Return the table of the best pairs of these pictures."""
+    pairs, similarity = np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.float32)
+    if n_pairs:
+        pairs, similarity = match_one_to_one(eeg.of(shown), fmri.of(seen), top_k=n_pairs)
+    columns = {"eeg_image": shown[pairs[:, 0]], "fmri_image": seen[pairs[:, 1]], "similarity": similarity}
+    return pd.DataFrame(columns)

@@ -8,7 +8,7 @@ import pandas as pd
 from brain2image.formats.tables import pick_rows
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.duplicates import find_near_duplicates
-from brain2image.pairs.splits import SPLITS, keep_measured
+from brain2image.pairs.splits import SPLITS, count_passed_over, keep_measured
 
 WINDOW = 1000  # samples at 1000 Hz: a trial is the second after its picture's onset
 
@@ -22,7 +22,7 @@ def audit_split(
     fmri_trials: pd.DataFrame,
     eeg: Embeddings,
     fmri: Embeddings,
-    n_matched: int,
+    candidates: pd.DataFrame,
     is_ridge_fitted: bool,
 ) -> dict[str, Any]:
     """Count what the training and the test pairs have in common.
@@ -35,13 +35,13 @@ def audit_split(
     eeg_trials : image, session (-1: unknown), onset (sample in its raw file, -1: unknown).
     fmri_trials : image.
     eeg, fmri : embeddings of the pictures of both sets.
-    n_matched : number of pairs before they were split.
+    candidates : columns eeg_image, fmri_image; all pairs that could have been chosen, best first.
     is_ridge_fitted : whether the ridge was fitted on fMRI pictures; a simulated one was fitted on none.
 
     Returns
     -------
     n_pairs : number of pairs of each split.
-    n_left_out : number of matched pairs that are in no split.
+    n_passed_over : number of candidates that are in no split though a worse one is.
     n_without_eeg : number of pairs of a split of whose picture this person has no EEG trial.
     ridge_fitted_targets : share of each split's pairs whose fMRI picture MindEye2's ridge was fitted on:
         all but the shared 1,000 (Scotti et al., ICML 2024).
@@ -53,7 +53,7 @@ def audit_split(
         training pair, in either set, is 0.95 or more; the same picture counts, too.
     trials_per_image : for each split, how many of its pictures have how many EEG and fMRI trials.
     """
-    n_split = len(pairs)
+    n_split, n_passed_over = len(pairs), count_passed_over(candidates, pairs)
     pairs = keep_measured(pairs, eeg_trials)
     shown = pick_rows(eeg_pictures, pairs["eeg_image"], source="the table of the EEG's pictures")
     seen = pick_rows(fmri_pictures, pairs["fmri_image"], source="the table of the fMRI's pictures")
@@ -64,7 +64,7 @@ def audit_split(
     keys = {"EEG pictures": "eeg_image", "fMRI pictures": "fmri_image", "concepts": "concept"}
     return {
         "n_pairs": {split: len(part) for split, part in parts.items()},
-        "n_left_out": n_matched - n_split,
+        "n_passed_over": n_passed_over,
         "n_without_eeg": n_split - len(pairs),
         "ridge_fitted_targets": {split: float(part["fitted"].mean()) for split, part in parts.items()},
         "overlapping_test_trials": overlap(

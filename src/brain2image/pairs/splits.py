@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -14,112 +13,159 @@ from brain2image.formats.tables import pick_rows
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
-TEST = SPLITS.index("test")
+TestFrom = Literal["any", "shared1000", "test_partition"]
+# What to do where a split is empty.
+_MORE = "raise matching.top_k or the share of the split"
+REMEDIES = {
+    "any": _MORE,
+    "shared1000": f"{_MORE}, or take split.test_from: any",
+    "test_partition": f"{_MORE}; where the data set keeps no pictures for testing, or the fMRI has none of "
+    "NSD's shared 1,000, take split.test_from: shared1000 or any",
+}
 
 
 def split_pairs(
-    pairs: pd.DataFrame,
+    candidates: pd.DataFrame,
+    test_partition: pd.DataFrame,
     eeg_pictures: pd.DataFrame,
     fmri_pictures: pd.DataFrame,
     *,
+    n_pairs: int,
     train: float,
     val: float,
     test: float,
     seed: int,
     group_by: Literal["image", "concept"],
-    test_from: Literal["any", "shared1000"],
+    test_from: TestFrom,
+    is_logged: bool = True,
 ) -> pd.DataFrame:
-    """Add the columns ``concept`` and ``split`` to a table of pairs; take out the pairs that fit into none.
+    """Choose test, validation and training pairs, in this order, and add ``concept`` and ``split``.
 
     MindEye2's ridge was fitted on all NSD pictures but the shared 1,000 (Scotti et al., ICML 2024): only
-    their embeddings are predictions, as a test target should be. With ``test_from="shared1000"`` no other
-    picture is in the test split. A pair whose concept is in the test split through another pair, but whose
-    own NSD picture is not shared, is left out.
+    their embeddings are predictions, as a test target should be. So others are tested only by ``any``.
+
+    - Test: with ``test_partition``, every picture that the EEG's authors kept for testing and that a shared
+      picture was found for. Otherwise groups are drawn at random from the ``n_pairs`` best candidates, or
+      from as many as hold enough pairs that may be tested, until they have enough pairs.
+    - Validation: groups are drawn likewise from the best of what shares no group and no picture with test.
+    - Training: the best of what shares none with both. Candidates that are passed over are thus made up for
+      by the next best.
 
     Parameters
     ----------
-    pairs : columns eeg_image, fmri_image, ...; one-to-one.
+    candidates : columns eeg_image, fmri_image, similarity; one-to-one, best first.
+    test_partition : the same of the pictures that the EEG's authors kept for testing, with shared pictures.
     eeg_pictures : image, concept.
     fmri_pictures : image, shared1000.
-    train, val, test : shares of the pairs, summing to 1.
-    seed : seed of the shuffle.
+    n_pairs : number of pairs of which the shares are taken.
+    train, val, test : shares, summing to 1; of test it is not read with ``test_from="test_partition"``.
+    seed : seed of the drawing.
     group_by : what no two splits may share, the ``concept`` or only the ``image`` of the EEG.
-    test_from : ``any`` pair, or those whose NSD picture is one of the ``shared1000``.
+    test_from : ``any`` pair, those whose NSD picture is one of the ``shared1000``, or the ``test_partition``.
+    is_logged : whether the log says how many were chosen and passed over.
 
     Returns
     -------
-    The pairs with ``concept`` (str, of the EEG's picture, whatever ``group_by`` says) and ``split``.
+    The pairs that were chosen, best first, with ``concept`` (str, of the EEG's picture, whatever ``group_by``
+    says) and ``split``.
 
     Raises
     ------
     InputError
-        When a split would be empty.
+        When there are fewer than ``n_pairs`` candidates, or a split would be empty.
     """
-    shown = pick_rows(eeg_pictures, pairs["eeg_image"], source="the table of the EEG's pictures")
-    seen = pick_rows(fmri_pictures, pairs["fmri_image"], source="the table of the fMRI's pictures")
-    concepts, shared = shown["concept"].to_numpy(), seen["shared1000"].to_numpy()
-    groups = {"image": pairs["eeg_image"], "concept": concepts}[group_by]
-    testable = {"any": np.ones(len(pairs), dtype=bool), "shared1000": shared}[test_from]
-    fractions = {"train": train, "val": val, "test": test}
-    split = assign_splits(groups, testable, fractions=fractions, seed=seed)
-    counts = {name: int((split == name).sum()) for name in SPLITS}
-    logger.info("%s; %d of %d pairs left out", counts, (split == "").sum(), len(pairs))
-    if counts["test"] < np.floor(test * len(pairs)):
-        logger.warning(
-            "the test split has %d pairs instead of %.0f: only %d pairs show one of NSD's shared 1,000",
-            counts["test"],
-            test * len(pairs),
-            testable.sum(),
+    if not 1 <= n_pairs <= len(candidates):
+        raise InputError(
+            f"expected at least matching.top_k = {n_pairs} pairs of pictures, got {len(candidates)}, as many "
+            "as the smaller side has pictures; choose matching.top_k from 1 to this number"
         )
-    return pairs.assign(concept=concepts, split=split)[split != ""]
+    n_val, n_test = round(val * n_pairs), round(test * n_pairs)
+    n_train = n_pairs - n_val - n_test
+    rng = np.random.default_rng(seed)
+    left = _with_groups(candidates, eeg_pictures, group_by)
+    if test_from == "test_partition":
+        tested = _with_groups(test_partition, eeg_pictures, group_by)
+        n_test = len(tested)
+    else:
+        tested = _draw_tested(
+            left, fmri_pictures, n_pairs=n_pairs, n_test=n_test, test_from=test_from, rng=rng
+        )
+    left = left[~left["group"].isin(tested["group"]) & ~left["fmri_image"].isin(tested["fmri_image"])]
+    validated = draw_groups(left.head(n_train + n_val), n_val, rng=rng)
+    trained = left[~left["group"].isin(validated["group"])].head(n_train)
+    parts = {"train": trained, "val": validated, "test": tested}
+    empty = [split for split, part in parts.items() if part.empty]
+    if empty:
+        raise InputError(
+            f"expected pairs for every split, got none for {' and '.join(empty)} (split.test_from: "
+            f"{test_from}); {REMEDIES[test_from]}"
+        )
+    chosen = pd.concat([part.assign(split=split) for split, part in parts.items()])
+    chosen = chosen.sort_values("similarity", ascending=False, kind="stable", ignore_index=True)
+    if is_logged:
+        _log_sizes(parts, {"train": n_train, "val": n_val, "test": n_test})
+        logger.info("%d of the best candidates passed over", count_passed_over(candidates, chosen))
+    return chosen.drop(columns="group")
 
 
-def assign_splits(
-    groups: Sequence, testable: np.ndarray, *, fractions: dict[str, float], seed: int
-) -> np.ndarray:
-    """Assign each pair to a split; pairs of one group stay together.
+def _with_groups(pairs: pd.DataFrame, eeg_pictures: pd.DataFrame, group_by: str) -> pd.DataFrame:
+    """Add to pairs the concept of the EEG's picture, and the group, which is this or the picture."""
+    shown = pick_rows(eeg_pictures, pairs["eeg_image"], source="the table of the EEG's pictures")
+    return pairs.assign(concept=shown["concept"].to_numpy(), group=shown[group_by].to_numpy())
 
-    Groups are shuffled; each goes to the split that lacks most of its share, so that the size of a split is
-    off its share by less than the largest group. Where not every pair may be tested, the test split is
-    filled first, and the rest is divided in the ratio of the other two shares.
+
+def _draw_tested(
+    candidates: pd.DataFrame,
+    fmri_pictures: pd.DataFrame,
+    *,
+    n_pairs: int,
+    n_test: int,
+    test_from: TestFrom,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Draw groups from the best candidates that may be tested, from more than n_pairs if need be."""
+    seen = pick_rows(fmri_pictures, candidates["fmri_image"], source="the table of the fMRI's pictures")
+    may_be_tested = seen["shared1000"].to_numpy() | (test_from == "any")
+    n_among_best = int(may_be_tested[:n_pairs].sum())
+    return draw_groups(candidates[may_be_tested].head(max(n_among_best, n_test)), n_test, rng=rng)
+
+
+def draw_groups(pairs: pd.DataFrame, n_pairs: int, *, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw groups of pairs at random until they hold ``n_pairs``, and take the first so many of their pairs.
 
     Parameters
     ----------
-    groups : (n_pairs,) name or number of each pair's group.
-    testable : (n_pairs,) bool, whether a pair may be in the test split.
-    fractions : share of ``train``, ``val`` and ``test``, summing to 1.
-    seed : seed of the shuffle.
-
-    Returns
-    -------
-    (n_pairs,) str: ``train``, ``val``, ``test``, or nothing for a pair that may not be tested in a group that
-    is.
+    pairs : column group; best first.
+    n_pairs : how many; fewer where there are not as many.
     """
-    names, members = np.unique(np.asarray(groups), return_inverse=True)
-    sizes = np.bincount(members)
-    n_testable = np.bincount(members, weights=testable)
-    order = np.random.default_rng(seed).permutation(len(names))
-    lacking = np.array([fractions[split] for split in SPLITS]) * len(members)
-    chosen = np.full(len(names), -1)
-    if not testable.all():
-        for group in order[n_testable[order] > 0]:
-            if lacking[TEST] > 0:
-                chosen[group] = TEST
-                lacking[TEST] -= n_testable[group]
-        lacking[:TEST] *= sizes[chosen < 0].sum() / lacking[:TEST].sum()
-        lacking[TEST] = -np.inf
-    for group in order[chosen[order] < 0]:
-        chosen[group] = np.argmax(lacking)
-        lacking[chosen[group]] -= sizes[group]
-    empty = [split for number, split in enumerate(SPLITS) if number not in chosen]
-    if empty:
-        raise InputError(
-            f"{len(members)} pairs of {len(names)} groups, {int(testable.sum())} of them testable, leave "
-            f"{' and '.join(empty)} empty; raise matching.top_k or the share of the split, or change "
-            "split.test_from"
-        )
-    split = np.array(SPLITS)[chosen[members]]
-    return np.where((split == "test") & ~testable, "", split)
+    sizes = pairs["group"].value_counts().sort_index()
+    sizes = sizes.iloc[rng.permutation(len(sizes))]
+    n_before = sizes.cumsum() - sizes  # pairs of the groups that were drawn before
+    return pairs[pairs["group"].isin(sizes.index[n_before < n_pairs])].head(n_pairs)
+
+
+def _log_sizes(parts: dict[str, pd.DataFrame], wanted: dict[str, int]) -> None:
+    """Log the number of pairs of each split, and warn of one that has fewer than were asked for."""
+    logger.info("%s", {split: len(part) for split, part in parts.items()})
+    for split, part in parts.items():
+        if len(part) < wanted[split]:
+            logger.warning(
+                "the %s split has %d pairs instead of %d: there are no more candidates",
+                *(split, len(part), wanted[split]),
+            )
+
+
+def count_passed_over(candidates: pd.DataFrame, pairs: pd.DataFrame) -> int:
+    """Count the candidates that are in no split though a worse one is.
+
+    Parameters
+    ----------
+    candidates, pairs : columns eeg_image, fmri_image; the candidates best first.
+    """
+    keys = ["eeg_image", "fmri_image"]
+    is_taken = candidates.merge(pairs[keys], how="left", on=keys, indicator=True)["_merge"] == "both"
+    n_looked_at = int(np.flatnonzero(is_taken).max(initial=-1)) + 1
+    return n_looked_at - int(is_taken.sum())
 
 
 def keep_measured(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from brain2image.config.types import divide_brains
 from brain2image.evaluation.comparisons import ALL_BRAINS
 from brain2image.evaluation.summary import headline, kind, over_seeds
 
@@ -17,8 +18,8 @@ ABOVE, BELOW, UNCLEAR = "is above", "is below", "cannot be told apart from"
 def relation(comparison: pd.Series) -> str:
     """Return how a network stands to a baseline, from the interval of their difference.
 
-    The interval must leave zero out, and p after Holm's correction be below 0.05 where so few brains can give
-    that at all. Without an interval, where all pictures differ alike, p alone decides.
+    The interval must leave zero out, and p after Holm's correction be below 0.05 where so few concepts can
+    give that at all. Without an interval, where all concepts differ alike, p alone decides.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def relation(comparison: pd.Series) -> str:
 
 
 def cannot_be_small(comparison: pd.Series) -> bool:
-    """Tell whether p is 0.05 or more whatever the differences are, as there are so few of them."""
+    """Tell whether p is 0.05 or more whatever the differences are, as there are so few concepts."""
     return bool(comparison["p_floor"] >= ALPHA)
 
 
@@ -39,16 +40,10 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def p_after_holm(comparison: pd.Series, *, among: str) -> str:
-    """Return the p of a comparison in words; where it could not be small, why.
-
-    Parameters
-    ----------
-    comparison : a row of `comparisons.compare`.
-    among : what was compared: ``pictures`` or ``pairs of brains``.
-    """
+def p_after_holm(comparison: pd.Series) -> str:
+    """Return the p of a row of `comparisons.compare` in words; where it could not be small, why."""
     if cannot_be_small(comparison):
-        return f"so few {among} cannot give a p below {comparison['p_floor']:.2g}"
+        return f"so few concepts cannot give a p below {comparison['p_floor']:.2g}"
     return f"{p_value(comparison['p_holm'])} after Holm's correction"
 
 
@@ -61,9 +56,25 @@ def best_run(summary: pd.DataFrame, runs: Sequence[str]) -> str | None:
 
 def best_network(summary: pd.DataFrame) -> str:
     """Return the network with the highest mean top-1."""
-    best = best_run(summary, [run for run in dict.fromkeys(summary["run"]) if kind(run) == "network"])
+    best = best_run(summary, networks(summary))
     assert best is not None  # a config without runs is refused
     return best
+
+
+def networks(summary: pd.DataFrame) -> list[str]:
+    """List the networks of a summary."""
+    return [run for run in dict.fromkeys(summary["run"]) if kind(run) == "network"]
+
+
+def best_of(n_runs: int, noun: str) -> str:
+    """Return what the best run is, and that its choice has seen the test pictures.
+
+    Parameters
+    ----------
+    n_runs : runs of its kind, of which `best_run` chose one by top-1 on the test pictures.
+    noun : the kind.
+    """
+    return f"the only {noun}" if n_runs == 1 else f"the best of {n_runs} {noun}s (chosen on test)"
 
 
 def above_chance(summary: pd.DataFrame, run: str) -> pd.Series:
@@ -74,7 +85,7 @@ def above_chance(summary: pd.DataFrame, run: str) -> pd.Series:
 
 
 def against_baselines(summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
-    """Return a sentence on the best network and the best baseline that it was compared with.
+    """Return what may be said of the best network and the best baseline that it was compared with.
 
     Parameters
     ----------
@@ -83,19 +94,39 @@ def against_baselines(summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     network = best_network(summary)
     if not above_chance(summary, network).any():
         return f"No network is above chance; the best is {network}."
+    named = f"{network}, {best_of(len(networks(summary)), 'network')},"
     rows = comparisons[(comparisons["run"] == network) & (comparisons["metric"] == "top1")]
-    baseline = best_run(summary, rows["baseline"].tolist())
+    baselines = list(dict.fromkeys(rows["baseline"]))
+    baseline = best_run(summary, baselines)
     if baseline is None:
-        return f"{network}, the best network, was compared with no baseline."
+        return f"{named} was compared with no baseline."
     rows = rows[rows["baseline"] == baseline].set_index("brains")
-    is_joint = ALL_BRAINS in rows.index
-    row = rows.loc[ALL_BRAINS] if is_joint else rows.iloc[0]
-    p = p_after_holm(row, among="pairs of brains" if is_joint else "pictures")
-    bounds = "" if pd.isna(row["low"]) else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}; "
+    row = rows.loc[ALL_BRAINS] if ALL_BRAINS in rows.index else rows.iloc[0]
+    own = summary[summary["run"] == network]
+    bounds = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f} over {_drawn(own)}; "
+    bounds = "" if pd.isna(row["low"]) else bounds
     return (
-        f"{network}, the best network, {relation(row)} {baseline}, the best baseline: "
-        f"{100 * row['difference']:+.1f} percentage points ({bounds}{p})."
+        f"{named} {relation(row)} {baseline}, {best_of(len(baselines), 'baseline')}: "
+        f"{100 * row['difference']:+.1f} percentage points ({bounds}{p_after_holm(row)}).{_one_seed(own)}"
     )
+
+
+def _drawn(summary: pd.DataFrame) -> str:
+    """Name what the interval of a difference is over: concepts, seeds and people, where there are several."""
+    eeg, fmri = zip(*map(divide_brains, summary["brains"]), strict=True)
+    numbers = {"seeds": summary["seed"], "EEG people": eeg, "fMRI people": fmri}
+    several = [f"{n} {name}" for name, levels in numbers.items() if (n := len(set(levels))) > 1]
+    n_concepts = summary["n_concepts"].unique()
+    concepts = f"{n_concepts[0]} concepts" if len(n_concepts) == 1 else "concepts"
+    *others, last = [concepts, *several]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _one_seed(summary: pd.DataFrame) -> str:
+    """Return a sentence where a run was trained with a single seed, or nothing."""
+    if summary["seed"].nunique() > 1:
+        return ""
+    return " One seed says nothing about training it again: another may end elsewhere."
 
 
 def without_network(summary: pd.DataFrame) -> list[str]:

@@ -15,10 +15,9 @@ from brain2image.synthetic.drawings import Painter
 from brain2image.synthetic.latents import (
     N_NSD_IMAGES,
     NSDDesign,
+    draw_latents,
     generator,
     nsd_design,
-    nsd_latents,
-    things_latents,
 )
 
 THINGS_SIZES = (256, 280, 300)  # pixels; the real ones differ in size as well
@@ -51,19 +50,15 @@ def simulate_images(
     latents : what was planted: ``things`` (n_things_images, n_latents) in the order of sorted training, then
         sorted test files; ``nsd`` (n_nsd_images, n_latents) and ``nsd_images``, their ids.
     """
-    seed, n_latents = simulate["seed"], simulate["n_latents"]
+    seed = simulate["seed"]
     training, test = concept_names(simulate["n_concepts"], simulate["n_test_concepts"], seed=seed)
     per_concept = simulate["images_per_concept"]
     names = image_metadata(training, test, per_concept, seed=seed)
-    shown = {
-        "training": things_latents(len(training), per_concept, n_latents, partition="training", seed=seed),
-        "test": things_latents(len(test), 1, n_latents, partition="test", seed=seed),
-    }
-    things = np.concatenate([shown["training"], shown["test"]])
     design = nsd_design(subjects, simulate["n_nsd_sessions"], seed=seed)
-    nsd = nsd_latents(things, len(design.images), seed=seed)
+    things, nsd = draw_latents(simulate, len(design.images), seed=seed)
+    shown = dict(zip(("training", "test"), np.split(things, [len(training) * per_concept]), strict=True))
 
-    painter = Painter(n_latents, seed=seed)
+    painter = Painter(simulate["n_latents"], seed=seed)
     folders = {"training": (training_images, "train_img"), "test": (test_images, "test_img")}
     for partition, (folder, prefix) in folders.items():
         paths = map("/".join, zip(names[f"{prefix}_concepts"], names[f"{prefix}_files"], strict=True))

@@ -1,7 +1,9 @@
 """What the synthetic pictures show: the latent variables that the two picture sets have in common."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from einops import rearrange
@@ -64,6 +66,33 @@ def nsd_latents(things: np.ndarray, n_images: int, *, seed: int) -> np.ndarray:
     related = rng.random(n_images) < RELATED_SHARE
     kinship = np.where(related, KINSHIP, 0.0)[:, None]
     return kinship * things[model] + np.sqrt(1 - kinship**2) * new
+
+
+def draw_latents(
+    simulate: Mapping[str, Any], n_nsd_images: int, *, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the latents of both picture sets.
+
+    Parameters
+    ----------
+    simulate : n_concepts, images_per_concept, n_test_concepts and n_latents of `config.SimulateConfig`.
+
+    Returns
+    -------
+    things : (n_things_images, n_latents) float64, training pictures before test pictures.
+    nsd : (n_nsd_images, n_latents) float64.
+    """
+    sizes = {
+        "training": (simulate["n_concepts"], simulate["images_per_concept"]),
+        "test": (simulate["n_test_concepts"], 1),
+    }
+    things = np.concatenate(
+        [
+            things_latents(*size, simulate["n_latents"], partition=partition, seed=seed)
+            for partition, size in sizes.items()
+        ]
+    )
+    return things, nsd_latents(things, n_nsd_images, seed=seed)
 
 
 @dataclass(frozen=True)

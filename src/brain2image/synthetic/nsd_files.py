@@ -49,8 +49,8 @@ def simulate_fmri(
     oracle : what was planted, see `oracle_arrays`.
     """
     seed = simulate["seed"]
-    planted = read_npz(latents, what="planted arrays", names=["things", "nsd", "nsd_images"])
-    things, shown, ids = planted["things"], planted["nsd"], planted["nsd_images"]
+    planted = read_npz(latents, what="planted arrays", names=["nsd", "nsd_images"])
+    shown, ids = planted["nsd"], planted["nsd_images"]
     with h5py.File(indices) as file:
         images = file[subject][:]
     shared = read_npy(shared1000, source=shared1000, remedy=REMEDY)[images]
@@ -69,24 +69,25 @@ def simulate_fmri(
     with atomic_path(checkpoint) as scratch:
         torch.save({"model_state_dict": _state(weight, bias, seed=seed)}, scratch)
     with atomic_path(oracle) as scratch:
-        np.savez(scratch, allow_pickle=False, **oracle_arrays(things, voxels, scaling, weight, bias))
+        np.savez(scratch, allow_pickle=False, **oracle_arrays(voxels, scaling, weight, bias))
 
 
 def oracle_arrays(
-    things: np.ndarray, voxels: Voxels, scaling: Scaling, weight: np.ndarray, bias: np.ndarray
+    voxels: Voxels, scaling: Scaling, weight: np.ndarray, bias: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Compute the mean ridge output for each THINGS picture, were this subject shown it in a random session.
+    """Compute how the mean ridge output follows from a picture's latents, were it shown in a random session.
 
-    E[weight beta + bias | z]: the noise averages out, the z-scoring stays. It is what EEG without noise, and
-    a perfect model of it, could predict of this subject's response to the picture.
+    E[ridge(beta) | z] = z @ weight + offset: the noise averages out, the z-scoring stays.
 
     Returns
     -------
-    expected : (n_things_images, n_features) float32.
+    weight : (n_latents, n_features) float64.
+    offset : (n_features,) float64.
     ncsnr : (n_voxels,) float32, signal-to-noise ratio of each voxel.
     """
-    expected = scaling.expected(things @ voxels.tuning) @ weight.T + bias
-    return {"expected": expected.astype(np.float32), "ncsnr": voxels.ncsnr.astype(np.float32)}
+    offset = scaling.expected(np.zeros((1, voxels.tuning.shape[1]))) @ weight.T + bias
+    slopes = scaling.expected(voxels.tuning) @ weight.T + bias - offset  # of one latent each: it is affine
+    return {"weight": slopes, "offset": offset[0], "ncsnr": voxels.ncsnr.astype(np.float32)}
 
 
 def behaviour_table(

@@ -23,6 +23,7 @@ from brain2image.translation.opening import open_eeg
 from brain2image.translation.outputs import check_suffix, write_blocks
 from brain2image.translation.reference import Interpolated, Rereferenced, compare_reference, warn_of_average
 from brain2image.translation.retrieval import Gallery, read_gallery
+from brain2image.translation.whitening import Recipe, as_in_training
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,9 @@ def translate(
 ) -> Translation:
     """Predict the fMRI embeddings of new EEG.
 
-    The EEG is prepared as in training: channels in its order, microvolts, 200 Hz, 0 to 1 s after the event.
-    Recordings are filtered as a whole; epochs and arrays are taken as they are.
+    The EEG is prepared as in training: channels in its order, 200 Hz, 0 to 1 s after the event; microvolts,
+    or whitened by its own trials where the training's sessions were. Recordings are filtered as a whole;
+    epochs and arrays are taken as they are.
 
     Parameters
     ----------
@@ -157,7 +159,9 @@ def _start(
     filters |= {"notch": np.atleast_1d(filters["notch"]).tolist()} if filters else {}
     reference = [reference] if isinstance(reference, str) else reference
     source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
-    factor = _unit_factor(source, training["unit"])
+    recipe = Recipe.of(source, training)
+    unit = "uV" if recipe.whiten else training["unit"]
+    factor = _unit_factor(source, unit)
     _check_baseline(source, training.get("baseline", 0.0))
     mixing: Mixing | Rereferenced | Interpolated
     mixing = arrange_channels(
@@ -166,15 +170,18 @@ def _start(
     compare_reference(source, training.get("reference"), reference)
     if reference is not None:
         mixing = Rereferenced(mixing, source, reference)
-    if bads := training.get("interpolated"):
+    # channels are interpolated before they are whitened: what is whitened by session has been through it
+    is_done = training.get("whiten") == "session" and source.unit == "whitened"
+    if not is_done and (bads := training.get("interpolated")):
         mixing = Interpolated(mixing, training["channels"], bads, source=source.name)
     source = source.usable(mixing.rows)
     pictures = None
     if gallery is not None:
         pictures = read_gallery(gallery, centre=centre, sha256=fmri.get("sha256", ""), top_k=top_k)
-    trials, prepared = source.trials, _prepare(source, mixing, factor, unit=training["unit"])
-    if reference is None:
+    trials, prepared = source.trials, _prepare(source, mixing, factor, unit=unit)
+    if reference is None and unit != "whitened":
         prepared = _check_average(prepared, source, training.get("reference"))
+    prepared = as_in_training(prepared, recipe, training["channels"], source=source.name)
     prepared = _check_latency(prepared, source, response, shift=cutting.shift)
     if average:
         trials, prepared = _average(trials, prepared)

@@ -75,6 +75,7 @@ class Source:
     usable : given the rows to read, the source without the trials that have no EEG in them.
     reference : the electrode or the montage against which the EEG was recorded; None where nothing says so.
     baseline : first and last s, from the event on, of what the mean was subtracted of; None where it was not.
+    clip : standard deviations at which its samples were clamped already; 0 where they were not.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Source:
     reference: str | None = None
     baseline: tuple[float, float] | None = None
     kinds: Sequence[str] = ()
+    clip: float = 0.0
 
 
 @contextmanager

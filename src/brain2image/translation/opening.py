@@ -108,4 +108,5 @@ def _open_trials_file(path: str, *, cutting: Cutting, **given: Any) -> Source:
     # open as long as its dataset is
     source = open_array(h5py.File(path)["eeg"], name=path, cutting=cutting, **layout)
     baseline = float(attributes.get("baseline", 0.0))
-    return replace(source, baseline=(-baseline, 0.0) if baseline else None)
+    clip = float(attributes.get("clip", 0.0))
+    return replace(source, baseline=(-baseline, 0.0) if baseline else None, clip=clip)

@@ -83,18 +83,38 @@ def test_every_release_gives_the_same_trials(tmp_path, images, monkeypatch, rele
     assert eeg.dtype == np.float32
     assert eeg.shape == (12 * 4 + 5 * 6, 63, 200)
     np.testing.assert_allclose(eeg, slowly(content), atol=2e-5)
-    assert list(trials.columns) == ["image", "repetition", "session", "onset"]
-    assert (trials.dtypes == np.int64).all()
+    assert list(trials.columns) == ["image", "repetition", "session", "onset", "weight"]
+    assert (trials.dtypes.drop("weight") == np.int64).all()
+    assert (trials["weight"] == 1).all()
     assert trials["image"].tolist() == [*np.repeat(range(12), 4), *np.repeat(range(12, 17), 6)]
     assert trials["repetition"].tolist() == [*np.tile(range(4), 12), *np.tile(range(6), 5)]
     sessions = [*np.tile([0, 0, 2, 2], 12), *np.tile([0, 0, 1, 2, 3, 3], 5)]
     assert trials["session"].tolist() == (sessions if release == "ubp" else [-1] * 78)
     assert (trials["onset"] == -1).all()
     assert attributes["release"] == release
-    assert attributes["unit"] == "whitened"
+    assert (attributes["unit"], attributes["whiten"]) == ("whitened", "release")
     assert attributes["sfreq"] == 200.0
     assert attributes["t0"] == 0.0
     assert list(attributes["channels"]) == list(CHANNELS)
+
+
+def test_a_release_is_not_whitened_twice_but_clamped_and_weighed(tmp_path, images, caplog):
+    caplog.set_level("INFO")
+    content = subject()
+    content.eeg["train"][3, 1] *= 16  # one trial; exact in float16
+    files = write(tmp_path, "ubp", content)
+    options = {"whiten": "session", "clip": 5.0, "weigh_trials": True}
+    repack_eeg(files, images, out=tmp_path / "eeg.h5", **options)
+    with h5py.File(tmp_path / "eeg.h5") as file:
+        eeg, trials, attributes = file["eeg"][:], read_trials(file), dict(file.attrs)
+    assert "ubp: its release has whitened it; eeg.whiten is for raw recordings" in caplog.text
+    assert attributes["whiten"] == "release"
+    expected, scale = slowly(content), np.sqrt(np.mean(slowly(content)[:48] ** 2, axis=2))
+    limits = 5 * np.median(scale, axis=0)[:, None]
+    np.testing.assert_allclose(eeg, np.clip(expected, -limits, limits), atol=2e-4)
+    assert 0 < attributes["clipped"] < 0.02
+    assert trials["weight"].argmin() == 3 * 4 + 1
+    assert trials["weight"].mean() == pytest.approx(1, rel=1e-5)
 
 
 def test_blocks_of_any_size_give_the_same_trials(tmp_path, images, monkeypatch):

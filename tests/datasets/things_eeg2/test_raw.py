@@ -16,6 +16,7 @@ from brain2image.datasets.signals import filter_eeg
 from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.datasets.things_eeg2.sequences import find_parts, find_sequences
 from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
+from brain2image.datasets.whitening import fit_whitening
 from brain2image.formats.hdf5 import read_trials
 
 
@@ -60,8 +61,9 @@ def test_trials_are_the_events_in_the_order_shown(subject):
     with h5py.File(subject.out) as file:
         trials = read_trials(file)
         assert file["eeg"].shape == (2 * (98 + 18), 63, 200) == (len(expected), 63, 200)
-    assert list(trials.columns) == ["image", "repetition", "session", "onset"]
-    assert (trials.dtypes == np.int64).all()
+    assert list(trials.columns) == ["image", "repetition", "session", "onset", "weight"]
+    assert (trials.dtypes.drop("weight") == np.int64).all()
+    assert (trials.pop("weight") == np.float32(1)).all()
     assert list(trials.itertuples(index=False, name=None)) == expected
 
 
@@ -74,6 +76,7 @@ def test_attributes(subject):
     assert attributes["sfreq"] == 200.0
     assert attributes["t0"] == 0.0
     assert attributes["release"] == "raw"
+    assert (attributes["whiten"], attributes["clip"], attributes["clipped"]) == ("none", 0, 0)
     assert list(attributes["channels"]) == list(CHANNELS)
 
 
@@ -159,6 +162,90 @@ def test_every_bad_file_is_named_and_nothing_is_written(tmp_path, images):
     assert f"{paths[2]}: expected a pickle" in message
     assert f"{paths[3]}: no such file" in message
     assert not list(tmp_path.glob("*eeg.h5*"))
+
+
+def repacked(paths, images, out, **options):
+    repack_eeg(paths, images, out=out, **options, **FILTERS)
+    with h5py.File(out) as file:
+        return SimpleNamespace(eeg=file["eeg"][:], trials=read_trials(file), attributes=dict(file.attrs))
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory, images):
+    """Two sessions of correlated noise of different amplitude, and a burst; as they are, and whitened."""
+    folder, mixing = tmp_path_factory.mktemp("noisy"), np.random.default_rng(5).normal(size=(63, 63))
+    paths = []
+    for session, gain in enumerate((1, 2)):
+        for name, n_parts, n_images in (("training", 5, N_TRAIN), ("test", 1, N_TEST)):
+            content = make_raw(len(paths), n_parts=n_parts, n_images=n_images, offset=1e-3, amplitude=0)
+            data, rng = content["raw_eeg_data"], np.random.default_rng([6, len(paths)])
+            noise = gain * 3e-6 * (mixing @ rng.standard_normal((63, data.shape[1])))
+            if not paths:
+                noise[:, LEAD : LEAD + 1000] *= 50
+            data[:63] += noise
+            paths.append(folder / f"ses-{session + 1:02d}" / f"raw_eeg_{name}.npy")
+            paths[-1].parent.mkdir(exist_ok=True)
+            np.save(paths[-1], content)
+    raw = repacked(paths, images, folder / "raw.h5")
+    whitened = repacked(paths, images, folder / "whitened.h5", whiten="session")
+    is_training = (raw.trials["image"] < N_TRAIN).to_numpy()
+    return SimpleNamespace(paths=paths, raw=raw, whitened=whitened, is_training=is_training)
+
+
+def test_sessions_are_whitened_by_their_own_training_trials(noisy):
+    raw, got = noisy.raw, noisy.whitened
+    assert (got.attributes["unit"], got.attributes["whiten"]) == ("whitened", "session")
+    assert got.attributes["reference"] == "Fz"
+    pd.testing.assert_frame_equal(got.trials, raw.trials)
+    norms = []
+    for session in range(2):
+        own = (raw.trials["session"] == session).to_numpy()
+        found = fit_whitening(raw.eeg, own & noisy.is_training, CHANNELS, unit="uV", source="raw")
+        np.testing.assert_allclose(got.eeg[own], np.matmul(found.matrix, raw.eeg[own]), atol=1e-4)
+        rms = np.sqrt(np.mean(got.eeg[own & ~noisy.is_training] ** 2, axis=(0, 2)))
+        assert np.abs(rms - 1).max() < 0.5
+        norms.append(np.linalg.norm(found.matrix))
+    assert norms[0] / norms[1] == pytest.approx(2, rel=0.1)
+
+
+def test_test_trials_have_no_part_in_the_whitening(noisy, images, tmp_path):
+    (tmp_path / "ses-01").mkdir()
+    paths = [tmp_path / "ses-01" / path.name for path in noisy.paths[:2]]
+    paths[0].symlink_to(noisy.paths[0])
+    content = np.load(noisy.paths[1], allow_pickle=True).item()
+    content["raw_eeg_data"][:63] = np.roll(3 * content["raw_eeg_data"][:63], 5, axis=0)
+    np.save(paths[1], content)
+    got = repacked(paths, images, tmp_path / "eeg.h5", whiten="session")
+    is_training = noisy.is_training[: len(got.eeg)]
+    difference = np.abs(got.eeg - noisy.whitened.eeg[: len(got.eeg)])
+    assert difference[is_training].max() == 0
+    assert difference[~is_training].max() > 1
+
+
+def test_test_trials_alone_are_not_whitened(noisy, images, tmp_path):
+    paths = [*noisy.paths[:2], noisy.paths[3]]
+    with pytest.raises(InputError, match=r"ses-02/raw_eeg_test.npy: expected raw_eeg_training.npy beside it"):
+        repack_eeg(paths, images, out=tmp_path / "eeg.h5", whiten="session", **FILTERS)
+    assert not (tmp_path / "eeg.h5").exists()
+
+
+def test_bursts_are_clamped_and_weigh_less(noisy, images, tmp_path, caplog):
+    caplog.set_level("INFO")
+    options = {"whiten": "session", "clip": 4.0, "weigh_trials": True}
+    got = repacked(noisy.paths, images, tmp_path / "eeg.h5", **options)
+    free, is_training = noisy.whitened.eeg, noisy.is_training
+    limits = 4 * np.median(np.sqrt(np.mean(free[is_training] ** 2, axis=2)), axis=0)[:, None]
+    np.testing.assert_allclose(got.eeg, np.clip(free, -limits, limits), rtol=1e-5)
+    share = np.mean(np.abs(free) > limits)
+    assert got.attributes["clipped"] == pytest.approx(share, rel=1e-3)
+    assert 0 < share < 0.02
+    assert f"clamped {100 * share:.2g} % of the samples at 4 standard deviations" in caplog.text
+    weights, onset = got.trials["weight"], got.trials["onset"]
+    assert weights.dtype == np.float32
+    assert weights.mean() == pytest.approx(1, rel=1e-5)
+    is_first = (got.trials["session"] == 0) & is_training
+    assert weights[is_first & (onset < LEAD + 600)].max() < 0.1
+    assert weights[~is_first | (onset > PART)].min() > 0.6
 
 
 def test_the_script(subject, images, tmp_path):

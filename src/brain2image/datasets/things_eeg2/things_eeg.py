@@ -11,7 +11,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.bad_channels import check_bads, find_bads, interpolate_bads
+from brain2image.datasets.bad_channels import check_bads, find_bads, interpolate_bads, read_amplitudes
 from brain2image.datasets.signals import resampling_matrix
 from brain2image.datasets.things_eeg2.preprocessed import (
     EPOCHS_N_TIMES,
@@ -20,8 +20,15 @@ from brain2image.datasets.things_eeg2.preprocessed import (
     check_whitened,
     read_epochs,
 )
-from brain2image.datasets.things_eeg2.raw import CHANNELS, RAW_REFERENCE
+from brain2image.datasets.things_eeg2.raw import CHANNELS, RAW_REFERENCE, recording_place
 from brain2image.datasets.things_eeg2.sessions import N_TIMES, SFREQ, append, append_recordings
+from brain2image.datasets.whitening import (
+    channel_scales,
+    clip_trials,
+    fit_whitening,
+    mix_channels,
+    trial_weights,
+)
 from brain2image.formats.ahead import map_ahead
 from brain2image.formats.hdf5 import atomic_hdf5, write_trials
 from brain2image.formats.tables import read_table
@@ -43,6 +50,9 @@ def repack_eeg(
     max_lost: float = 0.05,
     baseline: float = 0.0,
     bads: Sequence[str] | None = (),
+    whiten: str = "none",
+    clip: float = 0.0,
+    weigh_trials: bool = False,
     **filters: float,
 ) -> None:
     """Write one subject's trials: the recordings' in the order shown, epochs' by picture and repetition.
@@ -57,19 +67,24 @@ def repack_eeg(
     files : ses-01/raw_eeg_training.npy and so on, in any order; or the training and the test file of
         preprocessed epochs (and NeuroBridge's info.json), see `things_eeg2.preprocessed`.
     images : the table that `things_images.repack_images` wrote.
-    out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts (raw) or
-        whitened (epochs), and ``trials``: image, repetition (of this image, from 0), session (from 0; -1
-        where the release does not tell) and onset (sample in its raw file; -1 for epochs). Attributes: unit,
-        sfreq, t0, channels, release, reference, mains (Hz, where it was recorded), soa (s from picture to
-        picture), interpolated (names of channels); of raw recordings the
-        filters, edge and baseline too, and ``recordings``, a table of what was left out, see
-        `left_out.read_recordings`.
+    out : HDF5 with ``eeg`` (n_trials, 63, 200) float32 at 200 Hz from the onset on, in microvolts or
+        whitened, and ``trials``: image, repetition (of this image, from 0), session (from 0; -1 where the
+        release does not tell), onset (sample in its raw file; -1 for epochs) and weight (float32, of mean 1;
+        1 unless ``weigh_trials``). Attributes: unit, sfreq, t0, channels, release, reference, mains (Hz,
+        where it was recorded), soa (s from picture to picture), interpolated (names of channels), whiten
+        (``release`` of epochs), clip and clipped (share of samples); of raw recordings the filters, edge and
+        baseline too, and ``recordings``, a table of what was left out, see `left_out.read_recordings`.
     n_threads : threads that resample preprocessed epochs.
     edge : s; trials of raw recordings that reach closer to an end of their part, where the filters distort
         them, are left out.
     max_lost : share of a raw recording's sequences that may be dropped.
     baseline : s before the onset whose mean is subtracted from raw trials; 0 subtracts nothing.
     bads : channels to interpolate; None takes those that `datasets.bad_channels` flags.
+    whiten : ``session`` whitens raw trials by the covariance of their session's training trials, see
+        `datasets.whitening`; ``none`` leaves them in microvolts. Epochs are whitened already.
+    clip : clamp at so many of each channel's standard deviations, the typical one of its training trials; 0
+        clamps nothing.
+    weigh_trials : whether noisy trials weigh less.
     filters : highpass, lowpass and notch, Hz, of raw recordings. Without them the files must be preprocessed
         epochs, which are not filtered again.
 
@@ -84,23 +99,34 @@ def repack_eeg(
             f"eeg.baseline: expected 0 for preprocessed epochs, got {baseline:g} s; they begin at the onset, "
             "and their release has subtracted a baseline already"
         )
+    if filters and whiten == "session":
+        _check_sessions(files)
     pictures = read_table(images, ["partition"])
     with atomic_hdf5(out) as file:
         shape = (len(CHANNELS), N_TIMES)
         eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
-        attributes: dict[str, Any] = {}
+        attributes: dict[str, Any]
         if filters:
             recipe = {"edge": edge, "baseline": baseline, **filters}
             trials, counts = append_recordings(eeg, files, pictures, max_lost=max_lost, **recipe)
             file["recordings"] = counts.to_records(index=False)
-            release, attributes = "raw", recipe
+            release, attributes = "raw", recipe | {"whiten": whiten}
         else:
             trials, release = _append_epochs(eeg, files, pictures, n_threads=n_threads)
-        unit = "uV" if filters else "whitened"
+            attributes = {"whiten": "release"}
+            logger.info("%s: its release has whitened it; eeg.whiten is for raw recordings", release)
+        unit = "uV" if release == "raw" else "whitened"
         attributes["interpolated"] = _interpolate(eeg, bads, unit=unit, source=out)
+        is_training = (trials["image"] < (pictures["partition"] == "train").sum()).to_numpy()
+        if attributes["whiten"] == "session":
+            _whiten_sessions(eeg, trials["session"].to_numpy(), is_training)
+            unit = "whitened"
+        trials["weight"], clipped = _tame(eeg, is_training, clip=clip, weigh_trials=weigh_trials)
         trials["repetition"] = trials.groupby("image").cumcount()
         attributes |= {
             "unit": unit,
+            "clip": clip,
+            "clipped": clipped,
             "sfreq": float(SFREQ),
             "t0": 0.0,
             "channels": list(CHANNELS),
@@ -110,7 +136,8 @@ def repack_eeg(
             # whitening has mixed the channels, so that preprocessed epochs are against no electrode
             "reference": RAW_REFERENCE if release == "raw" else "unknown",
         }
-        write_trials(file, trials[["image", "repetition", "session", "onset"]].astype(np.int64), attributes)
+        whole = dict.fromkeys(["image", "repetition", "session", "onset"], np.int64)
+        write_trials(file, trials[[*whole, "weight"]].astype(whole), attributes)
 
 
 def _interpolate(
@@ -123,6 +150,43 @@ def _interpolate(
         if unit == "whitened":
             logger.warning("%s: whitening has spread what was wrong with them over the others", source)
     return chosen
+
+
+def _check_sessions(files: Sequence[str | os.PathLike]) -> None:
+    """Raise InputError where a session has test trials alone, by which nothing may be whitened."""
+    places = {recording_place(path): path for path in files}
+    for (session, partition), path in places.items():
+        if partition == "test" and (session, "train") not in places:
+            raise InputError(
+                f"{path}: expected raw_eeg_training.npy beside it, by whose trials the test's are whitened "
+                "(eeg.whiten), got none; add it, take this file away, or set eeg.whiten to none"
+            )
+
+
+def _whiten_sessions(eeg: h5py.Dataset, session: np.ndarray, is_training: np.ndarray) -> None:
+    """Whiten the trials of each session in place, by its training trials."""
+    for number in np.unique(session):
+        own, name = session == number, f"session {number + 1}"
+        whitening = fit_whitening(eeg, own & is_training, CHANNELS, unit="uV", source=name)
+        mix_channels(eeg, own, whitening.matrix)
+        logger.info(
+            "%s: whitened %d trials by %d training trials", name, own.sum(), (own & is_training).sum()
+        )
+
+
+def _tame(
+    eeg: h5py.Dataset, is_training: np.ndarray, *, clip: float, weigh_trials: bool
+) -> tuple[np.ndarray, float]:
+    """Clamp outliers in place; return the weights of the trials, and the share of samples clamped."""
+    if not (clip or weigh_trials):
+        return np.ones(len(eeg), np.float32), 0.0
+    rms, _ = read_amplitudes(eeg, np.ones(len(eeg), bool))
+    scale = channel_scales(rms[is_training])
+    clipped = clip_trials(eeg, clip * scale) if clip else 0.0
+    if clip:
+        logger.info("clamped %.2g %% of the samples at %g standard deviations", 100 * clipped, clip)
+    weights = trial_weights(rms, scale) if weigh_trials else np.ones(len(eeg), np.float32)
+    return weights, clipped
 
 
 def _append_epochs(

@@ -73,7 +73,8 @@ class ThingsEEG2(EEGDataset):
         listed = options.pop("bad_channels").get(person)
         # None: those that are flagged
         options["bads"] = listed if options.pop("interpolate_bads") else []
-        return options if release == "raw" else {name: options[name] for name in ("baseline", "bads")}
+        own = ("baseline", "clip", "weigh_trials", "bads")
+        return options if release == "raw" else {name: options[name] for name in own}
 
     def resources(self, release: str) -> dict[str, int]:
         """Return the threads and the memory, MB: one raw session takes 5 GB, epochs are read in blocks."""

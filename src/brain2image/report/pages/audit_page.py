@@ -45,7 +45,7 @@ SPLIT_CHECKS = {
     "ridge-fitted test targets": Check(
         "test targets on which MindEye2's ridge was fitted",
         lambda audit: _percent(audit["split"]["ridge_fitted_targets"]["test"]),
-        "such targets are less noisy than new ones; 0 % with split.test_from: shared1000",
+        "such targets are less noisy than new ones; 0 % with split.test_from: test_partition or shared1000",
     ),
     "raw EEG samples shared with training": Check(
         "test trials that share raw EEG samples with a training trial",

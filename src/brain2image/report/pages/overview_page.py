@@ -14,6 +14,8 @@ from brain2image.report.verdicts import (
     above_chance,
     against_baselines,
     best_network,
+    best_of,
+    networks,
     p_value,
     without_network,
 )
@@ -45,7 +47,7 @@ def overview_page(
         Markup(figure[figure.index("<svg") :]),
         note(
             "Share of test pictures whose measured fMRI embedding is the nearest of all to the one predicted "
-            "from EEG, all trials of a picture averaged. Lines: 95 % interval over pictures. Broad bands, of "
+            "from EEG, all trials of a picture averaged. Lines: 95 % interval over concepts. Broad bands, of "
             "several seeds: ± SD. Oracles know the picture and are no competitors."
         ),
         heading("Pairs of brains"),
@@ -53,7 +55,7 @@ def overview_page(
             (
                 "brains",
                 "pictures: train / val / test",
-                "left out",
+                "candidates passed over",
                 "likeness (CLIP)",
                 "reliability: EEG",
                 "fMRI",
@@ -65,9 +67,9 @@ def overview_page(
         note(
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
             "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
-            "unknown where a picture was measured once. Left out: matched pairs that fit into no split, as "
-            "their concept is tested but their own fMRI picture may not be. Leaks raise scores; caveats make "
-            "test pairs differ from new ones."
+            "unknown where a picture was measured once. Candidates passed over: pairs in no split though a "
+            "worse one is, mostly as their concept is tested. Leaks raise scores; caveats make test pairs "
+            "differ from new ones."
         ),
     )
 
@@ -96,28 +98,31 @@ def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     own = top1.loc[network]
     n_above = int(above_chance(summary, network).sum())
     sentences = [
-        _against_chance(network, own, n_above),
+        _against_chance(f"{network}, {best_of(len(networks(summary)), 'network')},", own, n_above),
         against_baselines(summary, comparisons),
         *without_network(summary),
     ]
     if own["share_of_ceiling"].notna().all():
         share = 100 * own["share_of_ceiling"].mean()
         sentences.append(
-            f"{network} goes {share:.0f} % of the way from chance to the ceiling, which knows the picture."
+            f"{network} goes {share:.0f} % of the way from chance to the ceiling, which knows all "
+            "that the seen picture carries."
         )
     return sentences
 
 
-def _against_chance(network: str, top1: pd.DataFrame, n_above: int) -> str:
+def _against_chance(named: str, top1: pd.DataFrame, n_above: int) -> str:
     mean = 100 * top1.mean()
     if len(top1) == 1:
+        n_test, n_concepts = (int(top1[name].iloc[0]) for name in ("n_test", "n_concepts"))
         return (
-            f"{network}, the best network, finds {mean['value']:.1f} % of {top1['n_test'].iloc[0]} test "
-            f"pictures at the first attempt (95 % interval {mean['low']:.1f} to {mean['high']:.1f} %); "
-            f"chance is {mean['chance']:.1f} %, {p_value(top1['p'].iloc[0])}."
+            f"{named} finds {mean['value']:.1f} % of {_count(n_test, 'test picture')} of "
+            f"{_count(n_concepts, 'concept')} at the first attempt (95 % interval over concepts "
+            f"{mean['low']:.1f} to {mean['high']:.1f} %); chance is {mean['chance']:.1f} %, "
+            f"{p_value(top1['p'].iloc[0])}."
         )
     return (
-        f"{network}, the best network, finds {mean['value']:.1f} % of the test pictures at the first "
+        f"{named} finds {mean['value']:.1f} % of the test pictures at the first "
         f"attempt, the mean over {len(top1)} pairs of brains; chance is {mean['chance']:.1f} %. It is "
         f"above chance (p < {ALPHA}) in {n_above} of {len(top1)}."
     )
@@ -151,7 +156,7 @@ def _brains_row(brains: str, runs: Sequence[Mapping[str, Any]], bounds: Mapping[
     return [
         brains,
         " / ".join(str(n) for n in split["n_pairs"].values()),
-        str(split["n_left_out"]),
+        str(split["n_passed_over"]),
         f"{bounds['pairing']['similarity_q50']:.2f}",
         *reliability,
         verdict(str(n_leaks), is_good=n_leaks == 0),

@@ -46,9 +46,10 @@ def scores_page(brains: str, summary: pd.DataFrame) -> str:
         "Single trials, as other projects count": summary[summary["level"] == "trial"],
     }
     tables = [part for title, rows in parts.items() for part in (heading(title), score_table(rows))]
+    n_test, n_concepts = (summary[name].iloc[0] for name in ("n_test", "n_concepts"))
     return page(
-        f"Scores of {brains}: {summary['n_test'].iloc[0]} test pictures",
-        "Each cell: score, ± SD over seeds where there are several, 95 % interval over pictures, and "
+        f"Scores of {brains}: {n_test} test pictures of {n_concepts} concepts",
+        "Each cell: score, ± SD over seeds where there are several, 95 % interval over concepts, and "
         "chance in brackets. Chance of the cosine is that of wrong pairs, of MSE that of always "
         "predicting the training mean. The first table is the claim.",
         *tables,
