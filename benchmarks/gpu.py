@@ -221,9 +221,9 @@ def training_rows(sizes: Sizes, device: str, folder: Path) -> Iterator[Row]:
     state = None
     for setting in settings:
         with number_format(setting) as options:
-            run = RunConfig(
-                model=sizes.model, training={"epochs": sizes.epochs + 1, "batch_size": BATCH} | options
-            )
+            learned = {"targets": "measured", "pictures": "paired"}
+            training = {"epochs": sizes.epochs + 1, "batch_size": BATCH} | learned | options
+            run = RunConfig(model=sizes.model, training=training)
             steps, state = training_steps(lmdb, run, device, sizes.n_steps)
             steps()
             work = measure(steps, device)
@@ -253,7 +253,7 @@ def training_steps(
 
     reader, options = LMDBReader(lmdb), run.training
     model = build_model(reader, run=run, weights=None)
-    coordinates = start_linearly(model, reader) if run.model.linear_axes else None
+    coordinates = start_linearly(model, reader, run) if run.model.linear_axes else None
     where = {"memory_limit_gb": options.memory_limit_gb, "device": device}
     data = AlignmentDataset(lmdb, "train", average_trials=4, coordinates=coordinates, **where)
     batches = Batches(data, options.batch_size)

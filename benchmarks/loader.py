@@ -26,7 +26,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from brain2image.formats.hdf5 import write_trials
 from brain2image.training_set.batches import AlignmentDataset, Batches
-from brain2image.training_set.lmdb_store import LMDBReader, write_lmdb
+from brain2image.training_set.lmdb_build import write_lmdb
+from brain2image.training_set.lmdb_store import LMDBReader
 
 N_TRIALS, N_REPETITIONS, N_CHANNELS, N_TIMES, N_FEATURES = 4, 3, 63, 200, 4096
 BATCH, STEP_SECONDS = 64, 0.005
@@ -50,7 +51,7 @@ class PickledDataset(Dataset):
         return {
             "eeg": torch.from_numpy(eeg).unsqueeze(1),
             "target": torch.from_numpy(sample["fmri"].mean(axis=0)),
-            "pair": torch.tensor(sample["pair"]),
+            "image": torch.tensor(sample["image"]),
             "cluster": torch.tensor(sample["cluster"]),
         }
 
@@ -76,31 +77,40 @@ def write_set(folder: Path, n_pairs: int, *, n_val: int = 0, n_features: int = N
             write_trials(file, trials, attributes)
     images = np.arange(n_pairs)
     pairs = pd.DataFrame(
-        {"eeg_image": images, "fmri_image": images, "similarity": 1.0, "cluster": images % 5}
+        {
+            "eeg_image": images,
+            "fmri_image": images,
+            "similarity": 1.0,
+            "concept": images.astype(str),
+            "cluster": images % 5,
+        }
     )
     pairs["concept"] = images.astype(str)
     pairs["split"] = np.where(images < n_pairs - n_val, "train", "val")
     out = folder / "ours.lmdb"
-    write_lmdb(out, eeg=folder / "eeg.h5", projection=folder / "embedding.h5", pairs=pairs)
+    pictures = pd.DataFrame({"image": images, "partition": "train"})
+    files = {"eeg": folder / "eeg.h5", "projection": folder / "embedding.h5"}
+    write_lmdb(out, **files, pairs=pairs, eeg_pictures=pictures)
     return out
 
 
 def write_pickles(reader: LMDBReader, path: Path) -> None:
     """One pickle an EEG trial: its picture's trials, itself first, and the repetitions."""
     trials = {
-        name: index.groupby("pair")["trial"].apply(list)
+        name: index.groupby("image")["trial"].apply(list)
         for name, index in (("eeg", reader.eeg_index), ("fmri", reader.fmri_index))
     }
-    clusters, number = dict(zip(reader.pairs["pair"], reader.pairs["cluster"], strict=True)), 0
+    clusters, number = dict(zip(reader.pictures["image"], reader.pictures["cluster"], strict=True)), 0
     with lmdb.open(str(path), subdir=False, lock=False, map_size=1 << 40) as environment:
-        for pair, own in trials["eeg"].items():
-            eeg, fmri = reader.read("eeg", own), reader.read("fmri", trials["fmri"][pair])
+        for image, own in trials["eeg"].items():
+            # the set that is measured has a picture's own number for its partner
+            eeg, fmri = reader.read("eeg", own), reader.read("fmri", trials["fmri"][image])
             for shift in range(len(own)):
                 sample = {
                     "eeg": np.roll(eeg, shift, axis=0),
                     "fmri": fmri,
-                    "pair": pair,
-                    "cluster": clusters[pair],
+                    "image": image,
+                    "cluster": clusters[image],
                 }
                 with environment.begin(write=True) as transaction:
                     transaction.put(str(number).encode(), pickle.dumps(sample))

@@ -15,7 +15,16 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from helpers.planted import N_CHANNELS, N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
+from helpers.planted import (
+    ALL,
+    N_ALONE,
+    N_CHANNELS,
+    N_FEATURES,
+    OUTPUTS,
+    planted_layout,
+    planted_lmdb,
+    planted_run,
+)
 from open_clip.transformer import VisionTransformer
 from PIL import Image
 from torch import nn
@@ -40,6 +49,7 @@ STEPS = {
     "flatten": ({}, False),
     "attention": ({"pooling": "attention", "linear_axes": 0, "n_tokens": 2}, True),
     "multi_token": ({"pooling": "multitoken_vit", "alignment": "multi_token", "n_tokens": 2}, True),
+    "path alone": ({"pooling": "none"}, True),
 }
 
 
@@ -111,10 +121,12 @@ def gpu(monkeypatch):
 
 @pytest.mark.parametrize(("model", "short"), STEPS.values(), ids=STEPS)
 def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
-    run = planted_run(model=model, loss={"learnable_temperature": True}, training={"ema_decay": 0.5})
-    options = {"average_trials": 2, "memory_limit_gb": 1.0}
+    loss = {"learnable_temperature": True, "duplicate_cosine": 0.99}
+    run = planted_run(model=model, loss=loss, training={"ema_decay": 0.5})
+    options = {"average_trials": 2, "memory_limit_gb": 1.0, "measured_weight": 2.0, **ALL}
     if run.model.linear_axes:
-        options["coordinates"] = np.zeros((120, run.model.linear_axes), np.float32)
+        n_trials = 3 * (40 + N_ALONE)
+        options["coordinates"] = np.zeros((n_trials, run.model.linear_axes), np.float32)
     network, on_cpu = AlignmentModel(run.model, planted_layout(), N_FEATURES), AlignmentDataset(lmdb, "train")
     task = AlignmentTask(network, run=run, batches=Batches(on_cpu, 16), identity={})
     with gpu() as watch:
@@ -124,7 +136,10 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
         (pairs,) = training._validation_batches(lmdb, run, [str(DEVICE)]).dataset
         watch.copies.clear()  # of what lies on the device for a whole epoch
         with torch.autocast("cuda", torch.bfloat16, enabled=short):
-            loss = task.training_step(next(batches), 1)
+            batch = next(batches)
+            assert {part.device for part in batch.values()} == {DEVICE}
+            assert {"image", "cluster", "weight", "target", "eeg"} <= set(batch)
+            loss = task.training_step(batch, 1)
             task.validation_step(pairs, 0)
         optimizer = task.configure_optimizers()["optimizer"]
         for weight in (*task.model.parameters(), *task.loss.parameters()):
@@ -213,7 +228,9 @@ def test_lightning_reads_nothing_back_in_a_step(lmdb, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "sys", SimpleNamespace(stdout=terminal, stderr=terminal))
     places = []
     for size in (60, 15):
-        run = planted_run(training={"epochs": 1, "batch_size": size}, loss={"learnable_temperature": True})
+        loss = {"learnable_temperature": True, "duplicate_cosine": 0.99}
+        learned = {"targets": "both", "measured_weight": 2.0}
+        run = planted_run(training={"epochs": 1, "batch_size": size, **learned}, loss=loss)
         outputs = {name: tmp_path / str(size) / file for name, file in OUTPUTS.items()}
         with Reads() as reads:
             training.train(lmdb, run=run, weights=None, code="", state=tmp_path / f"{size}.state", **outputs)

@@ -13,7 +13,7 @@ from brain2image.evaluation.queries import (
     write_test_predictions,
 )
 from brain2image.formats.hdf5 import write_trials
-from brain2image.training_set.lmdb_store import write_lmdb
+from brain2image.training_set.lmdb_build import write_lmdb
 from brain2image.training_set.means import read_pairs, read_training_targets
 
 N_PAIRS, N_TRIALS, N_REPETITIONS, N_FEATURES = 8, 5, 3, 6
@@ -43,7 +43,9 @@ def lmdb(tmp_path, rng):
         }
     )
     path = tmp_path / "pair.lmdb"
-    write_lmdb(path, eeg=tmp_path / "eeg.h5", projection=tmp_path / "fmri.h5", pairs=pairs)
+    pictures = pd.DataFrame({"image": range(N_PAIRS), "partition": "train"})
+    files = {"eeg": tmp_path / "eeg.h5", "projection": tmp_path / "fmri.h5"}
+    write_lmdb(path, **files, pairs=pairs, eeg_pictures=pictures)
     return path
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from helpers.checkouts import TINY, copy_checkout, snakemake
-from helpers.planted import N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
+from helpers.planted import ALL, N_ALONE, N_FEATURES, OUTPUTS, planted_layout, planted_lmdb, planted_run
 from PIL import Image
 
 from brain2image.formats.precision import allow_tf32
@@ -44,13 +44,15 @@ def device(monkeypatch):
 
 @pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize(
-    "model", [{}, {"pooling": "multitoken_vit", "alignment": "multi_token", "n_tokens": 2}]
+    "model",
+    [{}, {"pooling": "multitoken_vit", "alignment": "multi_token", "n_tokens": 2}, {"pooling": "none"}],
 )
 def test_no_step_waits(lmdb, device, model, short):
     """PyTorch raises an error where the host would wait, from the second step on."""
-    run = planted_run(model=model, loss={"learnable_temperature": True}, training={"ema_decay": 0.5})
-    coordinates = np.zeros((120, run.model.linear_axes), np.float32)
-    options = {"average_trials": 2, "memory_limit_gb": 1.0, "device": device}
+    loss = {"learnable_temperature": True, "duplicate_cosine": 0.99}
+    run = planted_run(model=model, loss=loss, training={"ema_decay": 0.5})
+    coordinates = np.zeros((3 * (40 + N_ALONE), run.model.linear_axes), np.float32)
+    options = {"average_trials": 2, "memory_limit_gb": 1.0, "device": device, "measured_weight": 2.0, **ALL}
     data = AlignmentDataset(lmdb, "train", coordinates=coordinates, **options)
     batches = Batches(data, 16)
     network = AlignmentModel(run.model, planted_layout(), N_FEATURES)

@@ -14,7 +14,7 @@ from brain2image.formats.files import write_json, write_parquet
 from brain2image.formats.hdf5 import atomic_hdf5
 from brain2image.report.figures.style import save
 from brain2image.training.resume import StateFile
-from brain2image.training_set.lmdb_store import _put
+from brain2image.training_set.lmdb_build import _put
 
 
 def numbers(n_bytes):

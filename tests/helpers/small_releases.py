@@ -30,7 +30,7 @@ from brain2image.pairs.clip_embeddings import read_embeddings, write_embeddings
 from brain2image.projection.projecting import combine_projections, project_fmri
 from brain2image.projection.ridge import extract_ridge
 from brain2image.synthetic.cbramod_weights import simulate_cbramod
-from brain2image.training_set.lmdb_store import write_lmdb
+from brain2image.training_set.lmdb_build import write_lmdb
 from brain2image.training_set.means import read_pairs
 from brain2image.translation.embeddings import translate
 from helpers.empty_releases import NSD, THINGS
@@ -240,7 +240,9 @@ def pairs() -> pd.DataFrame:
 
 
 def read_lmdb_sources(root: Path, out: Path) -> None:
-    write_lmdb(out, eeg=root / "eeg.h5", projection=root / "projection.h5", pairs=pairs())
+    files = {"eeg": root / "eeg.h5", "projection": root / "projection.h5"}
+    pictures = pd.DataFrame({"image": range(N_PAIRS), "partition": "train"})
+    write_lmdb(out, **files, pairs=pairs(), eeg_pictures=pictures)
 
 
 def write_training_set(root: Path) -> None:

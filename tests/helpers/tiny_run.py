@@ -140,11 +140,10 @@ def _read_hdf5(path):
 
 def _read_lmdb(path):
     reader = LMDBReader(path)
-    tables = {name: getattr(reader, name).to_csv() for name in ("pairs", "eeg_index", "fmri_index")}
-    arrays = {
-        name: reader.read(name, range(getattr(reader, f"{name}_index")["trial"].nunique()))
-        for name in ("eeg", "fmri")
-    }
+    parts = ("eeg", "fmri", "predicted")
+    names = ("pairs", "pictures", *(f"{part}_index" for part in parts))
+    tables = {name: getattr(reader, name).to_csv() for name in names}
+    arrays = {part: reader.read(part, range(len(getattr(reader, f"{part}_index")))) for part in parts}
     return {"meta": _plain(reader.meta), **tables, **arrays}
 
 

@@ -205,3 +205,53 @@ def test_load_refuses_damage(tmp_path):
 def test_heads_must_divide_the_embedding():
     with pytest.raises(InputError, match="divisor of 16, the embedding's width, got 5"):
         _model(n_heads=5)
+
+
+def _path_alone(**options):
+    """A model without encoder and head, whose linear path says something."""
+    torch.manual_seed(0)
+    block = ModelConfig(pooling="none", linear_axes=3, hidden_size=32, **options)
+    model = AlignmentModel(block, planted_layout(N_CHANNELS), N_FEATURES).eval()
+    for values in (model.linear_path.weight, model.linear_path.axes):
+        values.copy_(torch.randn_like(values))
+    model.target_mean.copy_(torch.linspace(-5, 5, N_FEATURES))
+    return model
+
+
+def test_without_pooling_the_linear_path_is_all():
+    model = _path_alone()
+    assert model.encoder is None
+    assert model.network_share == 0
+    assert {name.split(".")[0] for name, _ in model.named_parameters()} == {"linear_path"}
+    eeg, query = 20 * torch.randn(4, N_CHANNELS, 200), torch.randn(4, N_FEATURES)
+    with torch.no_grad():
+        expected = model.linear_path(eeg)
+        assert torch.equal(model(eeg), expected)
+        assert torch.equal(model(eeg, query=query), expected)
+        assert torch.equal(model(eeg, path=query), query)
+    torch.testing.assert_close(model.predict(eeg), expected + model.target_mean)
+    assert model.query_effect(eeg, query) == 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"encoder": "cbramod", "n_heads": 7}, {"alignment": "multi_token"}, {"pretrained": True}]
+)
+def test_without_pooling_the_networks_options_have_no_effect(options):
+    assert str(_path_alone(**options)) == str(_path_alone())
+    unused = {"pretrained", "n_layers", "n_tokens", "pooling_layers", "n_heads", "alignment"}
+    assert not unused & set(ModelConfig(pooling="none", **options).model_dump())
+
+
+def test_without_pooling_and_without_linear_path_nothing_is_left():
+    with pytest.raises(ValueError, match="linear_axes must be above 0"):
+        ModelConfig(pooling="none", linear_axes=0)
+
+
+def test_a_path_alone_is_loaded_again(tmp_path):
+    model = _path_alone()
+    run = _save(model, tmp_path / "run", pooling="none", linear_axes=3)
+    eeg = 20 * torch.randn(3, N_CHANNELS, 200)
+    assert torch.equal(AlignmentModel.load(run).predict(eeg), model.predict(eeg))
+    other = _save(_model(), tmp_path / "other", pooling="none")
+    with pytest.raises(InputError, match="train it again"):
+        AlignmentModel.load(other)

@@ -51,7 +51,8 @@ def toy():
 
 def toy_run(**model):
     block = {"pooling": "multitoken_vit", "encoder": "toy", "hidden_size": 16, "n_heads": 4, "n_tokens": 2}
-    return RunConfig(model=block | model, training={"epochs": 1, "batch_size": 16})
+    training = {"epochs": 1, "batch_size": 16, "targets": "measured", "pictures": "paired"}
+    return RunConfig(model=block | model, training=training)
 
 
 @pytest.mark.parametrize("name", [name for name in list_encoders() if ":" not in name])
@@ -87,8 +88,8 @@ def test_a_new_encoder_trains_and_is_loaded_again(toy, tmp_path):
     eeg = read_pairs(lmdb, "test").eeg
     # without a unit of its own: one root mean square of the training trials
     reader = LMDBReader(lmdb)
-    trials = reader.eeg_index.loc[reader.eeg_index["pair"].isin(reader.pairs_of("train")["pair"]), "trial"]
-    rms = np.sqrt(np.mean(reader.read("eeg", trials.unique()).astype(np.float64) ** 2))
+    shown = reader.eeg_index["image"].isin(reader.pairs_of("train")["eeg_image"])
+    rms = np.sqrt(np.mean(reader.read("eeg", reader.eeg_index["trial"][shown]).astype(np.float64) ** 2))
     assert config["eeg"]["scale"] == pytest.approx(1 / rms, rel=1e-5)
     torch.manual_seed(run.training.seed)
     start = build_model(reader, run=run, weights=None)

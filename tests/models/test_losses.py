@@ -16,32 +16,32 @@ def _unit(x):
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def _slow_info_nce(predictions, targets, pairs, temperature):
+def _slow_info_nce(predictions, targets, images, temperature, weights=None):
     """From predictions to targets, and the other way."""
     similarity = _unit(predictions) @ _unit(targets).T / temperature
+    weights = np.ones(len(images)) if weights is None else weights
     losses = []
-    for i in range(len(pairs)):
-        candidates = [i] + [j for j in range(len(pairs)) if pairs[j] != pairs[i]]
-        losses.append(
-            [-log_softmax(similarity[i, candidates])[0], -log_softmax(similarity[candidates, i])[0]]
-        )
+    for i, weight in enumerate(weights):
+        candidates = [i] + [j for j in range(len(images)) if images[j] != images[i]]
+        own = -log_softmax(similarity[i, candidates])[0], -log_softmax(similarity[candidates, i])[0]
+        losses.append(weight * np.array(own))
     return np.mean(losses, axis=0)
 
 
-def _slow_prototypes(predictions, targets, clusters, temperature):
+def _slow_prototypes(predictions, targets, clusters, temperature, weights=1.0):
     x, y, present = _unit(predictions), _unit(targets), sorted(set(clusters))
     student, teacher = (
         _unit(np.stack([rows[clusters == k].mean(axis=0) for k in present])) for rows in (x, y)
     )
     p, q = softmax(y @ teacher.T / temperature, axis=1), softmax(x @ student.T / temperature, axis=1)
-    return np.mean(np.sum(p * (np.log(p) - np.log(q)), axis=1))
+    return np.mean(weights * np.sum(p * (np.log(p) - np.log(q)), axis=1))
 
 
 def _batch(seed, n_trials=12, n_features=7):
     rng = np.random.default_rng(seed)
     rows = rng.standard_normal((2, n_trials, n_features))
-    pairs, clusters = rng.integers(0, 5, n_trials), rng.integers(0, 3, n_trials)
-    return (*rows, pairs, clusters)
+    images, clusters = rng.integers(0, 5, n_trials), rng.integers(0, 3, n_trials)
+    return (*rows, images, clusters)
 
 
 def _float_batch(seed):
@@ -54,20 +54,90 @@ def _float_batch(seed):
 @given(seed=st.integers(0, 10_000), temperature=st.sampled_from([0.07, 0.5, 1.0]))
 def test_against_the_textbook(seed, temperature):
     arrays = _batch(seed)
-    predictions, targets, pairs, clusters = map(torch.from_numpy, arrays)
+    predictions, targets, images, clusters = map(torch.from_numpy, arrays)
     options = {"temperature": temperature}
     assert mse(predictions, targets).item() == pytest.approx(np.mean((arrays[0] - arrays[1]) ** 2))
     expected = _slow_info_nce(*arrays[:3], temperature)
-    both = info_nce(predictions, targets, pairs, **options)
+    both = info_nce(predictions, targets, images, **options)
     assert both.item() == pytest.approx(expected.mean(), rel=1e-9)
-    one = info_nce(predictions, targets, pairs, **options, symmetric=False)
+    one = info_nce(predictions, targets, images, **options, symmetric=False)
     assert one.item() == pytest.approx(expected[0], rel=1e-9)
     expected = _slow_prototypes(arrays[0], arrays[1], arrays[3], temperature)
     got = prototype_distillation(predictions, targets, clusters, n_clusters=3, **options).item()
     assert got == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def test_info_nce_without_pairs_has_every_other_row_as_negative():
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_rows_count_by_their_weight(seed):
+    """A row of weight 0 counts in no term; it stays a negative of others and a member of its prototype."""
+    arrays = _batch(seed)
+    weights = np.random.default_rng(seed).uniform(0.1, 3, 12)
+    weights[[2, 5]] = 0
+    weights *= 12 / weights.sum()
+    predictions, targets, images, clusters = map(torch.from_numpy, arrays)
+    own = torch.from_numpy(weights)
+    expected = np.mean(weights * np.mean((arrays[0] - arrays[1]) ** 2, axis=1))
+    assert mse(predictions, targets, own).item() == pytest.approx(expected)
+    one_way = _slow_info_nce(*arrays[:3], 0.2, weights)
+    both = info_nce(predictions, targets, images, own, temperature=0.2)
+    assert both.item() == pytest.approx(one_way.mean(), rel=1e-9)
+    one = info_nce(predictions, targets, images, own, temperature=0.2, symmetric=False)
+    assert one.item() == pytest.approx(one_way[0], rel=1e-9)
+    options = {"n_clusters": 3, "temperature": 0.2}
+    got = prototype_distillation(predictions, targets, clusters, own, **options).item()
+    assert got == pytest.approx(_slow_prototypes(*arrays[:2], arrays[3], 0.2, weights), rel=1e-9)
+
+
+def test_weights_of_one_change_nothing():
+    batch, loss = _float_batch(5), AlignmentLoss(LossConfig(), 3)
+    expected, terms = loss(*batch), loss(*batch, torch.ones(12))
+    assert set(terms) == set(expected)
+    for name, term in terms.items():
+        torch.testing.assert_close(term, expected[name])
+
+
+def test_a_row_of_weight_zero_has_no_error_of_its_own():
+    predictions, targets, images, clusters = _float_batch(6)
+    weights = torch.ones(12).index_fill(0, torch.tensor([4]), 0.0)
+    moved = predictions.index_fill(0, torch.tensor([4]), 9.0)
+    loss = AlignmentLoss(LossConfig(info_nce=0, prototype=0), 3)
+    terms = [loss(rows, targets, images, clusters, weights)["loss"] for rows in (predictions, moved)]
+    assert torch.equal(*terms)
+    # one way, it is no negative either, as only targets are
+    loss = AlignmentLoss(LossConfig(mse=0, prototype=0, symmetric=False), 3)
+    terms = [loss(rows, targets, images, clusters, weights)["loss"] for rows in (predictions, moved)]
+    assert torch.equal(*terms)
+    assert not torch.equal(*(loss(rows, targets, images, clusters)["loss"] for rows in (predictions, moved)))
+
+
+def test_rows_of_nearly_one_target_are_no_negatives_where_asked():
+    predictions, targets, images, _ = map(torch.from_numpy, _batch(7))
+    images, targets = torch.arange(12), targets.clone()
+    targets[3], targets[8] = 2 * targets[1], targets[1] + 1e-3
+    renamed = images.clone()
+    renamed[[3, 8]] = 1
+    options = {"temperature": 0.1}
+    expected = info_nce(predictions, targets, renamed, **options)
+    found = info_nce(predictions, targets, images, duplicate_cosine=0.999, **options)
+    torch.testing.assert_close(found, expected)
+    alone = info_nce(predictions, targets, duplicate_cosine=0.999, **options)
+    torch.testing.assert_close(alone, expected)
+    assert not torch.isclose(info_nce(predictions, targets, images, **options), expected)
+
+
+def test_the_sum_passes_the_cosine_of_duplicates_on():
+    predictions, targets, images, clusters = _float_batch(7)
+    targets[3], images = targets[1], torch.arange(12)
+    config = LossConfig(mse=0, prototype=0, duplicate_cosine=0.99)
+    terms = AlignmentLoss(config, 3)(predictions, targets, images, clusters)
+    options = {"temperature": config.temperature, "symmetric": config.symmetric}
+    found = info_nce(predictions, targets, images, duplicate_cosine=0.99, **options)
+    torch.testing.assert_close(terms["loss"], config.info_nce * found)
+    assert not torch.isclose(found, info_nce(predictions, targets, images, **options))
+
+
+def test_info_nce_without_images_has_every_other_row_as_negative():
     predictions, targets, _, _ = map(torch.from_numpy, _batch(0))
     all_differ = info_nce(predictions, targets, torch.arange(12), temperature=0.1)
     assert torch.equal(info_nce(predictions, targets, temperature=0.1), all_differ)

@@ -8,6 +8,7 @@ from helpers.planted import planted_layout
 from torch import nn
 
 from brain2image.config import UNUSED_OPTIONS, ModelConfig
+from brain2image.config.training_run import ENCODERLESS
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.pooling import POOLING_HEADS, TransformerLayer
 
@@ -20,7 +21,7 @@ def _head(pooling="multitoken_vit", **options):
 
 def test_registry_has_every_configured_head():
     names = ModelConfig.model_fields["pooling"].annotation.__args__
-    assert set(POOLING_HEADS) == set(names) == set(UNUSED_OPTIONS)
+    assert {*POOLING_HEADS, ENCODERLESS} == set(names) == set(UNUSED_OPTIONS)
 
 
 @pytest.mark.parametrize("pooling", POOLING_HEADS)

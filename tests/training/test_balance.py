@@ -23,11 +23,11 @@ def run_and_model(request):
 
 
 def _batch():
-    """EEG that is smooth in time, in CBraMod's range, and targets of 20 dimensions, one pair a trial."""
+    """EEG that is smooth in time, in CBraMod's range, and targets of 20 dimensions, one picture a trial."""
     eeg = torch.randn(N_TRIALS, N_CHANNELS, 200).cumsum(dim=2)
     targets = torch.randn(N_TRIALS, 20) @ torch.randn(20, N_FEATURES) / 20**0.5
-    pairs = torch.arange(N_TRIALS)
-    return 0.2 * eeg / eeg.std(), targets, pairs, pairs % N_CLUSTERS
+    images = torch.arange(N_TRIALS)
+    return 0.2 * eeg / eeg.std(), targets, images, images % N_CLUSTERS
 
 
 def test_no_term_is_inert_at_the_start(run_and_model):

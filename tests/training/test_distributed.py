@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from helpers.fork_server import fork_server
-from helpers.planted import OUTPUTS, planted_lmdb, planted_run
+from helpers.planted import ALL, OUTPUTS, planted_lmdb, planted_run
 from lightning.pytorch.strategies import DDPStrategy
 from safetensors.torch import load_file
 
@@ -24,19 +24,21 @@ N_ROWS, N_PROCESSES = 12, 2
 
 
 def example():
-    """Inputs (12, 5), targets (12, 4), pairs, clusters and a weight (5, 4)."""
+    """Inputs (12, 5), targets (12, 4), images, clusters and weights of the rows, and a matrix (5, 4)."""
     generator = torch.Generator().manual_seed(0)
-    inputs, targets, weight = (
+    inputs, targets, matrix = (
         torch.randn(shape, generator=generator) for shape in ((N_ROWS, 5), (N_ROWS, 4), (5, 4))
     )
-    return inputs, targets, torch.arange(N_ROWS) // 2, torch.arange(N_ROWS) % 3, weight.requires_grad_()
+    weights = torch.linspace(0, 2, N_ROWS)
+    images, clusters = torch.arange(N_ROWS) // 2, torch.arange(N_ROWS) % 3
+    return inputs, targets, images, clusters, weights, matrix.requires_grad_()
 
 
-def loss_of(predictions, targets, pairs, clusters):
+def loss_of(predictions, targets, images, clusters, weights):
     return (
-        mse(predictions, targets)
-        + info_nce(predictions, targets, pairs, temperature=0.1)
-        + prototype_distillation(predictions, targets, clusters, n_clusters=3, temperature=0.1)
+        mse(predictions, targets, weights)
+        + info_nce(predictions, targets, images, weights, temperature=0.1)
+        + prototype_distillation(predictions, targets, clusters, weights, n_clusters=3, temperature=0.1)
     )
 
 
@@ -45,12 +47,12 @@ def gather_and_learn(rank, folder):
     dist.init_process_group(
         "gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=N_PROCESSES
     )
-    *rows, weight = example()
+    *rows, matrix = example()
     inputs, *rest = (values[rank::N_PROCESSES] for values in rows)
-    loss = loss_of(*(gathered(values) for values in (inputs @ weight, *rest)))
+    loss = loss_of(*(gathered(values) for values in (inputs @ matrix, *rest)))
     loss.backward()
-    dist.all_reduce(weight.grad)
-    torch.save((loss.detach(), weight.grad / N_PROCESSES), folder / f"{rank}.pt")
+    dist.all_reduce(matrix.grad)
+    torch.save((loss.detach(), matrix.grad / N_PROCESSES), folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -65,13 +67,13 @@ def test_gathered_loss_and_gradient_equal_those_of_one_process(tmp_path):
     torch.multiprocessing.start_processes(
         gather_and_learn, (tmp_path,), nprocs=N_PROCESSES, start_method="forkserver"
     )
-    inputs, *rest, weight = example()
-    expected = loss_of(inputs @ weight, *rest)
+    inputs, *rest, matrix = example()
+    expected = loss_of(inputs @ matrix, *rest)
     expected.backward()
     for rank in range(N_PROCESSES):
         loss, gradient = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         torch.testing.assert_close(loss, expected.detach(), rtol=1e-6, atol=1e-6)
-        torch.testing.assert_close(gradient, weight.grad, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(gradient, matrix.grad, rtol=1e-5, atol=1e-6)
 
 
 class TaskWithoutDropout(AlignmentTask):
@@ -102,7 +104,7 @@ class InterruptedTask(TaskWithoutDropout):
 def train_on(tmp_path, monkeypatch):
     """Function that trains on so many CPUs, all runs into one state for each number; weights and history."""
     lmdb = planted_lmdb(tmp_path)
-    run = planted_run(training={"average_trials": 2, "ema_decay": 0.5})
+    run = planted_run(training={"average_trials": 2, "ema_decay": 0.5, "measured_weight": 2.0, **ALL})
     monkeypatch.setattr(training, "compute_devices", lambda n: ["cpu"] * n)
 
     def train_on(n_devices, task):

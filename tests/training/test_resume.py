@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers.checkouts import ROOT
-from helpers.planted import OUTPUTS, planted_lmdb, planted_run
+from helpers.planted import ALL, OUTPUTS, planted_lmdb, planted_run
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -135,6 +135,16 @@ def test_killed_three_times(lmdb, tmp_path, undisturbed):
         assert saved_progress(tmp_path) == end
     assert not (tmp_path / "run").exists()
     assert_same(train_in(lmdb, tmp_path), undisturbed)
+
+
+def test_the_linear_path_alone_goes_on_as_if_never_stopped(lmdb, tmp_path):
+    run = planted_run(model={"pooling": "none"}, training={"save_minutes": 3, **ALL})
+    expected = train_in(lmdb, tmp_path / "undisturbed", run)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
+        disturb(patch, (1, 5), lambda: 1 / 0)
+        train_in(lmdb, tmp_path / "killed", run)
+    assert saved_progress(tmp_path / "killed")[0] == 1
+    assert_same(train_in(lmdb, tmp_path / "killed", run), expected)
 
 
 def test_told_to_stop(lmdb, tmp_path, undisturbed, caplog):

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import runpy
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,8 @@ import pandas as pd
 import pytest
 import torch
 from helpers.planted import (
+    ALL,
+    N_ALONE,
     N_CLUSTERS,
     N_FEATURES,
     OUTPUTS,
@@ -51,11 +54,11 @@ def _train(lmdb, folder, run, weights=None):
     return outputs
 
 
-@pytest.mark.parametrize("linear_axes", [0, 64])
-def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes):
+@pytest.mark.parametrize(("linear_axes", "n_epochs"), [(0, 25), (64, 5)])
+def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes, n_epochs):
     run = planted_run(
         model={"linear_axes": linear_axes},
-        training={"epochs": 25, "learning_rate": 2e-3, "backbone_learning_rate": 5e-4},
+        training={"epochs": n_epochs, "learning_rate": 2e-3, "backbone_learning_rate": 5e-4},
     )
     with caplog.at_level(logging.INFO):
         outputs = _train(lmdb, tmp_path / "run", run)
@@ -67,14 +70,18 @@ def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes):
     error = (predictions.numpy() - targets) ** 2
     assert error.mean() < 0.7 * np.mean((targets - model.target_mean.numpy()) ** 2)
     history = pd.read_csv(outputs["history"])
-    assert history["epoch"].tolist() == list(range(26))
-    assert history["train_loss"].iloc[-1] < (0.9 if linear_axes else 0.5) * history["train_loss"].iloc[1]
+    assert history["epoch"].tolist() == list(range(n_epochs + 1))
+    if linear_axes:  # the path finds a linear signal before the first step
+        assert history["val_top1"][0] >= 0.5
+    else:
+        assert history["val_top1"][0] < 0.5
+        assert history["train_loss"].iloc[-1] < 0.5 * history["train_loss"].iloc[1]
     assert json.loads(outputs["config"].read_text())["best_epoch"] == history["val_loss"].idxmin()
     lines = [record.name for record in caplog.records]
     assert lines == [
         "brain2image.core.devices",
         "brain2image.training.train",
-        *["brain2image.training.task"] * 26,
+        *["brain2image.training.task"] * (n_epochs + 1),
     ]
 
 
@@ -89,6 +96,7 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert config["eeg"]["scale"] == pytest.approx(0.01)
     assert config["query_effect"] == 0
     assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
+    assert config["learned_from"] == {"targets": "measured", "n_pictures": 40, "n_items": 40}
     weights, (_, targets, _) = load_file(outputs["model"]), read_pairs(lmdb, "train")
     np.testing.assert_allclose(weights["target_mean"], targets.mean(axis=0), rtol=1e-5)
     common = (targets - targets.mean(axis=0)).std()
@@ -100,6 +108,67 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert set(history) == {"epoch", "val_top1", "val_share", "lr_backbone", "lr_head", *terms}
     assert history["lr_head"].iloc[-1] == pytest.approx(0, abs=1e-9)
     assert list(outputs["tensorboard"].glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(
+    ("training", "n_pictures", "n_items"),
+    [
+        ({"targets": "predicted"}, 40, 40),
+        ({"targets": "predicted", "pictures": "all"}, 40 + N_ALONE, 40 + N_ALONE),
+        ({**ALL, "measured_weight": 2.0}, 40 + N_ALONE, 80 + N_ALONE),
+    ],
+)
+def test_all_pictures_are_learned_from(lmdb, tmp_path, monkeypatch, training, n_pictures, n_items):
+    """Each item once an epoch with each of its trials, and with the weight that it was given."""
+    seen, validated, forward = Counter(), [], AlignmentLoss.forward
+
+    def watch(loss, predictions, targets, images, clusters, *weights):
+        if weights:
+            rows = zip(images.tolist(), weights[0].tolist(), strict=True)
+            seen.update((image, round(weight, 4)) for image, weight in rows)
+        else:
+            validated.extend(images.tolist())
+        return forward(loss, predictions, targets, images, clusters, *weights)
+
+    monkeypatch.setattr(AlignmentLoss, "forward", watch)
+    run = planted_run(model={"pooling": "none"}, training={"epochs": 1, "batch_size": 12} | training)
+    outputs = _train(lmdb, tmp_path / "run", run)
+    config = json.loads(outputs["config"].read_text())
+    expected = {"targets": training["targets"], "n_pictures": n_pictures, "n_items": n_items}
+    assert config["learned_from"] == expected
+    assert config["predicted"]["predicted"]
+    assert len({image for image, _ in seen}) == n_pictures
+    assert set(seen.values()) == {3}
+    mean = (2 * 40 + 40 + N_ALONE) / n_items if "measured_weight" in training else 1
+    weights = {round(weight / mean, 4) for weight in (1, 2)[: 2 if "measured_weight" in training else 1]}
+    assert {weight for _, weight in seen} == weights
+    assert validated == 2 * list(range(40, 50))  # all alike
+
+
+def test_without_pooling_the_linear_path_is_trained_alone(lmdb, tmp_path):
+    """No encoder, so no published weights either."""
+    run = planted_run(
+        model={"pooling": "none", "pretrained": True}, training={"epochs": 4, "learning_rate": 3e-3, **ALL}
+    )
+    outputs = _train(lmdb, tmp_path / "run", run)
+    config, history = json.loads(outputs["config"].read_text()), pd.read_csv(outputs["history"])
+    assert config["encoder"] is None
+    assert (config["network_share"], config["query_effect"]) == (0, 0)
+    assert {name: config[name] for name in ("model", "loss", "training")} == run.model_dump()
+    assert not any(name.startswith("lr_backbone") for name in history)
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[1]
+    weights = load_file(outputs["model"])
+    assert not any(name.startswith(("encoder.", "head.", "alignment.")) for name in weights)
+    assert weights["network_share"] == 0
+    model = AlignmentModel.load(tmp_path / "run")
+    assert model.encoder is None
+    predict_pairs(outputs["model"], lmdb, out=tmp_path / "predictions.npz")
+    content, (eeg, targets, _) = np.load(tmp_path / "predictions.npz"), read_pairs(lmdb, "test")
+    np.testing.assert_array_equal(content["predictions"], model.predict(eeg))
+    assert content["target_dependence"] == 0
+    # chance is 0.1; P(5 or more hits of 10) by chance is 0.0016
+    truth = model.standardise(torch.from_numpy(targets))
+    assert top1(model.standardise(torch.from_numpy(content["predictions"])), truth) >= 0.5
 
 
 def test_same_seed_same_weights(lmdb, tmp_path):
@@ -168,7 +237,8 @@ def test_whitened_eeg_comes_into_the_range_of_cbramod(tmp_path):
 
 def test_the_mean_response_of_the_training_is_kept(lmdb, monkeypatch):
     reader = LMDBReader(lmdb)
-    expected = eeg_means(reader, reader.pairs_of("train")).mean(axis=0)  # of each pair as many trials
+    images = reader.pairs_of("train")["eeg_image"]
+    expected = eeg_means(reader, images).mean(axis=0)  # of each pair as many trials
     model = build_model(reader, run=planted_run(), weights=None)
     np.testing.assert_allclose(model.mean_response, expected, atol=1e-4)
     monkeypatch.setattr(initialisation, "RESPONSE_TRIALS", 50)
@@ -265,13 +335,19 @@ class _Input(dict):
 def test_scripts(lmdb, tmp_path):
     level, handlers = logging.root.level, logging.root.handlers[:]
     data, run = lmdb.parent, tmp_path / "run"
-    params = json.loads(planted_run(training={"epochs": 1}).model_dump_json())
+    params = json.loads(planted_run(training={"epochs": 1, **ALL}).model_dump_json())
     without_effect = {name: params["training"].pop(name) for name in WITHOUT_EFFECT}
     steps = {
         "build_lmdb": {
             "input": _Input(
-                eeg=data / "eeg.h5", projection=data / "projection.h5", pairs=data / "pairs.parquet"
+                eeg=data / "eeg.h5",
+                projection=data / "projection.h5",
+                pairs=data / "pairs.parquet",
+                eeg_pictures=data / "pictures.parquet",
+                predicted=data / "predicted.h5",
+                learnable=data / "learnable.parquet",
             ),
+            "params": SimpleNamespace(options={"drop_overlapping_trials": True, "eeg_dtype": "float16"}),
             "output": _Input(lmdb=tmp_path / "data.lmdb"),
         },
         "train": {

@@ -29,8 +29,8 @@ def write_test_predictions(
     """
     reader = LMDBReader(lmdb)
     table = reader.pairs_of("test").reset_index(drop=True)
-    trials = list_trials(reader.eeg_index, table)
-    fmri = list_trials(reader.fmri_index, table)
+    trials = list_trials(reader.eeg_index, table["eeg_image"])
+    fmri = list_trials(reader.fmri_index, table["fmri_image"])
     repetitions = [reader.read("fmri", numbers) for numbers in fmri]
     targets = np.stack([rows.mean(axis=0) for rows in repetitions])
     pairs = Pairs(trial_means(reader, "eeg", trials), targets, table)
@@ -104,9 +104,8 @@ def read_eeg_halves(lmdb: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
     reader = LMDBReader(lmdb)
     table = reader.pairs_of("test")
     rng = np.random.default_rng(SEED)
-    shuffled = [
-        rng.permutation(numbers) for numbers in list_trials(reader.eeg_index, table) if len(numbers) > 1
-    ]
+    trials = list_trials(reader.eeg_index, table["eeg_image"])
+    shuffled = [rng.permutation(numbers) for numbers in trials if len(numbers) > 1]
     # every second number of a random order: halves that differ in size by one trial at most
     halves = zip(*((numbers[::2], numbers[1::2]) for numbers in shuffled), strict=True)
     means = np.stack([trial_means(reader, "eeg", half) for half in halves])
@@ -121,7 +120,7 @@ def read_repetitions(lmdb: str | Path) -> np.ndarray:
     (n_repetitions, n_pairs, n_features) float32
     """
     reader = LMDBReader(lmdb)
-    trials = list_trials(reader.fmri_index, reader.pairs_of("test"))
+    trials = list_trials(reader.fmri_index, reader.pairs_of("test")["fmri_image"])
     # a session that is missing takes repetitions from some pictures only
     n_repetitions = min(len(numbers) for numbers in trials)
     return np.stack([[reader.fmri(numbers[i]) for numbers in trials] for i in range(n_repetitions)])

@@ -81,7 +81,7 @@ def train(
 
     Parameters
     ----------
-    lmdb : the training set, of `lmdb_store.write_lmdb`.
+    lmdb : the training set, of `lmdb_build.write_lmdb`.
     run : model, loss and training blocks.
     weights : the encoder's published ones; None when ``run.model.pretrained`` is false.
     code : fingerprint of the source, the encoder's too.

@@ -62,7 +62,7 @@ def write_lmdb(
     ------
     InputError
         When a pair has no fMRI repetition, a split no pair with an EEG trial, a picture that is learned from
-        no prediction, or nothing is left to learn from.
+        no prediction, nothing is left to learn from, or float16 cannot hold a sample.
     """
     with ExitStack() as stack:
         eeg_data, eeg_trials = stack.enter_context(
@@ -243,8 +243,14 @@ def _put_rows(
         for trial, row in enumerate(rows[start : start + TRANSACTION_ROWS], start):
             # row by row: h5py takes thirty times as long for a list of rows
             values = read_rows(data, int(row))
-            stored = values.astype(dtype)
+            with np.errstate(over="ignore"):  # refused below
+                stored = values.astype(dtype)
             if stored.dtype != values.dtype:
+                if np.isinf(stored).any() and np.isfinite(values).all():
+                    raise InputError(
+                        f"{data.file.filename}: expected EEG within float16's range, +-65504, got "
+                        f"{np.abs(values).max():g}; set lmdb.eeg_dtype to float32"
+                    )
                 lost += float(np.square(stored.astype(np.float32) - values, dtype=np.float64).sum())
                 total += float(np.square(values, dtype=np.float64).sum())
             content[key_of(name, trial)] = stored.tobytes()

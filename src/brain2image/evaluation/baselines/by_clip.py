@@ -26,21 +26,22 @@ def fit_two_step(training: Training) -> LinearModel:
     the second on all scanned pictures that may be, whether or not anybody's EEG saw them.
     """
     assert training.read_scanned is not None  # as the rule hands it to the baselines that need it
-    return _chain(training, training.read_scanned())
+    scanned = training.read_scanned()
+    # pictures that were scanned have no concepts: each is a group of its own
+    return _chain(training, scanned, np.arange(len(scanned.features)))
 
 
 def fit_two_step_paired(training: Training) -> LinearModel:
     """Map EEG to CLIP features, then these to the targets of the very same pictures."""
-    return _chain(training, Scanned(training.clip.of(training.items["image"]), training.targets))
+    seen = Scanned(training.clip.of(training.items["image"]), training.targets)
+    return _chain(training, seen, training.concepts)
 
 
-def _chain(training: Training, scanned: Scanned) -> LinearModel:
+def _chain(training: Training, scanned: Scanned, groups: np.ndarray) -> LinearModel:
     encode, rows = eeg_encoder(training)
     shown = training.clip.of(training.items["image"])
     mean, scale = column_scales(scanned.features)
     weight, offset = fit_ridge_weights(rows, (shown - mean) / scale, training.concepts)
-    # pictures that were scanned have no concepts: each is a group of its own
-    groups = training.concepts if len(scanned.features) == len(rows) else np.arange(len(scanned.features))
     second = fit_ridge_weights((scanned.features - mean) / scale, scanned.targets, groups)
     return encode.model(weight, offset, second)
 
