@@ -25,7 +25,7 @@ test: lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# While one works: all but what runs the workflow or trains (tests/conftest.py).
+# While one works on one room: all but what takes seconds (tests/conftest.py).
 test-fast: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 

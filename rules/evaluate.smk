@@ -36,6 +36,7 @@ rule evaluate:
         predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
         audit="<results>/pairs/{person}_{subj}.audit.json",
+        predicted=ask("predicted", "person", "subj"),
         training=ask("training_record", "person", "subj", "run"),
     output:
         metrics="<results>/runs/{person}_{subj}/{run}/metrics.json",

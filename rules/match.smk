@@ -83,8 +83,8 @@ rule audit_split:
         pairs=ask("pairs", "person", "subj"),
         eeg_pictures=ask("picture_table", "person"),
         fmri_pictures=plan.fmri_pictures,
-        eeg="<results>/eeg/{person}.h5",
-        projection="<results>/projection/{subj}.h5",
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        encoder=ask("encoder_record", "person", "subj"),
     output:
         audit="<results>/pairs/{person}_{subj}.audit.json",
     log:

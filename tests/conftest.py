@@ -13,8 +13,9 @@ collect_ignore = ["cluster", "faults", "gpu"]  # make test-cluster, make test-fa
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
-# What takes seconds: fixtures that run the workflow, and what runs it, trains, or makes and damages releases.
-# Tests that take or name one are slow, and `make test-fast` leaves them out.
+# What takes seconds: fixtures that run the workflow, and what runs it, trains, repacks recordings, runs CLIP,
+# or makes and damages releases. Tests that take or name one are slow, and `make test-fast` leaves them out.
+# Single tests of seconds in files that are quick otherwise are marked where they stand.
 SLOW_FIXTURES = {"tiny_run", "pool"}
 SLOW_NAMES = {
     "snakemake",
@@ -24,6 +25,8 @@ SLOW_NAMES = {
     "simulate_eeg",
     "simulate_clip",
     "READERS",
+    "repack_eeg",
+    "open_clip",
 }
 
 

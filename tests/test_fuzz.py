@@ -12,7 +12,7 @@ from brain2image.core.errors import InputError
 from brain2image.formats import unpickling
 
 # FUZZ_MUTATIONS=200 searches deeper.
-N_MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "15"))
+N_MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "10"))
 TIME_LIMIT = 60  # s for one file
 SLOW = {"raw": 10, "clip": 20, "mindeye2": 3}  # so many times fewer mutations
 # LMDB trusts its pages: a flipped pointer ends the process, and nobody but this workflow writes the file.

@@ -253,6 +253,11 @@ class Plan:
             return []
         return f"{self.results}/projection/{self._pairs_name(person, subj)}.predicted.h5"
 
+    def encoder_record(self, person: str, subj: str) -> str | list[str]:
+        """Return what is known of the picture encoder, nothing where nobody learns from its predictions."""
+        predicted = self.predicted(person, subj)
+        return predicted and str(predicted).replace(".predicted.h5", ".encoder.json")
+
     def learnable(self, person: str, subj: str) -> str | list[str]:
         """Return the table of all pictures that may be learned from, nothing where the pairs are enough."""
         if all(training.pictures == "paired" for training in self.trainings):
@@ -269,9 +274,10 @@ class Plan:
         return f"{self.results}/matching/{self._pairs_name(person, subj)}/candidates.parquet"
 
     def training_record(self, person: str, subj: str, run: str) -> list[str]:
-        """List config and history of a network's training; baselines have none."""
+        """List the config of a run or a baseline, and the history of a training; ceilings have neither."""
         folder = f"{self.results}/runs/{person}_{subj}/{run}"
-        return [f"{folder}/config.json", f"{folder}/history.csv"] if run in self.runs else []
+        kept = ["config.json", "history.csv"] if run in self.runs else ["config.json"]
+        return [] if run in CEILINGS else [f"{folder}/{name}" for name in kept]
 
     def figures(self) -> list[str]:
         """List every figure of the report."""

@@ -138,6 +138,7 @@ def test_two_step_knows_nothing_but_the_clip_features(rng):
     assert relative_error(BASELINES["two_step"](blind)(test), test) > 0.8
 
 
+@pytest.mark.slow
 def test_frozen_cbramod_is_read_with_its_weights_or_random_ones(rng, tmp_path):
     torch.manual_seed(5)
     torch.save(CBraMod().state_dict(), tmp_path / "weights.pth")
@@ -150,6 +151,7 @@ def test_frozen_cbramod_is_read_with_its_weights_or_random_ones(rng, tmp_path):
         np.testing.assert_array_equal(BASELINES[name](training)(test), values)
 
 
+@pytest.mark.slow
 def test_the_mlp_learns_and_repeats_itself(rng):
     training, test = planted(rng, n_train=200)
     predictions = fit_mlp(training)(test)

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import kstest
 
 from brain2image.core.errors import InputError
+from brain2image.evaluation import statistics
 from brain2image.evaluation.predictions import Predictions, read_predictions, write_predictions
 from brain2image.evaluation.scores import evaluate, retrieval_scores
 from brain2image.evaluation.summary import headline, summarise
@@ -111,8 +112,10 @@ def test_a_predictor_that_varies_is_not_constant(rng, targets):
     assert not evaluate(content(small, targets), n_permutations=100, seed=0)["is_constant"]
 
 
-def test_shuffled_targets_score_chance(rng):
+@pytest.mark.slow
+def test_shuffled_targets_score_chance(rng, monkeypatch):
     """Means over 30 shuffles of a perfect predictor lie within four standard errors of chance."""
+    monkeypatch.setattr(statistics, "N_RESAMPLES", 50)  # of the intervals, at which nobody looks
     targets = rng.standard_normal((40, 16)).astype(np.float32)
     runs = [scored(content(rng.permutation(targets), targets), seed=seed) for seed in range(30)]
     for metric in ("top1", "top5", "mrr", "two_way", "percentile_rank", "cosine", "rsa"):
@@ -145,7 +148,9 @@ def test_scores_of_mse_and_cosine_equal_their_definition(rng, targets):
     assert scores["cosine"] == pytest.approx(np.mean(cosines), rel=1e-5)
 
 
-def test_p_values_are_uniform_under_the_null(rng):
+@pytest.mark.slow
+def test_p_values_are_uniform_under_the_null(rng, monkeypatch):
+    monkeypatch.setattr(statistics, "N_RESAMPLES", 50)  # of the intervals, at which nobody looks
     p_values = []
     for seed in range(60):
         targets, predictions = rng.standard_normal((2, 20, 8)).astype(np.float32)

@@ -26,6 +26,12 @@ def covers(share, n):
     return binomtest(round(share * n), n, 0.95).pvalue > 1e-4
 
 
+@pytest.fixture
+def few_resamples(monkeypatch):
+    """A quarter of the resamples, where hundreds of intervals are drawn."""
+    monkeypatch.setattr(statistics, "N_RESAMPLES", 500)
+
+
 def test_permutation_p_counts_the_observed_order():
     shuffled = np.array([0.1, 0.5, 0.5, 0.9])
     assert permutation_p(0.5, shuffled, larger_is_better=True) == 4 / 5
@@ -38,7 +44,8 @@ def test_permutation_p_is_uniform_under_the_null(rng):
     assert kstest(p_values, "uniform").pvalue > 1e-3
 
 
-def test_intervals_of_a_skewed_mean_cover(rng):
+@pytest.mark.slow
+def test_intervals_of_a_skewed_mean_cover(rng, few_resamples):
     n = 300
     bounds = [
         interval(rng.exponential(size=60), np.arange(60), reduce=np.mean, seed=seed) for seed in range(n)
@@ -46,7 +53,8 @@ def test_intervals_of_a_skewed_mean_cover(rng):
     assert covers(np.mean([low <= 1 <= high for low, high in bounds]), n)
 
 
-def test_intervals_of_a_share_cover(rng):
+@pytest.mark.slow
+def test_intervals_of_a_share_cover(rng, few_resamples):
     n = 300
     bounds = [
         interval((rng.random(80) < 0.3) * 1.0, np.arange(80), reduce=np.mean, seed=seed) for seed in range(n)
@@ -195,7 +203,8 @@ def rdms(rng, n, noise):
     return dissimilarities(noisy), dissimilarities(pictures)
 
 
-def test_rsa_intervals_cover_the_correlation_of_all_pictures(rng):
+@pytest.mark.slow
+def test_rsa_intervals_cover_the_correlation_of_all_pictures(rng, few_resamples):
     n, noise = 100, 1.0
     truth = rsa(*rdms(rng, 1500, noise), np.arange(1500)[None])[0]
     bounds = []

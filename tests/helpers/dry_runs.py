@@ -89,8 +89,11 @@ def status_upgraded(
     return {stage.rule: (list(map(tuple, stage.upgrades)), stage.reasons) for stage in stages}
 
 
-def run_snakemake(folder: Path, *arguments: str, config: str = TINY) -> tuple[int, str]:
+def run_snakemake(
+    folder: Path, *arguments: str, config: str = TINY, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Run Snakemake in a checkout as `checkouts.snakemake` does; its status and all that was said."""
+    os.environ.update(environment or {})
     enter(folder)
     with tempfile.TemporaryFile() as file:
         for stream in (sys.stdout, sys.stderr):

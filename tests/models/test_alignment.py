@@ -86,6 +86,7 @@ def test_several_tokens_drop_as_multihead_attention_does():
     torch.testing.assert_close(ours.std(dim=0), expected.std(dim=0), rtol=0, atol=0.05 * scale)
 
 
+@pytest.mark.slow
 def test_query_effect_is_the_relative_move_of_the_output():
     eeg, targets = 20 * torch.randn(300, N_CHANNELS, 200), 4 * torch.randn(300, N_FEATURES)
     assert _model().query_effect(eeg, targets) == 0

@@ -34,6 +34,7 @@ def test_published_size():
     assert sum(parameter.numel() for parameter in model.parameters()) == 4_924_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_patches", [1, 2, 5])
 def test_outputs_and_gradients_equal_braindecode(published, weights, n_patches):
     model = CBraMod().load_pretrained(weights).eval()

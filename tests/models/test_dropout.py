@@ -50,6 +50,7 @@ def test_nothing_happens_in_eval():
     assert Dropout(0.5).eval()(x) is x
 
 
+@pytest.mark.slow
 def test_a_compiled_model_draws_the_same():
     dropout, x = Dropout(0.1), torch.ones(10_000)
     torch.manual_seed(3)

@@ -32,6 +32,7 @@ def shown(panel):
     return [text.get_text() for text in panel.texts]
 
 
+@pytest.mark.slow
 def test_broken_channels_are_named_and_stay_inside(eeg):
     channels, sessions, training, test = figures.plot_channels(eeg).axes
     assert {"flat, too low", "too high"} <= set(shown(channels))
@@ -67,6 +68,7 @@ def test_spectra_have_a_line_a_region_and_a_band(eeg):
     assert figures.plot_spectra(eeg | {"unit": "whitened"}).axes[0].get_ylabel().endswith("whitened)")
 
 
+@pytest.mark.slow
 def test_responses_have_intervals_and_maps_without_broken_channels(eeg, tmp_path):
     figure = figures.plot_responses(eeg)
     response, *maps, scale, training, test = figure.axes

@@ -112,6 +112,7 @@ def test_cross_holds_every_combination_once(path, reader):
     assert drawn == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fmri", MODES)
 @pytest.mark.parametrize("average_trials", [1, 3])
 def test_memory_file_and_workers_give_the_same_batches(path, fmri, average_trials):

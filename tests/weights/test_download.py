@@ -397,6 +397,7 @@ def hub_server(server, revision, digest=None):
     server.files["/cdn/last.pth"] = CONTENT
 
 
+@pytest.mark.slow
 def test_a_file_of_the_hub_is_kept_in_the_hubs_cache(server, tmp_path):
     hub_server(server, "main")
     small = HUB.format(revision="main").replace("last.pth", "config.json")  # the Hub sends small ones itself
@@ -414,6 +415,7 @@ def test_a_file_of_the_hub_is_kept_in_the_hubs_cache(server, tmp_path):
     assert json.loads(again.stdout) == [path, *rest]
 
 
+@pytest.mark.slow
 def test_a_wrong_file_of_the_hub_is_removed(server, tmp_path):
     hub_server(server, COMMIT, digest="0" * 64)
     result = hub_fetch(server, tmp_path, f"hf://datasets/some/repo@{COMMIT}/folder/last.pth")
@@ -422,6 +424,7 @@ def test_a_wrong_file_of_the_hub_is_removed(server, tmp_path):
     assert not list((tmp_path / "hub").rglob("blobs/*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "offline", "message"),
     [

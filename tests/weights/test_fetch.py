@@ -2,22 +2,19 @@
 
 import hashlib
 import io
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
+from helpers.checkouts import ROOT
+from helpers.dry_runs import run_snakemake
 from safetensors.numpy import load_file
 
 from brain2image.formats.files import read_json
 from brain2image.weights.sources import redact
 
-ROOT = Path(__file__).parents[2]
 COMMIT = "1" * 40
 CBRAMOD = "hf://some/cbramod/weights.pth"
 MINDEYE2 = f"hf://datasets/some/mindeye@{COMMIT}/{{subj}}/last.pth"
@@ -43,35 +40,28 @@ def checkpoint(rng):
     return content.getvalue(), weight
 
 
-def snakemake(folder, *arguments, endpoint="http://127.0.0.1:1", **weights):
-    (folder / "config.yaml").write_text(yaml.safe_dump({"weights": weights}))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder]
-    options = ["--configfile", folder / "config.yaml", "--cores", "1", "--show-failed-logs"]
+def run(pool, folder, *arguments, endpoint="http://127.0.0.1:1", **weights):
+    """Run Snakemake in a folder; its status and all that was said."""
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump({"weights": weights}))
     environment = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "0"}
-    result = subprocess.run(
-        [*command, *options, *arguments],
-        cwd=folder,
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return result.returncode, result.stdout
+    arguments = (ROOT, "--directory", str(folder), "--show-failed-logs", *arguments)
+    return pool.apply(run_snakemake, arguments, {"config": str(config), "environment": environment})
 
 
-def test_all_weights_are_fetched_and_kept(server, tmp_path, rng):
+def test_all_weights_are_fetched_and_kept(pool, server, tmp_path, rng):
     content, weight = checkpoint(rng)
     digest = publish(server, f"/datasets/some/mindeye/resolve/{COMMIT}/subj01/last.pth", content)
     cbramod = publish(server, "/some/cbramod/resolve/main/weights.pth", b"cbramod" * 1000)
     publish(server, CLIP_FILE, b"clip" * 1000)
     options = {"endpoint": server.url, "cbramod": CBRAMOD, "mindeye2": MINDEYE2}
 
-    _, plan = snakemake(tmp_path, "--dry-run", "fetch_weights", **options)
+    _, plan = run(pool, tmp_path, "--dry-run", "fetch_weights", **options)
     assert f"Download CBraMod's weights, about 20 MB, from {CBRAMOD}" in plan
     assert "Download the CLIP weights openai of ViT-L-14-quickgelu (ViT-L-14: 1.7 GB" in plan
     assert f"Read the ridge of subj01 out of {MINDEYE2.format(subj='subj01')} (downloads 200 to" in plan
 
-    status, output = snakemake(tmp_path, "fetch_weights", **options)
+    status, output = run(pool, tmp_path, "fetch_weights", **options)
     assert status == 0, output
     results = tmp_path / "results"
     np.testing.assert_array_equal(
@@ -90,14 +80,14 @@ def test_all_weights_are_fetched_and_kept(server, tmp_path, rng):
     assert server.sent < weight.nbytes + 1e6
 
     shutil.rmtree(tmp_path / "cache")
-    _, plan = snakemake(tmp_path, "--dry-run", "fetch_weights", **options)
+    _, plan = run(pool, tmp_path, "--dry-run", "fetch_weights", **options)
     assert "Nothing to be done" in plan
 
 
-def test_without_network_a_download_says_where_to_make_it(tmp_path):
+def test_without_network_a_download_says_where_to_make_it(pool, tmp_path):
     target = "results/weights/cbramod.pth"
     source = "http://SECRET:SECRET@127.0.0.1:1/cbramod.pth?token=SECRET"
-    status, output = snakemake(tmp_path, target, cbramod=source)
+    status, output = run(pool, tmp_path, target, cbramod=source)
     assert status == 1
     assert f"fetch_cbramod: {redact(source)}: the server cannot be reached" in output
     assert "run `snakemake fetch_weights` where there is network" in output
@@ -109,16 +99,16 @@ def test_without_network_a_download_says_where_to_make_it(tmp_path):
     assert not [path for path in left if b"SECRET" in path.read_bytes()]
 
 
-def test_a_bad_local_file_stops_before_any_job(tmp_path):
+def test_a_bad_local_file_stops_before_any_job(pool, tmp_path):
     (tmp_path / "last.pth").write_text("<html>404</html>")
     target = "results/projection/subj01_ridge.safetensors"
-    status, output = snakemake(tmp_path, "--dry-run", target, mindeye2=str(tmp_path / "last.pth"))
+    status, output = run(pool, tmp_path, "--dry-run", target, mindeye2=str(tmp_path / "last.pth"))
     assert status == 1
     assert f"config: weights.mindeye2: {tmp_path}/last.pth: expected weights, got a web page" in output
 
 
-def test_local_files_are_not_fetched(tmp_path):
+def test_local_files_are_not_fetched(pool, tmp_path):
     local = {"clip": "clip.safetensors", "cbramod": "cbramod.pth", "mindeye2": "{subj}.pth"}
-    status, plan = snakemake(tmp_path, "--dry-run", "fetch_weights", **local)
+    status, plan = run(pool, tmp_path, "--dry-run", "fetch_weights", **local)
     assert status == 0
     assert re.search(r"^total +1$", plan, re.MULTILINE)  # the target itself

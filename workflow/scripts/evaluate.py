@@ -5,13 +5,14 @@ from brain2image.evaluation.evaluating import evaluate_run
 from brain2image.formats.files import write_json
 
 with job(snakemake):
-    config, history = snakemake.input.training or (None, None)
+    config, history = [*snakemake.input.training, None, None][:2]
     metrics = evaluate_run(
         snakemake.input.predictions,
         snakemake.input.lmdb,
         snakemake.input.audit,
         config=config,
         history=history,
+        predicted=snakemake.input.get("predicted"),
         **snakemake.params.evaluation,
     )
     write_json(snakemake.output.metrics, metrics)

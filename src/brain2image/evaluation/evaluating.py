@@ -3,10 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from brain2image.evaluation.predictions import read_predictions
+import numpy as np
+
+from brain2image.evaluation.beyond import score_beyond_pictures
+from brain2image.evaluation.predictions import Predictions, read_predictions
 from brain2image.evaluation.run_audit import SPLIT_KEYS, audit_run
 from brain2image.evaluation.scores import evaluate
-from brain2image.formats.tables import read_result, read_table
+from brain2image.evaluation.statistics import shuffle_answers
+from brain2image.formats.hdf5 import open_trials, read_rows
+from brain2image.formats.tables import find_rows, read_result, read_table
 from brain2image.training_set.means import read_training_targets
 
 TRAINING = ("best_epoch", "network_share")
@@ -19,6 +24,7 @@ def evaluate_run(
     *,
     config: str | Path | None,
     history: str | Path | None,
+    predicted: str | Path | None,
     n_permutations: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -29,16 +35,20 @@ def evaluate_run(
     predictions : ``predictions.npz``.
     lmdb : the training set.
     audit : what `split_audit.audit_split` found, as JSON.
-    config, history : of a network's training; None of baselines.
+    config : of a network or a baseline, None of a ceiling.
+    history : of a network's training; None of others.
+    predicted : HDF5 with the picture encoder's ``predicted_embedding`` of the EEG's pictures; None where
+        nobody learns from it.
     n_permutations, seed : see `scores.evaluate`.
 
     Returns
     -------
-    What `scores.evaluate` returns, ``training`` (best epoch and the network's share; None of baselines) and
-    ``audit``, see `run_audit.audit_run`.
+    What `scores.evaluate` returns, ``training`` (best epoch and the network's share; None of baselines),
+    ``learned_from`` (in words) and ``audit``, see `run_audit.audit_run`.
     """
     content = read_predictions(predictions)
-    training = {key: read_result(config, TRAINING)[key] for key in TRAINING} if config else None
+    record = read_result(config, ["learned_from", *(TRAINING if history else ())]) if config else {}
+    training = {key: record[key] for key in TRAINING} if history else None
     found = audit_run(
         read_result(audit, SPLIT_KEYS),
         target_dependence=float(content.target_dependence),
@@ -46,6 +56,26 @@ def evaluate_run(
         training_targets=read_training_targets(lmdb),
         best_epoch=training["best_epoch"] if training else None,
         history=read_table(history, ["epoch", "val_loss"]) if history else None,
+        beyond=_score_beyond(content, predicted, n_permutations=n_permutations, seed=seed),
     )
     scores = evaluate(content, n_permutations=n_permutations, seed=seed)
-    return scores | {"training": training, "audit": found}
+    learned = _in_words(record["learned_from"]) if config else "what was simulated"
+    return scores | {"training": training, "learned_from": learned, "audit": found}
+
+
+def _in_words(learned_from: dict[str, Any]) -> str:
+    """Say what was learned from: ``predicted, 14060 pictures``."""
+    return f"{learned_from['targets']}, {learned_from['n_pictures']} pictures"
+
+
+def _score_beyond(
+    content: Predictions, predicted: str | Path | None, *, n_permutations: int, seed: int
+) -> dict[str, float] | None:
+    if predicted is None:
+        return None
+    with open_trials(predicted, "predicted_embedding", ("n_images", "n_features")) as (data, images):
+        rows = find_rows(images["image"], content.eeg_image, source=predicted)
+        expected = np.stack([read_rows(data, int(row)) for row in rows])
+    _, concepts = np.unique(content.concept, return_inverse=True)
+    orders = shuffle_answers(concepts, n_permutations=n_permutations, seed=seed)
+    return score_beyond_pictures(content.predictions, content.targets, expected, orders)

@@ -11,7 +11,11 @@ from brain2image.core.errors import InputError
 FINDINGS = ("leaks", "caveats", "unknown")  # the lists of what `audit_run` found
 TOLERANCE = 1e-3  # of the targets' deviation; what float32 and another order of summing may change in a mean
 # What of `audit_split` the audit of a run looks at.
-SPLIT_KEYS = ("shared_with_training", "near_duplicates", "ridge_fitted_targets", "overlapping_test_trials")
+SPLIT_KEYS = (
+    *("shared_with_training", "near_duplicates", "picture_encoder"),
+    *("ridge_fitted_targets", "overlapping_test_trials", "overlapping_trials", "n_pictures"),
+)
+ALPHA = 0.05
 
 
 def audit_run(
@@ -22,6 +26,7 @@ def audit_run(
     training_targets: np.ndarray,
     best_epoch: int | None,
     history: pd.DataFrame | None,
+    beyond: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """Find out what the numbers of one run depend on besides the EEG of its test pairs.
 
@@ -33,14 +38,15 @@ def audit_run(
     training_targets : (n_pairs, n_features) float32.
     best_epoch, history : epoch whose weights a network kept, and its table ``epoch, val_loss``; None for a
         baseline, which has no checkpoints.
+    beyond : what `beyond.score_beyond_pictures` found; None where there is no picture encoder.
 
     Returns
     -------
     ``split``; ``target_dependence``; ``statistics_fitted_on`` (train, or other where the mean is not that of
     the training pairs); ``checkpoint_chosen_on`` (validation, or other where another epoch has a lower
-    validation loss; None for a baseline); and the names of all findings: ``leaks``, by which answers or test
-    pictures reached the training; ``caveats``, which make test pairs differ from new ones; ``unknown``, what
-    could not be looked at.
+    validation loss; None for a baseline); ``beyond``; and the names of all findings: ``leaks``, by which
+    answers or test pictures reached the training; ``caveats``, which make test pairs differ from new ones;
+    ``unknown``, what could not be looked at.
     """
     deviation = np.abs(target_mean - training_targets.mean(axis=0)).max()
     is_from_training = deviation <= TOLERANCE * training_targets.std()
@@ -53,12 +59,15 @@ def audit_run(
             )
         best = history["epoch"][history["val_loss"].idxmin()]
         chosen_on = "validation" if best == best_epoch else "other"
+    encoder = (split["picture_encoder"] or {"test": {"pictures": 0, "near_duplicates": 0}})["test"]
     names = {
         "leaks": {
             **{
                 f"test {name} in training": n > 0 for name, n in split["shared_with_training"]["test"].items()
             },
             "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
+            "test fMRI pictures in the picture encoder": encoder["pictures"] > 0,
+            "near duplicates of the picture encoder's pictures": encoder["near_duplicates"] > 0,
             "targets in predictions": target_dependence > 0,
             "statistics not of the training pairs": not is_from_training,
             "checkpoint not chosen on validation": chosen_on == "other",
@@ -66,6 +75,7 @@ def audit_run(
         "caveats": {
             "ridge-fitted test targets": split["ridge_fitted_targets"]["test"] > 0,
             "raw EEG samples shared with training": (split["overlapping_test_trials"] or 0) > 0,
+            "more is found than pictures explain": beyond is not None and beyond["p"] < ALPHA,
         },
         "unknown": {"raw EEG samples shared with training": split["overlapping_test_trials"] is None},
     }
@@ -74,5 +84,6 @@ def audit_run(
         "target_dependence": float(target_dependence),
         "statistics_fitted_on": "train" if is_from_training else "other",
         "checkpoint_chosen_on": chosen_on,
+        "beyond": beyond,
         **{finding: [name for name in names[finding] if names[finding][name]] for finding in FINDINGS},
     }

@@ -65,7 +65,8 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 
     Returns
     -------
-    Table of `tables.SUMMARY`: n_passed_over candidates are in no split though a worse one is; best_epoch or
+    Table of `tables.SUMMARY`: n_passed_over candidates are in no split though a worse one is; learned_from
+    tells targets and pictures; best_epoch or
     network_share of 0 mean that the training brought nothing, baselines have neither; ``share_of_ceiling =
     (value - chance) / (ceiling - its chance)`` where the run called ceiling, the best prediction from
     the seen picture, which simulated data have, passes chance.
@@ -87,4 +88,10 @@ def _facts(content: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what a run's rows of the summary say besides its scores."""
     training = content["training"] or {"best_epoch": None, "network_share": None}
     numbers = {name: content[name] for name in ("n_test", "n_concepts")}
-    return {**numbers, "n_passed_over": content["audit"]["split"]["n_passed_over"], **training}
+    split = content["audit"]["split"]
+    return {
+        **numbers,
+        "n_passed_over": split["n_passed_over"],
+        "learned_from": content["learned_from"],
+        **training,
+    }

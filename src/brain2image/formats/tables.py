@@ -28,13 +28,14 @@ MAYBE_NUMBERS = {
 FLAGS = {"shared1000"}
 TEXTS = {
     *("path", "concept", "partition", "part", "tar", "split"),
-    *("brains", "run", "baseline", "level", "n_trials", "direction", "metric"),
+    *("brains", "run", "learned_from", "baseline", "level", "n_trials", "direction", "metric"),
 }
 
 
 # Columns and keys of the results that several pages show.
 SUMMARY = (
-    *("brains", "run", "seed", "n_test", "n_concepts", "n_passed_over", "best_epoch", "network_share"),
+    *("brains", "run", "seed", "n_test", "n_concepts", "n_passed_over"),
+    *("learned_from", "best_epoch", "network_share"),
     *("n_trials", "level", "direction", "n_gallery", "metric"),
     *("value", "chance", "p", "low", "high", "share_of_ceiling"),
 )

@@ -81,7 +81,8 @@ def fit_picture_encoder(
 
     Returns
     -------
-    encoder, and its quality for JSON: ``candidates`` (method, layer and R2 of each), its facts, ``excluded``
+    encoder, and its quality for JSON: its facts, ``images`` (ids of those it was fitted on), ``candidates``
+        (method, layer and R2 of each), ``excluded``
     (counts), and of pictures of other folds ``r2_quantiles`` and ``r2_histogram`` over features (share of
     variance; counts in ``bins``, %) and ``ranks`` (see `Unseen`).
 
@@ -128,6 +129,7 @@ def fit_picture_encoder(
     }
     return encoder._replace(facts=facts), {
         **facts,
+        "images": image.tolist(),
         "excluded": {
             "partners": int(is_partner.sum()),
             "near_duplicates": int((is_duplicate & ~is_partner).sum()),

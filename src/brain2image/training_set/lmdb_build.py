@@ -157,7 +157,11 @@ def _index(trials: pd.DataFrame, images: pd.Series, *, source: str | Path) -> pd
         trials = trials.rename_axis("row").reset_index()
     index = trials[trials["image"].isin(images)].sort_values("row").reset_index(drop=True)
     index.insert(0, "trial", index.index)
-    columns = [name for name in ("trial", "image", "repetition", "session", "weight", "row") if name in index]
+    columns = [
+        name
+        for name in ("trial", "image", "repetition", "session", "onset", "weight", "row")
+        if name in index
+    ]
     return index[columns]
 
 

@@ -72,7 +72,7 @@ class LMDBReader:
     meta : unit, sfreq, t0, channels, eeg_shape, n_features, n_pairs, dtype and the sources' attributes.
     pairs : pair, eeg_image, fmri_image, similarity, concept, cluster, split.
     pictures : image, concept, cluster, split, is_learnable of the EEG's pictures.
-    eeg_index : trial, image, repetition, session and, where trials have one, weight.
+    eeg_index : trial, image, repetition, session, onset and, where trials have one, weight.
     fmri_index : trial, image, repetition.
     predicted_index : trial and image of the predicted embeddings; no rows where there are none.
 

@@ -114,6 +114,7 @@ def test_subjects_share_one_images_table(release):
         assert np.abs(np.asarray(got, float) - np.asarray(picture(image), float)).mean() < 3
 
 
+@pytest.mark.slow
 def test_both_releases_give_the_same_mean_of_each_picture(tmp_path):
     indices = draw_indices(0)
     betas = np.random.default_rng(1).standard_normal((len(indices), 6)).astype(np.float32)

@@ -77,11 +77,12 @@ def repack_pictures(root):
 
 def test_image_table_is_the_union_of_the_subjects(picture_files):
     table = repack_pictures(picture_files.root)
-    expected = sorted({image for seed in range(3) for image in draw_indices(seed).tolist()})
+    drawn = [set(draw_indices(seed).tolist()) for seed in range(3)]
+    expected = sorted(set.union(*drawn))
     assert list(table.columns) == ["image", "row", "shared1000", "part"]
     assert table["image"].tolist() == expected
     assert table["row"].tolist() == expected
-    seen_by = [sum(image in draw_indices(seed) for seed in range(3)) for image in expected]
+    seen_by = [sum(image in own for own in drawn) for image in expected]
     is_shared = (np.array(seen_by) > 1) | table["shared1000"]
     assert ((table["part"] == "shared") == is_shared).all()
     assert set(table["part"]) <= {"shared", *(f"subj{number:02d}" for number in range(1, 9))}

@@ -1,6 +1,7 @@
 """Baselines that go through CLIP: from EEG to the picture's features, from these to the embedding."""
 
 import numpy as np
+from sklearn.model_selection import KFold
 
 from brain2image.evaluation.baselines.base import (
     Scanned,
@@ -12,7 +13,10 @@ from brain2image.evaluation.baselines.base import (
     inner_folds,
 )
 from brain2image.models.linear_model import LinearModel
-from brain2image.training_set.means import Pairs, Predictor
+from brain2image.models.regression import N_FOLDS
+from brain2image.pairs.clip_embeddings import PROJECTED
+from brain2image.projection.picture_encoder import fit_encoder
+from brain2image.training_set.means import Predictor
 
 
 def fit_two_step(training: Training) -> LinearModel:
@@ -60,12 +64,14 @@ def fit_two_step_kernel(training: Training) -> Predictor:
 
 
 def fit_clip_oracle(training: Training) -> Predictor:
-    """Map the true CLIP features of the picture that was seen to the target; no EEG, an upper bound."""
-    mean, scale = column_scales(training.clip.of(training.items["image"]))
+    """Map the true CLIP features of the picture that was seen to the embedding; no EEG, an upper bound.
 
-    def encode(pairs: Pairs) -> np.ndarray:
-        return (training.clip.of(pairs.table["eeg_image"]) - mean) / scale
-
-    features = (training.clip.of(training.items["image"]) - mean) / scale
-    weight, offset = fit_ridge_weights(features, training.targets, training.concepts)
-    return lambda pairs: (encode(pairs) @ weight + offset).astype(np.float32)
+    Kernel ridge regression, fitted on all scanned pictures that may be learned from.
+    """
+    assert training.read_scanned is not None  # as the rule hands it to the baselines that need it
+    scanned = training.read_scanned()
+    folds = list(KFold(N_FOLDS, shuffle=True, random_state=0).split(scanned.features))
+    encoder = fit_encoder(
+        scanned.features, scanned.targets, folds, method="kernel_ridge", layer=PROJECTED, clip=""
+    )
+    return lambda pairs: encoder.predict(training.clip.of(pairs.table["eeg_image"]))

@@ -29,7 +29,7 @@ from brain2image.models.linear_model import write_baseline
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.projection.picture_fitting import find_excluded, read_measured
 from brain2image.training_set.items import Pictures, Targets, describe_items
-from brain2image.training_set.means import Predictor
+from brain2image.training_set.means import Predictor, read_training_targets
 
 BASELINES: dict[str, Callable[[Training], Predictor]] = {
     "mean_target": fit_mean_target,
@@ -93,7 +93,8 @@ def fit_baseline(
         read_scanned=read_scanned,
     )
     predict = BASELINES[name](training)
-    mean = training.targets.mean(axis=0)
+    # of measured embeddings whatever was learned from, as scores are centred on it
+    mean = read_training_targets(lmdb).mean(axis=0)
     write_test_predictions(predictions, predict, lmdb, target_mean=mean)
     data = training.reader.describe() | {"learned_from": describe_items(training.items, targets)}
     write_baseline(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from brain2image.evaluation.run_audit import FINDINGS
 from brain2image.pairs.duplicates import NEAR_DUPLICATE
 from brain2image.report.pages.html import heading, note, page, table, verdict
+from brain2image.report.verdicts import p_value
 
 
 class Check(NamedTuple):
@@ -22,6 +23,28 @@ def _shared(key: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _percent(share: float | None) -> str:
     return "unknown" if share is None else f"{100 * share:.0f} %"
+
+
+def _of_encoder(key: str) -> Callable[[Mapping[str, Any]], str]:
+    def found(audit: Mapping[str, Any]) -> str:
+        encoder = audit["split"]["picture_encoder"]
+        return "no picture encoder" if encoder is None else str(encoder["test"][key])
+
+    return found
+
+
+def _beyond(audit: Mapping[str, Any]) -> str:
+    beyond = audit["beyond"]
+    return (
+        "no picture encoder"
+        if beyond is None
+        else f"{100 * beyond['two_way']:.0f} % two-way, {p_value(beyond['p'])}"
+    )
+
+
+def _dropped(audit: Mapping[str, Any]) -> str:
+    counts = audit["split"]["overlapping_trials"]
+    return "unknown" if counts is None else f"{counts['n_dropped']} of {counts['n_trials']}"
 
 
 # By the name of the finding in audit.audit_run: what concerns the split, and what concerns a run.
@@ -42,6 +65,21 @@ SPLIT_CHECKS = {
         lambda audit: str(audit["split"]["near_duplicates"]["test"]),
         "must be 0, or such pictures are found by memory",
     ),
+    "test fMRI pictures in the picture encoder": Check(
+        "test pairs whose fMRI picture the picture encoder was fitted on",
+        _of_encoder("pictures"),
+        "must be 0, or predicted targets hold what is tested",
+    ),
+    "near duplicates of the picture encoder's pictures": Check(
+        "test pairs with a picture nearly equal to one that the picture encoder was fitted on",
+        _of_encoder("near_duplicates"),
+        "must be 0, or predicted targets hold what is tested",
+    ),
+    "left out of training": Check(
+        "training trials left out, as they share raw EEG samples with a val or test trial",
+        _dropped,
+        "split.drop_overlapping_trials leaves them out",
+    ),
     "ridge-fitted test targets": Check(
         "test targets on which MindEye2's ridge was fitted",
         lambda audit: _percent(audit["split"]["ridge_fitted_targets"]["test"]),
@@ -54,6 +92,13 @@ SPLIT_CHECKS = {
     ),
 }
 RUN_CHECKS = {
+    "more is found than pictures explain": Check(
+        "found of the measured embeddings beyond what the picture encoder predicts of the seen picture",
+        _beyond,
+        "the partner of a look-alike pair is chosen by CLIP features alone, so that beyond them its fMRI "
+        "holds nothing that the EEG could know: 50 %, chance, unless CLIP features are a noisy account of "
+        "what both pictures share, or answers leaked",
+    ),
     "targets in predictions": Check(
         "largest move of a prediction when test targets are shuffled",
         lambda audit: f"{audit['target_dependence']:.2g}",
