@@ -94,11 +94,11 @@ def test_resampled_concepts_are_pictures_that_are_really_repeated(rng):
 
 def test_intervals_over_concepts_cover_where_those_over_pictures_do_not(rng, monkeypatch):
     monkeypatch.setattr(statistics, "N_RESAMPLES", 300)
-    n, truth = 250, 1 / 3
+    n, truth = 200, 1 / 3
     covered = {"concepts": [], "pictures": [], "median": []}
     for seed in range(n):
         concepts = concepts_of(rng, 25)
-        found = rng.random(len(concepts)) < rng.beta(1, 2, 25)[concepts]  # some concepts are easy, some not
+        found = rng.random(len(concepts)) < rng.beta(0.5, 1, 25)[concepts]  # some concepts are easy, some not
         for unit, drawn in (("concepts", concepts), ("pictures", np.arange(len(concepts)))):
             low, high = interval(found * 1.0, drawn, reduce=np.mean, seed=seed)
             covered[unit].append(low <= truth <= high)
@@ -108,7 +108,7 @@ def test_intervals_over_concepts_cover_where_those_over_pictures_do_not(rng, mon
     shares = {unit: np.mean(own) for unit, own in covered.items()}
     assert 0.88 <= shares["concepts"] <= 0.98
     assert 0.88 <= shares["median"] <= 0.98
-    assert shares["pictures"] < 0.88
+    assert shares["pictures"] < shares["concepts"] - 0.05
 
 
 def alike(rng, concepts, share=0.9):
@@ -119,7 +119,7 @@ def alike(rng, concepts, share=0.9):
 
 
 def test_shuffled_concepts_err_as_often_as_they_say_and_shuffled_pictures_more(rng):
-    n, n_permutations = 300, 99
+    n, n_permutations = 300, 39
     errors = {"concepts": [], "pictures": []}
     for seed in range(n):
         concepts = concepts_of(rng, 25)
@@ -174,7 +174,7 @@ def crossed(rng, *, sizes, spreads, noise):
     ],
 )
 def test_intervals_over_crossed_factors_cover_where_independent_brains_do_not(rng, sizes, spreads):
-    n = 400
+    n = 300
     covered, rejected, independent = [], [], []
     for _ in range(n):
         values, levels = crossed(rng, sizes=sizes, spreads=spreads, noise=0.4)

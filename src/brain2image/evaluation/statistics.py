@@ -203,9 +203,9 @@ def crossed_test(values: np.ndarray, weights: np.ndarray, factors: Sequence[np.n
     variance = variances.sum()
     if variance <= ROUNDING**2:
         return None
-    student = t(df=variance**2 / (np.square(variances) / (n - 1)).sum(), scale=np.sqrt(variance))
-    low, high = student.interval(CONFIDENCE)
-    return Crossed(float(mean + low), float(mean + high), float(2 * student.sf(abs(mean))))
+    df, error = variance**2 / (np.square(variances) / (n - 1)).sum(), np.sqrt(variance)
+    reach = t.isf((1 - CONFIDENCE) / 2, df) * error
+    return Crossed(float(mean - reach), float(mean + reach), float(2 * t.sf(abs(mean) / error, df)))
 
 
 def sign_flip_p(differences: np.ndarray, *, n_permutations: int, seed: int) -> float:
