@@ -327,7 +327,7 @@ Encode Estimate Explain Find Fit Follow Gather Give Go Hand Hold Import Interpol
 Load Log Look Make Map Mark Match Measure Move Name Note Open Order Paint Parse Pass Place Pool Predict
 Prepare Print Project Put Raise Rank Re-reference Read Refuse Regress Remove Repeat Replace Resample Return
 Run Save Say Scale Score Select Set Show Simulate Spell Stack Start Stop Store Strip Subtract Sum Tabulate
-Take Tell Train Turn Wait Warn Weigh Write Yield Z-score
+Take Tell Train Turn Wait Warn Weigh Whiten Write Yield Z-score
 """
 
 

@@ -153,3 +153,35 @@ def test_noisy_trials_weigh_less(eeg):
     least, most = whitening.WEIGHTS
     assert weights[20] / weights[21] == pytest.approx(least / most)
     np.testing.assert_array_equal(trial_weights(np.ones((5, 3)), np.ones(3)), 1)
+
+
+class Blocks:
+    """An array that notes how many trials are read and written at once."""
+
+    def __init__(self, eeg):
+        self.eeg, self.shape, self.size, self.lengths = eeg, eeg.shape, eeg.size, []
+
+    def __len__(self):
+        return len(self.eeg)
+
+    def __getitem__(self, rows):
+        self.lengths.append(rows.stop - rows.start)
+        return self.eeg[rows].copy()
+
+    def __setitem__(self, rows, values):
+        self.lengths.append(rows.stop - rows.start)
+        self.eeg[rows] = values
+
+
+def test_only_blocks_of_trials_are_in_memory(eeg, monkeypatch):
+    expected, limits = eeg.copy(), np.full(N_CHANNELS, 2.0)
+    mix_channels(expected, EVERY, fit(eeg).matrix)
+    clip_trials(expected, limits)
+    for module in (bad_channels, whitening):
+        monkeypatch.setattr(module, "BLOCK_TRIALS", 16)
+    blocks = Blocks(eeg)
+    mix_channels(blocks, EVERY, fit(blocks).matrix)
+    clip_trials(blocks, limits)
+    assert set(blocks.lengths) == {16}
+    assert len(blocks.lengths) == 6 * N_TRIALS // 16  # two passes to fit, then read and written twice
+    np.testing.assert_allclose(eeg, expected, atol=1e-4)

@@ -25,6 +25,7 @@ from brain2image.formats.hdf5 import read_trials, write_trials
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.base import EEGLayout
 from brain2image.translation import recordings
+from brain2image.translation.as_trained import Recipe
 from brain2image.translation.embeddings import translate, write_translation
 from brain2image.translation.epochs import BLOCK_TRIALS
 from brain2image.translation.names import likely_name
@@ -39,11 +40,11 @@ TARGET = "99999"
 # ---- a run, and recordings of what it was trained on
 
 
-def write_run(folder, *, unit="uV", filters=FILTERS, channels=CHANNELS, response=None, **said):
+def write_run(folder, *, unit="uV", scale=0.01, filters=FILTERS, channels=CHANNELS, response=None, **said):
     torch.manual_seed(0)
     block = {"n_layers": 1, "hidden_size": 16, "n_tokens": 2, "pooling": "attention"}
     model = AlignmentModel(ModelConfig(**block), EEGLayout(tuple(channels), 200, 200.0), N_FEATURES)
-    model.eeg_scale.fill_(0.01)
+    model.eeg_scale.fill_(scale)
     model.target_mean.normal_()
     eeg = {"unit": unit, "sfreq": 200.0, "n_times": 200, "t0": 0.0, "channels": list(channels)}
     content = {"model": block, "eeg": eeg | filters | said, "n_features": N_FEATURES}
@@ -391,6 +392,88 @@ def test_whitened_eeg_is_for_a_run_trained_on_such(data, tmp_path):
         InputError, match="expected EEG in uV, as in training, got whitened: whitening cannot be"
     ):
         translate(whitened, data.run, unit="whitened", channels=CHANNELS, sfreq=200)
+
+
+@pytest.fixture(scope="module")
+def whitened(data, tmp_path_factory):
+    """A run trained on whitened and clamped trials, these, and what it predicts of them."""
+    folder = tmp_path_factory.mktemp("whitened")
+    options = {"whiten": "session", "clip": 2.5}
+    files, pictures = [data.folder / "ses-01" / "raw_eeg_training.npy"], data.folder / "images.parquet"
+    repack_eeg(files, pictures, out=folder / "eeg.h5", edge=0.0, **options, **FILTERS)
+    run = write_run(folder / "run", unit="whitened", scale=0.2, reference="Fz", **options)
+    with h5py.File(folder / "eeg.h5") as file:
+        eeg, trials, clipped = file["eeg"][:], read_trials(file), file.attrs["clipped"]
+    assert 0.001 < clipped < 0.1
+    trials["embedding"] = list(AlignmentModel.load(run).predict(eeg).numpy())
+    embeddings = np.stack(trials["embedding"])
+    assert np.abs(embeddings - np.roll(embeddings, 1, axis=0)).max(axis=1).min() > 0.02
+    return SimpleNamespace(folder=folder, run=run, trials=trials)
+
+
+def test_new_eeg_is_whitened_and_clamped_as_in_training(data, whitened, caplog):
+    """From the recording, from its trials in microvolts, and from the file that is whitened already."""
+    caplog.set_level("INFO")
+    raw = mne.concatenate_raws([part.copy() for part in data.parts], verbose="error")
+    shown = (whitened.trials["image"] + 1).unique()
+    assert_same(translate(raw, whitened.run, events=shown), whitened.trials, first_image=0)
+    n_trials = len(whitened.trials)
+    assert f"whitened over the channels by its own {n_trials} trials, as each session" in caplog.text
+    assert "% of the samples at 2.5 standard deviations, as in training" in caplog.text
+    trials = data.eeg[:n_trials]
+    arrays = {"unit": "uV", "channels": CHANNELS, "sfreq": 200}
+    caplog.clear()
+    translate(whitened.folder / "eeg.h5", whitened.run)
+    assert "standard deviations" not in caplog.text
+    for eeg, options in ((trials, arrays), (whitened.folder / "eeg.h5", {})):
+        got = translate(eeg, whitened.run, **options).embedding
+        np.testing.assert_allclose(got, np.stack(whitened.trials["embedding"]), atol=1e-4)
+    unclamped = write_run(whitened.folder / "other", unit="whitened", scale=0.2, whiten="session")
+    got = translate(trials, unclamped, **arrays).embedding
+    assert np.abs(got - np.stack(whitened.trials["embedding"])).max() > 0.01
+
+
+def test_too_few_trials_are_not_whitened(data, whitened):
+    options = {"unit": "uV", "channels": CHANNELS, "sfreq": 200}
+    with pytest.raises(
+        InputError, match="expected at least as many trials as channels to whiten from, 63, got 62"
+    ):
+        translate(data.eeg[:62], whitened.run, **options)
+    released = write_run(whitened.folder / "released", unit="whitened", filters={}, whiten="release")
+    with pytest.raises(InputError, match="expected EEG in whitened, as in training, got uV"):
+        translate(data.eeg, released, **options)
+
+
+def test_channels_interpolated_in_training_are_so_before_they_are_whitened(data, whitened, tmp_path):
+    """A file that is whitened has been through it; what the channel holds makes no difference otherwise."""
+    said = {"unit": "whitened", "scale": 0.2, "whiten": "session", "interpolated": ["Oz"]}
+    run, options = write_run(tmp_path, **said), {"unit": "uV", "channels": CHANNELS, "sfreq": 200}
+    broken = data.eeg[:90].copy()
+    broken[:, CHANNELS.index("Oz")] *= 30
+    got, expected = (translate(eeg, run, **options).embedding for eeg in (broken, data.eeg[:90]))
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+    whole = AlignmentModel.load(run).predict(read_eeg(whitened.folder / "eeg.h5")).numpy()
+    got = translate(whitened.folder / "eeg.h5", run).embedding
+    np.testing.assert_allclose(got, whole, atol=1e-4)
+
+
+def test_what_is_left_to_do_for_a_file():
+    done = SimpleNamespace(unit="whitened", clip=5.0)
+    for unit, clip, training, expected in (
+        ("uV", 0.0, {}, (False, 0)),
+        ("V", 0.0, {"whiten": "session", "clip": 5.0}, (True, 5)),
+        ("uV", 5.0, {"whiten": "session", "clip": 5.0}, (True, 5)),  # clamped, but before it is whitened
+        ("uV", 5.0, {"whiten": "none", "clip": 5.0}, (False, 0)),
+        ("whitened", 0.0, {"whiten": "release", "clip": 5.0}, (False, 5)),
+    ):
+        source = SimpleNamespace(unit=unit, clip=clip)
+        assert Recipe.of(source, training) == expected
+    assert Recipe.of(done, {"whiten": "session", "clip": 5.0}) == (False, 0)
+
+
+def read_eeg(path):
+    with h5py.File(path) as file:
+        return file["eeg"][:]
 
 
 # ---- rates

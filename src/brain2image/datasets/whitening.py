@@ -88,7 +88,7 @@ def fit_whitening(
 
 
 def mix_channels(eeg: h5py.Dataset | np.ndarray, chosen: np.ndarray, matrix: np.ndarray) -> None:
-    """Multiply the chosen trials by a matrix (n_channels, n_channels) float32, in place."""
+    """Apply a matrix (n_channels, n_channels) float32 to the chosen trials, in place."""
     for rows, kept in _blocks(chosen):
         block = read_rows(eeg, rows)
         block[kept] = np.matmul(matrix, block[kept])
@@ -96,7 +96,7 @@ def mix_channels(eeg: h5py.Dataset | np.ndarray, chosen: np.ndarray, matrix: np.
 
 
 def clip_trials(eeg: h5py.Dataset | np.ndarray, limits: np.ndarray) -> float:
-    """Clamp all trials in place, and return the share of samples that lay beyond the limits.
+    """Clip all trials in place, and return the share of samples that lay beyond the limits.
 
     Parameters
     ----------

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.units import MICROVOLTS_PER_VOLT, RMS_RANGES, check_rms
+from brain2image.datasets.units import check_rms
+from brain2image.translation.as_trained import Recipe, as_in_training, unit_factor, unit_remedy
 from brain2image.translation.channels import Mixing, arrange_channels
 from brain2image.translation.latency import LatencyCheck
 from brain2image.translation.loading import Predict, load_model
@@ -23,13 +24,10 @@ from brain2image.translation.opening import open_eeg
 from brain2image.translation.outputs import check_suffix, write_blocks
 from brain2image.translation.reference import Interpolated, Rereferenced, compare_reference, warn_of_average
 from brain2image.translation.retrieval import Gallery, read_gallery
-from brain2image.translation.whitening import Recipe, as_in_training
 
 logger = logging.getLogger(__name__)
 
 FILTERS = ("highpass", "lowpass", "notch")
-# From the unit of the EEG to that of the training.
-FACTORS = {("V", "uV"): MICROVOLTS_PER_VOLT, ("uV", "uV"): 1.0, ("whitened", "whitened"): 1.0}
 STEP = 0.005  # s, a sample of the model, by which a baseline may differ
 BLOCK_MEANS = 128  # events whose mean is predicted at once
 
@@ -161,7 +159,7 @@ def _start(
     source = open_eeg(eeg, **layout, cutting=replace(cutting, filters=filters))
     recipe = Recipe.of(source, training)
     unit = "uV" if recipe.whiten else training["unit"]
-    factor = _unit_factor(source, unit)
+    factor = unit_factor(source, unit)
     _check_baseline(source, training.get("baseline", 0.0))
     mixing: Mixing | Rereferenced | Interpolated
     mixing = arrange_channels(
@@ -197,19 +195,6 @@ def _training_eeg(eeg: Any, run: str | os.PathLike) -> Mapping[str, Any]:
     return eeg
 
 
-def _unit_factor(source: Source, unit: str) -> float:
-    """Return the factor from a file's unit to that of the training."""
-    if (source.unit, unit) not in FACTORS:
-        why = (
-            "whitened EEG has no unit, so that volts are no input for this model; whiten yours as the "
-            "training's release does and say so, or use a run that was trained on raw EEG"
-            if unit == "whitened"
-            else "whitening cannot be undone; use the EEG before it, or a run trained on whitened EEG"
-        )
-        raise InputError(f"{source.name}: expected EEG in {unit}, as in training, got {source.unit}: {why}")
-    return FACTORS[source.unit, unit]
-
-
 def _check_baseline(source: Source, wanted: float) -> None:
     """Refuse EEG without the training's baseline, ``wanted`` s; say where only the EEG has one."""
     start, stop = source.baseline or (0.0, 0.0)
@@ -222,14 +207,6 @@ def _check_baseline(source: Source, wanted: float) -> None:
     if source.baseline and not wanted:
         text = "%s: a baseline (%g to %g s) was subtracted from the EEG, none in training"
         logger.warning(text, source.name, start, stop)
-
-
-def _unit_remedy(rms: float, said: str, unit: str) -> str | None:
-    """Say what to do where EEG of this root mean square, said to be in one unit, can only be in another."""
-    for other, (low, high) in RMS_RANGES.items():
-        if other != said and (other, unit) in FACTORS and low <= rms <= high:
-            return f"the samples, {rms:.3g} {said} by the file, look like {other}: say so (--unit {other})"
-    return None
 
 
 def _prepare(
@@ -250,7 +227,7 @@ def _prepare(
                 )
             # The median passes over trials with artefacts.
             rms = float(np.sqrt(np.median(powers)))
-            check_rms(rms, unit, source=source.name, remedy=_unit_remedy(rms / factor, source.unit, unit))
+            check_rms(rms, unit, source=source.name, remedy=unit_remedy(rms / factor, source.unit, unit))
             yield eeg
             progress.advance(task, len(eeg))
 

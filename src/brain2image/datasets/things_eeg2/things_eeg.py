@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 MAINS = 50.0  # Hz, in Berlin
 SOA = 0.2  # s from picture to picture, of which one lasts 0.1 s
+LAYOUT = {"sfreq": float(SFREQ), "t0": 0.0, "channels": list(CHANNELS), "mains": MAINS, "soa": SOA}
 BLOCK_TRIALS = 128  # 8 MB as float32: the matrix product runs at full speed, and the cache is not exceeded
 
 
@@ -94,12 +95,9 @@ def repack_eeg(
         Names every file that is not what the release holds.
     """
     check_bads(bads or (), CHANNELS)
-    if baseline and not filters:
-        raise InputError(
-            f"eeg.baseline: expected 0 for preprocessed epochs, got {baseline:g} s; they begin at the onset, "
-            "and their release has subtracted a baseline already"
-        )
-    if filters and whiten == "session":
+    if not filters:
+        _check_baseline(baseline)
+    elif whiten == "session":
         _check_sessions(files)
     pictures = read_table(images, ["partition"])
     with atomic_hdf5(out) as file:
@@ -107,10 +105,10 @@ def repack_eeg(
         eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
         attributes: dict[str, Any]
         if filters:
-            recipe = {"edge": edge, "baseline": baseline, **filters}
-            trials, counts = append_recordings(eeg, files, pictures, max_lost=max_lost, **recipe)
+            attributes, release = {"edge": edge, "baseline": baseline, **filters}, "raw"
+            trials, counts = append_recordings(eeg, files, pictures, max_lost=max_lost, **attributes)
             file["recordings"] = counts.to_records(index=False)
-            release, attributes = "raw", recipe | {"whiten": whiten}
+            attributes["whiten"] = whiten
         else:
             trials, release = _append_epochs(eeg, files, pictures, n_threads=n_threads)
             attributes = {"whiten": "release"}
@@ -121,19 +119,13 @@ def repack_eeg(
         if attributes["whiten"] == "session":
             _whiten_sessions(eeg, trials["session"].to_numpy(), is_training)
             unit = "whitened"
-        trials["weight"], clipped = _tame(eeg, is_training, clip=clip, weigh_trials=weigh_trials)
+        trials["weight"], attributes["clipped"] = _tame(eeg, is_training, clip=clip, weigh=weigh_trials)
         trials["repetition"] = trials.groupby("image").cumcount()
-        attributes |= {
+        attributes |= LAYOUT | {
             "unit": unit,
             "clip": clip,
-            "clipped": clipped,
-            "sfreq": float(SFREQ),
-            "t0": 0.0,
-            "channels": list(CHANNELS),
             "release": release,
-            "mains": MAINS,
-            "soa": SOA,
-            # whitening has mixed the channels, so that preprocessed epochs are against no electrode
+            # a release's whitening has mixed the channels: its epochs are against no electrode
             "reference": RAW_REFERENCE if release == "raw" else "unknown",
         }
         whole = dict.fromkeys(["image", "repetition", "session", "onset"], np.int64)
@@ -150,6 +142,15 @@ def _interpolate(
         if unit == "whitened":
             logger.warning("%s: whitening has spread what was wrong with them over the others", source)
     return chosen
+
+
+def _check_baseline(baseline: float) -> None:
+    """Raise InputError where a baseline is asked for of preprocessed epochs."""
+    if baseline:
+        raise InputError(
+            f"eeg.baseline: expected 0 for preprocessed epochs, got {baseline:g} s; they begin at the onset, "
+            "and their release has subtracted a baseline already"
+        )
 
 
 def _check_sessions(files: Sequence[str | os.PathLike]) -> None:
@@ -175,17 +176,17 @@ def _whiten_sessions(eeg: h5py.Dataset, session: np.ndarray, is_training: np.nda
 
 
 def _tame(
-    eeg: h5py.Dataset, is_training: np.ndarray, *, clip: float, weigh_trials: bool
+    eeg: h5py.Dataset, is_training: np.ndarray, *, clip: float, weigh: bool
 ) -> tuple[np.ndarray, float]:
-    """Clamp outliers in place; return the weights of the trials, and the share of samples clamped."""
-    if not (clip or weigh_trials):
+    """Clip outliers in place; return the weights of the trials, and the share of samples clamped."""
+    if not (clip or weigh):
         return np.ones(len(eeg), np.float32), 0.0
     rms, _ = read_amplitudes(eeg, np.ones(len(eeg), bool))
     scale = channel_scales(rms[is_training])
     clipped = clip_trials(eeg, clip * scale) if clip else 0.0
     if clip:
         logger.info("clamped %.2g %% of the samples at %g standard deviations", 100 * clipped, clip)
-    weights = trial_weights(rms, scale) if weigh_trials else np.ones(len(eeg), np.float32)
+    weights = trial_weights(rms, scale) if weigh else np.ones(len(eeg), np.float32)
     return weights, clipped
 
 

@@ -1,4 +1,4 @@
-"""New EEG whitened and clamped as the training's was, by its own trials, which need no labels for it."""
+"""New EEG in the training's unit: converted, or whitened and clamped by its own trials."""
 
 import logging
 import tempfile
@@ -8,13 +8,38 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from brain2image.core.disk import explained_disk_errors
+from brain2image.core.errors import InputError
 from brain2image.datasets.bad_channels import read_amplitudes
+from brain2image.datasets.units import MICROVOLTS_PER_VOLT, RMS_RANGES
 from brain2image.datasets.whitening import channel_scales, clip_trials, fit_whitening, mix_channels
 from brain2image.translation.new_eeg import Source
 
 logger = logging.getLogger(__name__)
 
 BLOCK_TRIALS = 128
+# From the unit of the EEG to that of the training.
+FACTORS = {("V", "uV"): MICROVOLTS_PER_VOLT, ("uV", "uV"): 1.0, ("whitened", "whitened"): 1.0}
+
+
+def unit_factor(source: Source, unit: str) -> float:
+    """Return the factor from a file's unit to that of the training."""
+    if (source.unit, unit) not in FACTORS:
+        why = (
+            "whitened EEG has no unit, so that volts are no input for this model; whiten yours as the "
+            "training's release does and say so, or use a run that was trained on raw EEG"
+            if unit == "whitened"
+            else "whitening cannot be undone; use the EEG before it, or a run trained on whitened EEG"
+        )
+        raise InputError(f"{source.name}: expected EEG in {unit}, as in training, got {source.unit}: {why}")
+    return FACTORS[source.unit, unit]
+
+
+def unit_remedy(rms: float, said: str, unit: str) -> str | None:
+    """Say what to do where EEG of this root mean square, said to be in one unit, can only be in another."""
+    for other, (low, high) in RMS_RANGES.items():
+        if other != said and (other, unit) in FACTORS and low <= rms <= high:
+            return f"the samples, {rms:.3g} {said} by the file, look like {other}: say so (--unit {other})"
+    return None
 
 
 class Recipe(NamedTuple):
