@@ -45,8 +45,7 @@ def textbook(x, scores, rows, alpha, weights):
     return model.predict(z) + mean
 
 
-@pytest.mark.parametrize("n_inputs", [DUAL, PRIMAL])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n_inputs", "weighted"), [(DUAL, False), (DUAL, True), (PRIMAL, True)])
 def test_each_axis_is_a_ridge_regression_with_the_best_alpha(rng, n_inputs, weighted):
     x, targets, folds = draw(rng, n_inputs)
     weights = draw_weights(rng) if weighted else np.ones(N_ITEMS)

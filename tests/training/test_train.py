@@ -54,7 +54,7 @@ def _train(lmdb, folder, run, weights=None):
     return outputs
 
 
-@pytest.mark.parametrize(("linear_axes", "n_epochs"), [(0, 25), (64, 5)])
+@pytest.mark.parametrize(("linear_axes", "n_epochs"), [(0, 18), (64, 3)])
 def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes, n_epochs):
     run = planted_run(
         model={"linear_axes": linear_axes},
