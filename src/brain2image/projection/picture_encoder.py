@@ -134,8 +134,8 @@ def read_picture_encoder(path: str | os.PathLike) -> PictureEncoder:
         raise InputError(f"{path}: expected a picture encoder, but {reason(error)}; {REMEDY}") from None
     if not set(FACTS) <= set(facts) or any(not np.isfinite(tensor).all() for tensor in tensors.values()):
         raise InputError(
-            f"{path}: expected {', '.join(FACTS)} and finite weights, got {', '.join(facts)}, or weights that "
-            f"are not finite; {REMEDY}"
+            f"{path}: expected {', '.join(FACTS)} and finite weights, got {', '.join(facts)}, or weights "
+            f"that are not finite; {REMEDY}"
         )
     return encoder
 
