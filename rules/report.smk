@@ -73,6 +73,36 @@ rule write_tables:
         "../workflow/scripts/write_tables.py"
 
 
+rule show_picture_encoder:
+    input:
+        encoder=rules.fit_picture_encoder.output.quality,
+        quality=lambda wildcards: expand(rules.inspect_fmri.output.quality, subj=members(wildcards.subj)),
+    output:
+        encoder=report(
+            "<results>/figures/{dataset}_{subj}/picture_encoder.html",
+            caption="../workflow/report/picture_encoder.rst",
+            category="2 Pairs",
+            labels={"figure": "picture encoder", "pictures": "{dataset} × {subj}"},
+        ),
+    log:
+        "<logs>/show_picture_encoder/{dataset}_{subj}.log",
+    benchmark:
+        "<benchmarks>/show_picture_encoder/{dataset}_{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=plan.code("show_picture_encoder"),
+        names=lambda wildcards: {
+            "pairs": f"{wildcards.dataset}_{wildcards.subj}",
+            "subjects": members(wildcards.subj),
+        },
+    script:
+        "../workflow/scripts/show_picture_encoder.py"
+
+
 rule write_provenance:
     input:
         # everything else that is shown, so that this comes last and whenever any stage has run

@@ -227,6 +227,7 @@ READERS = {
         "core/manifest.py",
         "core/versions.py",
         "pairs/preparation.py",
+        "projection/picture_encoder.py",
         "weights/sources.py",
         "core/status.py",
     },

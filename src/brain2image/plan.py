@@ -301,6 +301,7 @@ class Plan:
         return [
             f"{self.results}/figures/overview.html",
             *(f"{self.results}/figures/{brains}/{name}.html" for brains, name in names),
+            *(f"{self.results}/figures/{pairs}/picture_encoder.html" for pairs in self.picture_pairs),
         ]
 
     def benchmark_names(self) -> list[str]:

@@ -1,7 +1,11 @@
 """Bad tables and arrays of the results: of every case a name, the damage, and the message."""
 
+import json
+
 import numpy as np
 import pandas as pd
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from helpers.damage import Payload, put
 
@@ -125,6 +129,38 @@ METRICS = {
     "a list": (put("metrics.json", b"[]"), r"got list;"),
     "nested": (put("metrics.json", b"[" * 100_000), r"cannot read this JSON file"),
 }
+
+
+def other_encoder(change, **facts):
+    """Write the picture encoder again; ``change`` gets its tensors."""
+
+    def damage(root):
+        path = root / "encoder.safetensors"
+        with safe_open(path, framework="numpy") as file:
+            kept = json.loads(file.metadata()["picture_encoder"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        change(tensors)
+        save_file(tensors, path, metadata={"picture_encoder": json.dumps(kept | facts)})
+
+    return damage
+
+
+ENCODER = {
+    "no encoder": (
+        lambda root: save_file({"a": np.ones(3)}, root / "encoder.safetensors"),
+        r"encoder\.safetensors: expected a picture encoder, but .*; delete it and run again",
+    ),
+    "tensor missing": (other_encoder(lambda tensors: tensors.pop("dual")), r"a picture encoder, but 'dual'"),
+    "other widths": (
+        other_encoder(lambda tensors: tensors.update(dual=np.ones((7, 3), np.float32))),
+        r"a picture encoder, but ",
+    ),
+    "NaN": (
+        other_encoder(lambda tensors: tensors.update(offset=np.full(3, np.nan, np.float32))),
+        r"and finite weights, got",
+    ),
+    "unknown method": (other_encoder(lambda _: None, method="x"), r"a picture encoder, but 'x'"),
+}
 CASES = {
     "pictures table": PICTURES,
     "pairs table": PAIRS,
@@ -135,6 +171,7 @@ CASES = {
         "NaN": (with_values("job.tsv", s=np.nan), r"job\.tsv: expected a number in every row of s")
     },
     "embeddings": EMBEDDINGS,
+    "picture encoder": ENCODER,
     "planted": PLANTED,
     "metrics": METRICS,
 }

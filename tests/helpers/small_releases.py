@@ -27,6 +27,13 @@ from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.cbramod import CBraMod
 from brain2image.pairs.clip import embed_images
 from brain2image.pairs.clip_embeddings import read_embeddings, write_embeddings
+from brain2image.projection.picture_encoder import (
+    FACTS,
+    PictureEncoder,
+    fit_encoder,
+    read_picture_encoder,
+    write_picture_encoder,
+)
 from brain2image.projection.projecting import combine_projections, project_fmri
 from brain2image.projection.ridge import extract_ridge
 from brain2image.synthetic.cbramod_weights import simulate_cbramod
@@ -346,6 +353,21 @@ def write_results(root: Path) -> None:
     write_json(root / "metrics.json", {"n_test": 9, "scores": [1.0] * 9, "audit": {}})
 
 
+def write_encoder(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    features, targets = (rng.standard_normal((30, n)).astype(np.float32) for n in (4, 3))
+    splits = [(np.arange(15), np.arange(15, 30))]
+    encoder = fit_encoder(
+        features, targets, splits, method="kernel_ridge", layer="projected", clip="ViT, tag"
+    )
+    facts = {name: getattr(encoder, name, 0) for name in FACTS}
+    write_picture_encoder(root / "encoder.safetensors", encoder._replace(facts=facts))
+
+
+def read_encoder(root: Path, out: Path) -> PictureEncoder:
+    return read_picture_encoder(root / "encoder.safetensors")
+
+
 def result(name: str, read: Callable[..., Any], *arguments: Any, **options: Any) -> Reader:
     return Reader(write_results, lambda root, out: read(root / name, *arguments, **options), (name,))
 
@@ -420,6 +442,7 @@ READERS = {
     "comparisons": result("comparisons.csv", read_table, COMPARISONS),
     "benchmark": result("job.tsv", read_table, ["s", "cpu_time", "max_rss"]),
     "embeddings": result("clip.npz", lambda path: read_embeddings([path])),
+    "picture encoder": Reader(write_encoder, read_encoder, ("encoder.safetensors",)),
     "planted": result("oracle.npz", read_npz, what="planted arrays", names=["weight"]),
     "metrics": result("metrics.json", read_result, ["n_test", "scores", "audit"]),
     "predictions": Reader(

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.projections import SOURCE, write_projection
+from himalaya.kernel_ridge import KernelRidgeCV
+from scipy.spatial.distance import pdist
 
 from brain2image.core.errors import InputError
 from brain2image.formats.hdf5 import open_trials
@@ -215,6 +217,24 @@ def test_ridge_equals_the_normal_equations(rng):
     x = (features - features.mean(0)) / features.std(0) / np.sqrt(5)
     weight = np.linalg.solve(x.T @ x + 0.01 * np.eye(5), x.T @ (targets - targets.mean(0)))
     np.testing.assert_allclose(encoder.tensors["weight"], weight, rtol=1e-3, atol=1e-3)
+
+
+def test_kernel_ridge_solves_its_equations_with_a_penalty_for_each_target(rng):
+    x = rng.standard_normal((90, 3)).astype(np.float32)
+    # one target that follows from x and one that does not
+    targets = np.stack([np.sin(x[:, 0]), rng.standard_normal(90)], axis=1).astype(np.float32)
+    splits = [(np.arange(45), np.arange(45, 90)), (np.arange(45, 90), np.arange(45))]
+    fitted = METHODS["kernel_ridge"].fit(x, targets, splits)
+    gamma = fitted["gamma"][0]
+    assert gamma == pytest.approx(1 / np.median(pdist(x, "sqeuclidean")))
+    kernel = np.exp(-gamma * np.square(x[:, None] - x).sum(axis=2))
+    alphas = ((targets - kernel @ fitted["dual"]) / fitted["dual"]).mean(axis=0)
+    expected = KernelRidgeCV(
+        alphas=picture_methods.ALPHAS, kernel="precomputed", cv=splits, solver_params={"n_alphas_batch": 1}
+    ).fit(kernel.astype(np.float64), targets.astype(np.float64))
+    np.testing.assert_allclose(alphas, expected.best_alphas_, rtol=0.02)
+    assert alphas[1] > 100 * alphas[0]
+    np.testing.assert_allclose(fitted["dual"], expected.dual_coef_, rtol=0.02, atol=1e-3)
 
 
 def test_a_feature_that_never_varies_does_no_harm(data):

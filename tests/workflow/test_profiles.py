@@ -67,6 +67,7 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
     per_person = ["simulate_eeg", "repack_eeg", "inspect_eeg"]
     per_subject = ["simulate_fmri", "repack_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
     per_subject += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters"]
+    per_subject += ["fit_picture_encoder", "show_picture_encoder"]
     per_brains = ["audit_split", "build_lmdb", "plot_training", "plot_scores", "write_tables"]
     assert planned == (
         Counter(once)

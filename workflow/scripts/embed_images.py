@@ -9,13 +9,14 @@ from brain2image.pairs.preparation import find_checkpoint
 
 with job(snakemake):
     pictures = snakemake.params.pictures
-    clip, weights = snakemake.params.clip, find_checkpoint(snakemake.input.weights)
+    weights = find_checkpoint(snakemake.input.weights)
     table = read_part(snakemake.input.images, pictures["part"])
     layers = embed_images(
         load_module(pictures["reader"]).read_images(table, pictures["root"]),
         weights=weights,
         n_threads=snakemake.threads,
-        **clip,
+        **snakemake.params.clip,
     )
-    projected, identity = layers.pop(PROJECTED), clip_identity(clip["model"], weights, tag=clip["tag"])
+    identity = clip_identity(snakemake.params.clip["model"], weights, tag=snakemake.params.clip["tag"])
+    projected = layers.pop(PROJECTED)
     write_embeddings(snakemake.output.embeddings, table["image"], projected, clip=identity, layers=layers)

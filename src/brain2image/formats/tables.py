@@ -40,6 +40,10 @@ SUMMARY = (
     *("value", "chance", "p", "low", "high", "share_of_ceiling"),
 )
 COMPARISONS = ("brains", "run", "baseline", "metric", "difference", "low", "high", "p", "p_floor", "p_holm")
+ENCODER = (
+    *("method", "layer", "clip", "n_pictures", "excluded", "candidates"),
+    *("r2_quantiles", "bins", "r2_histogram", "ranks"),
+)
 BOUNDS = ("eeg", "fmri", "rsa", "pairing")
 
 

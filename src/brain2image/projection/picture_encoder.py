@@ -128,11 +128,15 @@ def read_picture_encoder(path: str | os.PathLike) -> PictureEncoder:
             facts = json.loads((file.metadata() or {})[ENTRY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         encoder = PictureEncoder(facts["method"], facts["layer"], facts["clip"], tensors, facts)
-        _ = encoder.predict(np.zeros((1, len(tensors["mean"])), np.float32))  # all tensors fit together
+        with np.errstate(all="ignore"):  # all tensors fit together
+            _ = encoder.predict(np.zeros((1, len(tensors["mean"])), np.float32))
     except (OSError, LookupError, TypeError, ValueError, SafetensorError) as error:
         raise InputError(f"{path}: expected a picture encoder, but {reason(error)}; {REMEDY}") from None
     if not set(FACTS) <= set(facts) or any(not np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise InputError(f"{path}: expected {', '.join(FACTS)} and finite weights; {REMEDY}")
+        raise InputError(
+            f"{path}: expected {', '.join(FACTS)} and finite weights, got {', '.join(facts)}, or weights "
+            f"that are not finite; {REMEDY}"
+        )
     return encoder
 
 

@@ -15,10 +15,11 @@ from brain2image.formats.hdf5 import open_trials, read_attributes, read_rows
 from brain2image.pairs.clip_embeddings import PROJECTED, Embeddings, layer_name
 from brain2image.pairs.duplicates import NEAR_DUPLICATE, find_near_duplicates
 from brain2image.projection.picture_encoder import PictureEncoder, fit_encoder
-from brain2image.projection.projecting import BLOCK_TRIALS, SOURCE
 
 logger = logging.getLogger(__name__)
 
+BLOCK_TRIALS = 1024  # read at once
+SOURCE = ("checkpoint", "sha256")  # of MindEye2, as `projecting.project_fmri` writes them
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BINS = np.linspace(
     -10, 100, 45
@@ -105,41 +106,52 @@ def fit_picture_encoder(
             f"the picture encoder on, got {keep.sum()} of {len(image)}: the others are, or nearly equal, "
             "pictures of validation and test pairs; lower split.val and split.test"
         )
-    image, targets = image[keep], targets[keep]
-    rows, candidates = fmri.rows(image), {}
     folds = KFold(n_folds, shuffle=True, random_state=seed)
-    for layer, method in product(map(layer_name, layers), methods):
-        unseen = cross_validate(fmri.layer(layer)[rows], targets, folds, method=method)
-        candidates[method, layer] = unseen
-        logger.info("%s on %s: R2 %.4f of unseen pictures", method, layer, unseen.r2)
-    method, layer = max(candidates, key=lambda name: candidates[name].r2)
-    unseen, features = candidates[method, layer], fmri.layer(layer)[rows]
-    logger.info("fitting %s on %s on all %d pictures", method, layer, len(image))
-    encoder = fit_encoder(
-        features, targets, list(folds.split(features)), method=method, layer=layer, clip=fmri.clip
-    )
-    facts = {
-        "method": method,
-        "layer": layer,
-        "clip": fmri.clip,
+    encoder, candidates = _fit_best(fmri, image[keep], targets[keep], folds, layers=layers, methods=methods)
+    unseen = candidates[encoder.method, encoder.layer]
+    facts: dict[str, Any] = {
+        "method": encoder.method,
+        "layer": encoder.layer,
+        "clip": encoder.clip,
         **source,
-        "n_pictures": len(image),
+        "n_pictures": int(keep.sum()),
         "n_excluded": int((~keep).sum()),
         "r2": round(unseen.r2, 6),
     }
+    n_partners = int(is_partner.sum())
     return encoder._replace(facts=facts), {
         **facts,
         "images": image.tolist(),
-        "excluded": {
-            "partners": int(is_partner.sum()),
-            "near_duplicates": int((is_duplicate & ~is_partner).sum()),
-        },
+        "excluded": {"partners": n_partners, "near_duplicates": facts["n_excluded"] - n_partners},
         "candidates": [
             {"method": method, "layer": layer, "r2": round(one.r2, 6)}
             for (method, layer), one in candidates.items()
         ],
         **describe_unseen(unseen),
     }
+
+
+def _fit_best(
+    fmri: Embeddings,
+    image: np.ndarray,
+    targets: np.ndarray,
+    folds: KFold,
+    *,
+    layers: Sequence[str | int],
+    methods: Sequence[str],
+) -> tuple[PictureEncoder, dict[tuple[str, str], Unseen]]:
+    """Fit the best candidate on all pictures; what each says of unseen ones, by method and layer."""
+    rows, candidates = fmri.rows(image), {}
+    for layer, method in product(map(layer_name, layers), methods):
+        unseen = cross_validate(fmri.layer(layer)[rows], targets, folds, method=method)
+        candidates[method, layer] = unseen
+        logger.info("%s on %s: R2 %.4f of unseen pictures", method, layer, unseen.r2)
+    method, layer = max(candidates, key=lambda name: candidates[name].r2)
+    logger.info("fitting %s on %s on all %d pictures", method, layer, len(image))
+    features = fmri.layer(layer)[rows]
+    splits = list(folds.split(features))
+    encoder = fit_encoder(features, targets, splits, method=method, layer=layer, clip=fmri.clip)
+    return encoder, candidates
 
 
 def read_measured(projection: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from himalaya.kernel_ridge import KernelRidgeCV
+from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
 from himalaya.ridge import RidgeCV
+from scipy.linalg import eigh
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist
 from scipy.special import softmax
@@ -47,13 +48,30 @@ def _predict_ridge(x: np.ndarray, tensors: Tensors) -> np.ndarray:
 
 
 def _fit_kernel_ridge(x: np.ndarray, targets: np.ndarray, splits: Splits) -> dict[str, np.ndarray]:
-    """Fit ridge regression with an RBF kernel, ``exp(-gamma d^2)``, gamma the inverse median of d^2."""
+    """Fit ridge regression with an RBF kernel, ``exp(-gamma d^2)``, gamma the inverse median of d^2.
+
+    Penalties are chosen as himalaya's KernelRidgeCV does. Its fit afterwards multiplies the kernel of all
+    pictures out for each penalty; here one decomposition serves them all.
+    """
     rows = np.linspace(0, len(x) - 1, min(len(x), N_DISTANCES)).astype(np.int64)
     gamma = 1 / (np.median(pdist(x[rows], "sqeuclidean")) or 1)
-    model = KernelRidgeCV(alphas=ALPHAS, kernel="precomputed", cv=splits, solver_params=BATCHES)
-    model.fit(rbf_kernel(x, gamma=gamma), targets)
-    dual = np.asarray(model.dual_coef_, np.float32)
-    return {"support": x, "dual": dual, "gamma": np.array([gamma], np.float32)}
+    kernel = rbf_kernel(x, gamma=gamma)
+    *_, alphas = solve_multiple_kernel_ridge_random_search(
+        kernel[None],
+        targets,
+        n_iter=np.ones((1, 1)),  # of one kernel there is nothing to search
+        alphas=ALPHAS.astype(np.float32),
+        cv=splits,
+        return_weights=None,
+        return_alphas=True,
+        jitter_alphas=False,
+        progress_bar=False,
+        **BATCHES,
+    )
+    values, vectors = eigh(kernel, overwrite_a=True)
+    # rounding makes some eigenvalues negative
+    dual = vectors @ ((vectors.T @ targets) / (np.maximum(values, 0)[:, None] + alphas))
+    return {"support": x, "dual": dual.astype(np.float32), "gamma": np.array([gamma], np.float32)}
 
 
 def _predict_kernel_ridge(x: np.ndarray, tensors: Tensors) -> np.ndarray:
