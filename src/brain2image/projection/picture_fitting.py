@@ -83,8 +83,7 @@ def fit_picture_encoder(
     Returns
     -------
     encoder, and its quality for JSON: its facts, ``images`` (ids of those it was fitted on), ``candidates``
-        (method, layer and R2 of each), ``excluded``
-    (counts), and of pictures of other folds ``r2_quantiles`` and ``r2_histogram`` over features (share of
+    (method, layer and R2 of each), ``excluded`` (counts), and of pictures of other folds ``r2_quantiles`` and ``r2_histogram`` over features (share of
     variance; counts in ``bins``, %) and ``ranks`` (see `Unseen`).
 
     Raises
@@ -121,7 +120,7 @@ def fit_picture_encoder(
     n_partners = int(is_partner.sum())
     return encoder._replace(facts=facts), {
         **facts,
-        "images": image.tolist(),
+        "images": image[keep].tolist(),
         "excluded": {"partners": n_partners, "near_duplicates": facts["n_excluded"] - n_partners},
         "candidates": [
             {"method": method, "layer": layer, "r2": round(one.r2, 6)}

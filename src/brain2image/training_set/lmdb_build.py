@@ -71,8 +71,16 @@ def write_lmdb(
         fmri_data, fmri_trials = stack.enter_context(
             open_trials(projection, "embedding", ("n_trials", "n_features"))
         )
+        learned = pairs.loc[pairs["split"] == "train", "eeg_image"]
+        if learnable is not None:
+            learned = pd.concat([learned, learnable["image"]])
         eeg_trials, dropped = _leave_out_overlaps(
-            eeg_trials, pairs, eeg_pictures, wanted=drop_overlapping_trials, source=eeg
+            eeg_trials,
+            learned,
+            pairs.loc[pairs["split"] != "train", "eeg_image"],
+            eeg_pictures,
+            wanted=drop_overlapping_trials,
+            source=eeg,
         )
         pairs = keep_measured(pairs, eeg_trials, source=eeg).reset_index(drop=True)
         pairs.insert(0, "pair", pairs.index)
@@ -93,29 +101,34 @@ def write_lmdb(
 
 
 def _leave_out_overlaps(
-    trials: pd.DataFrame, pairs: pd.DataFrame, pictures: pd.DataFrame, *, wanted: bool, source: str | Path
+    trials: pd.DataFrame,
+    learned: pd.Series,
+    judged: pd.Series,
+    pictures: pd.DataFrame,
+    *,
+    wanted: bool,
+    source: str | Path,
 ) -> tuple[pd.DataFrame, dict[str, int] | None]:
-    """Leave out trials that overlap those of val and test pictures; count them, None where nobody knows.
+    """Leave out trials of learned pictures that overlap those of judged ones; None where nobody knows.
 
     ``row`` becomes the trial's place in the file, as trials are missing afterwards.
     """
     trials = trials.rename_axis("row").reset_index()
-    judged = pairs.loc[pairs["split"] != "train", "eeg_image"]
-    is_judged = trials["image"].isin(judged).to_numpy()
-    if not wanted:
-        return trials, {"n_dropped": 0, "n_trials": int((~is_judged).sum())}
-    shown = pick_rows(pictures, trials["image"], source="the table of the EEG's pictures")
-    placed = trials.assign(partition=shown["partition"].to_numpy())
-    found = overlapping(placed[~is_judged], placed[is_judged])
-    if found is None:
-        logger.info("%s: does not say when its trials were: none is left out for an overlap", source)
-        return trials, None
-    rows = np.flatnonzero(~is_judged)[found]
-    logger.info(
-        "%s: %d of %d training trials are left out: their second overlaps a val or test trial's",
-        *(source, len(rows), len(found)),
-    )
-    return trials.drop(index=rows), {"n_dropped": len(rows), "n_trials": len(found)}
+    is_learned, is_judged = (trials["image"].isin(images).to_numpy() for images in (learned, judged))
+    rows = np.empty(0, np.int64)
+    if wanted:
+        shown = pick_rows(pictures, trials["image"], source="the table of the EEG's pictures")
+        placed = trials.assign(partition=shown["partition"].to_numpy())
+        found = overlapping(placed[is_learned], placed[is_judged])
+        if found is None:
+            logger.info("%s: does not say when its trials were: none is left out for an overlap", source)
+            return trials, None
+        rows = np.flatnonzero(is_learned)[found]
+        logger.info(
+            "%s: %d of %d training trials are left out: their second overlaps a val or test trial's",
+            *(source, len(rows), is_learned.sum()),
+        )
+    return trials.drop(index=rows), {"n_dropped": len(rows), "n_trials": int(is_learned.sum())}
 
 
 def _list_pictures(
