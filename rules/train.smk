@@ -54,7 +54,6 @@ rule predict:
         run="|".join(plan.runs),
     conda:
         "../envs/torch.yaml"
-    threads: 4
     resources:
         mem_mb=growing(4000),
         runtime=growing(30),

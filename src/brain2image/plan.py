@@ -281,7 +281,9 @@ class Plan:
 
     def figures(self) -> list[str]:
         """List every figure of the report."""
-        galleries = [f"gallery_{run}" for run in (*self.runs, *({"ridge"} & set(self.config.baselines)))]
+        galleries = [
+            f"gallery_{run}" for run in (*sorted(self.config.runs), *({"ridge"} & set(self.config.baselines)))
+        ]
         places = {
             ("pairs", "clusters"): self.picture_pairs,
             ("training", "retrieval", "curves", "comparisons", *galleries): self.brains,

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
-from sklearn.model_selection import GroupKFold
 
 from brain2image.core.errors import InputError
 
@@ -181,6 +180,8 @@ def fold_by_group(groups: np.ndarray, n_folds: int) -> np.ndarray:
     InputError
         When all rows are of one group.
     """
+    from sklearn.model_selection import GroupKFold  # 2 s, which jobs that only predict need not wait
+
     n_groups = len(np.unique(groups))
     if n_groups < 2:
         raise InputError(

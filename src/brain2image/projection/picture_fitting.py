@@ -83,8 +83,8 @@ def fit_picture_encoder(
     Returns
     -------
     encoder, and its quality for JSON: its facts, ``images`` (ids of those it was fitted on), ``candidates``
-    (method, layer and R2 of each), ``excluded`` (counts), and of pictures of other folds ``r2_quantiles`` and ``r2_histogram`` over features (share of
-    variance; counts in ``bins``, %) and ``ranks`` (see `Unseen`).
+    (method, layer and R2 of each), ``excluded`` (counts), and of pictures of other folds ``r2_quantiles`` and
+    ``r2_histogram`` over features (share of variance; counts in ``bins``, %) and ``ranks`` (see `Unseen`).
 
     Raises
     ------

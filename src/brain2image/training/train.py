@@ -228,7 +228,7 @@ def _write_best(
     outcome = {
         "precision": precision,
         "best_epoch": result["best_epoch"],
-        "network_share": aligner.network_share.item(),
+        "network_share": aligner.network_share.item() if aligner.encoder else None,
         "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets)),
     }
     write_json(outputs["config"], _resolved(reader, aligner, run) | outcome)
