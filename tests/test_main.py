@@ -24,6 +24,7 @@ def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
             "n_test": 10,
             "n_concepts": 8,
             "n_passed_over": 3,
+            "learned_from": "predicted, 80 pictures",
             "best_epoch": None if kind(run) != "network" else 2,
             "network_share": None if kind(run) != "network" else 0.5,
             "level": "image",
@@ -61,6 +62,14 @@ def test_scores_stand_before_chance(tmp_path, capsys):
     assert "40.0* (10.0)" in text
     assert "10 test pictures of 8 concepts, score (chance); 3 candidates passed over" in text
     assert "flatten, the only network, is above ridge, the only baseline: +30.0 percentage points" in text
+
+
+def test_what_was_learned_from_stands_below_within_100_columns(tmp_path, capsys):
+    runs = dict.fromkeys((f"a_run_of_a_long_name_{n}" for n in range(9)), BETTER)
+    main(["summary", summary(tmp_path / "summary.csv", **runs, ridge=CHANCE)])
+    _, _, below = capsys.readouterr().out.partition("permutation of concepts")
+    assert "learned from: predicted, 80 pictures (a_run" in below
+    assert max(len(line.rstrip()) for line in below.splitlines()) < 100
 
 
 def test_the_verdict_comes_from_the_interval_and_not_from_two_scores(tmp_path, capsys):

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -21,10 +22,11 @@ from brain2image.evaluation.scores import SMALLER_IS_BETTER
 from brain2image.evaluation.summary import headline, over_seeds
 from brain2image.formats.tables import COMPARISONS, SUMMARY, read_table
 from brain2image.report.headings import METRICS, Column
-from brain2image.report.verdicts import against_baselines, without_network
+from brain2image.report.verdicts import against_baselines, learned_from, without_network
 from brain2image.weights.download import REFRESH
 
 SHOWN = ("top1", "top5", "two_way", "median_rank", "mse", "cosine")  # metrics of the table
+NOTE_WIDTH = 98  # characters of the notes below it
 
 
 def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str) -> Table:
@@ -40,11 +42,16 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str)
     verdict = against_baselines(summary, comparisons[comparisons["brains"] == brains])
     passed_over = f"; {n} candidates passed over" if (n := summary["n_passed_over"].iloc[0]) else ""
     pictures = f"{rows['n_test'].iloc[0]} test pictures of {rows['n_concepts'].iloc[0]} concepts"
+    notes = [
+        "* better than chance, p < 0.01 by permutation of concepts",
+        learned_from(summary),
+        verdict,
+        *without_network(summary),
+    ]
     table = Table(
         title=f"{brains}: {pictures}, score (chance){passed_over}",
-        caption="\n".join(
-            ["* better than chance, p < 0.01 by permutation of concepts", verdict, *without_network(summary)]
-        ),
+        caption="\n".join(text for note in notes for text in wrap(note, NOTE_WIDTH)),
+        caption_justify="left",
         box=SIMPLE_HEAD,
     )
     table.add_column("run", no_wrap=True)

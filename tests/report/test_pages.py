@@ -63,7 +63,8 @@ def test_the_overview_holds_figure_data_and_leaks():
     )
     assert text.startswith("<!doctype html>")
     assert "<?xml" not in text
-    for part in ("the figure", "1 network (flatten)", "simulated data", "80 / 10 / 10 37", "found: a leak"):
+    parts = "the figure", "1 network (flatten)", "simulated data", "found: a leak"
+    for part in (*parts, "80 / 10 / 10 predicted, 80 pictures 37", "The partner was chosen by CLIP alone"):
         assert part in text_of(text)
     clean, caveat, unknown = overview.leak_sentences({PAIRS[0]: runs[:1]})
     assert "found no leak" in clean
@@ -74,9 +75,12 @@ def test_the_overview_holds_figure_data_and_leaks():
 @pytest.mark.parametrize(
     ("outcome", "what"),
     [
-        ({"best_epoch": 0, "network_share": 1.0}, "the model before its first step"),
-        ({"best_epoch": 3, "network_share": 0.0}, "the linear path alone"),
+        ({"best_epoch": 0, "network_share": 1.0}, "The network: the model before its first step"),
+        ({"best_epoch": 3, "network_share": 0.0}, "The network: the linear path alone"),
         ({"best_epoch": 3, "network_share": 0.25}, None),
+        # a run without an encoder has no network that could bring anything
+        ({"best_epoch": 0, "network_share": None}, "Training: the model before its first step"),
+        ({"best_epoch": 3, "network_share": None}, None),
     ],
 )
 def test_it_is_said_where_training_brought_nothing(outcome, what):
@@ -86,28 +90,51 @@ def test_it_is_said_where_training_brought_nothing(outcome, what):
     sentences = [text for text in found if "brings nothing" in text]
     assert len(sentences) == (what is not None)
     for sentence in sentences:
-        assert "nothing to flatten: in 1 of 1 trainings" in sentence
-        assert what in sentence
+        subject, kept = what.split(": ")
+        assert sentence.startswith(f"{subject} brings nothing to flatten: in 1 of 1 trainings")
+        assert kept in sentence
 
 
 def test_every_finding_of_the_audit_has_a_line(rng):
     targets = rng.standard_normal((20, 4)).astype("f4")
     history = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 2.0]})
     options = {"training_targets": targets, "history": history}
-    clean = audit_run(CLEAN, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
-    leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **options)
-    assert {*leaky["leaks"], *leaky["caveats"]} == set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
+    clean, leaky = (
+        audit_run(
+            split,
+            target_dependence=found,
+            target_mean=targets.mean(0) + found,
+            best_epoch=1 + found,
+            beyond={"two_way": 0.5 + 0.2 * found, "p": 0.5 if split is CLEAN else 0.01},
+            **options,
+        )
+        for split, found in ((CLEAN, 0), (LEAKY, 1))
+    )
+    lines = (set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)) - {
+        "left out of training"
+    }  # which tells a number
+    assert {*leaky["leaks"], *leaky["caveats"]} == lines
     assert not leaky["unknown"]
     page = audit.audit_page(PAIRS[0], {"flatten": clean, "ridge": clean}, {"flatten": 0.25})
     assert page.count(">clean<") == len(audit.SPLIT_CHECKS) + 2
     assert not re.search("can raise the score|>caveat<|>unknown<", page)
-    assert "0.25" in page
+    for part in ("0.25", "12 of 1,234", "50 % two-way, p = 0.500"):
+        assert part in page
     page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
-    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 2 + 1
+    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 3 + 1
     assert page.count(">caveat<") == 2
     split = CLEAN | {"overlapping_test_trials": None}
-    unknown = audit_run(split, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
+    unknown = audit_run(
+        split | {"picture_encoder": None},
+        target_dependence=0,
+        target_mean=targets.mean(0),
+        best_epoch=1,
+        beyond=None,
+        **options,
+    )
     page = audit.audit_page(PAIRS[0], {"flatten": unknown}, {"flatten": 0})
+    assert page.count("no picture encoder") == 2
+    assert "not asked" in page
     assert (page.count("<td>unknown</td><td>unknown</td>"), page.count("can raise")) == (1, 0)
 
 
@@ -117,6 +144,8 @@ def test_scores_stand_with_interval_chance_and_deviation():
     text = text_of(scores.scores_page(PAIRS[0], seeds))
     assert "50.0 ± 14.1 30.0 – 50.0 (10.0)" in text
     assert "20.0 10.0 – 30.0 (10.0)" in text
+    assert "flatten predicted, 80 pictures" in text
+    assert "ridge predicted, 90 pictures" in text
 
 
 def test_bounds_that_are_unknown_are_left_out():

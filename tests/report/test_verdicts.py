@@ -4,7 +4,15 @@ import pandas as pd
 import pytest
 from helpers.report_tables import comparisons, summary
 
-from brain2image.report.verdicts import ABOVE, BELOW, UNCLEAR, against_baselines, p_value, relation
+from brain2image.report.verdicts import (
+    ABOVE,
+    BELOW,
+    UNCLEAR,
+    against_baselines,
+    learned_from,
+    p_value,
+    relation,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +79,9 @@ def test_so_few_concepts_are_said_to_give_no_small_p():
 
 def test_a_small_p_has_a_bound():
     assert (p_value(0.0004), p_value(0.0124)) == ("p < 0.001", "p = 0.012")
+
+
+def test_what_was_learned_from_is_said_of_all_but_oracles():
+    table = summary(flatten=0.4, attention=0.4, ridge=0.2, ceiling=0.8)
+    expected = "predicted, 80 pictures (flatten, attention); predicted, 90 pictures (ridge)."
+    assert learned_from(table) == f"Targets and pictures learned from: {expected}"

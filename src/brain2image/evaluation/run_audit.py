@@ -38,7 +38,7 @@ def audit_run(
     training_targets : (n_pairs, n_features) float32.
     best_epoch, history : epoch whose weights a network kept, and its table ``epoch, val_loss``; None for a
         baseline, which has no checkpoints.
-    beyond : what `beyond.score_beyond_pictures` found; None where there is no picture encoder.
+    beyond : what `beyond.score_beyond_pictures` found; None of a ceiling, and without a picture encoder.
 
     Returns
     -------

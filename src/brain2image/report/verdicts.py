@@ -130,16 +130,17 @@ def _one_seed(summary: pd.DataFrame) -> str:
 
 
 def without_network(summary: pd.DataFrame) -> list[str]:
-    """Return a sentence for each run whose trained network takes no part in its predictions.
+    """Return a sentence for each run to whose predictions training, or its network, brought nothing.
 
     Parameters
     ----------
-    summary : the table, with ``best_epoch`` and ``network_share``.
+    summary : the table, with ``best_epoch`` and ``network_share``, which runs without an encoder lack.
     """
     trainings = summary.loc[summary["best_epoch"].notna()]
     trainings = trainings.drop_duplicates(["run", "brains", "seed"])
     sentences = []
     for run, own in trainings.groupby("run", sort=False):
+        what_learned = "Training" if own["network_share"].isna().all() else "The network"
         from_start = own["best_epoch"] == 0
         kept = {
             "the start, so its scores are those of the model before its first step": from_start,
@@ -147,9 +148,23 @@ def without_network(summary: pd.DataFrame) -> list[str]:
             & (own["network_share"] == 0),
         }
         sentences += [
-            f"The network brings nothing to {run}: in {is_so.sum()} of {len(own)} trainings validation kept "
-            f"{what}."
+            f"{what_learned} brings nothing to {run}: in {is_so.sum()} of {len(own)} trainings validation "
+            f"kept {what}."
             for what, is_so in kept.items()
             if is_so.any()
         ]
     return sentences
+
+
+def learned_from(summary: pd.DataFrame) -> str:
+    """Name the targets and the number of EEG pictures that each run learned from; oracles are left out.
+
+    Parameters
+    ----------
+    summary : rows of one pair of brains, with ``learned_from``.
+    """
+    runs = summary.loc[[kind(run) != "oracle" for run in summary["run"]]].drop_duplicates("run")
+    parts = [
+        f"{learned} ({', '.join(own['run'])})" for learned, own in runs.groupby("learned_from", sort=False)
+    ]
+    return f"Targets and pictures learned from: {'; '.join(parts)}."

@@ -18,7 +18,7 @@ def plot_encoder(quality: Mapping[str, Any], ceilings: Mapping[str, float]) -> F
     quality : what `picture_fitting.fit_picture_encoder` found.
     ceilings : median over features, % of variance, by person.
     """
-    figure, panel = plt.subplots(figsize=(6, 2.6))
+    figure, panel = plt.subplots(figsize=(6, 2.8))
     bins = np.array(quality["bins"])
     panel.stairs(quality["r2_histogram"], bins, fill=True, color=BLUE, alpha=0.7, label="predicted")
     panel.axvline(quality["r2_quantiles"]["q50"], color=BLUE, label="median")
@@ -28,5 +28,5 @@ def plot_encoder(quality: Mapping[str, Any], ceilings: Mapping[str, float]) -> F
         )
         panel.text(ceiling, 1.01, subject, transform=panel.get_xaxis_transform(), fontsize=7, ha="center")
     panel.set(xlabel="explained variance of unseen pictures, %", ylabel="features", xlim=bins[[0, -1]])
-    panel.legend(loc="upper right")
+    figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -93,7 +93,7 @@ def _ranges(
         panel.plot([row.low, row.high], [place, place], color=colour, linewidth=1.4)
         band = [row.value - row.deviation, row.value + row.deviation]
         panel.plot(band, [place, place], color=colour, linewidth=7, alpha=0.3, solid_capstyle="butt")
-    panel.scatter(rows["value"], y, c=colours, s=28, zorder=3)
+    panel.scatter(rows["value"], y, c=colours, s=28, zorder=3, clip_on=False)
 
 
 def _legend(figure: Figure, colours: Mapping[str, str]) -> None:

@@ -36,15 +36,13 @@ def _of_encoder(key: str) -> Callable[[Mapping[str, Any]], str]:
 def _beyond(audit: Mapping[str, Any]) -> str:
     beyond = audit["beyond"]
     return (
-        "no picture encoder"
-        if beyond is None
-        else f"{100 * beyond['two_way']:.0f} % two-way, {p_value(beyond['p'])}"
+        "not asked" if beyond is None else f"{100 * beyond['two_way']:.0f} % two-way, {p_value(beyond['p'])}"
     )
 
 
 def _dropped(audit: Mapping[str, Any]) -> str:
     counts = audit["split"]["overlapping_trials"]
-    return "unknown" if counts is None else f"{counts['n_dropped']} of {counts['n_trials']}"
+    return "unknown" if counts is None else f"{counts['n_dropped']:,} of {counts['n_trials']:,}"
 
 
 # By the name of the finding in audit.audit_run: what concerns the split, and what concerns a run.
@@ -61,24 +59,24 @@ SPLIT_CHECKS = {
         "0 with split.group_by: concept; otherwise knowing the concept is enough for a part of the score",
     ),
     "near duplicates of training pictures": Check(
-        f"test pairs with a picture nearly equal to one in training (CLIP cosine ≥ {NEAR_DUPLICATE})",
+        f"test pairs that nearly equal a training picture (CLIP cosine ≥ {NEAR_DUPLICATE})",
         lambda audit: str(audit["split"]["near_duplicates"]["test"]),
         "must be 0, or such pictures are found by memory",
     ),
     "test fMRI pictures in the picture encoder": Check(
-        "test pairs whose fMRI picture the picture encoder was fitted on",
+        "test fMRI pictures that the picture encoder was fitted on",
         _of_encoder("pictures"),
         "must be 0, or predicted targets hold what is tested",
     ),
     "near duplicates of the picture encoder's pictures": Check(
-        "test pairs with a picture nearly equal to one that the picture encoder was fitted on",
+        "test pairs that nearly equal a picture of the picture encoder's",
         _of_encoder("near_duplicates"),
         "must be 0, or predicted targets hold what is tested",
     ),
     "left out of training": Check(
-        "training trials left out, as they share raw EEG samples with a val or test trial",
+        "training trials left out, as they overlap a val or test trial",
         _dropped,
-        "split.drop_overlapping_trials leaves them out",
+        "by split.drop_overlapping_trials; the last line says whether test trials still overlap any",
     ),
     "ridge-fitted test targets": Check(
         "test targets on which MindEye2's ridge was fitted",
@@ -93,11 +91,14 @@ SPLIT_CHECKS = {
 }
 RUN_CHECKS = {
     "more is found than pictures explain": Check(
-        "found of the measured embeddings beyond what the picture encoder predicts of the seen picture",
+        "found beyond what the picture encoder predicts of the seen picture",
         _beyond,
-        "the partner of a look-alike pair is chosen by CLIP features alone, so that beyond them its fMRI "
-        "holds nothing that the EEG could know: 50 %, chance, unless CLIP features are a noisy account of "
-        "what both pictures share, or answers leaked",
+        "the prediction seeks the measured embedding after what the picture encoder says of the seen picture "
+        "was taken off both. The partner of a look-alike pair is chosen by CLIP features alone, so that "
+        "beyond them its fMRI holds nothing that the EEG could know: 50 %, chance, unless CLIP features are "
+        "a noisy account of what both pictures share, as in simulated data, the picture encoder has not "
+        "learned all that CLIP features tell, or answers leaked. Each p is of its run alone; ceilings are "
+        "not asked, as they know more",
     ),
     "targets in predictions": Check(
         "largest move of a prediction when test targets are shuffled",
@@ -159,7 +160,7 @@ def audit_page(
                 (
                     run,
                     *(check.found(audit) for check in RUN_CHECKS.values()),
-                    f"{query_effects[run]:.3g}" if run in query_effects else "no query",
+                    f"{query_effects[run]:.3g}" if run in query_effects else "none",
                     _verdict(audit, set(RUN_CHECKS)),
                 )
                 for run, audit in audits.items()

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from brain2image.evaluation.run_audit import FINDINGS
 from brain2image.evaluation.summary import headline, kind, over_seeds
 from brain2image.report.pages.html import box, heading, note, page, table, verdict
+from brain2image.report.pages.score_pages import PAIRED_BY_CLIP
 from brain2image.report.verdicts import (
     ALPHA,
     above_chance,
@@ -48,13 +49,16 @@ def overview_page(
         note(
             "Share of test pictures whose measured fMRI embedding is the nearest of all to the one predicted "
             "from EEG, all trials of a picture averaged. Lines: 95 % interval over concepts. Broad bands, of "
-            "several seeds: ± SD. Oracles know the picture and are no competitors."
+            "several seeds: ± SD. Oracles know the picture and are no competitors. Baselines learn from what "
+            "the networks learn from and the pictures of the validation pairs; those that end in _paired "
+            "from the measured pairs alone."
         ),
         heading("Pairs of brains"),
         table(
             (
                 "brains",
-                "pictures: train / val / test",
+                "pairs: train / val / test",
+                "networks learned from",
                 "candidates passed over",
                 "likeness (CLIP)",
                 "reliability: EEG",
@@ -62,15 +66,18 @@ def overview_page(
                 "leaks",
                 "caveats",
             ),
-            [_brains_row(brains, audits[brains], bounds[brains]) for brains in audits],
+            [_brains_row(brains, summary, audits[brains], bounds[brains]) for brains in audits],
         ),
         note(
+            "Learned from: kind of the targets, and pictures of the EEG. Predicted targets are the picture "
+            "encoder's, measured ones those of the training pairs; validation and test pairs are measured. "
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
             "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
             "unknown where a picture was measured once. Candidates passed over: pairs in no split though a "
             "worse one is, mostly as their concept is tested. Leaks raise scores; caveats make test pairs "
             "differ from new ones."
         ),
+        note(PAIRED_BY_CLIP),
     )
 
 
@@ -147,7 +154,10 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _brains_row(brains: str, runs: Sequence[Mapping[str, Any]], bounds: Mapping[str, Any]) -> list[str]:
+def _brains_row(
+    brains: str, summary: pd.DataFrame, runs: Sequence[Mapping[str, Any]], bounds: Mapping[str, Any]
+) -> list[str]:
+    own = summary[(summary["brains"] == brains) & summary["run"].isin(networks(summary))]
     n_leaks, n_caveats = (len({name for run in runs for name in run[kind]}) for kind in FINDINGS[:2])
     split = runs[0]["split"]
     reliability = [
@@ -156,6 +166,7 @@ def _brains_row(brains: str, runs: Sequence[Mapping[str, Any]], bounds: Mapping[
     return [
         brains,
         " / ".join(str(n) for n in split["n_pairs"].values()),
+        "; ".join(own["learned_from"].unique()),
         str(split["n_passed_over"]),
         f"{bounds['pairing']['similarity_q50']:.2f}",
         *reliability,

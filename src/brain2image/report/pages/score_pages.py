@@ -26,6 +26,12 @@ BOUNDS = {
         "picture alone, without any noise of the brain, could find",
     ),
 }
+PAIRED_BY_CLIP = (
+    "The partner was chosen by CLIP alone. So a score shows that EEG tells what CLIP sees in a picture, as "
+    "far as fMRI shows it too. It cannot show that EEG and fMRI share more: beyond the CLIP features of the "
+    "seen picture, the fMRI of its partner holds nothing that the EEG could know. Where more is found "
+    "nevertheless, the page Leak audit says what that may mean."
+)
 
 
 def scores_page(brains: str, summary: pd.DataFrame) -> str:
@@ -51,9 +57,11 @@ def scores_page(brains: str, summary: pd.DataFrame) -> str:
         f"Scores of {brains}: {n_test} test pictures of {n_concepts} concepts",
         "Each cell: score, ± SD over seeds where there are several, 95 % interval over concepts, and "
         "chance in brackets. Chance of the cosine is that of wrong pairs, of MSE that of always "
-        "predicting the training mean. The first table is the claim.",
+        "predicting the training mean. Below each run: the kind of its targets, and the pictures of the EEG "
+        "that it learned from; predicted targets come from the picture encoder, measured ones from a scan. "
+        "All are scored on measured ones. The first table is the claim.",
         *tables,
-        note(TRIAL_LEVEL_NOTE),
+        note(f"{TRIAL_LEVEL_NOTE[0].upper()}{TRIAL_LEVEL_NOTE[1:]}."),
     )
 
 
@@ -62,17 +70,22 @@ def score_table(rows: pd.DataFrame) -> str:
 
     Parameters
     ----------
-    rows : rows of the summary table that differ in run, seed and metric alone.
+    rows : rows of the summary table that differ in run, seed and metric alone, with ``learned_from``.
     """
     scores = over_seeds(rows, ["run", "metric"])
     metrics = [metric for metric in METRICS if metric in set(rows["metric"])]
+    runs = rows.drop_duplicates("run")
     return table(
         ("run", *(METRICS[metric].heading for metric in metrics)),
         [
-            (run, *(_cell(scores.loc[(run, metric)], METRICS[metric]) for metric in metrics))
-            for run in dict.fromkeys(rows["run"])
+            (_name(run, learned), *(_cell(scores.loc[(run, metric)], METRICS[metric]) for metric in metrics))
+            for run, learned in zip(runs["run"], runs["learned_from"], strict=True)
         ],
     )
+
+
+def _name(run: str, learned_from: str) -> Markup:
+    return Markup("{}<br><small>{}</small>").format(run, learned_from)
 
 
 def _cell(score: pd.Series, column: Column) -> Markup:
@@ -122,6 +135,7 @@ def bounds_page(brains: str, bounds: Mapping[str, Any]) -> str:
         ),
         heading("Likeness of the two pictures of a test pair"),
         table(("quantile", *quantiles), [("CLIP cosine", *quantiles.values())]),
+        note(PAIRED_BY_CLIP),
         heading("Agreement of representational dissimilarity matrices"),
         f"Noise-free predictions would reach a Spearman correlation of {rsa} with the measured fMRI, the "
         "square root of its reliability over repetitions.",
