@@ -9,14 +9,18 @@ CLEAN = {
     "n_passed_over": 37,
     "ridge_fitted_targets": {"train": 0.9, "val": 0.9, "test": 0.0},
     "overlapping_test_trials": 0.0,
+    "overlapping_trials": {"n_dropped": 7, "n_trials": 320},
+    "n_pictures": 80,
     "shared_with_training": {"test": {"EEG pictures": 0, "fMRI pictures": 0, "concepts": 0}},
     "near_duplicates": {"val": 0, "test": 0},
+    "picture_encoder": {"test": {"pictures": 0, "near_duplicates": 0}},
 }
 LEAKY = CLEAN | {
     "ridge_fitted_targets": {"test": 0.86},
     "overlapping_test_trials": 0.5,
     "shared_with_training": {"test": {"EEG pictures": 1, "fMRI pictures": 2, "concepts": 3}},
     "near_duplicates": {"test": 4},
+    "picture_encoder": {"test": {"pictures": 5, "near_duplicates": 6}},
 }
 BOUNDS = {
     "eeg": {"n_images": 10, "top1": 0.2, "two_way": 0.8, "cosine": 0.1, "reliability": 0.24},
