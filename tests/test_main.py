@@ -24,6 +24,7 @@ def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
             "n_test": 10,
             "n_concepts": 8,
             "n_passed_over": 3,
+            "learned_from": "both, 20 pictures",
             "best_epoch": None if kind(run) != "network" else 2,
             "network_share": None if kind(run) != "network" else 0.5,
             "level": "image",

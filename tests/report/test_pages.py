@@ -93,17 +93,20 @@ def test_it_is_said_where_training_brought_nothing(outcome, what):
 def test_every_finding_of_the_audit_has_a_line(rng):
     targets = rng.standard_normal((20, 4)).astype("f4")
     history = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 2.0]})
-    options = {"training_targets": targets, "history": history}
+    options = {"training_targets": targets, "history": history, "beyond": {"two_way": 0.5, "p": 0.4}}
     clean = audit_run(CLEAN, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
-    leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **options)
-    assert {*leaky["leaks"], *leaky["caveats"]} == set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
+    found = options | {"beyond": {"two_way": 0.7, "p": 0.001}}
+    leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **found)
+    # trials that were left out are no finding
+    checks = set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
+    assert {*leaky["leaks"], *leaky["caveats"]} == checks - {"left out of training"}
     assert not leaky["unknown"]
     page = audit.audit_page(PAIRS[0], {"flatten": clean, "ridge": clean}, {"flatten": 0.25})
     assert page.count(">clean<") == len(audit.SPLIT_CHECKS) + 2
     assert not re.search("can raise the score|>caveat<|>unknown<", page)
     assert "0.25" in page
     page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
-    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 2 + 1
+    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 3 + 1
     assert page.count(">caveat<") == 2
     split = CLEAN | {"overlapping_test_trials": None}
     unknown = audit_run(split, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
