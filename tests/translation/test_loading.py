@@ -22,7 +22,7 @@ from brain2image.translation.embeddings import translate
 from brain2image.translation.loading import load_model
 
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/fit_baseline.py"
-NAMED = "ridge, pls, two_step, ridge_paired, pls_paired, two_step_paired"
+NAMED = "ridge, ridge_paired, pls, pls_paired, two_step, two_step_paired"
 FITTED = (*LINEAR_BASELINES, "kernel_ridge", "mean_target")
 
 
