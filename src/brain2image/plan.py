@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.config import Config
-from brain2image.config.training_run import ENCODERLESS
-from brain2image.config.types import divide_brains, members
+from brain2image.constants.brain_names import divide_brains, members
+from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_module
 from brain2image.core.fingerprint import source_fingerprint

@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from brain2image.config import Config, RunConfig, TrainingConfig
-from brain2image.config.types import members
+from brain2image.constants.brain_names import members
 from brain2image.datasets.selection import Selection
 
 FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give

@@ -8,7 +8,7 @@ from helpers.planted import planted_layout
 from torch import nn
 
 from brain2image.config import UNUSED_OPTIONS, ModelConfig
-from brain2image.config.training_run import ENCODERLESS
+from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.pooling import POOLING_HEADS, TransformerLayer
 

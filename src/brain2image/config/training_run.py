@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from brain2image.config.types import Count, NonNegative, Positive, Section, Seed
+from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.temperatures import TEMPERATURES
 from brain2image.core.encoder_names import check_encoder, encoder_declaration
 from brain2image.core.errors import InputError
@@ -13,7 +14,6 @@ from brain2image.core.errors import InputError
 # Options that some encoders do not have.
 ENCODER_OPTIONS = ("n_layers", "pretrained", "layer_decay")
 # What a pooling head leaves aside of the `model` block; its runs neither know nor depend on these.
-ENCODERLESS = "none"  # the pooling head of a run that is its linear path alone
 UNUSED_OPTIONS = {
     ENCODERLESS: {"pretrained", "n_layers", "n_tokens", "pooling_layers", "n_heads", "alignment"},
     "flatten": {"n_tokens", "pooling_layers", "alignment"},

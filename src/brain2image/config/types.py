@@ -1,7 +1,6 @@
 """What values of the configuration may be."""
 
 import os
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -15,6 +14,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from brain2image.constants.brain_names import BRAINS
 from brain2image.constants.notches import LINE_RANGE
 from brain2image.core.errors import printable
 from brain2image.weights.sources import normalise
@@ -57,8 +57,6 @@ SubjectSourceText = Annotated[
 ]
 # Somebody of an EEG data set: its name and a number.
 Person = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-\d{2,}$")]
-# An EEG person and the fMRI of one subject, or of several of one embedding space.
-BRAINS = re.compile(r"([a-z][a-z0-9]*-\d{2,})_(subj\d{2}(?:-subj\d{2})*)")
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
 Frequency = Annotated[float, Field(ge=LINE_RANGE[0], le=LINE_RANGE[1])]
 Frequencies = Annotated[
@@ -105,14 +103,3 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
-
-
-def divide_brains(brains: str) -> tuple[str, str]:
-    """Return the EEG person and the fMRI side of brains: ``things-01`` and ``subj02-subj05``."""
-    person, _, subjects = brains.partition("_")
-    return person, subjects
-
-
-def members(subjects: str) -> list[str]:
-    """Return the people of the fMRI side of brains: ``subj02-subj05`` is ``subj02`` and ``subj05``."""
-    return subjects.split("-")

@@ -21,7 +21,8 @@ from brain2image.config.data import (
 from brain2image.config.messages import unknown_key, validate
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
 from brain2image.config.training_run import LossConfig, ModelConfig, RunConfig, TrainingConfig, unused_options
-from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed, divide_brains, members
+from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed
+from brain2image.constants.brain_names import divide_brains, members
 from brain2image.constants.predictors import RESERVED_RUNS, SEED_SUFFIX, Baseline
 from brain2image.core.errors import InputError
 

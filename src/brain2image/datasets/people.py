@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from brain2image.config.messages import unknown_folder
-from brain2image.config.types import divide_brains, members
+from brain2image.constants.brain_names import divide_brains, members
 from brain2image.core.errors import InputError
 from brain2image.datasets.base import Dataset, EEGDataset
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brain2image.config.types import divide_brains
+from brain2image.constants.brain_names import divide_brains
 from brain2image.constants.predictors import ORACLES
 from brain2image.evaluation.scores import PER_IMAGE
 from brain2image.evaluation.statistics import crossed_test, holm, interval, sign_flip_floor, sign_flip_p

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
-from brain2image.config.training_run import ENCODERLESS
+from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.core.errors import InputError
 from brain2image.core.regular import check_regular
 from brain2image.formats.files import read_json

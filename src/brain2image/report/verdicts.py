@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from brain2image.config.types import divide_brains
+from brain2image.constants.brain_names import divide_brains
 from brain2image.evaluation.comparisons import ALL_BRAINS
 from brain2image.evaluation.summary import headline, kind, over_seeds
 
