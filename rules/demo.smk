@@ -162,7 +162,8 @@ rule predict_ceilings:
         ),
         pairing={
             "include_test": cfg.matching.include_test,
-            "options": {"n_pairs": cfg.matching.top_k} | cfg.split.model_dump(exclude={"drop_overlapping_trials"}),
+            "options": {"n_pairs": cfg.matching.top_k}
+            | cfg.split.model_dump(exclude={"train", "drop_overlapping_trials"}),
         },
     script:
         "../workflow/scripts/predict_ceilings.py"

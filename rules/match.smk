@@ -47,7 +47,7 @@ rule split_pairs:
     params:
         code=plan.code("split_pairs"),
         n_pairs=cfg.matching.top_k,
-        split=cfg.split.model_dump(exclude={"drop_overlapping_trials"}),
+        split=cfg.split.model_dump(exclude={"train", "drop_overlapping_trials"}),
     script:
         "../workflow/scripts/split_pairs.py"
 

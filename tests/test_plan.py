@@ -106,7 +106,10 @@ def test_predictors_are_runs_seeds_and_baselines():
         "ridge": Predictor("ridge", None),
     }
     assert found.listed_predictors()[1] == {"brains": "things-01_subj01", "run": "a", "seed": 4}
-    assert found.training_record("things-01", "subj01", "ridge") == []
+    assert found.training_record("things-01", "subj01", "ridge") == [
+        "results/runs/things-01_subj01/ridge/config.json"
+    ]
+    assert found.training_record("things-01", "subj01", "ceiling") == []
     assert len(found.training_record("things-01", "subj01", "a")) == 2
 
 

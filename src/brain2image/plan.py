@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from brain2image.config import Config, RunConfig, TrainingConfig
+from brain2image.config import Config
 from brain2image.config.training_run import ENCODERLESS
 from brain2image.config.types import divide_brains, members
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
@@ -20,10 +20,9 @@ from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
+from brain2image.plan_files import FMRI, PictureFiles
 from brain2image.weights.planned import WeightPlaces
 from brain2image.weights.sources import true_sources
-
-FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give
 
 
 class Predictor(NamedTuple):
@@ -33,7 +32,7 @@ class Predictor(NamedTuple):
     seed: int | None  # None of what is not trained
 
 
-class Plan:
+class Plan(PictureFiles):
     """The answers to what the rules ask.
 
     Parameters
@@ -95,14 +94,6 @@ class Plan:
     def picture_pairs(self) -> list[str]:
         """Name the tables of pairs, a data set and an fMRI side."""
         return sorted({self._pairs_name(*divide_brains(brains)) for brains in self.brains})
-
-    def _pairs_name(self, person: str, subj: str) -> str:
-        return f"{person.rpartition('-')[0]}_{subj}"
-
-    @cached_property
-    def runs(self) -> dict[str, RunConfig]:
-        """Return every training by the name of its folder."""
-        return self.config.seeded_runs()
 
     @cached_property
     def predictors(self) -> dict[str, Predictor]:
@@ -198,80 +189,10 @@ class Plan:
             **true_sources([self.config.weights.clip, self.config.weights.cbramod, *checkpoints]),
         }
 
-    def picture_table(self, person: str) -> str:
-        """Return the table of the pictures that an EEG person saw."""
-        return self.pictures_of(self.data.eeg_dataset(person).name)
-
-    @property
-    def fmri_pictures(self) -> str:
-        """Return the table of the pictures of the fMRI."""
-        return f"{self.results}/pictures/{FMRI}.parquet"
-
-    def pictures_of(self, dataset: str) -> str:
-        """Return the table of the pictures that the people of a data set saw."""
-        return f"{self.results}/pictures/{self.data.picture_set(dataset)}.parquet"
-
-    def sets(self, dataset: str) -> tuple[str, str]:
-        """Return the names of the pictures of both sides: the data set's, and the fMRI's."""
-        return self.data.picture_set(dataset), FMRI
-
-    def sets_of(self, person: str) -> tuple[str, str]:
-        """Return the names of the pictures of both sides: the EEG person's, and the fMRI's."""
-        return self.sets(self.data.eeg_dataset(person).name)
-
-    def eeg_embeddings(self, person: str) -> list[str]:
-        """List the CLIP embeddings of the pictures that an EEG person saw."""
-        return self._embeddings(self.data.picture_set_of(person))
-
-    def of_pairs(self, dataset: str, subj: str) -> dict[str, list[str]]:
-        """Return the embeddings of the pictures of both sides, by the names of the scripts' inputs."""
-        return {
-            "eeg_embeddings": self._embeddings(self.data.picture_set(dataset)),
-            "fmri_embeddings": self._embeddings(FMRI, subj),
-        }
-
-    def of_brains(self, person: str, subj: str) -> dict[str, list[str]]:
-        """Return the embeddings of the pictures of brains."""
-        return self.of_pairs(self.data.eeg_dataset(person).name, subj)
-
-    def _embeddings(self, dataset: str, subjects: str = "") -> list[str]:
-        parts = self.data.parts(dataset, members(subjects) if subjects else ())
-        return [f"{self.results}/clip/{dataset}/{part}.npz" for part in parts]
-
-    def pairs(self, person: str, subj: str) -> str:
-        """Return the table of pairs, which all people of a data set share."""
-        return f"{self.results}/pairs/{self._pairs_name(person, subj)}.parquet"
-
-    @cached_property
-    def trainings(self) -> list[TrainingConfig]:
-        """List the training blocks of all that learns: the runs', and the one that baselines follow."""
-        return [self.config.training, *(run.training for run in self.runs.values())]
-
-    def predicted(self, person: str, subj: str) -> str | list[str]:
-        """Return the predicted embeddings of the EEG's pictures, nothing where nobody learns from them."""
-        if all(training.targets == "measured" for training in self.trainings):
-            return []
-        return f"{self.results}/projection/{self._pairs_name(person, subj)}.predicted.h5"
-
-    def encoder_record(self, person: str, subj: str) -> str | list[str]:
-        """Return what is known of the picture encoder, nothing where nobody learns from its predictions."""
-        predicted = self.predicted(person, subj)
-        return predicted and str(predicted).replace(".predicted.h5", ".encoder.json")
-
-    def learnable(self, person: str, subj: str) -> str | list[str]:
-        """Return the table of all pictures that may be learned from, nothing where the pairs are enough."""
-        if all(training.pictures == "paired" for training in self.trainings):
-            return []
-        return f"{self.results}/pairs/{self._pairs_name(person, subj)}.pictures.parquet"
-
     def baseline_run(self) -> dict[str, dict[str, Any]]:
         """Return the values of the shared blocks that baselines follow."""
         used = {"model": {"linear_window"}, "loss": {"temperature"}, "training": {"targets", "pictures"}}
         return self.config.model_dump(include=used)
-
-    def candidates(self, person: str, subj: str) -> str:
-        """Return the table of all pairs of pictures, of which the best are used."""
-        return f"{self.results}/matching/{self._pairs_name(person, subj)}/candidates.parquet"
 
     def training_record(self, person: str, subj: str, run: str) -> list[str]:
         """List the config of a run or a baseline, and the history of a training; ceilings have neither."""

@@ -360,7 +360,7 @@ def test_whole_numbers_and_floats_are_the_same_value():
 
 
 def test_empty_blocks_change_nothing():
-    content = yaml.safe_load("training:\nruns:\n  multitoken_vit:\n")
+    content = yaml.safe_load("training:\nruns:\n")
     assert load_config(content) == Config()
     assert load_config({"runs": {"a": {"model": None}}}).run("a").model == Config().model
 

@@ -19,6 +19,7 @@ def run(rng):
         "training_targets": targets,
         "best_epoch": 2,
         "history": pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [3.0, 1.0, 2.0]}),
+        "beyond": {"two_way": 0.5, "p": 0.4},
     }
 
 
@@ -26,8 +27,21 @@ def test_a_clean_run_has_no_leak(run):
     content = audit_run(**run)
     assert content["leaks"] == []
     assert (content["statistics_fitted_on"], content["checkpoint_chosen_on"]) == ("train", "validation")
+    assert {finding: content[finding] for finding in FINDINGS if content[finding]} == {}
     baseline = audit_run(**run | {"best_epoch": None, "history": None})
     assert (baseline["leaks"], baseline["checkpoint_chosen_on"]) == ([], None)
+
+
+def test_without_a_picture_encoder_there_is_none_to_leak(run):
+    content = audit_run(**run | {"split": CLEAN | {"picture_encoder": None}, "beyond": None})
+    assert {finding: content[finding] for finding in FINDINGS if content[finding]} == {}
+    assert content["beyond"] is None
+
+
+@pytest.mark.parametrize(("p", "caveats"), [(0.051, []), (0.049, ["more is found than pictures explain"])])
+def test_what_pictures_do_not_explain_is_a_caveat_where_it_is_no_chance(run, p, caveats):
+    content = audit_run(**run | {"beyond": {"two_way": 0.6, "p": p}})
+    assert (content["leaks"], content["caveats"]) == ([], caveats)
 
 
 def test_each_leak_of_a_run_is_named(run):
@@ -49,6 +63,16 @@ def test_each_leak_of_a_run_is_named(run):
         ("test fMRI pictures in training", "shared_with_training", {"test": {"fMRI pictures": 1}}),
         ("test concepts in training", "shared_with_training", {"test": {"concepts": 2}}),
         ("near duplicates of training pictures", "near_duplicates", {"test": 1}),
+        (
+            "test fMRI pictures in the picture encoder",
+            "picture_encoder",
+            {"test": {"pictures": 1, "near_duplicates": 0}},
+        ),
+        (
+            "near duplicates of the picture encoder's pictures",
+            "picture_encoder",
+            {"test": {"pictures": 0, "near_duplicates": 1}},
+        ),
         ("ridge-fitted test targets", "ridge_fitted_targets", {"test": 0.1}),
         ("raw EEG samples shared with training", "overlapping_test_trials", 0.1),
         ("raw EEG samples shared with training", "overlapping_test_trials", None),

@@ -14,7 +14,7 @@ from brain2image.evaluation.scores import evaluate, retrieval_scores
 from brain2image.evaluation.summary import headline, summarise
 from brain2image.formats.tables import SUMMARY
 
-FACTS = {"training": None, "audit": {"split": {"n_passed_over": 7}}}
+FACTS = {"training": None, "learned_from": "both, 20 pictures", "audit": {"split": {"n_passed_over": 7}}}
 
 
 def content(predictions, targets):
@@ -241,6 +241,7 @@ def test_the_summary_is_tidy(targets):
     keys = ["brains", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
     assert tuple(table) == SUMMARY
     assert set(table["n_passed_over"]) == {7}
+    assert set(table["learned_from"]) == {"both, 20 pictures"}
     assert table.groupby("run")["best_epoch"].first().isna().to_dict() == {"a": False, "ridge": True}
     assert table["share_of_ceiling"].isna().all()
     assert not table.duplicated(keys).any()

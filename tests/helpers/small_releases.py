@@ -329,6 +329,7 @@ def write_results(root: Path) -> None:
         "n_test": 9,
         "n_concepts": 9,
         "n_passed_over": 3,
+        "learned_from": "both, 20 pictures",
         "best_epoch": [2, None],
         "network_share": [0.5, None],
         "level": "image",

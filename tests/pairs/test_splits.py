@@ -13,7 +13,7 @@ from brain2image.core.errors import InputError
 from brain2image.pairs.splits import SPLITS, count_passed_over, draw_groups, keep_measured, split_pairs
 
 N_THINGS, N_NSD, N_TEST_PARTITION = 1200, 1500, 40
-SHARES = {"n_pairs": 500, "train": 0.8, "val": 0.1, "test": 0.1}
+SHARES = {"n_pairs": 500, "val": 0.1, "test": 0.1}
 
 
 def draw_tables(seed, *, n_concepts=400, shared=0.15):

@@ -27,6 +27,7 @@ AUDIT = {
     "target_dependence": 0.1,
     "statistics_fitted_on": PLANT,
     "checkpoint_chosen_on": PLANT,
+    "beyond": {"two_way": 0.5, "p": 0.5},
     "leaks": [PLANT],
     "caveats": [PLANT],
     "unknown": [PLANT],

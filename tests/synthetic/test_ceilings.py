@@ -27,7 +27,7 @@ from brain2image.training_set.lmdb_build import write_lmdb
 
 SIMULATE = {"n_concepts": 25, "images_per_concept": 3, "n_test_concepts": 5, "n_latents": 4, "seed": 0}
 N_NSD, N_CLIP = 60, 10
-OPTIONS = {"n_pairs": 50, "train": 0.6, "val": 0.1, "test": 0.3, "seed": 0, "group_by": "concept"}
+OPTIONS = {"n_pairs": 50, "val": 0.1, "test": 0.3, "seed": 0, "group_by": "concept"}
 ALPHAS = np.logspace(-3, 3, 7)
 
 

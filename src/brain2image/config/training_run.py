@@ -48,7 +48,7 @@ class ModelConfig(Section):
         "cbramod",
         description="EEG encoder, built in or of an installed package (docs/model.md says how to add one).",
     )
-    pooling: Literal["none", "flatten", "attention", "multitoken_vit"] = Field(
+    pooling: Literal["flatten", "attention", "multitoken_vit", "none"] = Field(
         "multitoken_vit",
         description="Pooling head; none: no encoder and no head, the linear path and its correction alone.",
     )
@@ -158,7 +158,9 @@ class LossConfig(Section):
 class TrainingConfig(Section):
     """Optimisation."""
 
-    epochs: Count = Field(100, description="Passes over the training trials.")
+    epochs: Count = Field(
+        30, description="Passes over the training trials; a thousand steps each at full size."
+    )
     batch_size: Annotated[int, Field(ge=2)] = Field(
         64, description="EEG trials a batch, on all GPUs of a run together."
     )

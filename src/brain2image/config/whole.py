@@ -68,8 +68,9 @@ class Config(Section):
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
     runs: Annotated[dict[Name, dict[str, dict[str, Any]]], Field(min_length=1)] = Field(
-        {"multitoken_vit": {}},
-        description="Runs by name; each lists what differs from the model, loss and training blocks.",
+        {"multitoken_vit": {}, "linear_path": {"model": {"pooling": "none"}}},
+        description="Runs by name; each lists what differs from the model, loss and training blocks. "
+        "linear_path, without an encoder, shows what the encoder adds to the other.",
     )
     n_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="Trainings of each run, with training.seed, training.seed + 1 and so on."

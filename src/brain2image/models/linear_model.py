@@ -20,7 +20,7 @@ from brain2image.training_set.means import Pairs
 
 # The baselines that are linear in the EEG. Of the others nothing is kept: they need all training EEG
 # (nearest_image, kernel_ridge), a network of their own (mlp, cbramod_*) or no EEG (mean_target, clip_oracle).
-LINEAR_BASELINES = ("ridge", "pls", "two_step")
+LINEAR_BASELINES = ("ridge", "ridge_paired", "pls", "pls_paired", "two_step", "two_step_paired")
 PARTS = ("weight", "offset")  # of a layer, as the tensors 0.weight, 0.offset, 1.weight, ... are called
 
 

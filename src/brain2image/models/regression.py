@@ -1,6 +1,7 @@
 """Ridge regression on the principal axes of the targets, with predictions for rows that it has not seen."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,7 @@ def fit_axis_ridge(
     # scores on the targets' own axes are uncorrelated, so each axis may have a penalty of its own
     axes = _principal_axes(targets, n_axes)
     scores = (targets @ axes.T).astype(np.float64)
+    del targets  # of many pictures the largest array here, needed no more
     solve = _Dual.of_folds if len(x) <= x.shape[1] else _Primal.of_folds
     parts: Sequence[_Dual | _Primal] = solve(x, scores, weights, folds)
     held_out = [folds == fold for fold in range(folds.max() + 1)]
@@ -122,10 +124,12 @@ class _Dual:
 class _Primal:
     """Ridge solutions for all penalties, by one decomposition of the products of the inputs."""
 
-    def __init__(self, products: np.ndarray, sums: np.ndarray, crossed: np.ndarray, mean: np.ndarray):
-        self.mean = mean
+    def __init__(
+        self, products: np.ndarray, sums: np.ndarray, crossed: np.ndarray, scored: np.ndarray, n: float
+    ):
+        self.mean = scored / n
         self._values, self._vectors = np.linalg.eigh(products)
-        self._rotated = self._vectors.T @ (crossed - np.outer(sums, mean))
+        self._rotated = self._vectors.T @ (crossed - np.outer(sums, self.mean))
 
     @classmethod
     def of_folds(
@@ -136,12 +140,10 @@ class _Primal:
             _sums_of(x[folds == fold], scores[folds == fold], weights[folds == fold])
             for fold in range(folds.max() + 1)
         ]
-        total = [np.sum(each, axis=0) for each in zip(*parts, strict=True)]
-        nothing = [np.zeros_like(whole) for whole in total]
-        fits = []
-        for part in (nothing, *parts):
-            products, sums, crossed, scored, n = (whole - own for whole, own in zip(total, part, strict=True))
-            fits.append(cls(products, sums, crossed, scored / n))
+        total = [reduce(np.add, each) for each in zip(*parts, strict=True)]
+        fits = [cls(*total)]
+        while parts:  # let go one by one, as the products of many inputs are large
+            fits.append(cls(*(whole - own for whole, own in zip(total, parts.pop(0), strict=True))))
         return fits
 
     def weights(self, alphas: float | np.ndarray) -> np.ndarray:

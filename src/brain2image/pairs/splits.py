@@ -31,7 +31,6 @@ def split_pairs(
     fmri_pictures: pd.DataFrame,
     *,
     n_pairs: int,
-    train: float,
     val: float,
     test: float,
     seed: int,
@@ -58,7 +57,7 @@ def split_pairs(
     eeg_pictures : image, concept.
     fmri_pictures : image, shared1000.
     n_pairs : number of pairs of which the shares are taken.
-    train, val, test : shares, summing to 1; of test it is not read with ``test_from="test_partition"``.
+    val, test : shares; the rest is for training. With ``test_from="test_partition"`` all of it is tested.
     seed : seed of the drawing.
     group_by : what no two splits may share, the ``concept`` or only the ``image`` of the EEG.
     test_from : ``any`` pair, those whose NSD picture is one of the ``shared1000``, or the ``test_partition``.

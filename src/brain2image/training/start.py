@@ -61,11 +61,10 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader, run: RunConfig) 
     assert aligner.linear_path is not None  # as model.linear_axes is not 0
     items, options = _training_items(reader, run), run.training
     windows = Windows(aligner.layout.n_times, aligner.layout.sfreq, run.model.linear_window)
-    targets = aligner.standardise(torch.from_numpy(item_targets(reader, items))).numpy()
     folds = fold_by_group(items["concept"].to_numpy(), N_FOLDS)
     regression = fit_axis_ridge(
         encode_items(reader, items, windows.average),
-        targets,
+        aligner.standardise(torch.from_numpy(item_targets(reader, items))).numpy(),
         folds,
         n_axes=len(aligner.linear_path.axes),
         weights=item_weights(items, measured=options.measured_weight, similarity=options.similarity_weight),

@@ -230,7 +230,8 @@ def _write(
             error = _put_rows(environment, name, data, index["row"].to_numpy(), dtype)
             if name == "eeg":
                 meta["eeg_error"] = error
-                logger.info("EEG is stored as %s, off by %.2g of its root mean square", dtype, error)
+                if error:
+                    logger.info("EEG is stored as float16, off by %.2g of its root mean square", error)
         indexes = {f"index/{name}".encode(): _to_arrow(table) for name, table in tables.items()}
         _put(environment, {b"meta": json.dumps(meta).encode(), **indexes})
         environment.sync(True)

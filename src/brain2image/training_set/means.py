@@ -73,11 +73,10 @@ def trial_means(reader: LMDBReader, name: str, trials: Sequence[np.ndarray]) -> 
     trials : numbers of the trials of each group.
     """
     weights = trial_weights(reader, name)
-    return np.stack(
-        [np.average(reader.read(name, numbers), axis=0, weights=weights[numbers]) for numbers in trials],
-        dtype=np.float32,
-        casting="same_kind",
-    )
+    means = np.empty((len(trials), *reader.shape(name)), np.float32)
+    for mean, numbers in zip(means, trials, strict=True):
+        mean[...] = np.average(reader.read(name, numbers), axis=0, weights=weights[numbers])
+    return means
 
 
 def trial_weights(reader: LMDBReader, name: str) -> np.ndarray:
