@@ -133,8 +133,9 @@ def small_demo(tmp_path_factory):
     lmdb = planted_lmdb(root).rename(demo / f"lmdb/{name}.lmdb")
     for old, new in {"eeg.h5": "eeg/things-01.h5", "projection.h5": "projection/subj01.h5"}.items():
         (root / old).rename(demo / new)
-    (root / "pairs.parquet").rename(demo / "pairs/things_subj01.parquet")
-    run = demo / "runs" / name / "flatten"
+    for old, new in {"pairs": "things_subj01", "learnable": "things_subj01.pictures"}.items():
+        (root / f"{old}.parquet").rename(demo / f"pairs/{new}.parquet")
+    run = demo / "runs" / name / "multitoken_vit"
     outputs = {output: run / file for output, file in OUTPUTS.items()}
     options = {"run": planted_run(training={"epochs": 1}), "weights": None, "code": "0"}
     train(lmdb, **options, state=demo / "state", **outputs)
@@ -161,7 +162,7 @@ def test_the_tour_says_what_a_change_reruns(tmp_path):
     command = [sys.executable, "-m", "snakemake", *arguments, "--nolock"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, re.MULTILINE))
-    assert jobs["train"] == jobs["predict"] == jobs["evaluate"] == "1", result.stderr
+    assert jobs["train"] == jobs["predict"] == jobs["evaluate"] == "2", result.stderr  # seeds
     assert not {"match_images", "build_lmdb", "embed_images", "split_pairs"} & set(jobs)
 
 

@@ -9,8 +9,6 @@ CLEAN = {
     "n_passed_over": 37,
     "ridge_fitted_targets": {"train": 0.9, "val": 0.9, "test": 0.0},
     "overlapping_test_trials": 0.0,
-    "overlapping_trials": {"n_dropped": 7, "n_trials": 320},
-    "n_pictures": 80,
     "shared_with_training": {"test": {"EEG pictures": 0, "fMRI pictures": 0, "concepts": 0}},
     "near_duplicates": {"val": 0, "test": 0},
     "picture_encoder": {"test": {"pictures": 0, "near_duplicates": 0}},

@@ -77,7 +77,9 @@ class Config(Section):
         1, description="Trainings of each run, with training.seed, training.seed + 1 and so on."
     )
     baselines: Annotated[list[Baseline], Field(min_length=1)] = Field(
-        list(get_args(Baseline)), description="Comparison models, fitted on the same training pairs."
+        list(get_args(Baseline)),
+        description="Comparison models, fitted on what the training block says and the val pairs; those that "
+        "end in _paired on the measured pairs alone.",
     )
     evaluation: EvaluationConfig = EvaluationConfig()
     simulate: SimulateConfig | None = Field(

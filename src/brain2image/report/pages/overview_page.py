@@ -59,10 +59,9 @@ def overview_page(
                 "brains",
                 "pairs: train / val / test",
                 "networks learned from",
-                "candidates passed over",
+                "passed over",
                 "likeness (CLIP)",
-                "reliability: EEG",
-                "fMRI",
+                "reliability: EEG / fMRI",
                 "leaks",
                 "caveats",
             ),
@@ -73,7 +72,7 @@ def overview_page(
             "encoder's, measured ones those of the training pairs; validation and test pairs are measured. "
             "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
             "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
-            "unknown where a picture was measured once. Candidates passed over: pairs in no split though a "
+            "unknown where a picture was measured once. Passed over: candidates in no split though a "
             "worse one is, mostly as their concept is tested. Leaks raise scores; caveats make test pairs "
             "differ from new ones."
         ),
@@ -169,7 +168,7 @@ def _brains_row(
         "; ".join(own["learned_from"].unique()),
         str(split["n_passed_over"]),
         f"{bounds['pairing']['similarity_q50']:.2f}",
-        *reliability,
+        " / ".join(reliability),
         verdict(str(n_leaks), is_good=n_leaks == 0),
         str(n_caveats),
     ]
