@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.small_lmdb import N_FEATURES, write_from, write_sources
+from helpers.small_lmdb import N_FEATURES, write_sources, write_whole
 
 from brain2image.constants.predictors import Baseline
 from brain2image.core.errors import InputError
@@ -22,6 +22,7 @@ from brain2image.translation.embeddings import translate
 from brain2image.translation.loading import load_model
 
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/fit_baseline.py"
+NAMES = "ridge, ridge_paired, pls, pls_paired, two_step, two_step_paired"
 FITTED = (*LINEAR_BASELINES, "kernel_ridge", "mean_target")
 
 
@@ -40,15 +41,16 @@ def folder(tmp_path_factory):
         eeg[:, 1] = 20  # Cz is flat
         file["eeg"][...] = eeg
     rng = np.random.default_rng(1)
-    features = rng.standard_normal((20, 5)).astype(np.float32)
+    features, scanned = (rng.standard_normal((n, 5)).astype(np.float32) for n in (20, 30))
     write_embeddings(folder / "clip.npz", np.arange(20), features, clip="ViT, tag")
-    pd.DataFrame({"image": range(20), "concept": [f"c{i % 7}" for i in range(20)]}).to_parquet(
-        folder / "images.parquet"
-    )
+    write_embeddings(folder / "nsd.npz", np.arange(30), scanned, clip="ViT, tag")
+    sources[3].to_parquet(folder / "pairs.parquet")
     inputs = Files(
-        lmdb=write_from(sources),
-        pictures=folder / "images.parquet",
-        embeddings=[folder / "clip.npz"],
+        lmdb=write_whole(sources),
+        pairs=folder / "pairs.parquet",
+        projection=folder / "projection.h5",
+        eeg_embeddings=[folder / "clip.npz"],
+        fmri_embeddings=[folder / "nsd.npz"],
     )
     files = {"predictions": "predictions.npz", "model": "model.safetensors", "config": "config.json"}
     level, handlers = logging.root.level, logging.root.handlers[:]
@@ -61,6 +63,7 @@ def folder(tmp_path_factory):
                 input=inputs,
                 output=Files({key: folder / name / file for key, file in files.items()}),
                 wildcards=SimpleNamespace(run=name),
+                params=SimpleNamespace(run={"training": {"targets": "both", "pictures": "all"}}),
             )
             runpy.run_path(str(SCRIPT), init_globals={"snakemake": job})
     finally:
@@ -110,13 +113,17 @@ def test_a_channel_that_was_flat_in_training_only_may_be_flat(folder):
 
 @pytest.mark.parametrize("name", ["kernel_ridge", "mean_target"])
 def test_a_baseline_without_weights_says_so(folder, name):
-    with pytest.raises(InputError, match=rf"that keeps its weights \(ridge, pls, two_step\), got {name};"):
+    with pytest.raises(
+        InputError, match=rf"that keeps its weights \({NAMES}\), got {name};"
+    ):
         translate(folder / "eeg.h5", folder / name)
 
 
 def test_folders_that_are_no_runs(folder, tmp_path):
     for name in ("ceiling", "ridge"):
-        with pytest.raises(InputError, match=rf"baselines ridge, pls, two_step, got {name} without weights"):
+        with pytest.raises(
+            InputError, match=rf"baselines {NAMES}, got {name} without weights"
+        ):
             load_model(tmp_path / name)
     (tmp_path / "bad").mkdir()
     write_json(tmp_path / "bad/config.json", read_json(folder / "ridge/config.json"))

@@ -102,13 +102,7 @@ def audit_split(
         "picture_encoder": None
         if encoder_images is None
         else {
-            split: {
-                "pictures": int(parts[split]["fmri_image"].isin(encoder_images).sum()),
-                "near_duplicates": _count_near_duplicates(
-                    parts[split], fmri.of(encoder_images), eeg=eeg, fmri=fmri
-                ),
-            }
-            for split in SPLITS[1:]
+            split: _audit_encoder(parts[split], encoder_images, eeg=eeg, fmri=fmri) for split in SPLITS[1:]
         },
         "trials_per_image": {
             split: {
@@ -117,6 +111,16 @@ def audit_split(
             }
             for split, part in parts.items()
         },
+    }
+
+
+def _audit_encoder(
+    pairs: pd.DataFrame, images: Sequence[int], *, eeg: Embeddings, fmri: Embeddings
+) -> dict[str, int]:
+    """Count pairs with a picture that the picture encoder was fitted on, and those with a near one."""
+    return {
+        "pictures": int(pairs["fmri_image"].isin(images).sum()),
+        "near_duplicates": _count_near_duplicates(pairs, fmri.of(images), eeg=eeg, fmri=fmri),
     }
 
 
