@@ -333,7 +333,7 @@ def test_a_fitted_baseline_says_what_it_learned_from(plant, tmp_path, name, expe
 
 
 def test_the_second_step_is_learned_from_scanned_pictures_or_from_pairs_alone(plant):
-    """Where scanned pictures say the opposite of the pairs, two_step follows them, two_step_paired does not."""
+    """Where scanned pictures say the opposite of the pairs, two_step follows them, the other does not."""
     world = plant()
     opposite = world.scanned._replace(targets=-world.scanned.targets)
     training, test = world._replace(scanned=opposite).training(), world.test

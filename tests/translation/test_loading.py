@@ -113,17 +113,13 @@ def test_a_channel_that_was_flat_in_training_only_may_be_flat(folder):
 
 @pytest.mark.parametrize("name", ["kernel_ridge", "mean_target"])
 def test_a_baseline_without_weights_says_so(folder, name):
-    with pytest.raises(
-        InputError, match=rf"that keeps its weights \({NAMES}\), got {name};"
-    ):
+    with pytest.raises(InputError, match=rf"that keeps its weights \({NAMES}\), got {name};"):
         translate(folder / "eeg.h5", folder / name)
 
 
 def test_folders_that_are_no_runs(folder, tmp_path):
     for name in ("ceiling", "ridge"):
-        with pytest.raises(
-            InputError, match=rf"baselines {NAMES}, got {name} without weights"
-        ):
+        with pytest.raises(InputError, match=rf"baselines {NAMES}, got {name} without weights"):
             load_model(tmp_path / name)
     (tmp_path / "bad").mkdir()
     write_json(tmp_path / "bad/config.json", read_json(folder / "ridge/config.json"))

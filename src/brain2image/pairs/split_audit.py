@@ -1,6 +1,6 @@
 """What a split of the pairs shares between its parts, and what a run's numbers depend on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,11 +99,7 @@ def audit_split(
         "near_duplicates": {
             split: _count_near_duplicates(parts[split], seen, eeg=eeg, fmri=fmri) for split in SPLITS[1:]
         },
-        "picture_encoder": None
-        if encoder_images is None
-        else {
-            split: _audit_encoder(parts[split], encoder_images, eeg=eeg, fmri=fmri) for split in SPLITS[1:]
-        },
+        "picture_encoder": _audit_encoder(parts, encoder_images, eeg=eeg, fmri=fmri),
         "trials_per_image": {
             split: {
                 "eeg": _trials_per_image(stored.eeg_trials, part["eeg_image"]),
@@ -115,12 +111,18 @@ def audit_split(
 
 
 def _audit_encoder(
-    pairs: pd.DataFrame, images: Sequence[int], *, eeg: Embeddings, fmri: Embeddings
-) -> dict[str, int]:
+    parts: Mapping[str, pd.DataFrame], images: Sequence[int] | None, *, eeg: Embeddings, fmri: Embeddings
+) -> dict[str, dict[str, int]] | None:
     """Count pairs with a picture that the picture encoder was fitted on, and those with a near one."""
+    if images is None:
+        return None
+    seen = fmri.of(images)
     return {
-        "pictures": int(pairs["fmri_image"].isin(images).sum()),
-        "near_duplicates": _count_near_duplicates(pairs, fmri.of(images), eeg=eeg, fmri=fmri),
+        split: {
+            "pictures": int(parts[split]["fmri_image"].isin(images).sum()),
+            "near_duplicates": _count_near_duplicates(parts[split], seen, eeg=eeg, fmri=fmri),
+        }
+        for split in SPLITS[1:]
     }
 
 
