@@ -8,6 +8,7 @@ from brain2image.config import load_config
 from brain2image.core.encoder_names import REGISTERED
 from brain2image.core.errors import InputError
 from brain2image.plan import Plan, Predictor
+from brain2image.plan_files import FMRI, PictureFiles
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 MULTISUBJECT = {"mindeye2": "final_multisubject_subj01/last.pth"}
@@ -158,3 +159,29 @@ def test_the_code_of_a_run_holds_its_encoder(monkeypatch):
     assert len({codes["a"], codes["c"], found.code("train")}) == 3
     assert found.from_cbramod >= {"a", "b"}
     assert found.cbramod("c") == []
+
+
+@pytest.mark.parametrize(
+    ("training", "is_predicted", "is_learnable"),
+    [
+        ({}, True, True),
+        ({"pictures": "paired"}, True, False),
+        ({"targets": "measured", "pictures": "paired"}, False, False),
+    ],
+)
+def test_a_training_set_needs_the_picture_encoder_where_somebody_learns_from_it(
+    training, is_predicted, is_learnable
+):
+    found: PictureFiles = plan(training=training)
+    assert found.fmri_pictures == f"results/pictures/{FMRI}.parquet"
+    folder, who = "results", ("things-01", "subj01")
+    predicted = f"{folder}/projection/things_subj01"
+    assert found.predicted(*who) == (f"{predicted}.predicted.h5" if is_predicted else [])
+    assert found.encoder_record(*who) == (f"{predicted}.encoder.json" if is_predicted else [])
+    assert found.learnable(*who) == (f"{folder}/pairs/things_subj01.pictures.parquet" if is_learnable else [])
+
+
+def test_one_run_that_learns_from_all_pictures_is_enough():
+    measured = {"targets": "measured", "pictures": "paired"}
+    runs = {"a": {}, "b": {"training": {"targets": "predicted", "pictures": "all"}}}
+    assert plan(training=measured, runs=runs).learnable("things-01", "subj01")

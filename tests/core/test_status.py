@@ -42,7 +42,7 @@ def test_it_names_what_an_older_source_made(tiny_run, tmp_path):
     assert (made_with, n_jobs, n_stale, why) == (old, "3", "3", ["older", "source"])
     assert now not in ("same", old)
     assert sum(int(part) for part in seconds.split(":")) > 0
-    assert stages["evaluate"][1:4] == ["same", "5", "5"]
+    assert stages["evaluate"][1:4] == ["same", "6", "6"]
     assert stages["evaluate"][5:] == ["config"]
     assert stages["summarise"][5:] == ["after", "another", "stage"]
     assert stages["train"][1:] == ["same", "2", "-", "-"]

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from brain2image.config import RunConfig
 from brain2image.constants.predictors import PAIRED, Baseline
 from brain2image.core.errors import InputError
-from brain2image.evaluation.baselines import base, networks
+from brain2image.evaluation.baselines import base, by_clip, networks
 from brain2image.evaluation.baselines import linear as baselines
 from brain2image.evaluation.baselines.base import Scanned, fit_ridge_weights, inner_folds, read_training
 from brain2image.evaluation.baselines.fitting import BASELINES, fit_baseline, read_scanned
@@ -330,6 +330,16 @@ def test_a_fitted_baseline_says_what_it_learned_from(plant, tmp_path, name, expe
     for mean in (kept.target_mean, content["target_mean"]):
         np.testing.assert_allclose(mean, read_training_targets(world.lmdb).mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(kept.mean_response, eeg_of(training).mean(axis=0), atol=1e-5)
+
+
+def test_the_second_step_is_learned_from_scanned_pictures_or_from_pairs_alone(plant):
+    """Where scanned pictures say the opposite of the pairs, two_step follows them, the other does not."""
+    world = plant()
+    opposite = world.scanned._replace(targets=-world.scanned.targets)
+    training, test = world._replace(scanned=opposite).training(), world.test
+    for fit, sign in ((by_clip.fit_two_step, -1), (by_clip.fit_two_step_paired, 1)):
+        found = np.corrcoef(fit(training)(test).ravel(), test.targets.ravel())[0, 1]
+        assert sign * found > 0.9
 
 
 def test_scanned_pictures_know_nothing_of_val_and_test(tmp_path, rng):

@@ -153,7 +153,7 @@ def test_without_pooling_the_linear_path_is_trained_alone(lmdb, tmp_path):
     outputs = _train(lmdb, tmp_path / "run", run)
     config, history = json.loads(outputs["config"].read_text()), pd.read_csv(outputs["history"])
     assert config["encoder"] is None
-    assert (config["network_share"], config["query_effect"]) == (0, 0)
+    assert (config["network_share"], config["query_effect"]) == (None, 0)
     assert {name: config[name] for name in ("model", "loss", "training")} == run.model_dump()
     assert not any(name.startswith("lr_backbone") for name in history)
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[1]

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.small_lmdb import N_FEATURES, write_from, write_sources
+from helpers.small_lmdb import N_FEATURES, write_sources, write_whole
 
 from brain2image.constants.predictors import Baseline
 from brain2image.core.errors import InputError
@@ -22,7 +22,7 @@ from brain2image.translation.embeddings import translate
 from brain2image.translation.loading import load_model
 
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/fit_baseline.py"
-NAMED = "ridge, ridge_paired, pls, pls_paired, two_step, two_step_paired"
+NAMES = "ridge, ridge_paired, pls, pls_paired, two_step, two_step_paired"
 FITTED = (*LINEAR_BASELINES, "kernel_ridge", "mean_target")
 
 
@@ -41,18 +41,17 @@ def folder(tmp_path_factory):
         eeg[:, 1] = 20  # Cz is flat
         file["eeg"][...] = eeg
     rng = np.random.default_rng(1)
-    for name, n_images in (("eeg", 20), ("fmri", 30)):
-        features = rng.standard_normal((n_images, 5)).astype(np.float32)
-        write_embeddings(folder / f"{name}.npz", np.arange(n_images), features, clip="ViT, tag")
-    sources[-1].to_parquet(folder / "pairs.parquet")
+    features, scanned = (rng.standard_normal((n, 5)).astype(np.float32) for n in (20, 30))
+    write_embeddings(folder / "clip.npz", np.arange(20), features, clip="ViT, tag")
+    write_embeddings(folder / "nsd.npz", np.arange(30), scanned, clip="ViT, tag")
+    sources[3].to_parquet(folder / "pairs.parquet")
     inputs = Files(
-        lmdb=write_from(sources),
+        lmdb=write_whole(sources),
         pairs=folder / "pairs.parquet",
         projection=folder / "projection.h5",
-        eeg_embeddings=[folder / "eeg.npz"],
-        fmri_embeddings=[folder / "fmri.npz"],
+        eeg_embeddings=[folder / "clip.npz"],
+        fmri_embeddings=[folder / "nsd.npz"],
     )
-    measured = {"training": {"targets": "measured", "pictures": "paired"}}
     files = {"predictions": "predictions.npz", "model": "model.safetensors", "config": "config.json"}
     level, handlers = logging.root.level, logging.root.handlers[:]
     try:
@@ -62,9 +61,9 @@ def folder(tmp_path_factory):
                 threads=1,
                 log=[str(folder / "log.txt")],
                 input=inputs,
-                params=SimpleNamespace(run=measured),
                 output=Files({key: folder / name / file for key, file in files.items()}),
                 wildcards=SimpleNamespace(run=name),
+                params=SimpleNamespace(run={"training": {"targets": "both", "pictures": "all"}}),
             )
             runpy.run_path(str(SCRIPT), init_globals={"snakemake": job})
     finally:
@@ -114,13 +113,13 @@ def test_a_channel_that_was_flat_in_training_only_may_be_flat(folder):
 
 @pytest.mark.parametrize("name", ["kernel_ridge", "mean_target"])
 def test_a_baseline_without_weights_says_so(folder, name):
-    with pytest.raises(InputError, match=rf"that keeps its weights \({NAMED}\), got {name};"):
+    with pytest.raises(InputError, match=rf"that keeps its weights \({NAMES}\), got {name};"):
         translate(folder / "eeg.h5", folder / name)
 
 
 def test_folders_that_are_no_runs(folder, tmp_path):
     for name in ("ceiling", "ridge"):
-        with pytest.raises(InputError, match=rf"baselines {NAMED}, got {name} without weights"):
+        with pytest.raises(InputError, match=rf"baselines {NAMES}, got {name} without weights"):
             load_model(tmp_path / name)
     (tmp_path / "bad").mkdir()
     write_json(tmp_path / "bad/config.json", read_json(folder / "ridge/config.json"))

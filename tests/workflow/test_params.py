@@ -181,7 +181,7 @@ def by_argument(node, parents, tree, reader):
         return used_parameters(function)
     parameters = list(inspect.signature(function).parameters)
     name = parents[node].arg if is_keyword else parameters[call.args.index(node)]
-    return subscripts(ast.parse(inspect.getsource(function)), name)
+    return keys_through(function, name)
 
 
 def by_union(node, parents, tree, reader):
@@ -229,6 +229,20 @@ def subscripts(tree, name):
         and node.value.id == name
         and isinstance(node.slice, ast.Constant)
     }
+
+
+def keys_through(function, name):
+    """The constant keys with which a function reads a parameter, itself or through what it hands it on to."""
+    tree = ast.parse(inspect.getsource(function))
+    found = subscripts(tree, name)
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        other = function.__globals__.get(call.func.id) if isinstance(call.func, ast.Name) else None
+        if inspect.isfunction(other):
+            given = [*zip(inspect.signature(other).parameters, call.args, strict=False)]
+            given += [(keyword.arg, keyword.value) for keyword in call.keywords]
+            handed = [own for own, value in given if isinstance(value, ast.Name) and value.id == name]
+            found = found.union(*(keys_through(other, own) for own in handed))
+    return found
 
 
 def attributes(script):

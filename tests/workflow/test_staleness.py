@@ -130,7 +130,8 @@ def plans(tiny_run, conda_run, conda_path, in_conda, pool, tmp_path_factory):
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in SOURCES])
 def test_a_change_makes_stale_what_its_row_says(plans, name):
-    assert short(plans[name].get()) == ROWS[name][1]
+    due = short(plans[name].get())
+    assert due == ROWS[name][1], f"its row would be {spelled(due)}"
 
 
 @pytest.fixture(scope="module")

@@ -110,8 +110,8 @@ def write_baseline(
     ----------
     predict : the predictor; its weights are kept when it is a `LinearModel`.
     name : of the baseline.
-    target_mean : (n_features,) float32, mean target of the training items.
-    mean_response : (n_channels, n_times) float32, their mean EEG.
+    target_mean : (n_features,) float32, mean measured embedding of the training pairs.
+    mean_response : (n_channels, n_times) float32, mean EEG of the training items.
     data : what it was fitted on, `lmdb_store.LMDBReader.describe`, and ``learned_from``.
     model, config : the files to write, safetensors and JSON.
     """

@@ -1,6 +1,6 @@
 """What a split of the pairs shares between its parts, and what a run's numbers depend on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,17 +99,7 @@ def audit_split(
         "near_duplicates": {
             split: _count_near_duplicates(parts[split], seen, eeg=eeg, fmri=fmri) for split in SPLITS[1:]
         },
-        "picture_encoder": None
-        if encoder_images is None
-        else {
-            split: {
-                "pictures": int(parts[split]["fmri_image"].isin(encoder_images).sum()),
-                "near_duplicates": _count_near_duplicates(
-                    parts[split], fmri.of(encoder_images), eeg=eeg, fmri=fmri
-                ),
-            }
-            for split in SPLITS[1:]
-        },
+        "picture_encoder": _audit_encoder(parts, encoder_images, eeg=eeg, fmri=fmri),
         "trials_per_image": {
             split: {
                 "eeg": _trials_per_image(stored.eeg_trials, part["eeg_image"]),
@@ -117,6 +107,22 @@ def audit_split(
             }
             for split, part in parts.items()
         },
+    }
+
+
+def _audit_encoder(
+    parts: Mapping[str, pd.DataFrame], images: Sequence[int] | None, *, eeg: Embeddings, fmri: Embeddings
+) -> dict[str, dict[str, int]] | None:
+    """Count pairs with a picture that the picture encoder was fitted on, and those with a near one."""
+    if images is None:
+        return None
+    seen = fmri.of(images)
+    return {
+        split: {
+            "pictures": int(parts[split]["fmri_image"].isin(images).sum()),
+            "near_duplicates": _count_near_duplicates(parts[split], seen, eeg=eeg, fmri=fmri),
+        }
+        for split in SPLITS[1:]
     }
 
 
