@@ -173,7 +173,8 @@ def test_status_names_the_stages_that_another_version_made(tiny_run, pool):
     stages = pool.apply(status_upgraded, (tiny_run, "himalaya", "99.1.0", "--configfile", TINY))
     upgraded = {rule: found for rule, (found, _) in stages.items() if found}
     now = ".".join(metadata.version("himalaya").split(".")[:2])
-    assert upgraded == dict.fromkeys(("fit_baseline", "fit_picture_encoder"), [("himalaya", now, "99.1")])
+    found = [("himalaya", now, "99.1")]
+    assert upgraded == {"fit_baseline": found, "fit_picture_encoder": found}
     assert not any(reasons for _, reasons in stages.values())
     name = changed_config(tiny_run, {"rerun_on_upgrade": True}, name="asked.yaml")
     stages = pool.apply(status_upgraded, (tiny_run, "himalaya", "99.1.0", "--configfile", name))

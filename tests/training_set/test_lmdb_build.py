@@ -151,7 +151,7 @@ def test_training_trials_that_overlap_judged_ones_are_left_out(sources, overlapp
     trials, pictures = overlapping
     pairs = sources[3]
     judged = trials[trials["image"].isin(pairs.loc[pairs["split"] != "train", "eeg_image"])]
-    learned = {*pairs.loc[pairs["split"] == "train", "eeg_image"], *learnable_pictures(sources)["image"]}
+    learned = {*pairs.loc[pairs["split"] == "train", "eeg_image"], *learnable_pictures(pairs)["image"]}
     others = trials[trials["image"].isin(learned)]
     expected = [
         row.Index
