@@ -151,7 +151,8 @@ def test_training_trials_that_overlap_judged_ones_are_left_out(sources, overlapp
     trials, pictures = overlapping
     pairs = sources[3]
     judged = trials[trials["image"].isin(pairs.loc[pairs["split"] != "train", "eeg_image"])]
-    others = trials.drop(judged.index)
+    images = {*pairs.loc[pairs["split"] == "train", "eeg_image"], *learnable_pictures(pairs)["image"]}
+    others = trials[trials["image"].isin(images)]  # those that are learned from
     expected = [
         row.Index
         for row in others.itertuples()
@@ -189,7 +190,7 @@ def test_a_pair_whose_trials_all_overlap_is_left_out(sources, overlapping):
 def test_nothing_is_left_out_where_nobody_knows_or_nobody_asks(sources, overlapping, caplog):
     trials, pictures = overlapping
     reader = LMDBReader(write_from(sources, eeg_pictures=pictures))
-    assert reader.meta["overlapping_trials"] == {"n_dropped": 0, "n_trials": 4 * (N_PICTURES - 4)}
+    assert reader.meta["overlapping_trials"] == {"n_dropped": 0, "n_trials": 4 * (N_PAIRS - 4)}
     assert len(reader.eeg_index) == 4 * N_PAIRS
     write_eeg(sources[0], trials.assign(onset=-1))
     with caplog.at_level(logging.INFO):
