@@ -12,6 +12,8 @@ CLEAN = {
     "shared_with_training": {"test": {"EEG pictures": 0, "fMRI pictures": 0, "concepts": 0}},
     "near_duplicates": {"val": 0, "test": 0},
     "picture_encoder": {"test": {"pictures": 0, "near_duplicates": 0}},
+    "overlapping_trials": {"n_dropped": 12, "n_trials": 1234},
+    "n_pictures": 90,
 }
 LEAKY = CLEAN | {
     "ridge_fitted_targets": {"test": 0.86},
