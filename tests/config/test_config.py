@@ -101,7 +101,7 @@ def test_the_other_files_are_valid(file):
         ({"training": {"epochs": True}}, "training.epochs: expected integer, got True"),
         ({"training": {"epochs": 0}}, "training.epochs: expected greater than or equal to 1, got 0"),
         ({"training": {"learning_rate": "5e-4"}}, "expected number, got '5e-4'; YAML reads 5e-4 as text"),
-        ({"model": {"pooling": "nothing"}}, "model.pooling: expected 'none', 'flatten', 'attention'"),
+        ({"model": {"pooling": "nothing"}}, "model.pooling: expected 'flatten', 'attention'"),
         ({"model": {"alignment": "multi_token", "pooling": "flatten"}}, "needs pooling 'multitoken_vit'"),
         ({"loss": {"mse": 0, "info_nce": 0, "prototype": 0}}, "at least one of mse"),
         (
@@ -116,7 +116,7 @@ def test_the_other_files_are_valid(file):
             {"runs": {"a": {"model": {"pooling": "flatten", "alignment": "single_token"}}}},
             "runs.a.model.alignment: pooling 'flatten' has no such option",
         ),
-        ({"runs": {"a": {"model": {"pooling": ["flatten"]}}}}, "runs.a.model.pooling: expected 'none',"),
+        ({"runs": {"a": {"model": {"pooling": ["flatten"]}}}}, "runs.a.model.pooling: expected 'flatten',"),
         (
             {"loss": {"learnable_temperature": True, "info_nce": 0}},
             "learnable_temperature needs info_nce above",

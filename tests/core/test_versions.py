@@ -178,7 +178,7 @@ def test_status_names_the_stages_that_another_version_made(tiny_run, pool):
     assert not any(reasons for _, reasons in stages.values())
     name = changed_config(tiny_run, {"rerun_on_upgrade": True}, name="asked.yaml")
     stages = pool.apply(status_upgraded, (tiny_run, "himalaya", "99.1.0", "--configfile", name))
-    assert stages["fit_baseline"][1] == ["other versions"]
+    assert stages["fit_picture_encoder"][1] == ["other versions"]
     assert stages["evaluate"][1] == ["after another stage"]
 
 

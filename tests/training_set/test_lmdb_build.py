@@ -210,7 +210,7 @@ def test_half_precision_states_its_error(sources, caplog):
     error = np.sqrt(np.mean((half - whole) ** 2) / np.mean(whole**2))
     assert 0 < error < 1e-3
     assert reader.meta["eeg_error"] == pytest.approx(error, rel=1e-3)
-    assert f"EEG is stored as <f2, off by {error:.2g} of its root mean square" in caplog.text
+    assert f"EEG is stored as float16, off by {error:.2g} of its root mean square" in caplog.text
     assert LMDBReader(write_from(sources)).meta["eeg_error"] == 0
 
 

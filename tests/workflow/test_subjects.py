@@ -61,7 +61,7 @@ def test_shared_stages_run_once(plan):
     for rule, count in (SHARED_STAGES + SUBJECT_STAGES).items():
         assert jobs[rule] == count, rule
     # pairs are of a data set and an fMRI subject, whoever's EEG it is
-    assert [jobs[rule] for rule in (*OF_PICTURES, "build_lmdb", "train")] == [2, 2, 2, 4, 4]
+    assert [jobs[rule] for rule in (*OF_PICTURES, "build_lmdb", "train")] == [2, 2, 2, 4, 8]  # two runs
     assert "combine_projections" not in jobs
     assert plan(brains="all") == jobs
 
@@ -88,7 +88,7 @@ def test_the_fmri_of_several_subjects_becomes_one_training_set(plan):
     expected["repack_eeg"] = expected["inspect_eeg"] = 1
     for rule, count in expected.items():
         assert jobs[rule] == count, rule
-    assert [jobs[rule] for rule in (*OF_PICTURES, "build_lmdb", "train")] == [1] * 5
+    assert [jobs[rule] for rule in (*OF_PICTURES, "build_lmdb", "train")] == [1] * 4 + [2]
 
 
 def test_a_missing_file_is_named(checkout, plan):
