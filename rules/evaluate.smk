@@ -5,6 +5,7 @@ rule fit_baseline:
     input:
         unpack(ask("of_brains", "person", "subj")),
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        lmdbs=lambda wildcards: plan.training_sets(f"{wildcards.person}_{wildcards.subj}", wildcards.run),
         pairs=ask("pairs", "person", "subj"),
         projection="<results>/projection/{subj}.h5",
         cbramod=ask("cbramod", "run"),
@@ -38,6 +39,7 @@ rule evaluate:
         audit="<results>/pairs/{person}_{subj}.audit.json",
         predicted=ask("predicted", "person", "subj"),
         training=ask("training_record", "person", "subj", "run"),
+        learned=ask("learned_sets", "person", "subj", "run"),
     output:
         metrics="<results>/runs/{person}_{subj}/{run}/metrics.json",
     log:

@@ -58,7 +58,7 @@ rule plot_clusters:
 
 rule plot_training:
     input:
-        histories=lambda wildcards: expand(rules.train.output.history, run=plan.runs, **wildcards),
+        histories=ask("histories", "person", "subj"),
         audit="<results>/pairs/{person}_{subj}.audit.json",
     output:
         figure=report(

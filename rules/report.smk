@@ -36,7 +36,7 @@ rule write_tables:
         summary=rules.summarise.output.summary,
         bounds="<results>/pairs/{person}_{subj}.bounds.json",
         metrics=lambda wildcards: expand(rules.evaluate.output.metrics, run=plan.predictors, **wildcards),
-        configs=lambda wildcards: expand(rules.train.output.config, run=plan.runs, **wildcards),
+        configs=lambda wildcards: plan.training_configs(f"{wildcards.person}_{wildcards.subj}"),
     output:
         scores=report(
             "<results>/figures/{person}_{subj}/scores.html",
@@ -107,7 +107,7 @@ rule write_provenance:
     input:
         # everything else that is shown, so that this comes last and whenever any stage has run
         shown=[*plan.figures(), *plan.pages()],
-        configs=expand("<results>/runs/{brains}/{run}/config.json", brains=plan.brains, run=plan.runs),
+        configs=plan.training_configs(*plan.brains),
     output:
         configuration=report(
             "<results>/figures/configuration.html",

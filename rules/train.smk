@@ -1,19 +1,19 @@
-"""The EEG encoder: training, and its predictions for the test pairs."""
+"""The EEG encoder: training, calibration to a new person, and predictions for the test pairs."""
 
 
 rule train:
     input:
-        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        lmdbs=ask("training_sets", "brains", "run"),
         weights=ask("cbramod", "run"),
     output:
-        model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
-        config="<results>/runs/{person}_{subj}/{run}/config.json",
-        history="<results>/runs/{person}_{subj}/{run}/history.csv",
-        tensorboard=directory("<results>/runs/{person}_{subj}/{run}/tensorboard"),
+        model="<results>/runs/{brains}/{run}/model.safetensors",
+        config="<results>/runs/{brains}/{run}/config.json",
+        history="<results>/runs/{brains}/{run}/history.csv",
+        tensorboard=directory("<results>/runs/{brains}/{run}/tensorboard"),
     log:
-        "<logs>/train/{person}_{subj}/{run}.log",
+        "<logs>/train/{brains}/{run}.log",
     benchmark:
-        "<benchmarks>/train/{person}_{subj}/{run}.tsv"
+        "<benchmarks>/train/{brains}/{run}.tsv"
     wildcard_constraints:
         run="|".join(plan.runs),
     conda:
@@ -25,24 +25,50 @@ rule train:
         gpu=1,
     params:
         code=lambda wildcards: plan.code_with_encoder("train", wildcards.run),
-        model=lambda wildcards: plan.runs[wildcards.run].model.model_dump(),
-        loss=lambda wildcards: plan.runs[wildcards.run].loss.model_dump(),
-        training=lambda wildcards: plan.runs[wildcards.run].training.model_dump(exclude=WITHOUT_EFFECT),
+        run=lambda wildcards: plan.runs[wildcards.run].model_dump(exclude={"training": WITHOUT_EFFECT}),
         # What changes no number must make nothing stale: Snakemake does not record the value of a function that
         # also takes the resources.
         without_effect=lambda wildcards, resources: plan.runs[wildcards.run].training.model_dump(
             include=WITHOUT_EFFECT
         ),
         # no output, for Snakemake deletes the outputs of a job that failed
-        state=f"{cfg.results}/state/{{person}}_{{subj}}/{{run}}",
+        state=f"{cfg.results}/state/{{brains}}/{{run}}",
     script:
         "../workflow/scripts/train.py"
 
 
+if plan.calibrated:
+
+    rule calibrate:
+        input:
+            unpack(ask("base_files", "person", "subj", "run")),
+            lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        output:
+            model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
+            config="<results>/runs/{person}_{subj}/{run}/config.json",
+        log:
+            "<logs>/calibrate/{person}_{subj}/{run}.log",
+        benchmark:
+            "<benchmarks>/calibrate/{person}_{subj}/{run}.tsv"
+        wildcard_constraints:
+            run="|".join(plan.calibrated),
+        conda:
+            "../envs/torch.yaml"
+        threads: 2
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(30),
+            gpu=1,
+        params:
+            code=lambda wildcards: plan.code_with_encoder("calibrate", plan.calibrated[wildcards.run][0]),
+            n_pictures=lambda wildcards: plan.calibrated[wildcards.run][1],
+        script:
+            "../workflow/scripts/calibrate.py"
+
+
 rule predict:
     input:
-        model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
-        config="<results>/runs/{person}_{subj}/{run}/config.json",
+        unpack(ask("model_files", "person", "subj", "run")),
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
     output:
         predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
@@ -51,7 +77,7 @@ rule predict:
     benchmark:
         "<benchmarks>/predict/{person}_{subj}/{run}.tsv"
     wildcard_constraints:
-        run="|".join(plan.runs),
+        run="|".join([*plan.runs, *plan.calibrated]),
     conda:
         "../envs/torch.yaml"
     resources:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.config import Config
-from brain2image.constants.brain_names import divide_brains, members
+from brain2image.constants.brain_names import SEVERAL, divide_brains, members
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_module
@@ -64,6 +64,7 @@ class Plan(PictureFiles):
             else (sorted(config.brains), {})
         )
         check_brains(self.brains, self.datasets, self.folders, fmri=FMRI)
+        self.check_learners()
         must_exist = config.simulate is None
         self.data = Selection(
             self.datasets,
@@ -83,7 +84,7 @@ class Plan(PictureFiles):
     @cached_property
     def people(self) -> list[str]:
         """List the people whose EEG is read."""
-        return sorted({divide_brains(brains)[0] for brains in self.brains})
+        return sorted({*(divide_brains(brains)[0] for brains in self.brains), *self.listed_people()})
 
     @cached_property
     def subjects(self) -> list[str]:
@@ -98,10 +99,9 @@ class Plan(PictureFiles):
     @cached_property
     def predictors(self) -> dict[str, Predictor]:
         """Return all that is evaluated, by the name of its folder: runs, baselines, and known ceilings."""
-        runs = {
-            folder: Predictor(folder.partition(SEED_SUFFIX)[0], run.training.seed)
-            for folder, run in self.runs.items()
-        }
+        seeds = {folder: run.training.seed for folder, run in self.runs.items()}
+        seeds |= {folder: seeds[run] for folder, (run, _) in self.calibrated.items()}
+        runs = {folder: Predictor(folder.partition(SEED_SUFFIX)[0], seed) for folder, seed in seeds.items()}
         others = [*sorted(self.config.baselines), *(CEILINGS if self.config.simulate else [])]
         return runs | {name: Predictor(name, None) for name in others}
 
@@ -172,6 +172,7 @@ class Plan(PictureFiles):
             "person": r"[a-z][a-z0-9]*-\d\d+",
             "subj": r"subj\d{2}(-subj\d{2})*",
             "run": "[A-Za-z0-9][A-Za-z0-9_-]*",
+            "brains": rf"([a-z][a-z0-9]*-\d\d+|{SEVERAL})_subj\d{{2}}(-subj\d{{2}})*",
         }
 
     def environment(self, current: Mapping[str, str]) -> dict[str, str]:
@@ -196,9 +197,7 @@ class Plan(PictureFiles):
 
     def training_record(self, person: str, subj: str, run: str) -> list[str]:
         """List the config of a run or a baseline, and the history of a training; ceilings have neither."""
-        folder = f"{self.results}/runs/{person}_{subj}/{run}"
-        kept = ["config.json", "history.csv"] if run in self.runs else ["config.json"]
-        return [] if run in CEILINGS else [f"{folder}/{name}" for name in kept]
+        return [] if run in CEILINGS else super().training_record(person, subj, run)
 
     def figures(self) -> list[str]:
         """List every figure of the report."""

@@ -2,31 +2,23 @@
 
 from functools import cached_property
 
-from brain2image.config import Config, RunConfig, TrainingConfig
+from brain2image.config import TrainingConfig
 from brain2image.constants.brain_names import members
 from brain2image.datasets.selection import Selection
+from brain2image.plan_people import PeopleFiles
 
 FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give
 
 
-class PictureFiles:
+class PictureFiles(PeopleFiles):
     """The files of pictures and their pairs, as the rules spell them.
 
     Attributes
     ----------
-    config : the checked configuration.
-    results : folder of the results.
     data : the data of the people of the config.
     """
 
-    config: Config
-    results: str
     data: Selection
-
-    @cached_property
-    def runs(self) -> dict[str, RunConfig]:
-        """Return every training by the name of its folder."""
-        return self.config.seeded_runs()
 
     def picture_table(self, person: str) -> str:
         """Return the table of the pictures that an EEG person saw."""

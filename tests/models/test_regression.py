@@ -88,6 +88,8 @@ def test_the_dual_and_the_primal_solution_are_one(rng, monkeypatch, n_inputs, we
     monkeypatch.setattr(chosen, "of_folds", other.of_folds)
     found = fit_axis_ridge(x, targets, folds, **options)
     for name, part in expected._asdict().items():
+        if part.size == 0:  # the terms of several people
+            continue
         scale = np.abs(part).max()
         assert part.dtype == np.float32
         np.testing.assert_allclose(getattr(found, name) / scale, part / scale, atol=1e-5, err_msg=name)

@@ -32,13 +32,13 @@ from brain2image.evaluation.predict import predict_pairs
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.cbramod import CBraMod, CBraModEncoder
 from brain2image.models.losses import AlignmentLoss
-from brain2image.training import start as initialisation
 from brain2image.training.start import build_model
 from brain2image.training.task import parameter_groups, rate_factor, top1
 from brain2image.training.train import train
+from brain2image.training_set import means as training_means
 from brain2image.training_set.batches import AlignmentDataset
 from brain2image.training_set.lmdb_store import LMDBReader
-from brain2image.training_set.means import eeg_means, read_pairs
+from brain2image.training_set.means import list_trials, read_pairs, trial_means
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -238,10 +238,11 @@ def test_whitened_eeg_comes_into_the_range_of_cbramod(tmp_path):
 def test_the_mean_response_of_the_training_is_kept(lmdb, monkeypatch):
     reader = LMDBReader(lmdb)
     images = reader.pairs_of("train")["eeg_image"]
-    expected = eeg_means(reader, images).mean(axis=0)  # of each pair as many trials
+    found = trial_means(reader, "eeg", list_trials(reader.eeg_index, images))
+    expected = found.mean(axis=0)  # of each pair as many trials
     model = build_model(reader, run=planted_run(), weights=None)
     np.testing.assert_allclose(model.mean_response, expected, atol=1e-4)
-    monkeypatch.setattr(initialisation, "RESPONSE_TRIALS", 50)
+    monkeypatch.setattr(training_means, "RESPONSE_TRIALS", 50)
     some = build_model(reader, run=planted_run(), weights=None).mean_response
     assert 0 < (some - model.mean_response).abs().max() < 10
 

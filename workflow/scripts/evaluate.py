@@ -13,6 +13,7 @@ with job(snakemake):
         config=config,
         history=history,
         predicted=snakemake.input.get("predicted"),
+        learned=snakemake.input.learned,
         **snakemake.params.evaluation,
     )
     write_json(snakemake.output.metrics, metrics)

@@ -1,17 +1,14 @@
-"""Train the EEG encoder of one pair of brains and keep its best epoch."""
+"""Train the EEG encoder of one pair of brains, or of several people, and keep its best epoch."""
 
 from brain2image.config import RunConfig
 from brain2image.core.jobs import job
 from brain2image.training.train import train
 
 with job(snakemake):
+    run = snakemake.params.run
     train(
-        snakemake.input.lmdb,
-        run=RunConfig(
-            model=snakemake.params.model,
-            loss=snakemake.params.loss,
-            training=snakemake.params.training | snakemake.params.without_effect,
-        ),
+        snakemake.input.lmdbs,
+        run=RunConfig(**run | {"training": run["training"] | snakemake.params.without_effect}),
         weights=snakemake.input.get("weights"),
         code=snakemake.params.code,
         state=snakemake.params.state,

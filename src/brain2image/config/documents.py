@@ -11,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from brain2image.config import Config, RunConfig, Section
 from brain2image.config.messages import block_type
+from brain2image.config.whole import BLOCKS
 
 YAML_HEADER = """\
 # yaml-language-server: $schema=config.schema.json
@@ -39,7 +40,13 @@ runs:
   no_pretraining:
     model: {pretrained: false}
     training: {learning_rate: 0.001}
+  from_others:
+    people: others
 ```
+
+`people` says whose EEG a run learns from: `own`, the person that is tested; `others`, all people of the same
+data set in `brains` with the same fMRI but that one; `all` of them; or a list, `[things-02, things-03]`, whom
+`brains` need not name. A run of `all` or of a list is trained once for everybody.
 
 Numbers with an exponent need a point in YAML: `5.0e-4`, not `5e-4`.
 
@@ -107,9 +114,11 @@ def json_schema() -> str:
     """
     schema = Config.model_json_schema(schema_generator=_Generator)
     keys = schema["properties"]
+    people = RunConfig.model_json_schema(schema_generator=_Generator)["properties"]["people"]
+    blocks = {block: {"$ref": keys[block]["$ref"]} for block in BLOCKS}
     run = {
         "type": "object",
-        "properties": {block: _or_nothing({"$ref": keys[block]["$ref"]}) for block in RunConfig.model_fields},
+        "properties": {key: _or_nothing(value) for key, value in ({"people": people} | blocks).items()},
         "additionalProperties": False,
     }
     (name,) = keys["runs"]["patternProperties"]

@@ -18,7 +18,7 @@ def list_settings(config: Config) -> list[list[str]]:
 
 
 def list_runs(config: Config) -> dict[str, dict[str, str]]:
-    """List of each run, sorted, every key of its model, loss and training with its final value."""
+    """List of each run, sorted, every key of it with its final value."""
     return {name: dict(_flat(config.run(name).model_dump())) for name in sorted(config.runs)}
 
 

@@ -14,6 +14,7 @@ EXAMPLES = {
     "brains": "brains such as things-01_subj01",
     "runs": "a name of letters, digits, - and _",
     "eeg": "a person such as things-01",
+    "people": "a person such as things-01",
 }
 
 

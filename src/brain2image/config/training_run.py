@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from brain2image.config.types import Count, NonNegative, Positive, Section, Seed
+from brain2image.config.types import Count, NonNegative, People, Positive, Section, Seed
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.temperatures import TEMPERATURES
 from brain2image.core.encoder_names import check_encoder, encoder_declaration
@@ -20,6 +20,7 @@ UNUSED_OPTIONS = {
     "attention": {"pooling_layers", "alignment"},
     "multitoken_vit": set(),
 }
+SEVERAL_OPTIONS = (("model", "person_layer"), ("training", "negatives"))  # of runs of several people
 N_LAYERS = 12  # of the published CBraMod
 
 
@@ -73,6 +74,11 @@ class ModelConfig(Section):
         64,
         description="Principal axes of the fMRI embedding that a ridge regression predicts from the EEG; the "
         "network starts from its prediction and learns what it lacks. 0: no such path.",
+    )
+    person_layer: Literal["none", "scale", "spatial"] = Field(
+        "spatial",
+        description="Of a run that learns from several people: each has a gain for every channel (scale), or "
+        "mixes the channels in a way of its own (spatial), before all go through the same network.",
     )
     linear_window: NonNegative = Field(
         0.02,
@@ -212,6 +218,11 @@ class TrainingConfig(Section):
         1.0,
         description="Each layer of the encoder learns this much slower than the next one; 1: all as fast.",
     )
+    negatives: Literal["all", "person"] = Field(
+        "all",
+        description="Of a run that learns from several people: InfoNCE's negatives are the whole batch, or "
+        "the rows of the same person.",
+    )
     accumulate_batches: Count = Field(
         1, description="Batches whose gradients are added up before a step; negatives stay within a batch."
     )
@@ -244,11 +255,30 @@ class TrainingConfig(Section):
 
 
 class RunConfig(Section):
-    """One training run: what differs from the `model`, `loss` and `training` blocks."""
+    """One training run: whose EEG it learns from, and its `model`, `loss` and `training` blocks.
 
+    ``people`` is ``own``, the person that is tested; ``others``, all listed people with the same fMRI but
+    that one; ``all`` of them; or a list of people.
+    """
+
+    people: People = "own"
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @property
+    def has_several(self) -> bool:
+        """Tell whether it may learn from several people."""
+        return self.people != "own"
+
+    @model_serializer(mode="wrap")
+    def _without_people(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what a run of one person neither has nor depends on."""
+        content = serialise(self)
+        if not self.has_several:
+            for block, option in SEVERAL_OPTIONS:
+                content.get(block, {}).pop(option, None)
+        return content
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":

@@ -57,6 +57,9 @@ SubjectSourceText = Annotated[
 ]
 # Somebody of an EEG data set: its name and a number.
 Person = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*-\d{2,}$")]
+# Whose EEG a run learns from: the tested person's, everybody else's, everybody's, or that of a list.
+PEOPLE_WORDS = ("own", "others", "all")
+PeopleList = Annotated[list[Person], Field(min_length=1)]
 # Frequencies of power lines, 16.7, 50 or 60 Hz, and of displays; a single one may stand for itself.
 Frequency = Annotated[float, Field(ge=LINE_RANGE[0], le=LINE_RANGE[1])]
 Frequencies = Annotated[
@@ -86,6 +89,13 @@ def dump_block(value: Any) -> Any:
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
+def _word_or_people(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
+    """Let the words pass; a union of types would report a wrong list twice."""
+    if isinstance(value, str) and value not in PEOPLE_WORDS:
+        raise ValueError(f"expected {', '.join(PEOPLE_WORDS)} or a list of people, got {value!r}")
+    return value if isinstance(value, str) else check_list(value)
+
+
 BrainsList = Annotated[list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]], Field(min_length=1)]
 if TYPE_CHECKING:
     Brains = Literal["all"] | list[str]
@@ -94,6 +104,16 @@ else:
         BrainsList,
         WrapValidator(_all_or_list, json_schema_input_type=Literal["all"] | BrainsList),
         PlainSerializer(lambda brains: brains),  # pydantic's own would warn of the word all
+    ]
+
+
+if TYPE_CHECKING:
+    People = Literal["own", "others", "all"] | list[str]
+else:
+    People = Annotated[
+        PeopleList,
+        WrapValidator(_word_or_people, json_schema_input_type=Literal["own", "others", "all"] | PeopleList),
+        PlainSerializer(lambda people: people),
     ]
 
 

@@ -20,11 +20,26 @@ from brain2image.config.data import (
 )
 from brain2image.config.messages import unknown_key, validate
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
-from brain2image.config.training_run import LossConfig, ModelConfig, RunConfig, TrainingConfig, unused_options
-from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed
+from brain2image.config.training_run import (
+    SEVERAL_OPTIONS,
+    LossConfig,
+    ModelConfig,
+    RunConfig,
+    TrainingConfig,
+    unused_options,
+)
+from brain2image.config.types import MAX_SEED, Brains, Count, Name, PathText, Section, Seed
 from brain2image.constants.brain_names import divide_brains, members
-from brain2image.constants.predictors import RESERVED_RUNS, SEED_SUFFIX, Baseline
+from brain2image.constants.predictors import (
+    CALIBRATION_SUFFIX,
+    OF_PEOPLE,
+    RESERVED_RUNS,
+    SEED_SUFFIX,
+    Baseline,
+)
 from brain2image.core.errors import InputError
+
+BLOCKS = ("model", "loss", "training")  # of a run
 
 
 class EvaluationConfig(Section):
@@ -68,18 +83,25 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
-    runs: Annotated[dict[Name, dict[str, dict[str, Any]]], Field(min_length=1)] = Field(
+    runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(
         {"multitoken_vit": {}, "linear_path": {"model": {"pooling": "none"}}},
-        description="Runs by name; each lists what differs from the model, loss and training blocks. "
-        "linear_path, without an encoder, shows what the encoder adds to the other.",
+        description="Runs by name; each lists what differs from the model, loss and training blocks, and "
+        "whose EEG it learns from: `people: own` (the tested person's, the default), `others` (all listed "
+        "people but that one), `all`, or a list of people. linear_path, without an encoder, shows what the "
+        "encoder adds to the other.",
+    )
+    calibrations: list[Count] = Field(
+        [],
+        description="Fit runs of `people: others` to the person that is tested, by the EEG of so many "
+        "pictures: a curve of the report.",
     )
     n_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="Trainings of each run, with training.seed, training.seed + 1 and so on."
     )
     baselines: Annotated[list[Baseline], Field(min_length=1)] = Field(
-        list(get_args(Baseline)),
+        [name for name in get_args(Baseline) if not name.endswith(OF_PEOPLE)],
         description="Comparison models, fitted on what the training block says and the val pairs; those that "
-        "end in _paired on the measured pairs alone.",
+        "end in _paired on the measured pairs alone, in _others or _all on the EEG of those people.",
     )
     evaluation: EvaluationConfig = EvaluationConfig()
     simulate: SimulateConfig | None = Field(
@@ -112,8 +134,9 @@ class Config(Section):
             raise ValueError(
                 f"runs must not be called {', '.join(sorted(taken))}: these names are the baselines'"
             )
-        if any(SEED_SUFFIX in name for name in names):
-            raise ValueError(f"runs must not contain {SEED_SUFFIX!r}: it names the further seeds of a run")
+        for suffix, what in ((SEED_SUFFIX, "further seeds"), (CALIBRATION_SUFFIX, "calibrations")):
+            if any(suffix in name for name in names):
+                raise ValueError(f"runs must not contain {suffix!r}: it names the {what} of a run")
         alike = [name for name in self.runs if names.count(name.lower()) > 1]
         if alike:
             raise ValueError(f"the names of runs must differ by more than case, got {' and '.join(alike)}")
@@ -153,17 +176,28 @@ class Config(Section):
         unknown = set(overrides) - set(RunConfig.model_fields)
         if unknown:
             raise InputError(unknown_key(f"runs.{name}.{sorted(unknown)[0]}", RunConfig, root=Config))
-        blocks = {block: dict(getattr(self, block)) for block in RunConfig.model_fields}
+        for block in BLOCKS:
+            if not isinstance(overrides.get(block, {}), Mapping):
+                raise InputError(
+                    f"config: runs.{name}.{block}: expected keys and values, got {overrides[block]!r}"
+                )
+        blocks = {block: dict(getattr(self, block)) for block in BLOCKS}
         own = overrides.get("model", {})
         unused = unused_options(blocks["model"] | own)
         blocks["model"] = {key: value for key, value in blocks["model"].items() if key not in unused}
-        merged = {block: values | overrides.get(block, {}) for block, values in blocks.items()}
+        merged = overrides | {block: values | overrides.get(block, {}) for block, values in blocks.items()}
         run = validate(RunConfig, merged, root=Config, prefix=f"runs.{name}.")
         for key in sorted(unused.keys() & own.keys()):
             used = ", ".join(option for option in ModelConfig.model_fields if option not in unused)
             raise InputError(
                 f"config: runs.{name}.model.{key}: {unused[key]} has no such option; its options: {used}"
             )
+        for block, option in () if run.has_several else SEVERAL_OPTIONS:
+            if option in overrides.get(block, {}):
+                raise InputError(
+                    f"config: runs.{name}.{block}.{option}: expected a run of several people, got people "
+                    "'own'; leave it out, or set people to others, all or a list"
+                )
         return run
 
     def seeded_runs(self) -> dict[str, RunConfig]:
@@ -219,7 +253,7 @@ def _without_empty_blocks(content: Mapping[str, Any]) -> dict[str, Any]:
     filled = {key: value for key, value in content.items() if value is not None}
     if isinstance(filled.get("runs"), Mapping):
         filled["runs"] = {
-            run: {block: values or {} for block, values in (blocks or {}).items()}
+            run: {block: values for block, values in (blocks or {}).items() if values is not None}
             if isinstance(blocks or {}, Mapping)
             else blocks
             for run, blocks in filled["runs"].items()

@@ -4,6 +4,8 @@ import re
 
 BRAINS = re.compile(r"([a-z][a-z0-9]*-\d{2,})_(subj\d{2}(?:-subj\d{2})*)")
 
+SEVERAL = "people"  # stands for the EEG person in the name of what several of them share
+
 
 def divide_brains(brains: str) -> tuple[str, str]:
     """Return the EEG person and the fMRI side of brains: ``things-01`` and ``subj02-subj05``."""

@@ -1,4 +1,4 @@
-"""Names that are no run's: of baselines, of oracles, and of a run's further seeds."""
+"""Names that are no run's: of baselines, of oracles, and of a run's further seeds and calibrations."""
 
 from typing import Literal, get_args
 
@@ -20,9 +20,15 @@ Baseline = Literal[
     "pls_paired",
     "two_step_paired",
     "mlp_paired",
+    "ridge_others",
+    "two_step_others",
+    "ridge_all",
+    "two_step_all",
 ]
 PAIRED = "_paired"  # ends the names of those that learn from the measured pairs alone
+OF_PEOPLE = ("_others", "_all")  # ends the names of those that learn from the people of such a run
 CEILINGS = ("ceiling", "fmri_ceiling")  # of synthetic data: from the seen picture, from its partner
 ORACLES = {"clip_oracle", *CEILINGS}
 RESERVED_RUNS = {*get_args(Baseline), *CEILINGS}
 SEED_SUFFIX = "_seed-"  # in the folder of a run's further seeds, RUN_seed-1 and so on
+CALIBRATION_SUFFIX = "_cal-"  # of a run fitted to a new person by so many pictures, RUN_cal-8 and so on

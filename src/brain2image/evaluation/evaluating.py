@@ -1,17 +1,21 @@
 """Everything that is known of one run's predictions: scores, and the audit of what they depend on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from brain2image.evaluation.beyond import score_beyond_pictures
+from brain2image.evaluation.people_audit import audit_people
 from brain2image.evaluation.predictions import Predictions, read_predictions
 from brain2image.evaluation.run_audit import SPLIT_KEYS, audit_run
 from brain2image.evaluation.scores import evaluate
 from brain2image.evaluation.statistics import shuffle_answers
 from brain2image.formats.hdf5 import open_trials, read_rows
 from brain2image.formats.tables import find_rows, read_result, read_table
+from brain2image.training_set.joined import open_training_set
+from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import read_training_targets
 
 TRAINING = ("best_epoch", "network_share")
@@ -25,6 +29,7 @@ def evaluate_run(
     config: str | Path | None,
     history: str | Path | None,
     predicted: str | Path | None,
+    learned: Sequence[str | Path],
     n_permutations: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -39,36 +44,56 @@ def evaluate_run(
     history : of a network's training; None of others.
     predicted : HDF5 with the picture encoder's ``predicted_embedding`` of the EEG's pictures; None where
         nobody learns from it.
+    learned : the training sets that it learned from, of whomsoever.
     n_permutations, seed : see `scores.evaluate`.
 
     Returns
     -------
-    What `scores.evaluate` returns, ``training`` (best epoch and the network's share; None of baselines),
+    What `scores.evaluate` returns, ``people`` (whose EEG was learned from), ``calibration`` (n_pictures and
+    n_trials of one, or None), ``training`` (best epoch and the network's share; None of baselines),
     ``learned_from`` (in words) and ``audit``, see `run_audit.audit_run`.
     """
     content = read_predictions(predictions)
     record = read_result(config, ["learned_from", *(TRAINING if history else ())]) if config else {}
+    readers, own = [LMDBReader(path) for path in learned], LMDBReader(lmdb)
+    # a calibration changes no statistics of the embeddings
+    names = record["learned_from"]["people"] if config else own.people
+    paths = [reader.path for reader in readers if reader.people[0] in names]
     training = {key: record[key] for key in TRAINING} if history else None
     found = audit_run(
         read_result(audit, SPLIT_KEYS),
         target_dependence=float(content.target_dependence),
         target_mean=content.target_mean,
-        training_targets=read_training_targets(lmdb),
+        training_targets=read_training_targets(open_training_set(paths)),
         best_epoch=training["best_epoch"] if training else None,
         history=read_table(history, ["epoch", "val_loss"]) if history else None,
         # a ceiling knows more than the picture's features, so that it must find more
         beyond=_score_beyond(
             content, predicted if config else None, n_permutations=n_permutations, seed=seed
         ),
+        people=audit_people(own.pairs_of("test"), own.people[0], readers, people=record.get("people", "own")),
     )
     scores = evaluate(content, n_permutations=n_permutations, seed=seed)
     learned = _in_words(record["learned_from"]) if config else "what was simulated"
-    return scores | {"training": training, "learned_from": learned, "audit": found}
+    return scores | {
+        "people": _in_a_word(record.get("people", "own")),
+        "calibration": record.get("calibration"),
+        "training": training,
+        "learned_from": learned,
+        "audit": found,
+    }
+
+
+def _in_a_word(people: str | list[str]) -> str:
+    return people if isinstance(people, str) else " ".join(people)
 
 
 def _in_words(learned_from: dict[str, Any]) -> str:
-    """Say what was learned from: ``predicted, 14060 pictures``."""
-    return f"{learned_from['targets']}, {learned_from['n_pictures']} pictures"
+    """Say what was learned from: ``predicted, 14060 pictures, 3 people``."""
+    n_people = len(learned_from["people"])
+    return f"{learned_from['targets']}, {learned_from['n_pictures']} pictures" + (
+        f", {n_people} people" if n_people > 1 else ""
+    )
 
 
 def _score_beyond(

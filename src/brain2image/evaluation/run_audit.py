@@ -27,6 +27,7 @@ def audit_run(
     best_epoch: int | None,
     history: pd.DataFrame | None,
     beyond: Mapping[str, float] | None,
+    people: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Find out what the numbers of one run depend on besides the EEG of its test pairs.
 
@@ -38,15 +39,16 @@ def audit_run(
     training_targets : (n_pairs, n_features) float32.
     best_epoch, history : epoch whose weights a network kept, and its table ``epoch, val_loss``; None for a
         baseline, which has no checkpoints.
+    people : what `people_audit.audit_people` returned.
     beyond : what `beyond.score_beyond_pictures` found; None of a ceiling, and without a picture encoder.
 
     Returns
     -------
     ``split``; ``target_dependence``; ``statistics_fitted_on`` (train, or other where the mean is not that of
     the training pairs); ``checkpoint_chosen_on`` (validation, or other where another epoch has a lower
-    validation loss; None for a baseline); ``beyond``; and the names of all findings: ``leaks``, by which
-    answers or test pictures reached the training; ``caveats``, which make test pairs differ from new ones;
-    ``unknown``, what could not be looked at.
+    validation loss; None for a baseline); ``beyond``; ``people``; and the names of all findings: ``leaks``,
+    by which answers or test pictures reached the training; ``caveats``, which make test pairs differ from new
+    ones; ``unknown``, what could not be looked at.
     """
     deviation = np.abs(target_mean - training_targets.mean(axis=0)).max()
     is_from_training = deviation <= TOLERANCE * training_targets.std()
@@ -68,6 +70,12 @@ def audit_run(
             "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
             "test fMRI pictures in the picture encoder": encoder["pictures"] > 0,
             "near duplicates of the picture encoder's pictures": encoder["near_duplicates"] > 0,
+            **{
+                f"test {name} in what people saw in training": n > 0
+                for name, n in people["shared_with_training"].items()
+            },
+            "the tested person in the training of others": people["people"] == "others"
+            and people["knows_tested"],
             "targets in predictions": target_dependence > 0,
             "statistics not of the training pairs": not is_from_training,
             "checkpoint not chosen on validation": chosen_on == "other",
@@ -85,5 +93,6 @@ def audit_run(
         "statistics_fitted_on": "train" if is_from_training else "other",
         "checkpoint_chosen_on": chosen_on,
         "beyond": beyond,
+        "people": dict(people),
         **{finding: [name for name in names[finding] if names[finding][name]] for finding in FINDINGS},
     }

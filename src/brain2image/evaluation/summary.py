@@ -7,6 +7,8 @@ import pandas as pd
 
 from brain2image.constants.predictors import ORACLES, RESERVED_RUNS
 
+MAYBE = ("seed", "best_epoch", "n_calibration", "n_calibration_trials")  # which not every row has
+
 
 def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Average over the seeds of a run; the bounds of the interval over concepts are means, too.
@@ -66,9 +68,10 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
     Returns
     -------
     Table of `tables.SUMMARY`: n_passed_over candidates are in no split though a worse one is; learned_from
-    tells targets and pictures; best_epoch or
-    network_share of 0 mean that the training brought nothing, baselines have neither; ``share_of_ceiling =
-    (value - chance) / (ceiling - its chance)`` where the run called ceiling, the best prediction from
+    tells targets and pictures; people whose EEG was learned from; n_calibration and n_calibration_trials by
+    how much EEG of the tested person a calibration was fitted; best_epoch or network_share of 0 mean that the
+    training brought nothing, baselines have neither; ``share_of_ceiling = (value - chance) / (ceiling - its
+    chance)`` where the run called ceiling, the best prediction from
     the seen picture, which simulated data have, passes chance.
     """
     rows = [
@@ -76,7 +79,7 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
         for predictor, content in zip(predictors, metrics, strict=True)
         for score in content["scores"]
     ]
-    table = pd.DataFrame(rows).astype({"seed": "Int64", "best_epoch": "Int64"})  # baselines have none
+    table = pd.DataFrame(rows).astype(dict.fromkeys(MAYBE, "Int64"))
     gain = table["value"] - table["chance"]
     keys = ["brains", "level", "n_trials", "direction", "n_gallery", "metric"]
     ceiling = table[table["run"] == "ceiling"].assign(gain=gain)[[*keys, "gain"]]
@@ -87,11 +90,15 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
 def _facts(content: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what a run's rows of the summary say besides its scores."""
     training = content["training"] or {"best_epoch": None, "network_share": None}
+    calibration = content["calibration"] or {"n_pictures": None, "n_trials": None}
     numbers = {name: content[name] for name in ("n_test", "n_concepts")}
     split = content["audit"]["split"]
     return {
         **numbers,
         "n_passed_over": split["n_passed_over"],
         "learned_from": content["learned_from"],
+        "people": content["people"],
+        "n_calibration": calibration["n_pictures"],
+        "n_calibration_trials": calibration["n_trials"],
         **training,
     }

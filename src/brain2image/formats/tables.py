@@ -22,20 +22,20 @@ INTEGERS = {
 NUMBERS = {"similarity", "val_loss", "val_top1", "value", "difference", "s"}
 MAYBE_NUMBERS = {
     *("seed", "chance", "p", "p_floor", "p_holm", "low", "high", "share_of_ceiling"),
-    *("best_epoch", "network_share"),
+    *("best_epoch", "network_share", "n_calibration", "n_calibration_trials"),
     *("train_loss", "cpu_time", "max_rss"),
 }
 FLAGS = {"shared1000"}
 TEXTS = {
     *("path", "concept", "partition", "part", "tar", "split"),
-    *("brains", "run", "learned_from", "baseline", "level", "n_trials", "direction", "metric"),
+    *("brains", "run", "learned_from", "people", "baseline", "level", "n_trials", "direction", "metric"),
 }
 
 
 # Columns and keys of the results that several pages show.
 SUMMARY = (
     *("brains", "run", "seed", "n_test", "n_concepts", "n_passed_over"),
-    *("learned_from", "best_epoch", "network_share"),
+    *("learned_from", "people", "n_calibration", "n_calibration_trials", "best_epoch", "network_share"),
     *("n_trials", "level", "direction", "n_gallery", "metric"),
     *("value", "chance", "p", "low", "high", "share_of_ceiling"),
 )

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from brain2image.formats.files import read_json
 from brain2image.models.dropout import drop_heads
 from brain2image.models.encoders.base import EEGLayout, Encoder, build_encoder
 from brain2image.models.linear_path import LinearPath
+from brain2image.models.person_layer import NOBODY, PersonLayer
 from brain2image.models.pooling import POOLING_HEADS, linear
 from brain2image.models.regression import AxisRidge
 from brain2image.weights.sources import check_finite
@@ -92,9 +94,11 @@ class AlignmentModel(nn.Module):
     model : the configuration block.
     layout : channels, samples and rate of the EEG.
     n_features : width of the fMRI embedding.
+    people : names of those whose EEG it knows, of a run of several; each has a layer of its own.
 
     Attributes
     ----------
+    person_layer : what is each person's own; None of a run of one person.
     encoder : of the EEG; None where the model is its linear path alone.
     eeg_scale : () float32, factor from the EEG's stored unit to the range that the encoder was trained with.
     network_share : () float32, weight of the network beside the linear path; 1 while they learn.
@@ -110,9 +114,10 @@ class AlignmentModel(nn.Module):
     target_scale: Tensor
     mean_response: Tensor
 
-    def __init__(self, model: ModelConfig, layout: EEGLayout, n_features: int):
+    def __init__(self, model: ModelConfig, layout: EEGLayout, n_features: int, people: Sequence[str] = ()):
         super().__init__()
-        self.layout = layout
+        self.layout, self.people = layout, tuple(people)
+        self.person_layer = PersonLayer(model.person_layer, layout, n_people=len(people)) if people else None
         self.encoder: Encoder | None = None
         if model.pooling != ENCODERLESS:
             n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
@@ -127,7 +132,9 @@ class AlignmentModel(nn.Module):
                 n_features, n_heads=model.n_heads, n_tokens=n_tokens, dropout=model.dropout
             )
         n_inputs = layout.n_channels * layout.n_times
-        self.linear_path = LinearPath(model, n_inputs, n_features) if model.linear_axes else None
+        self.linear_path = (
+            LinearPath(model, n_inputs, n_features, n_people=len(people)) if model.linear_axes else None
+        )
         self.register_buffer("network_share", torch.tensor(float(self.encoder is not None)))
         self.register_buffer("eeg_scale", torch.tensor(1.0))
         self.register_buffer("target_mean", torch.zeros(n_features))
@@ -173,7 +180,21 @@ class AlignmentModel(nn.Module):
         if self.encoder is not None:
             nn.init.zeros_(self.alignment.output.weight)
 
-    def forward(self, eeg: Tensor, query: Tensor | None = None, path: Tensor | None = None) -> Tensor:
+    def path(self, eeg: Tensor, person: Tensor | None = None) -> Tensor:
+        """Return what the linear path alone makes of EEG, (n_trials, n_features), see `forward`."""
+        assert self.linear_path is not None  # as the caller has looked
+        return self.linear_path(self._centred(eeg, person), person)
+
+    def _centred(self, eeg: Tensor, person: Tensor | None) -> Tensor:
+        return eeg if self.person_layer is None else self.person_layer.centre(eeg, person)
+
+    def forward(
+        self,
+        eeg: Tensor,
+        query: Tensor | None = None,
+        path: Tensor | None = None,
+        person: Tensor | None = None,
+    ) -> Tensor:
         """Encode EEG.
 
         Parameters
@@ -183,25 +204,31 @@ class AlignmentModel(nn.Module):
             embedding. Without effect where the alignment has a single token.
         path : (n_trials, n_features) float32, what to take for the linear path's output, as training does;
             None for that of ``eeg`` itself.
+        person : (n_trials,) int64, whose EEG each row is, of ``people``; `person_layer.NOBODY` of somebody
+            else's, and None where all are.
 
         Returns
         -------
         (n_trials, n_features) float32, standardised.
         """
+        eeg = self._centred(eeg, person)
         if self.linear_path is not None and path is None:
-            path = self.linear_path(eeg)
+            path = self.linear_path(eeg, person)
         if self.encoder is None:
             assert path is not None  # as the config has no run without both
             return path
         if query is None:
             query = torch.zeros_like(self.target_mean).expand(len(eeg), -1)
-        tokens = self.head(self.encoder(eeg * self.eeg_scale))
+        eeg = eeg * self.eeg_scale
+        if self.person_layer is not None and person is not None:
+            eeg = self.person_layer(eeg, person)
+        tokens = self.head(self.encoder(eeg))
         tokens = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
         embedding = self.alignment(query.unsqueeze(1), tokens).squeeze(1)
         return embedding if path is None else self.network_share * embedding + path
 
     @torch.no_grad()
-    def query_effect(self, eeg: Tensor, targets: Tensor) -> float:
+    def query_effect(self, eeg: Tensor, targets: Tensor, person: Tensor | None = None) -> float:
         """Measure how far the training-time output moves with the query: rms(own - mean) / rms(mean).
 
         ``own`` is the output with each trial's own embedding as query, as training may see it, ``mean`` that
@@ -211,26 +238,34 @@ class AlignmentModel(nn.Module):
         ----------
         eeg : (n_trials, n_channels, n_times) float32 in its stored unit.
         targets : (n_trials, n_features) float32, in embedding units.
+        person : (n_trials,) int64, see `forward`.
         """
         was_training = self.training
         self.eval()
         device = self.target_mean.device
         sums = torch.zeros(2, dtype=torch.float64, device=device)  # read back once, not for every batch
-        for rows, own in zip(eeg.split(PREDICT_BATCH), targets.split(PREDICT_BATCH), strict=True):
-            mean = self(rows.to(device))
-            queried = self(rows.to(device), query=self.standardise(own.to(device)))
+        for rows in torch.arange(len(eeg)).split(PREDICT_BATCH):
+            batch, query = eeg[rows].to(device), self.standardise(targets[rows].to(device))
+            whose = None if person is None else person[rows].to(device)
+            mean = self(batch, person=whose)
+            queried = self(batch, query=query, person=whose)
             sums += torch.stack([(queried - mean).square().sum(), mean.square().sum()])
         self.train(was_training)
         moved, total = sums.tolist()
         return math.sqrt(moved / total)
 
     @torch.no_grad()
-    def predict(self, eeg: Tensor | np.ndarray) -> Tensor:
+    def predict(
+        self, eeg: Tensor | np.ndarray, person: str | None = None, response: np.ndarray | None = None
+    ) -> Tensor:
         """Predict fMRI embeddings from EEG alone, without dropout.
 
         Parameters
         ----------
         eeg : (n_trials, n_channels, n_times) float32, rate and unit (microvolts) as the training EEG's.
+        person : whose EEG it is, of a run of several people; None of somebody whom it does not know.
+        response : (n_channels, n_times) float32, the mean EEG over trials of somebody whom it does not know,
+            which needs no labels; None for the mean over the people whom it knows.
 
         Returns
         -------
@@ -247,9 +282,23 @@ class AlignmentModel(nn.Module):
             raise InputError(f"predict: expected EEG of shape {expected}, got {tuple(eeg.shape)}")
         if not eeg.isfinite().all():
             raise InputError("predict: expected finite EEG, got NaN or infinity; leave broken trials out")
+        if person is not None and person not in self.people:
+            known = ", ".join(self.people) or "nobody, as it learned from one person"
+            raise InputError(f"predict: expected a person of this run ({known}), got {person!r}")
+        if response is not None and self.person_layer is not None:
+            eeg = (
+                eeg
+                - torch.as_tensor(response, dtype=torch.float32)
+                + self.person_layer.response.mean(0).cpu()
+            )
+        number = NOBODY if person is None else self.people.index(person)
         was_training = self.training
         self.eval()
-        batches = [self(batch.to(self.target_mean.device)) for batch in eeg.split(PREDICT_BATCH)]
+        device = self.target_mean.device
+        batches = [
+            self(batch.to(device), person=torch.full((len(batch),), number, device=device))
+            for batch in eeg.split(PREDICT_BATCH)
+        ]
         self.train(was_training)
         return (torch.cat(batches) * self.target_scale + self.target_mean).cpu()
 
@@ -268,7 +317,8 @@ class AlignmentModel(nn.Module):
             check_regular(folder / "model.safetensors", remedy="train it again")
             eeg = config["eeg"]
             layout = EEGLayout(tuple(eeg["channels"]), eeg["n_times"], eeg["sfreq"])
-            model = cls(ModelConfig(**config["model"]), layout, config["n_features"])
+            people = config.get("people_known", ())
+            model = cls(ModelConfig(**config["model"]), layout, config["n_features"], people)
             weights = load_file(folder / "model.safetensors")
             weights.setdefault("mean_response", model.mean_response)  # older runs have none
             model.load_state_dict(weights)

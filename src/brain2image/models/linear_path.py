@@ -1,7 +1,7 @@
 """The short way from EEG to the embedding: a ridge regression, and a perceptron that corrects it."""
 
 import torch
-from einops import rearrange
+from einops import einsum, rearrange
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
@@ -21,24 +21,33 @@ class LinearPath(nn.Module):
     model : the configuration block.
     n_inputs : numbers of one trial, n_channels * n_times.
     n_features : width of the output.
+    n_people : people of whom each has a term of its own beside the regression that all share.
 
     Attributes
     ----------
     weight : (n_inputs, linear_axes) float32, per unit of the stored EEG.
     offset : (linear_axes,) float32.
     axes : (linear_axes, n_features) float32; axes that the data do not have are zero.
+    person_weight : (n_people, n_inputs, linear_axes) float32, what is added for each person's EEG.
+    person_offset : (n_people, linear_axes) float32.
     """
 
     weight: Tensor
     offset: Tensor
     axes: Tensor
+    person_weight: Tensor
+    person_offset: Tensor
 
-    def __init__(self, model: ModelConfig, n_inputs: int, n_features: int):
+    def __init__(self, model: ModelConfig, n_inputs: int, n_features: int, *, n_people: int = 0):
         super().__init__()
         n_axes = model.linear_axes
         self.register_buffer("weight", torch.zeros(n_inputs, n_axes))
         self.register_buffer("offset", torch.zeros(n_axes))
         self.register_buffer("axes", torch.zeros(n_axes, n_features))
+        self.n_people = n_people
+        if n_people:
+            self.register_buffer("person_weight", torch.zeros(n_people, n_inputs, n_axes))
+            self.register_buffer("person_offset", torch.zeros(n_people, n_axes))
         self.correct = nn.Sequential(
             linear(n_axes, model.hidden_size),
             nn.GELU(),
@@ -53,10 +62,34 @@ class LinearPath(nn.Module):
         self.weight[:, :n_axes] = torch.from_numpy(regression.weight)
         self.offset[:n_axes] = torch.from_numpy(regression.offset)
         self.axes[:n_axes] = torch.from_numpy(regression.axes)
+        if self.n_people:
+            self.person_weight[..., :n_axes] = torch.from_numpy(regression.person_weights)
+            self.person_offset[..., :n_axes] = torch.from_numpy(regression.person_offsets)
 
-    def forward(self, eeg: Tensor) -> Tensor:
-        """Map (n_trials, ...) EEG in its stored unit to (n_trials, n_features), standardised."""
-        return self.decode(rearrange(eeg, "trials ... -> trials (...)") @ self.weight + self.offset)
+    def forward(self, eeg: Tensor, person: Tensor | None = None) -> Tensor:
+        """Map EEG to the embedding.
+
+        Parameters
+        ----------
+        eeg : (n_trials, ...) float32 in its stored unit.
+        person : (n_trials,) int64, whose each row is; negative of people without a term, None where all are.
+
+        Returns
+        -------
+        (n_trials, n_features) float32, standardised.
+        """
+        rows = rearrange(eeg, "trials ... -> trials (...)")
+        coordinates = rows @ self.weight + self.offset
+        if self.n_people and person is not None:
+            # everybody's term of every row, as a row's own weights would be gathered for each row
+            terms = einsum(
+                rows, self.person_weight, "trials inputs, people inputs axes -> people trials axes"
+            )
+            own = (terms + self.person_offset[:, None])[
+                person.clamp(min=0), torch.arange(len(rows), device=rows.device)
+            ]
+            coordinates = coordinates + (person >= 0)[:, None] * own
+        return self.decode(coordinates)
 
     def decode(self, coordinates: Tensor) -> Tensor:
         """Map coordinates (n_trials, linear_axes) to (n_trials, n_features), standardised."""

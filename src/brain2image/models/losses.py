@@ -30,6 +30,7 @@ def info_nce(
     targets: Tensor,
     images: Tensor | None = None,
     weights: Tensor | None = None,
+    groups: Tensor | None = None,
     *,
     temperature: float | Tensor,
     symmetric: bool = True,
@@ -46,6 +47,7 @@ def info_nce(
     predictions, targets : (n_trials, n_features) float32.
     images : (n_trials,) int64, the EEG's picture of each row; None when all differ.
     weights : w, (n_trials,) float32 of mean 1; None for ones.
+    groups : (n_trials,) int64; only rows of one group are negatives of one another. None: all are.
     temperature : t, without unit; a 0-dimensional tensor where it is learned.
     duplicate_cosine : rows whose targets have this cosine or more are no negatives of one another either, as
         predicted targets of different pictures may nearly be equal; 0 leaves all of them.
@@ -57,6 +59,8 @@ def info_nce(
     same = torch.zeros_like(logits, dtype=torch.bool)
     if images is not None:
         same |= images[:, None] == images[None, :]
+    if groups is not None:
+        same |= groups[:, None] != groups[None, :]
     if duplicate_cosine:
         same |= answers @ answers.T >= duplicate_cosine
     logits = logits.masked_fill(same.fill_diagonal_(False), -torch.inf)
@@ -136,6 +140,7 @@ class AlignmentLoss(nn.Module):
         images: Tensor,
         clusters: Tensor,
         weights: Tensor | None = None,
+        groups: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the terms that are on, unscaled, their scaled sum as ``loss``, a learned ``temperature``.
 
@@ -146,9 +151,10 @@ class AlignmentLoss(nn.Module):
         predictions, targets : (n_trials, n_features) float32 or a shorter float, standardised.
         images, clusters : (n_trials,) int64.
         weights : how much each row counts, (n_trials,) float32 of mean 1; None: all alike.
+        groups : (n_trials,) int64, see `info_nce`.
         """
         with torch.autocast(predictions.device.type, enabled=False):
-            return self._terms(predictions.float(), targets.float(), images, clusters, weights)
+            return self._terms(predictions.float(), targets.float(), images, clusters, weights, groups)
 
     def _terms(
         self,
@@ -157,6 +163,7 @@ class AlignmentLoss(nn.Module):
         images: Tensor,
         clusters: Tensor,
         weights: Tensor | None,
+        groups: Tensor | None,
     ) -> dict[str, Tensor]:
         config, temperature, terms = self.config, self.temperature(), {}
         if config.mse:
@@ -167,6 +174,7 @@ class AlignmentLoss(nn.Module):
                 targets,
                 images,
                 weights,
+                groups,
                 temperature=temperature,
                 symmetric=config.symmetric,
                 duplicate_cosine=config.duplicate_cosine,

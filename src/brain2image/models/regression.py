@@ -1,6 +1,6 @@
 """Ridge regression on the principal axes of the targets, with predictions for rows that it has not seen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ class AxisRidge(NamedTuple):
     """A fitted regression, ``targets ~ (x @ weight + offset) @ axes``, and what each fold's fit gives.
 
     The scale is shared out such that coordinates on the axes, ``x @ weight + offset``, of unseen rows are of
-    order one.
+    order one. Of several people each has a term, ``x @ person_weight + person_offset``, that is added to the
+    coordinates; it is 0 where it brings nothing.
     """
 
     axes: np.ndarray  # (n_axes, n_features) float32, orthogonal rows of one length
@@ -26,6 +27,17 @@ class AxisRidge(NamedTuple):
     offset: np.ndarray  # (n_axes,) float32
     fold_weights: np.ndarray  # (n_folds, n_inputs, n_axes) float32, fitted without the rows of each fold
     fold_offsets: np.ndarray  # (n_folds, n_axes) float32
+    person_weights: np.ndarray  # (n_people, n_inputs, n_axes) float32; no people where all rows are of one
+    person_offsets: np.ndarray  # (n_people, n_axes) float32
+    fold_person_weights: np.ndarray  # (n_folds, n_people, n_inputs, n_axes) float32
+    fold_person_offsets: np.ndarray  # (n_folds, n_people, n_axes) float32
+
+    def map_weights(self, change: Callable[[np.ndarray], np.ndarray]) -> "AxisRidge":
+        """Return the whole fit for other inputs, ``change`` turning (n_inputs, n_axes) into theirs."""
+        own = [change(weight) for weight in self.person_weights]
+        return self._replace(
+            weight=change(self.weight), person_weights=np.stack(own) if own else self.person_weights
+        )
 
 
 def fit_axis_ridge(
@@ -35,14 +47,16 @@ def fit_axis_ridge(
     *,
     n_axes: int,
     weights: np.ndarray | None = None,
+    people: np.ndarray | None = None,
 ) -> AxisRidge:
     """Regress the leading principal axes of the targets on the inputs, each axis with its own penalty.
 
     For each axis ``argmin_w ||targets axis - Z w||^2 + alpha ||w||^2``, Z the inputs z-scored and divided by
     the square root of their number, alpha that with the least error in unseen folds; an axis that the inputs
-    say nothing of is predicted as its mean. Solved in the dual where there are more inputs than rows, else in
-    the primal, so that time grows with the cube of the smaller number; and in float64: where the penalty is
-    weak, the dual weights are large and cancel.
+    say nothing of is predicted as its mean. A person's term is the same regression of what is left of its
+    rows in unseen folds. Solved in the dual where there are more inputs than rows, else in the primal, so
+    that time grows with the cube of the smaller number; and in float64: where the penalty is weak, the dual
+    weights are large and cancel.
 
     Parameters
     ----------
@@ -51,6 +65,7 @@ def fit_axis_ridge(
     folds : (n_items,) int64, the fold of each row, 0 and so on.
     n_axes : axes to keep; there are at most as many as rows and features.
     weights : (n_items,) float32, how much each row's error counts; None: all alike.
+    people : (n_items,) int64, whose each row is, 0 and so on; None: all are of one person.
     """
     weights = np.ones(len(x)) if weights is None else weights.astype(np.float64)
     mean, scale = _standardisation(x)
@@ -59,30 +74,86 @@ def fit_axis_ridge(
     axes = _principal_axes(targets, n_axes)
     scores = (targets @ axes.T).astype(np.float64)
     del targets  # of many pictures the largest array here, needed no more
-    solve = _Dual.of_folds if len(x) <= x.shape[1] else _Primal.of_folds
-    parts: Sequence[_Dual | _Primal] = solve(x, scores, weights, folds)
-    held_out = [folds == fold for fold in range(folds.max() + 1)]
+    fit = _CrossFit(x, scores, weights, folds)
+    unseen, n_folds = fit.choose(), fit.n_folds
+    # of unseen rows, as fitted ones come out larger; never 0, as it divides, where the inputs say nothing
+    unit = max(np.sqrt(np.mean(np.square(unseen))), np.finfo(np.float32).tiny)
+    shared = fit.layers(mean, scale, unit)
+    del fit  # decompositions of many inputs are large
+    weight, offset = (np.stack(parts) for parts in zip(*shared, strict=True))
+    person_weight = np.empty((n_folds + 1, 0, *weight.shape[1:]), np.float32)
+    person_offset = np.empty((n_folds + 1, 0, len(axes)), np.float32)
+    if people is not None:
+        rest, terms = scores - unseen, []
+        for person in range(int(people.max()) + 1):
+            own = people == person
+            term = _CrossFit(x[own], rest[own], weights[own], folds[own], n_folds=n_folds)
+            term.choose(or_nothing=True)
+            terms.append(term.layers(mean, scale, unit))
+        person_weight, person_offset = (
+            np.stack([np.stack([layer[part] for layer in term]) for term in terms], axis=1) for part in (0, 1)
+        )
+    return AxisRidge(
+        (unit * axes).astype(np.float32),
+        *(weight[0], offset[0], weight[1:], offset[1:]),
+        *(person_weight[0], person_offset[0], person_weight[1:], person_offset[1:]),
+    )
 
-    def unseen(alphas: float | np.ndarray) -> np.ndarray:
-        predictions = np.empty_like(scores)
-        for rows, part in zip(held_out, parts[1:], strict=True):
-            predictions[rows] = x[rows] @ part.weights(alphas) + part.mean
+
+class _CrossFit:
+    """Ridge fits of scores on inputs: of all rows, as number 0, and without each fold, 1 and so on."""
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        scores: np.ndarray,
+        weights: np.ndarray,
+        folds: np.ndarray,
+        *,
+        n_folds: int | None = None,
+    ):
+        self.n_folds = n_folds or int(folds.max()) + 1
+        self._x, self._scores, self._weights = x, scores, weights
+        solve = _Dual.of_folds if len(x) <= x.shape[1] else _Primal.of_folds
+        self._parts: Sequence[_Dual | _Primal] = solve(x, scores, weights, folds, self.n_folds)
+        self._held_out = [folds == fold for fold in range(self.n_folds)]
+        self._alphas: float | np.ndarray = ALPHAS[0]
+        self._used = np.ones(scores.shape[1])
+
+    def choose(self, *, or_nothing: bool = False) -> np.ndarray:
+        """Choose each axis's penalty by its error in unseen folds; return what is predicted of those.
+
+        ``or_nothing`` predicts 0 where no penalty is better.
+        """
+        errors = [self._error(self._unseen(alpha)) for alpha in ALPHAS]
+        self._alphas = ALPHAS[np.argmin(errors, axis=0)]
+        if or_nothing:
+            self._used = (np.min(errors, axis=0) < self._error(np.zeros_like(self._scores))).astype(float)
+        return self._unseen(self._alphas) * self._used
+
+    def layers(self, mean: np.ndarray, scale: np.ndarray, unit: float) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return weight (n_inputs, n_axes) and offset (n_axes,) float32 of each fit, of inputs as they come.
+
+        So who predicts needs neither their mean nor their scale. The output is divided by ``unit``.
+        """
+        slopes = [part.weights(self._alphas) * self._used / scale[:, None] / unit for part in self._parts]
+        offsets = [
+            part.mean * self._used / unit - mean @ slope
+            for part, slope in zip(self._parts, slopes, strict=True)
+        ]
+        return [
+            (slope.astype(np.float32), offset.astype(np.float32))
+            for slope, offset in zip(slopes, offsets, strict=True)
+        ]
+
+    def _unseen(self, alphas: float | np.ndarray) -> np.ndarray:
+        predictions = np.empty_like(self._scores)
+        for rows, part in zip(self._held_out, self._parts[1:], strict=True):
+            predictions[rows] = self._x[rows] @ part.weights(alphas) + part.mean
         return predictions
 
-    errors = [weights @ np.square(unseen(alpha) - scores) for alpha in ALPHAS]
-    alphas = ALPHAS[np.argmin(errors, axis=0)]
-    # of unseen rows, as fitted ones come out larger; never 0, as it divides, where the inputs say nothing
-    unit = max(np.sqrt(np.mean(np.square(unseen(alphas)))), np.finfo(np.float32).tiny)
-    # Back to weights of the inputs as they come, so that whoever predicts needs no mean and no scale.
-    slopes = [part.weights(alphas) / scale[:, None] / unit for part in parts]
-    offsets = [part.mean / unit - mean @ slope for part, slope in zip(parts, slopes, strict=True)]
-    return AxisRidge(
-        axes=(unit * axes).astype(np.float32),
-        weight=slopes[0].astype(np.float32),
-        offset=offsets[0].astype(np.float32),
-        fold_weights=np.stack(slopes[1:]).astype(np.float32),
-        fold_offsets=np.stack(offsets[1:]).astype(np.float32),
-    )
+    def _error(self, predictions: np.ndarray) -> np.ndarray:
+        return self._weights @ np.square(predictions - self._scores)
 
 
 def _principal_axes(targets: np.ndarray, n_axes: int) -> np.ndarray:
@@ -108,11 +179,11 @@ class _Dual:
 
     @classmethod
     def of_folds(
-        cls, x: np.ndarray, scores: np.ndarray, weights: np.ndarray, folds: np.ndarray
+        cls, x: np.ndarray, scores: np.ndarray, weights: np.ndarray, folds: np.ndarray, n_folds: int
     ) -> "list[_Dual]":
         """Fit all rows, then all but those of each fold, out of one kernel."""
         kernel = (x @ x.T).astype(np.float64)
-        seen = [np.flatnonzero(folds != fold) for fold in range(-1, folds.max() + 1)]
+        seen = [np.flatnonzero(folds != fold) for fold in range(-1, n_folds)]
         return [cls(x[rows], kernel[np.ix_(rows, rows)], scores[rows], weights[rows]) for rows in seen]
 
     def weights(self, alphas: float | np.ndarray) -> np.ndarray:
@@ -133,12 +204,12 @@ class _Primal:
 
     @classmethod
     def of_folds(
-        cls, x: np.ndarray, scores: np.ndarray, weights: np.ndarray, folds: np.ndarray
+        cls, x: np.ndarray, scores: np.ndarray, weights: np.ndarray, folds: np.ndarray, n_folds: int
     ) -> "list[_Primal]":
         """Fit all rows, then all but those of each fold, whose sums are taken off those of all."""
         parts = [
             _sums_of(x[folds == fold], scores[folds == fold], weights[folds == fold])
-            for fold in range(folds.max() + 1)
+            for fold in range(n_folds)
         ]
         total = [reduce(np.add, each) for each in zip(*parts, strict=True)]
         fits = [cls(*total)]

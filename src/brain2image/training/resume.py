@@ -5,7 +5,7 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -82,7 +82,7 @@ class InBackground(AsyncCheckpointIO):
 
 
 def run_identity(
-    lmdb: Path, *, run: RunConfig, weights: str | Path | None, code: str, precision: str
+    lmdbs: Sequence[Path], *, run: RunConfig, weights: str | Path | None, code: str, precision: str
 ) -> dict[str, Any]:
     """Collect, by name, all that a training's weights depend on but the number of epochs.
 
@@ -91,20 +91,25 @@ def run_identity(
 
     Parameters
     ----------
-    lmdb, weights : the training set and the encoder's published weights; their bytes count.
+    lmdbs, weights : the training sets and the encoder's published weights; their bytes count.
     run : the run's blocks.
     code : fingerprint of the source.
     precision : what the device computes with, of `precision.resolve_precision`.
     """
-    settings = {
-        f"{block}.{key}": value
-        for block, values in run.model_dump(exclude={"training": {"epochs", *WITHOUT_EFFECT}}).items()
-        for key, value in values.items()
+    blocks = run.model_dump(exclude={"training": {"epochs", *WITHOUT_EFFECT}})
+    settings = {"people": blocks.pop("people")} | {
+        f"{block}.{key}": value for block, values in blocks.items() for key, value in values.items()
     }
     settings["training.precision"] = precision
     libraries = {name: minor_version(name) for name in LIBRARIES}
     published = sha256(weights) if weights else None
-    return {"lmdb": sha256(lmdb), "weights": published, "code": code, **libraries, **settings}
+    return {
+        "lmdb": [sha256(lmdb) for lmdb in lmdbs],
+        "weights": published,
+        "code": code,
+        **libraries,
+        **settings,
+    }
 
 
 def read_state(path: Path, identity: dict[str, Any], *, epochs: int) -> dict[str, Any] | None:

@@ -1,6 +1,5 @@
 """The model before its first step: published weights, scales, and the linear path."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,21 @@ from brain2image.models.regression import N_FOLDS, AxisRidge, fit_axis_ridge, fo
 from brain2image.models.windows import Windows
 from brain2image.training_set.items import encode_items, item_targets, item_weights, list_items
 from brain2image.training_set.lmdb_store import LMDBReader
-from brain2image.training_set.means import target_means
+from brain2image.training_set.means import (
+    READ_TRIALS,
+    mean_response,
+    read_training_targets,
+    spread_trials,
+)
 
-SCALE_TRIALS = 2000  # EEG trials from which the scale is fitted where it is; plenty for one number
-RESPONSE_TRIALS = 4000  # EEG trials of the mean response; the noise of 10 uV leaves 0.2 uV in their mean
-READ_TRIALS = 256  # read at once
+SCALE_TRIALS = 2000  # EEG trials from which a scale is fitted where it is; plenty for one number
 
 
 def build_model(reader: LMDBReader, *, run: RunConfig, weights: str | Path | None) -> AlignmentModel:
-    """Build the untrained model, holding scales and mean response of the training pairs' EEG and targets."""
+    """Build the untrained model, holding scales and mean responses of the training's EEG and targets."""
     meta = reader.meta
-    aligner = AlignmentModel(run.model, EEGLayout.of(meta), meta["n_features"])
+    people = reader.people if run.has_several else ()
+    aligner = AlignmentModel(run.model, EEGLayout.of(meta), meta["n_features"], people)
     if aligner.encoder is not None and run.model.pretrained:
         if weights is None:
             raise InputError(
@@ -34,19 +37,31 @@ def build_model(reader: LMDBReader, *, run: RunConfig, weights: str | Path | Non
             )
         aligner.encoder.load_pretrained(weights)
     items = _training_items(reader, run)
+    parts = [items[items["person"] == person] for person in range(len(reader.people))]
+    responses = torch.from_numpy(np.stack([mean_response(reader, part) for part in parts]))
+    aligner.mean_response.copy_(responses.mean(dim=0))
     if aligner.encoder is not None:
-        scale = aligner.encoder.input_scale(meta["unit"], lambda: _scale_sample(reader, items))
-        aligner.eeg_scale.fill_(scale)
-    aligner.mean_response.copy_(torch.from_numpy(_mean_response(reader, items)))
+        scales = torch.tensor([_input_scale(aligner, reader, part) for part in parts])
+        aligner.eeg_scale.copy_(scales.log().mean().exp())
+        if aligner.person_layer is not None:
+            aligner.person_layer.scale.copy_(scales / aligner.eeg_scale)
+    if aligner.person_layer is not None:
+        aligner.person_layer.response.copy_(responses)
     # of measured embeddings whatever is learned from, as these are what predictions are compared with
-    aligner.fit_targets(
-        target_means(reader, reader.pairs_of("train")["fmri_image"]), scale=run.loss.target_scale
-    )
+    aligner.fit_targets(read_training_targets(reader), scale=run.loss.target_scale)
     return aligner
 
 
 def _training_items(reader: LMDBReader, run: RunConfig) -> pd.DataFrame:
     return list_items(reader, "train", targets=run.training.targets, pictures=run.training.pictures)
+
+
+def _input_scale(aligner: AlignmentModel, reader: LMDBReader, items: pd.DataFrame) -> float:
+    """Return the factor to the encoder's range, of evenly spread training trials where it is fitted."""
+    assert aligner.encoder is not None  # as the caller has looked
+    return aligner.encoder.input_scale(
+        reader.meta["unit"], lambda: reader.read("eeg", spread_trials(reader, items, SCALE_TRIALS))
+    )
 
 
 def start_linearly(aligner: AlignmentModel, reader: LMDBReader, run: RunConfig) -> np.ndarray:
@@ -56,55 +71,61 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader, run: RunConfig) 
     -------
     (n_trials, linear_axes) float32, the coordinates of each training trial in the order of their numbers, by
     the regression that was fitted without its picture's concept: from those of the whole fit, which knows the
-    pictures' targets, the network would learn to trust the path too much.
+    pictures' targets, the network would learn to trust the path too much. Of several people (n_trials,
+    2 * linear_axes): those that all share, then what each person's term adds.
     """
     assert aligner.linear_path is not None  # as model.linear_axes is not 0
     items, options = _training_items(reader, run), run.training
     windows = Windows(aligner.layout.n_times, aligner.layout.sfreq, run.model.linear_window)
     folds = fold_by_group(items["concept"].to_numpy(), N_FOLDS)
+    centres, people = _centres(aligner, windows), items["person"].to_numpy()
+    x = encode_items(reader, items, windows.average)
+    x -= centres[people]
     regression = fit_axis_ridge(
-        encode_items(reader, items, windows.average),
+        x,
         aligner.standardise(torch.from_numpy(item_targets(reader, items))).numpy(),
         folds,
         n_axes=len(aligner.linear_path.axes),
         weights=item_weights(items, measured=options.measured_weight, similarity=options.similarity_weight),
+        people=people if run.has_several else None,
     )
-    aligner.fit_linear_path(regression._replace(weight=windows.spread(regression.weight)))
-    fold_of = dict(zip(items["image"], folds, strict=True))
-    return _unseen_coordinates(reader, regression, fold_of, windows, len(aligner.linear_path.axes))
+    aligner.fit_linear_path(regression.map_weights(windows.spread))
+    return _unseen_coordinates(
+        reader, regression, items.assign(fold=folds), windows, centres, len(aligner.linear_path.axes)
+    )
+
+
+def _centres(aligner: AlignmentModel, windows: Windows) -> np.ndarray:
+    """Return what is subtracted of each person's windows, (n_people, n_inputs) float32; 0 of a single one."""
+    if aligner.person_layer is None:
+        return np.zeros((1, 1), np.float32)
+    return windows.average(aligner.person_layer.response.numpy())
 
 
 def _unseen_coordinates(
-    reader: LMDBReader, regression: AxisRidge, fold_of: dict[int, int], windows: Windows, n_axes: int
+    reader: LMDBReader,
+    regression: AxisRidge,
+    items: pd.DataFrame,
+    windows: Windows,
+    centres: np.ndarray,
+    n_axes: int,
 ) -> np.ndarray:
-    """Give every trial its coordinates by the fit without its fold, (n_trials, n_axes) float32."""
-    index = reader.eeg_index[reader.eeg_index["image"].isin(fold_of)]
-    coordinates = np.zeros((len(index), n_axes), np.float32)
-    fold = index["image"].map(fold_of).to_numpy()
+    """Give every trial its coordinates by the fit without its fold, (n_trials, n_axes or twice) float32."""
+    places = items[["person", "image", "fold"]].drop_duplicates()
+    index = reader.eeg_index.merge(places, on=["person", "image"]).sort_values("trial")
+    trials, fold, person = (index[name].to_numpy() for name in ("trial", "fold", "person"))
+    n_fitted, has_several = len(regression.axes), len(regression.person_weights) > 0
+    coordinates = np.zeros((len(index), 1 + has_several, n_axes), np.float32)
     for start in range(0, len(index), READ_TRIALS):
         rows = slice(start, start + READ_TRIALS)
-        x = windows.average(reader.read("eeg", index["trial"].to_numpy()[rows]))
+        x = windows.average(reader.read("eeg", trials[rows])) - centres[person[rows]]
         for own in np.unique(fold[rows]):
             is_own = np.flatnonzero(fold[rows] == own)
             found = x[is_own] @ regression.fold_weights[own] + regression.fold_offsets[own]
-            coordinates[start + is_own, : found.shape[1]] = found
-    return coordinates
-
-
-def _scale_sample(reader: LMDBReader, items: pd.DataFrame) -> np.ndarray:
-    """Read evenly spread training trials, as many as a fitted scale needs."""
-    return reader.read("eeg", _spread_trials(reader, items, SCALE_TRIALS))
-
-
-def _mean_response(reader: LMDBReader, items: pd.DataFrame) -> np.ndarray:
-    """Average evenly spread training trials, (n_channels, n_times) float64 in the EEG's unit."""
-    trials = _spread_trials(reader, items, RESPONSE_TRIALS)
-    total = np.zeros(reader.shape("eeg"))
-    for start in range(0, len(trials), READ_TRIALS):
-        total += reader.read("eeg", trials[start : start + READ_TRIALS]).sum(axis=0, dtype=np.float64)
-    return total / len(trials)
-
-
-def _spread_trials(reader: LMDBReader, items: pd.DataFrame, n_trials: int) -> np.ndarray:
-    trials = reader.eeg_index.loc[reader.eeg_index["image"].isin(items["image"]), "trial"].to_numpy()
-    return trials[:: math.ceil(len(trials) / n_trials)]
+            coordinates[start + is_own, 0, :n_fitted] = found
+        for number in np.unique(person[rows]) if has_several else ():
+            for own in np.unique(fold[rows]):
+                chosen = np.flatnonzero((fold[rows] == own) & (person[rows] == number))
+                weight, offset = regression.fold_person_weights[own, number], regression.fold_person_offsets
+                coordinates[start + chosen, 1, :n_fitted] = x[chosen] @ weight + offset[own, number]
+    return coordinates.reshape(len(index), -1)

@@ -20,6 +20,7 @@ from brain2image.core.jobs import log_into
 from brain2image.formats.precision import allow_tf32, resolve_precision
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.losses import AlignmentLoss, gathered
+from brain2image.models.person_layer import NOBODY
 from brain2image.training.learning_rates import parameter_groups, rate_factor
 from brain2image.training_set.batches import Batches
 
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 # Share of training rows whose query is the mean embedding, as it is whenever the model predicts; the other
 # rows have their own fMRI embedding as query. It matters for `alignment: multi_token` alone.
 MEAN_QUERY_SHARE = 0.5
+
+# Share of training rows that go without their person's layer, as people do who are not learned from.
+PERSON_DROPOUT = 0.2
 
 # Weights of the network beside the linear path that are tried on validation; it begins to learn the training
 # pairs by heart long before the path does.
@@ -124,12 +128,16 @@ class AlignmentTask(L.LightningModule):
         targets = self.model.standardise(batch["target"])
         # standardised, the mean embedding is zero
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        linear_path = self.model.linear_path
-        path = linear_path.decode(batch["coordinates"]) if linear_path and "coordinates" in batch else None
+        person = batch["person"] if self.model.people else None
+        if person is not None:
+            person = person.masked_fill(torch.rand(len(targets), device=self.device) < PERSON_DROPOUT, NOBODY)
+        path = self._path_of(batch, person)
         fixed = path.detach() if path is not None and self.model.encoder else path
-        predictions = self.model(batch["eeg"], targets * keep, fixed)
+        predictions = self.model(batch["eeg"], targets * keep, fixed, person)
         # InfoNCE contrasts the whole batch, however many GPUs share it
         truth = [gathered(rows) for rows in (targets, batch["image"], batch["cluster"], batch["weight"])]
+        if self.run.has_several and self.run.training.negatives == "person":
+            truth.append(gathered(batch["person"]))
         terms = self.loss(gathered(predictions.float()), *truth)
         loss = terms["loss"]
         if path is not None and self.model.encoder:  # it learns as if alone, and the network what it lacks
@@ -139,6 +147,16 @@ class AlignmentTask(L.LightningModule):
         for name, term in terms.items():
             self._sums[name] = self._sums.get(name, 0) + term.detach() * len(targets)
         return loss
+
+    def _path_of(self, batch: dict[str, Tensor], person: Tensor | None) -> Tensor | None:
+        """Return what the linear path makes of rows that it was not fitted to, (n_trials, n_features)."""
+        linear_path, coordinates = self.model.linear_path, batch.get("coordinates")
+        if linear_path is None or coordinates is None:
+            return None
+        if person is not None:
+            shared, own = coordinates.chunk(2, dim=1)
+            coordinates = shared + (person >= 0)[:, None] * own
+        return linear_path.decode(coordinates)
 
     def configure_gradient_clipping(
         self,
@@ -164,11 +182,13 @@ class AlignmentTask(L.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, ...], _: int) -> None:
         """Predict one batch of pictures from EEG alone."""
-        eeg, targets, images, clusters = batch
+        eeg, targets, images, clusters, people = batch
         model = self._judged
-        predictions = model(eeg).float()
-        path = model.linear_path(eeg).float() if model.linear_path else torch.zeros_like(predictions)
-        self._validation.append((predictions, path, model.standardise(targets), images, clusters))
+        # whoever is tested by a run of others is unknown to it
+        known = people if model.people and self.run.people != "others" else None
+        predictions = model(eeg, person=known).float()
+        path = model.path(eeg, known).float() if model.linear_path else torch.zeros_like(predictions)
+        self._validation.append((predictions, path, model.standardise(targets), images, clusters, people))
 
     def on_validation_epoch_end(self) -> None:
         """Score all validation pictures at once, so that no batch weighs more than its rows."""
@@ -191,12 +211,22 @@ class AlignmentTask(L.LightningModule):
     def _mixtures(
         self, predictions: Tensor, path: Tensor, targets: Tensor, *labels: Tensor
     ) -> Iterator[dict[str, float]]:
-        """Score the linear path with each share of the network, or the whole: losses and top-1."""
+        """Score the linear path with each share of the network, or the whole: losses and top-1.
+
+        Each person's pictures are a gallery of their own; the scores of several people are averaged.
+        """
+        *kinds, people = labels
+        rows = [people == person for person in people.unique()]
         shares = SHARES if self.model.linear_path else (1.0,)
         for share in shares if self.model.encoder else (0.0,):
             mixed = path + share * (predictions - path)
-            terms = {name: term.item() for name, term in self.loss(mixed, targets, *labels).items()}
-            yield terms | {"top1": top1(mixed, targets), "share": share}
+            each = [self._scores(mixed[own], targets[own], *(kind[own] for kind in kinds)) for own in rows]
+            means = {name: float(np.mean([scores[name] for scores in each])) for name in each[0]}
+            yield means | {"share": share}
+
+    def _scores(self, predictions: Tensor, targets: Tensor, *labels: Tensor) -> dict[str, float]:
+        terms = {name: term.item() for name, term in self.loss(predictions, targets, *labels).items()}
+        return terms | {"top1": top1(predictions, targets)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store what Lightning does not know of."""

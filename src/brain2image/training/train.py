@@ -4,7 +4,7 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -45,6 +45,7 @@ from brain2image.training.start import build_model, start_linearly
 from brain2image.training.task import AlignmentTask, is_finished
 from brain2image.training_set.batches import AlignmentDataset, Batches
 from brain2image.training_set.items import describe_items, list_items
+from brain2image.training_set.joined import open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import read_pairs
 
@@ -61,7 +62,7 @@ PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 
 
 def train(
-    lmdb: str | Path,
+    lmdbs: str | Path | Sequence[str | Path],
     *,
     run: RunConfig,
     weights: str | Path | None,
@@ -81,7 +82,7 @@ def train(
 
     Parameters
     ----------
-    lmdb : the training set, of `lmdb_build.write_lmdb`.
+    lmdbs : the training set, of `lmdb_build.write_lmdb`, or those of several people.
     run : model, loss and training blocks.
     weights : the encoder's published ones; None when ``run.model.pretrained`` is false.
     code : fingerprint of the source, the encoder's too.
@@ -96,7 +97,7 @@ def train(
         When the pretrained weights are missing or wrong, a split has no pairs, values or the loss are not
         finite, or the memory is too small.
     """
-    reader, state = LMDBReader(lmdb), Path(state)
+    reader, state = open_training_set(lmdbs), Path(state)
     file, events = state / "state.ckpt", state / "tensorboard"
     with (
         _quiet_lightning(),
@@ -107,18 +108,18 @@ def train(
         devices = compute_devices(n_devices)
         precision = resolve_precision(run.training.precision, devices[0])
         logger.info("the model's products are computed in %s", precision)
-        identity = run_identity(reader.path, run=run, weights=weights, code=code, precision=precision)
+        identity = run_identity(reader.paths, run=run, weights=weights, code=code, precision=precision)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, weights=weights)
         coordinates = start_linearly(aligner, reader, run) if run.model.linear_axes else None
-        batches = _training_batches(lmdb, run, devices, n_workers, coordinates)
+        batches = _training_batches(reader, run, devices, n_workers, coordinates)
         task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
         kept = read_state(file, identity, epochs=run.training.epochs)
         if kept is None:
             shutil.rmtree(state, ignore_errors=True)
         if kept is None or not is_finished(epochs_done(kept), kept["best_epoch"], run.training):
             trainer = _trainer(run.training, devices, precision, file=file, events=events, kept=kept)
-            validation = _validation_batches(lmdb, run, devices)
+            validation = _validation_batches(reader, run, devices)
             with hand_on_signals(trainer):
                 trainer.fit(task, val_dataloaders=validation, ckpt_path=file if kept else None)
     outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
@@ -126,11 +127,11 @@ def train(
 
 
 def _training_batches(
-    lmdb: str | Path, run: RunConfig, devices: list[str], n_workers: int, coordinates: np.ndarray | None
+    reader: LMDBReader, run: RunConfig, devices: list[str], n_workers: int, coordinates: np.ndarray | None
 ) -> Batches:
     options = run.training
     dataset = AlignmentDataset(
-        lmdb,
+        reader,
         "train",
         average_trials=options.average_trials,
         fmri=options.fmri,
@@ -146,8 +147,8 @@ def _training_batches(
     needed = max(2, len(devices))
     if min(len(dataset), options.batch_size) < needed:
         raise InputError(
-            f"{lmdb}: expected at least {needed} training examples in a batch, got {len(dataset)} in all and "
-            f"training.batch_size {options.batch_size}; make more pairs or use fewer GPUs"
+            f"{reader.path}: expected at least {needed} training examples in a batch, got {len(dataset)} "
+            f"in all and training.batch_size {options.batch_size}; make more pairs or use fewer GPUs"
         )
     if options.batch_size > len(dataset):
         logger.info(
@@ -156,10 +157,10 @@ def _training_batches(
     return Batches(dataset, options.batch_size, n_workers=n_workers)
 
 
-def _validation_batches(lmdb: str | Path, run: RunConfig, devices: list[str]) -> DataLoader:
+def _validation_batches(reader: LMDBReader, run: RunConfig, devices: list[str]) -> DataLoader:
     """Load the validation pairs, on the device once and for all."""
-    eeg, targets, pairs = read_pairs(lmdb, "val")
-    columns = eeg, targets, *(pairs[name].to_numpy(np.int64) for name in ("eeg_image", "cluster"))
+    eeg, targets, pairs = read_pairs(reader, "val")
+    columns = eeg, targets, *(pairs[name].to_numpy(np.int64) for name in ("eeg_image", "cluster", "person"))
     parts = (torch.from_numpy(rows).to(_home(devices)).split(run.training.batch_size) for rows in columns)
     batches = cast(Dataset, list(zip(*parts, strict=True)))  # a list does all that PyTorch asks of one
     return DataLoader(batches, batch_size=None)
@@ -224,12 +225,13 @@ def _write_best(
     with atomic_path(outputs["model"]) as scratch:
         save_file(result["best_weights"], scratch)
     aligner.load_state_dict(result["best_weights"])
-    eeg, targets, _ = read_pairs(reader.path, "val")
+    eeg, targets, pairs = read_pairs(reader, "val")
+    person = torch.from_numpy(pairs["person"].to_numpy(np.int64)) if aligner.people else None
     outcome = {
         "precision": precision,
         "best_epoch": result["best_epoch"],
         "network_share": aligner.network_share.item() if aligner.encoder else None,
-        "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets)),
+        "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets), person),
     }
     write_json(outputs["config"], _resolved(reader, aligner, run) | outcome)
     with atomic_path(outputs["history"]) as scratch:
@@ -246,7 +248,8 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
         **data,
         "eeg": data["eeg"] | {"n_times": aligner.layout.n_times, "scale": aligner.eeg_scale.item()},
         "encoder": _describe_encoder(aligner),
-        "learned_from": describe_items(items, run.training.targets),
+        "learned_from": describe_items(reader, items, run.training.targets),
+        "people_known": list(aligner.people),
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in LIBRARIES},
     }

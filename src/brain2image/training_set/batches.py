@@ -17,7 +17,7 @@ from brain2image.core.errors import InputError
 from brain2image.training_set.examples import TARGETS, Trials, draw_trials, list_examples
 from brain2image.training_set.items import Pictures, Targets, item_weights, list_items, target_sources
 from brain2image.training_set.lmdb_store import LMDBReader
-from brain2image.training_set.means import list_trials, trial_weights
+from brain2image.training_set.means import list_eeg_trials, trial_weights
 
 GIGABYTE = 1e9
 LOAD_BLOCK = 256  # trials copied to the device at once
@@ -28,14 +28,14 @@ class AlignmentDataset(Dataset):
     """EEG trials with the embeddings that are learned from.
 
     ``dataset[3]`` is one example: eeg (n_channels, n_times) float32 in its stored unit, target
-    (n_features,) float32 in embedding units, image (of the EEG), cluster (int) and weight.
+    (n_features,) float32 in embedding units, image (of the EEG), person (its number), cluster and weight.
     ``dataset[[3, 1, 4]]`` is a batch: the same as tensors with an axis ahead. Which trials an example
     averages and which repetition it takes follows from (seed, epoch), so that it is the same in memory and
     from the file, in this process and in a worker.
 
     Parameters
     ----------
-    path : the LMDB file.
+    source : the LMDB file, or a reader, of several people too.
     split : ``train``, ``val`` or ``test``.
     average_trials : the example is the mean of a random number, from one to this many, of the picture's
         trials, its own one included.
@@ -62,7 +62,7 @@ class AlignmentDataset(Dataset):
 
     def __init__(
         self,
-        path: str | Path,
+        source: str | Path | LMDBReader,
         split: str,
         *,
         average_trials: int = 1,
@@ -80,11 +80,12 @@ class AlignmentDataset(Dataset):
             raise InputError(f"average_trials: expected 1 or more, got {average_trials}")
         if fmri not in TARGETS:
             raise InputError(f"fmri: expected one of {', '.join(TARGETS)}, got {fmri!r}")
-        self.reader, self.average_trials, self.fmri, self.seed = LMDBReader(path), average_trials, fmri, seed
+        self.reader = source if isinstance(source, LMDBReader) else LMDBReader(source)
+        self.average_trials, self.fmri, self.seed = average_trials, fmri, seed
         self.items = list_items(self.reader, split, targets=targets, pictures=pictures)
         self.n_clusters = int(max(table["cluster"].max() for table in (self.reader.pairs, self.items))) + 1
         self._trials = {
-            "eeg": Trials(list_trials(self.reader.eeg_index, self.items["image"])),
+            "eeg": Trials(list_eeg_trials(self.reader, self.items)),
             "target": Trials(_number_targets(self.reader, self.items)),
         }
         self._examples = list_examples(*self._trials.values(), cross=fmri == "cross")
@@ -102,6 +103,7 @@ class AlignmentDataset(Dataset):
         weights = item_weights(self.items, measured=measured_weight, similarity=similarity_weight)
         columns = {
             "image": self.items["image"].to_numpy(np.int64),
+            "person": self.items["person"].to_numpy(np.int64),
             "cluster": self.items["cluster"].to_numpy(np.int64),
             "weight": weights,
         }

@@ -8,12 +8,12 @@ import pandas as pd
 
 from brain2image.core.errors import InputError
 from brain2image.training_set.lmdb_store import LMDBReader
-from brain2image.training_set.means import list_trials, trial_means
+from brain2image.training_set.means import list_eeg_trials, list_trials, trial_means
 
 Targets = Literal["measured", "predicted", "both"]
 Pictures = Literal["paired", "all"]
 BLOCK = 256  # items whose EEG is in memory at once
-COLUMNS = ["image", "kind", "fmri_image", "concept", "cluster", "similarity"]
+COLUMNS = ["person", "image", "kind", "fmri_image", "concept", "cluster", "similarity"]
 
 
 def list_items(
@@ -30,8 +30,8 @@ def list_items(
 
     Returns
     -------
-    image, kind (``measured`` or ``predicted``), fmri_image (of a predicted target -1), concept, cluster and
-    similarity (of a predicted target 1).
+    person (its number among the reader's), image, kind (``measured`` or ``predicted``), fmri_image (of a
+    predicted target -1), concept, cluster and similarity (of a predicted target 1).
 
     Raises
     ------
@@ -56,9 +56,14 @@ def list_items(
     return pd.concat(parts, ignore_index=True)
 
 
-def describe_items(items: pd.DataFrame, targets: Targets) -> dict[str, Any]:
-    """Say what was learned from, as ``config.json`` does: targets, and numbers of pictures and items."""
-    return {"targets": targets, "n_pictures": int(items["image"].nunique()), "n_items": len(items)}
+def describe_items(reader: LMDBReader, items: pd.DataFrame, targets: Targets) -> dict[str, Any]:
+    """Say what was learned from, as ``config.json`` does: targets, people, numbers of pictures and items."""
+    return {
+        "targets": targets,
+        "people": list(reader.people),
+        "n_pictures": int(items["image"].nunique()),
+        "n_items": len(items),
+    }
 
 
 def item_targets(reader: LMDBReader, items: pd.DataFrame) -> np.ndarray:
@@ -109,6 +114,6 @@ def encode_items(
     -------
     (n_items, n_inputs) of the encoder's type.
     """
-    trials = list_trials(reader.eeg_index, items["image"])
+    trials = list_eeg_trials(reader, items)
     blocks = (trials[start : start + BLOCK] for start in range(0, len(trials), BLOCK))
     return np.concatenate([encode(trial_means(reader, "eeg", block)) for block in blocks])

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from brain2image.constants.brain_names import divide_brains
 from brain2image.core.errors import InputError
 from brain2image.datasets.units import flat_channels
 
@@ -70,9 +71,10 @@ class LMDBReader:
     Attributes
     ----------
     meta : unit, sfreq, t0, channels, eeg_shape, n_features, n_pairs, dtype and the sources' attributes.
-    pairs : pair, eeg_image, fmri_image, similarity, concept, cluster, split.
-    pictures : image, concept, cluster, split, is_learnable of the EEG's pictures.
-    eeg_index : trial, image, repetition, session, onset and, where trials have one, weight.
+    pairs : pair, eeg_image, fmri_image, similarity, concept, cluster, split, person (0).
+    pictures : image, concept, cluster, split, is_learnable of the EEG's pictures, person (0).
+    people : names of those whose EEG it is, by the name of the file; here one.
+    eeg_index : trial, image, repetition, session, onset, person (0) and, where trials have one, weight.
     fmri_index : trial, image, repetition.
     predicted_index : trial and image of the predicted embeddings; no rows where there are none.
 
@@ -84,11 +86,14 @@ class LMDBReader:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.paths = [self.path]
         self._file = _identify(self.path)
+        self.people: tuple[str, ...] = (divide_brains(self.path.stem)[0],)
         self.meta: dict[str, Any] = json.loads(self._get(b"meta"))
-        self.pairs, self.pictures, self.eeg_index, self.fmri_index = (
-            self._table(name) for name in ("pairs", "pictures", "eeg", "fmri")
+        self.pairs, self.pictures, self.eeg_index = (
+            self._table(name).assign(person=0) for name in ("pairs", "pictures", "eeg")
         )
+        self.fmri_index = self._table("fmri")
         has_predicted = "predicted_attributes" in self.meta
         self.predicted_index = (
             self._table("predicted") if has_predicted else pd.DataFrame({"trial": [], "image": []}, dtype=int)

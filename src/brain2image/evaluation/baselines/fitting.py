@@ -96,7 +96,9 @@ def fit_baseline(
     # of measured embeddings whatever was learned from, as scores are centred on it
     mean = read_training_targets(lmdb).mean(axis=0)
     write_test_predictions(predictions, predict, lmdb, target_mean=mean)
-    data = training.reader.describe() | {"learned_from": describe_items(training.items, targets)}
+    data = training.reader.describe() | {
+        "learned_from": describe_items(training.reader, training.items, targets)
+    }
     write_baseline(
         predict,
         name=name,

@@ -1,0 +1,72 @@
+"""What is each person's own between the EEG and a network that several people share."""
+
+import torch
+from einops import einsum
+from torch import Tensor, nn
+
+from brain2image.models.encoders.base import EEGLayout
+
+NOBODY = -1  # the number of a person whom the model does not know
+
+
+class PersonLayer(nn.Module):
+    """A gain for each channel, or a mixing of the channels, of each person, which starts as doing nothing.
+
+    A person who took no part in training has none, so the network hears that EEG as it comes. Training drops
+    the layers of some rows, for it to learn to hear people so.
+
+    Parameters
+    ----------
+    kind : ``none`` (mean and scale alone), ``scale`` or ``spatial``.
+    layout : of the EEG.
+    n_people : people who are learned from.
+
+    Attributes
+    ----------
+    response : (n_people, n_channels, n_times) float32, each person's mean EEG, in its stored unit.
+    scale : (n_people,) float32, factor that brings each person's EEG to the loudness of all.
+    gain : (n_people, n_channels) float32, what is added to a factor of 1; of kind ``scale``.
+    mixing : (n_people, n_channels, n_channels) float32, what is added to the identity; of kind ``spatial``.
+
+    Source: a spatial layer a person as in Défossez et al. (Nature Machine Intelligence 2023), section 2.3.
+    """
+
+    response: Tensor
+    scale: Tensor
+
+    def __init__(self, kind: str, layout: EEGLayout, *, n_people: int):
+        super().__init__()
+        n_channels = layout.n_channels
+        self.register_buffer("response", torch.zeros(n_people, n_channels, layout.n_times))
+        self.register_buffer("scale", torch.ones(n_people))
+        self.gain = nn.Parameter(torch.zeros(n_people, n_channels)) if kind == "scale" else None
+        self.mixing = (
+            nn.Parameter(torch.zeros(n_people, n_channels, n_channels)) if kind == "spatial" else None
+        )
+
+    def centre(self, eeg: Tensor, person: Tensor | None) -> Tensor:
+        """Subtract each row's own mean response; of nobody's, and where None is given, that of all people."""
+        if person is None:
+            return eeg - self.response.mean(dim=0)
+        own = self.response[person.clamp(min=0)]
+        return eeg - torch.where((person >= 0)[:, None, None], own, self.response.mean(dim=0))
+
+    def forward(self, eeg: Tensor, person: Tensor) -> Tensor:
+        """Apply each row's own layer.
+
+        Parameters
+        ----------
+        eeg : (n_trials, n_channels, n_times) float32.
+        person : (n_trials,) int64, `NOBODY` of rows that are to stay as they come.
+        """
+        is_known = (person >= 0).to(eeg.dtype)
+        person = person.clamp(min=0)
+        scaled = eeg * (1 + is_known * (self.scale[person] - 1))[:, None, None]
+        if self.gain is not None:
+            return scaled * (1 + is_known[:, None] * self.gain[person])[:, :, None]
+        if self.mixing is not None:
+            own = is_known[:, None, None] * self.mixing[person]
+            return scaled + einsum(
+                own, scaled, "trials out channels, trials channels times -> trials out times"
+            )
+        return scaled

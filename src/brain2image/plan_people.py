@@ -1,0 +1,132 @@
+"""Whose EEG each training learns from, and where its results lie: the part of the plan about people."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from brain2image.config import Config, RunConfig
+from brain2image.constants.brain_names import SEVERAL, divide_brains
+from brain2image.constants.predictors import CALIBRATION_SUFFIX, OF_PEOPLE, SEED_SUFFIX
+from brain2image.core.errors import InputError
+
+
+class PeopleFiles:
+    """People of runs and of baselines, and the files of what was trained.
+
+    A run of ``all`` people, or of a list, is trained once for everybody whom it is tested on.
+
+    Attributes
+    ----------
+    config : the checked configuration.
+    results : folder of the results.
+    brains : that are evaluated, sorted.
+    """
+
+    config: Config
+    results: str
+    brains: list[str]
+
+    @cached_property
+    def runs(self) -> dict[str, RunConfig]:
+        """Return every training by the name of its folder."""
+        return self.config.seeded_runs()
+
+    @cached_property
+    def calibrated(self) -> dict[str, tuple[str, int]]:
+        """Return the training and the number of pictures of every calibration, by the name of its folder."""
+        names = {}
+        for run in self.runs:
+            if self.runs[run].people == "others":
+                name, suffix, seed = run.partition(SEED_SUFFIX)
+                for n_pictures in self.config.calibrations:
+                    names[f"{name}{CALIBRATION_SUFFIX}{n_pictures}{suffix}{seed}"] = (run, n_pictures)
+        return names
+
+    def learners(self, brains: str, name: str) -> list[str]:
+        """List the people whose EEG a run or a baseline learns from, sorted.
+
+        Raises
+        ------
+        InputError
+            When there are none.
+        """
+        person, subj = divide_brains(brains)
+        people = self._people_of(name)
+        if people == "own":
+            return [person]
+        if isinstance(people, list):
+            return sorted(set(people))
+        same = person.rpartition("-")[0] if person != SEVERAL else None
+        listed = [who for who, fmri in map(divide_brains, self.brains) if fmri == subj]
+        listed = [who for who in listed if same in (None, who.rpartition("-")[0])]
+        found = [who for who in listed if people == "all" or who != person]
+        if len(found) < (1 if people == "others" else 2):
+            raise InputError(
+                f"config: {name}: expected other people than {person} in `brains` with the fMRI of {subj}, "
+                "got none; list them, or let the run learn from its own (people: own)"
+            )
+        return sorted(found)
+
+    def training_sets(self, brains: str, name: str) -> list[str]:
+        """List the LMDBs that a run or a baseline learns from."""
+        subj = divide_brains(brains)[1]
+        return [f"{self.results}/lmdb/{person}_{subj}.lmdb" for person in self.learners(brains, name)]
+
+    def learned_sets(self, person: str, subj: str, name: str) -> list[str]:
+        """List the LMDBs that anything evaluated has learned from, the one of its calibration too."""
+        brains = f"{person}_{subj}"
+        if name in self.calibrated:
+            run = self.calibrated[name][0]
+            return [*self.training_sets(brains, run), *self.training_sets(brains, "")]
+        return self.training_sets(brains, name)
+
+    def trained_files(self, names: Sequence[str], person: str, subj: str, run: str) -> list[str]:
+        """List files of what was trained or fitted to be tested on this person."""
+        return [f"{self._folder(person, subj, run)}/{name}" for name in names]
+
+    def model_files(self, person: str, subj: str, run: str) -> dict[str, str]:
+        """Return the model and the config with which a person's pictures are predicted."""
+        model, config = self.trained_files(["model.safetensors", "config.json"], person, subj, run)
+        return {"model": model, "config": config}
+
+    def base_files(self, person: str, subj: str, run: str) -> dict[str, str]:
+        """Return the model and the config from which a calibration starts."""
+        return self.model_files(person, subj, self.calibrated[run][0])
+
+    def training_record(self, person: str, subj: str, run: str) -> list[str]:
+        """List the config of what was trained or fitted, and the history of a training."""
+        kept = ["config.json", "history.csv"] if run in self.runs else ["config.json"]
+        return self.trained_files(kept, person, subj, run)
+
+    def histories(self, person: str, subj: str) -> list[str]:
+        """List the histories of all trainings that are tested on this person."""
+        return [file for run in self.runs for file in self.trained_files(["history.csv"], person, subj, run)]
+
+    def training_configs(self, *brains: str) -> list[str]:
+        """List the configs of all trainings that are tested on these brains, each once."""
+        files = (
+            file
+            for one in brains
+            for run in self.runs
+            for file in self.trained_files(["config.json"], *divide_brains(one), run)
+        )
+        return list(dict.fromkeys(files))
+
+    def _folder(self, person: str, subj: str, run: str) -> str:
+        is_shared = run in self.runs and self.runs[run].people not in ("own", "others")
+        return f"{self.results}/runs/{SEVERAL if is_shared else person}_{subj}/{run}"
+
+    def _people_of(self, name: str) -> str | list[str]:
+        if name in self.runs:
+            return self.runs[name].people
+        return next((suffix[1:] for suffix in OF_PEOPLE if name.endswith(suffix)), "own")
+
+    def listed_people(self) -> list[str]:
+        """List the people whom runs name."""
+        lists = [run.people for run in self.runs.values() if isinstance(run.people, list)]
+        return sorted({person for people in lists for person in people})
+
+    def check_learners(self) -> None:
+        """Refuse runs and baselines that have nobody to learn from."""
+        for name in (*self.runs, *self.config.baselines):
+            for brains in self.brains:
+                self.learners(brains, name)

@@ -1,0 +1,126 @@
+"""The training sets of several people, read together as one; nothing is copied."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brain2image.core.errors import InputError
+from brain2image.training_set.lmdb_store import LMDBReader
+
+# What must be the same in all training sets for one model to learn from them.
+LAYOUT = ("unit", "sfreq", "t0", "channels", "eeg_shape", "n_features")
+RECIPE = ("highpass", "lowpass", "notch", "whiten", "clip", "baseline", "reference")  # of the EEG
+
+
+def open_training_set(lmdbs: str | Path | Sequence[str | Path]) -> LMDBReader:
+    """Open the training set of one person, or those of several people as one."""
+    paths = [lmdbs] if isinstance(lmdbs, str | Path) else list(lmdbs)
+    return LMDBReader(paths[0]) if len(paths) == 1 else JoinedReader(paths)
+
+
+class JoinedReader(LMDBReader):
+    """Several training sets under the interface of one.
+
+    Trials are numbered on from one person to the next. An fMRI repetition or a predicted embedding, which
+    belongs to a picture and to nobody's EEG, is there once, from the first training set that has it.
+
+    Parameters
+    ----------
+    paths : LMDB files of different EEG people, of one fMRI space.
+
+    Raises
+    ------
+    InputError
+        As `LMDBReader` does, and when the training sets do not fit together.
+    """
+
+    def __init__(self, paths: Sequence[str | Path]):
+        self._readers = [LMDBReader(path) for path in paths]
+        self.path = self._readers[0].path
+        self.paths = [reader.path for reader in self._readers]
+        self.people = tuple(name for reader in self._readers for name in reader.people)
+        if len(set(self.people)) < len(self.people):
+            raise InputError(f"expected training sets of different people, got {', '.join(self.people)}")
+        self.meta = _common_meta(self._readers)
+        self.pairs, self.pictures = (
+            _stack([getattr(reader, name) for reader in self._readers]) for name in ("pairs", "pictures")
+        )
+        self._places: dict[str, np.ndarray] = {}
+        self.eeg_index = self._number("eeg", [reader.eeg_index for reader in self._readers])
+        self.fmri_index = self._number("fmri", _once([reader.fmri_index for reader in self._readers]))
+        self.predicted_index = self._number(
+            "predicted", _once([reader.predicted_index for reader in self._readers])
+        )
+
+    def read(self, name: str, trials: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Read trials of ``eeg``, ``fmri`` or ``predicted``, see `LMDBReader.read`."""
+        places = self._places[name][np.asarray(trials, np.int64)]
+        rows = np.empty((len(places), *self.shape(name)), np.float32)
+        for number in np.unique(places[:, 0]):
+            own = places[:, 0] == number
+            rows[own] = self._readers[number].read(name, places[own, 1])
+        return rows
+
+    def _number(self, name: str, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """Give the trials of all tables new numbers, and keep where each is read."""
+        owners = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        joined = _stack(tables) if name == "eeg" else pd.concat(tables, ignore_index=True)
+        self._places[name] = np.stack([owners, joined["trial"].to_numpy(np.int64)], axis=1)
+        return joined.assign(trial=np.arange(len(joined)))
+
+
+def _stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Stack a table of each person under one another; those without weights of their trials weigh 1."""
+    numbered = [table.assign(person=number) for number, table in enumerate(tables)]
+    stacked = pd.concat(numbered, ignore_index=True)
+    return stacked.fillna({"weight": 1.0}) if "weight" in stacked else stacked
+
+
+def _once(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Leave out of each table the pictures that are in one before it."""
+    seen: set[int] = set()
+    kept = []
+    for table in tables:
+        kept.append(table[~table["image"].isin(seen)])
+        seen |= set(table["image"])
+    return kept
+
+
+def _common_meta(readers: Sequence[LMDBReader]) -> dict[str, Any]:
+    """Return what is true of all training sets; refuse those that no one model can learn from."""
+    first, *others = readers
+    for reader in others:
+        for name in LAYOUT:
+            _check_equal(name, first, reader, first.meta.get(name), reader.meta.get(name))
+        for name in RECIPE:
+            _check_equal(
+                name, first, reader, *(one.meta["eeg_attributes"].get(name) for one in (first, reader))
+            )
+        checkpoints = [one.meta["fmri_attributes"].get("sha256") for one in (first, reader)]
+        _check_equal("MindEye2 checkpoint", first, reader, *checkpoints)
+    common = {
+        key: value
+        for key, value in first.meta["eeg_attributes"].items()
+        if all(reader.meta["eeg_attributes"].get(key) == value for reader in others)
+    }
+    return {
+        **first.meta,
+        "eeg_attributes": common,
+        "n_pairs": sum(reader.meta["n_pairs"] for reader in readers),
+    }
+
+
+def _check_equal(name: str, first: LMDBReader, other: LMDBReader, expected: Any, found: Any) -> None:
+    if expected != found:
+        raise InputError(
+            f"{other.path}: expected {name} {_shown(expected)}, as {first.path} has, got {_shown(found)}; "
+            "people who are learned from together need EEG and fMRI that were prepared alike"
+        )
+
+
+def _shown(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) < 80 else f"{text[:77]}…"
