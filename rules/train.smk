@@ -60,7 +60,7 @@ if plan.calibrated:
             runtime=growing(30),
             gpu=1,
         params:
-            code=lambda wildcards: plan.code_with_encoder("calibrate", plan.calibrated[wildcards.run][0]),
+            code=lambda wildcards: plan.code_with_encoder("calibrate", wildcards.run),
             n_pictures=lambda wildcards: plan.calibrated[wildcards.run][1],
         script:
             "../workflow/scripts/calibrate.py"

@@ -147,7 +147,7 @@ class Plan(PictureFiles):
 
     def code_with_encoder(self, rule: str, run: str) -> str:
         """Return the fingerprint of a rule that computes with the encoder of a run."""
-        model = self.runs[run].model
+        model = self.runs[self.calibrated.get(run, (run,))[0]].model
         return self.code(rule, *([] if model.pooling == ENCODERLESS else [encoder_module(model.encoder)]))
 
     def inventory(self) -> dict[str, Any]:

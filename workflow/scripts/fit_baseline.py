@@ -14,6 +14,7 @@ with job(snakemake):
     fit_baseline(
         snakemake.wildcards.run,
         snakemake.input.lmdb,
+        learned=snakemake.input.lmdbs,
         run=RunConfig(**snakemake.params.run),
         clip=eeg,
         read_scanned=partial(read_scanned, snakemake.input.projection, pairs, eeg=eeg, fmri=fmri),

@@ -180,10 +180,10 @@ class AlignmentModel(nn.Module):
         if self.encoder is not None:
             nn.init.zeros_(self.alignment.output.weight)
 
-    def path(self, eeg: Tensor, person: Tensor | None = None) -> Tensor:
+    def path(self, eeg: Tensor, person: Tensor | None = None, layered: Tensor | None = None) -> Tensor:
         """Return what the linear path alone makes of EEG, (n_trials, n_features), see `forward`."""
         assert self.linear_path is not None  # as the caller has looked
-        return self.linear_path(self._centred(eeg, person), person)
+        return self.linear_path(self._centred(eeg, person), _layered(person, layered))
 
     def _centred(self, eeg: Tensor, person: Tensor | None) -> Tensor:
         return eeg if self.person_layer is None else self.person_layer.centre(eeg, person)
@@ -194,6 +194,7 @@ class AlignmentModel(nn.Module):
         query: Tensor | None = None,
         path: Tensor | None = None,
         person: Tensor | None = None,
+        layered: Tensor | None = None,
     ) -> Tensor:
         """Encode EEG.
 
@@ -206,12 +207,14 @@ class AlignmentModel(nn.Module):
             None for that of ``eeg`` itself.
         person : (n_trials,) int64, whose EEG each row is, of ``people``; `person_layer.NOBODY` of somebody
             else's, and None where all are.
+        layered : (n_trials,) bool, rows that go through their person's layer, beyond that person's mean being
+            subtracted; None: all of them.
 
         Returns
         -------
         (n_trials, n_features) float32, standardised.
         """
-        eeg = self._centred(eeg, person)
+        eeg, person = self._centred(eeg, person), _layered(person, layered)
         if self.linear_path is not None and path is None:
             path = self.linear_path(eeg, person)
         if self.encoder is None:
@@ -330,6 +333,10 @@ class AlignmentModel(nn.Module):
             ) from None
         check_finite(model.state_dict(), source=folder / "model.safetensors", remedy="train it again")
         return model.eval()
+
+
+def _layered(person: Tensor | None, layered: Tensor | None) -> Tensor | None:
+    return person if person is None or layered is None else person.masked_fill(~layered, NOBODY)
 
 
 def _reason(error: Exception) -> str:

@@ -20,7 +20,10 @@ from brain2image.training_set.means import Pairs
 
 # The baselines that are linear in the EEG. Of the others nothing is kept: they need all training EEG
 # (nearest_image, kernel_ridge), a network of their own (mlp, cbramod_*) or no EEG (mean_target, clip_oracle).
-LINEAR_BASELINES = ("ridge", "ridge_paired", "pls", "pls_paired", "two_step", "two_step_paired")
+LINEAR_BASELINES = (
+    *("ridge", "ridge_paired", "ridge_others", "ridge_all", "pls", "pls_paired"),
+    *("two_step", "two_step_paired", "two_step_others", "two_step_all"),
+)
 PARTS = ("weight", "offset")  # of a layer, as the tensors 0.weight, 0.offset, 1.weight, ... are called
 
 

@@ -16,7 +16,7 @@ from brain2image.training_set.items import encode_items, item_targets, item_weig
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import (
     READ_TRIALS,
-    mean_response,
+    person_responses,
     read_training_targets,
     spread_trials,
 )
@@ -37,10 +37,10 @@ def build_model(reader: LMDBReader, *, run: RunConfig, weights: str | Path | Non
             )
         aligner.encoder.load_pretrained(weights)
     items = _training_items(reader, run)
-    parts = [items[items["person"] == person] for person in range(len(reader.people))]
-    responses = torch.from_numpy(np.stack([mean_response(reader, part) for part in parts]))
+    responses = torch.from_numpy(person_responses(reader, items))
     aligner.mean_response.copy_(responses.mean(dim=0))
     if aligner.encoder is not None:
+        parts = [items[items["person"] == person] for person in range(len(reader.people))]
         scales = torch.tensor([_input_scale(aligner, reader, part) for part in parts])
         aligner.eeg_scale.copy_(scales.log().mean().exp())
         if aligner.person_layer is not None:
@@ -78,16 +78,14 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader, run: RunConfig) 
     items, options = _training_items(reader, run), run.training
     windows = Windows(aligner.layout.n_times, aligner.layout.sfreq, run.model.linear_window)
     folds = fold_by_group(items["concept"].to_numpy(), N_FOLDS)
-    centres, people = _centres(aligner, windows), items["person"].to_numpy()
-    x = encode_items(reader, items, windows.average)
-    x -= centres[people]
+    centres = aligner.person_layer.response.numpy() if aligner.person_layer is not None else None
     regression = fit_axis_ridge(
-        x,
+        encode_items(reader, items, windows.average, centres=centres),
         aligner.standardise(torch.from_numpy(item_targets(reader, items))).numpy(),
         folds,
         n_axes=len(aligner.linear_path.axes),
         weights=item_weights(items, measured=options.measured_weight, similarity=options.similarity_weight),
-        people=people if run.has_several else None,
+        people=items["person"].to_numpy() if run.has_several else None,
     )
     aligner.fit_linear_path(regression.map_weights(windows.spread))
     return _unseen_coordinates(
@@ -95,19 +93,12 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader, run: RunConfig) 
     )
 
 
-def _centres(aligner: AlignmentModel, windows: Windows) -> np.ndarray:
-    """Return what is subtracted of each person's windows, (n_people, n_inputs) float32; 0 of a single one."""
-    if aligner.person_layer is None:
-        return np.zeros((1, 1), np.float32)
-    return windows.average(aligner.person_layer.response.numpy())
-
-
 def _unseen_coordinates(
     reader: LMDBReader,
     regression: AxisRidge,
     items: pd.DataFrame,
     windows: Windows,
-    centres: np.ndarray,
+    centres: np.ndarray | None,
     n_axes: int,
 ) -> np.ndarray:
     """Give every trial its coordinates by the fit without its fold, (n_trials, n_axes or twice) float32."""
@@ -118,7 +109,8 @@ def _unseen_coordinates(
     coordinates = np.zeros((len(index), 1 + has_several, n_axes), np.float32)
     for start in range(0, len(index), READ_TRIALS):
         rows = slice(start, start + READ_TRIALS)
-        x = windows.average(reader.read("eeg", trials[rows])) - centres[person[rows]]
+        eeg = reader.read("eeg", trials[rows])
+        x = windows.average(eeg if centres is None else eeg - centres[person[rows]])
         for own in np.unique(fold[rows]):
             is_own = np.flatnonzero(fold[rows] == own)
             found = x[is_own] @ regression.fold_weights[own] + regression.fold_offsets[own]

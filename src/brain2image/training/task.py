@@ -20,7 +20,6 @@ from brain2image.core.jobs import log_into
 from brain2image.formats.precision import allow_tf32, resolve_precision
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.losses import AlignmentLoss, gathered
-from brain2image.models.person_layer import NOBODY
 from brain2image.training.learning_rates import parameter_groups, rate_factor
 from brain2image.training_set.batches import Batches
 
@@ -128,12 +127,12 @@ class AlignmentTask(L.LightningModule):
         targets = self.model.standardise(batch["target"])
         # standardised, the mean embedding is zero
         keep = torch.rand(len(targets), 1, device=self.device) >= MEAN_QUERY_SHARE
-        person = batch["person"] if self.model.people else None
-        if person is not None:
-            person = person.masked_fill(torch.rand(len(targets), device=self.device) < PERSON_DROPOUT, NOBODY)
-        path = self._path_of(batch, person)
+        layered = None
+        if self.model.people:
+            layered = torch.rand(len(targets), device=self.device) >= PERSON_DROPOUT
+        path = self._path_of(batch, layered)
         fixed = path.detach() if path is not None and self.model.encoder else path
-        predictions = self.model(batch["eeg"], targets * keep, fixed, person)
+        predictions = self.model(batch["eeg"], targets * keep, fixed, batch["person"], layered)
         # InfoNCE contrasts the whole batch, however many GPUs share it
         truth = [gathered(rows) for rows in (targets, batch["image"], batch["cluster"], batch["weight"])]
         if self.run.has_several and self.run.training.negatives == "person":
@@ -148,14 +147,14 @@ class AlignmentTask(L.LightningModule):
             self._sums[name] = self._sums.get(name, 0) + term.detach() * len(targets)
         return loss
 
-    def _path_of(self, batch: dict[str, Tensor], person: Tensor | None) -> Tensor | None:
+    def _path_of(self, batch: dict[str, Tensor], layered: Tensor | None) -> Tensor | None:
         """Return what the linear path makes of rows that it was not fitted to, (n_trials, n_features)."""
         linear_path, coordinates = self.model.linear_path, batch.get("coordinates")
         if linear_path is None or coordinates is None:
             return None
-        if person is not None:
+        if layered is not None:
             shared, own = coordinates.chunk(2, dim=1)
-            coordinates = shared + (person >= 0)[:, None] * own
+            coordinates = shared + layered[:, None] * own
         return linear_path.decode(coordinates)
 
     def configure_gradient_clipping(
@@ -185,9 +184,11 @@ class AlignmentTask(L.LightningModule):
         eeg, targets, images, clusters, people = batch
         model = self._judged
         # whoever is tested by a run of others is unknown to it
-        known = people if model.people and self.run.people != "others" else None
-        predictions = model(eeg, person=known).float()
-        path = model.path(eeg, known).float() if model.linear_path else torch.zeros_like(predictions)
+        layered = torch.zeros_like(people, dtype=torch.bool) if self.run.people == "others" else None
+        predictions = model(eeg, person=people, layered=layered).float()
+        path = (
+            model.path(eeg, people, layered).float() if model.linear_path else torch.zeros_like(predictions)
+        )
         self._validation.append((predictions, path, model.standardise(targets), images, clusters, people))
 
     def on_validation_epoch_end(self) -> None:

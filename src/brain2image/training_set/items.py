@@ -102,18 +102,28 @@ def item_weights(items: pd.DataFrame, *, measured: float = 1.0, similarity: floa
 
 
 def encode_items(
-    reader: LMDBReader, items: pd.DataFrame, encode: Callable[[np.ndarray], np.ndarray]
+    reader: LMDBReader,
+    items: pd.DataFrame,
+    encode: Callable[[np.ndarray], np.ndarray],
+    *,
+    centres: np.ndarray | None = None,
 ) -> np.ndarray:
     """Encode the mean EEG of every item, a block at a time, as what is encoded may be far smaller.
 
     Parameters
     ----------
     encode : from (n, n_channels, n_times) float32 to (n, n_inputs).
+    centres : (n_people, n_channels, n_times) float32, what is subtracted of each person's EEG; None: nothing.
 
     Returns
     -------
     (n_items, n_inputs) of the encoder's type.
     """
     trials = list_eeg_trials(reader, items)
-    blocks = (trials[start : start + BLOCK] for start in range(0, len(trials), BLOCK))
-    return np.concatenate([encode(trial_means(reader, "eeg", block)) for block in blocks])
+    person = items["person"].to_numpy()
+    encoded = []
+    for start in range(0, len(trials), BLOCK):
+        rows = slice(start, start + BLOCK)
+        eeg = trial_means(reader, "eeg", trials[rows])
+        encoded.append(encode(eeg if centres is None else eeg - centres[person[rows]]))
+    return np.concatenate(encoded)

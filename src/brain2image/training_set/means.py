@@ -112,6 +112,13 @@ def mean_response(reader: LMDBReader, items: pd.DataFrame) -> np.ndarray:
     return total / len(trials)
 
 
+def person_responses(reader: LMDBReader, items: pd.DataFrame) -> np.ndarray:
+    """Average evenly spread trials of each person's items, (n_people, n_channels, n_times) float32."""
+    numbers = range(len(reader.people))
+    means = [mean_response(reader, items[items["person"] == number]) for number in numbers]
+    return np.stack(means).astype(np.float32)
+
+
 def spread_trials(reader: LMDBReader, items: pd.DataFrame, n_trials: int) -> np.ndarray:
     """Return the numbers of about so many trials of items, evenly spread over all of theirs."""
     shown = reader.eeg_index.merge(items[["person", "image"]].drop_duplicates(), on=["person", "image"])

@@ -1,6 +1,6 @@
 """What baselines have in common: what they may learn from, their inputs, folds and ridge regression."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +16,9 @@ from brain2image.models.regression import ALPHAS, N_FOLDS, fold_by_group
 from brain2image.models.windows import Windows
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.training_set.items import Pictures, Targets, encode_items, item_targets, list_items
+from brain2image.training_set.joined import open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader
-from brain2image.training_set.means import Pairs, Predictor
+from brain2image.training_set.means import Pairs, Predictor, person_responses
 
 N_SAMPLE = 500  # items from which a scale of the EEG is fitted
 N_LANDMARKS = 2000  # pictures whose kernel is exact; beyond, it is approximated on so many of them
@@ -33,12 +34,16 @@ class Scanned(NamedTuple):
 
 
 class Training(NamedTuple):
-    """What a baseline may learn from: what the network does, and the val pairs that choose its epoch."""
+    """What a baseline may learn from: what the network does, and the val pairs that choose its epoch.
+
+    Of several people's EEG each person's mean response is subtracted, as the network does.
+    """
 
     reader: LMDBReader
     items: pd.DataFrame  # of `items.list_items`, and their split
     targets: np.ndarray  # (n_items, n_features) float32
     clip: Embeddings  # CLIP embeddings of the EEG's pictures
+    responses: np.ndarray | None = None  # (n_people, n_channels, n_times), of several people
     window: float = 0.0  # s, over which linear models average the EEG
     temperature: float = 0.07  # of InfoNCE, for those that are trained by it
     cbramod: str | Path | None = None  # CBraMod's published weights, where the baseline takes them
@@ -58,33 +63,39 @@ class Training(NamedTuple):
 
     def encode(self, encode: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Encode the mean EEG of every item, see `items.encode_items`."""
-        return encode_items(self.reader, self.items, encode)
+        return encode_items(self.reader, self.items, encode, centres=self.responses)
 
     def sample(self) -> np.ndarray:
         """Read the mean EEG of evenly spread items, (n, n_channels, n_times) float32, enough for a scale."""
         items = self.items.iloc[:: -(-len(self.items) // N_SAMPLE)]
-        return encode_items(self.reader, items, lambda eeg: eeg)
+        return encode_items(self.reader, items, lambda eeg: eeg, centres=self.responses)
 
 
 def read_training(
-    lmdb: str | Path, clip: Embeddings, *, targets: Targets, pictures: Pictures, **options: Any
+    lmdbs: str | Path | Sequence[str | Path],
+    clip: Embeddings,
+    *,
+    targets: Targets,
+    pictures: Pictures,
+    **options: Any,
 ) -> Training:
     """Read what a run with these options learns from, and the val pairs.
 
     Parameters
     ----------
-    lmdb : the training set.
+    lmdbs : the training set, or those of several people.
     clip : embeddings of the EEG's pictures.
     targets, pictures : see `items.list_items`.
     options : the other fields of `Training`.
     """
-    reader = LMDBReader(lmdb)
+    reader = open_training_set(lmdbs)
     parts = [
         list_items(reader, split, targets=targets, pictures=pictures).assign(split=split)
         for split in ("train", "val")
     ]
     items = pd.concat(parts, ignore_index=True)
-    return Training(reader, items, item_targets(reader, items), clip, **options)
+    responses = person_responses(reader, items) if len(reader.people) > 1 else None
+    return Training(reader, items, item_targets(reader, items), clip, responses, **options)
 
 
 def eeg_encoder(training: Training) -> tuple[Standardised, np.ndarray]:

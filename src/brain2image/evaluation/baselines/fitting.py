@@ -1,13 +1,15 @@
 """The baselines by name, each fitted on the training pairs in one call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from brain2image.config import RunConfig
-from brain2image.constants.predictors import PAIRED
+from brain2image.constants.predictors import OF_PEOPLE, PAIRED
 from brain2image.core.errors import InputError
 from brain2image.evaluation.baselines.base import Scanned, Training, read_training
 from brain2image.evaluation.baselines.by_clip import (
@@ -25,11 +27,12 @@ from brain2image.evaluation.baselines.linear import (
 )
 from brain2image.evaluation.baselines.networks import fit_cbramod_linear, fit_mlp
 from brain2image.evaluation.queries import write_test_predictions
-from brain2image.models.linear_model import write_baseline
+from brain2image.models.linear_model import LinearModel, write_baseline
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.projection.picture_fitting import find_excluded, read_measured
 from brain2image.training_set.items import Pictures, Targets, describe_items
-from brain2image.training_set.means import Predictor, read_training_targets
+from brain2image.training_set.lmdb_store import LMDBReader
+from brain2image.training_set.means import Predictor, mean_response, read_training_targets
 
 BASELINES: dict[str, Callable[[Training], Predictor]] = {
     "mean_target": fit_mean_target,
@@ -49,6 +52,12 @@ BASELINES: dict[str, Callable[[Training], Predictor]] = {
     "pls_paired": fit_pls,
     "two_step_paired": fit_two_step_paired,
     "mlp_paired": fit_mlp,
+    # of other people's EEG, or of everybody's
+    **{
+        f"{name}{people}": fit
+        for people in OF_PEOPLE
+        for name, fit in (("ridge", fit_ridge), ("two_step", fit_two_step))
+    },
 }
 
 
@@ -56,6 +65,7 @@ def fit_baseline(
     name: str,
     lmdb: str | Path,
     *,
+    learned: Sequence[str | Path],
     run: RunConfig,
     clip: Embeddings,
     read_scanned: Callable[[], Scanned],
@@ -69,7 +79,8 @@ def fit_baseline(
     Parameters
     ----------
     name : in `BASELINES`; those that end in ``_paired`` learn from the measured pairs alone.
-    lmdb : the training set.
+    lmdb : the training set of the person who is tested.
+    learned : the training sets that it learns from, that one or those of several people.
     run : the config's blocks, which say what is learned from, the window and the temperature.
     clip : embeddings of the EEG's pictures.
     read_scanned : gives the scanned pictures that may be learned from, see `read_scanned`.
@@ -83,7 +94,7 @@ def fit_baseline(
         ("measured", "paired") if name.endswith(PAIRED) else (run.training.targets, run.training.pictures)
     )
     training = read_training(
-        lmdb,
+        learned,
         clip,
         targets=targets,
         pictures=pictures,
@@ -93,22 +104,33 @@ def fit_baseline(
         read_scanned=read_scanned,
     )
     predict = BASELINES[name](training)
+    response = training.encode(lambda eeg: eeg.sum(axis=0, keepdims=True)).sum(axis=0) / len(training.items)
+    if training.responses is not None:
+        own = LMDBReader(lmdb)
+        response = mean_response(own, own.pictures[own.pictures["split"] == "train"])
+        predict = _centred(predict, response.astype(np.float32))
     # of measured embeddings whatever was learned from, as scores are centred on it
-    mean = read_training_targets(lmdb).mean(axis=0)
+    mean = read_training_targets(training.reader).mean(axis=0)
     write_test_predictions(predictions, predict, lmdb, target_mean=mean)
-    data = training.reader.describe() | {
-        "learned_from": describe_items(training.reader, training.items, targets)
-    }
+    described = describe_items(training.reader, training.items, targets)
+    people = {"people": next((suffix[1:] for suffix in OF_PEOPLE if name.endswith(suffix)), "own")}
+    data = training.reader.describe() | {"learned_from": described} | people
     write_baseline(
         predict,
         name=name,
         target_mean=mean,
-        mean_response=training.encode(lambda eeg: eeg.sum(axis=0, keepdims=True)).sum(axis=0)
-        / len(training.items),
+        mean_response=response,
         data=data,
         model=model,
         config=config,
     )
+
+
+def _centred(predict: Predictor, response: np.ndarray) -> Predictor:
+    """Subtract the tested person's mean response (n_channels, n_times), which needs no labels, first."""
+    if isinstance(predict, LinearModel):
+        return replace(predict, centre=predict.centre + response.ravel())
+    return lambda pairs: predict(pairs._replace(eeg=pairs.eeg - response))
 
 
 def read_scanned(
