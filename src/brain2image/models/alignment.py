@@ -95,6 +95,7 @@ class AlignmentModel(nn.Module):
     layout : channels, samples and rate of the EEG.
     n_features : width of the fMRI embedding.
     people : names of those whose EEG it knows, of a run of several; each has a layer of its own.
+    is_calibrated : whether it was fitted to one person after its training.
 
     Attributes
     ----------
@@ -114,10 +115,22 @@ class AlignmentModel(nn.Module):
     target_scale: Tensor
     mean_response: Tensor
 
-    def __init__(self, model: ModelConfig, layout: EEGLayout, n_features: int, people: Sequence[str] = ()):
+    def __init__(
+        self,
+        model: ModelConfig,
+        layout: EEGLayout,
+        n_features: int,
+        people: Sequence[str] = (),
+        *,
+        is_calibrated: bool = False,
+    ):
         super().__init__()
-        self.layout, self.people = layout, tuple(people)
-        self.person_layer = PersonLayer(model.person_layer, layout, n_people=len(people)) if people else None
+        self.config, self.layout, self.people = model, layout, tuple(people)
+        self.person_layer = (
+            PersonLayer(model.person_layer, layout, n_people=len(people), rotates=is_calibrated)
+            if people
+            else None
+        )
         self.encoder: Encoder | None = None
         if model.pooling != ENCODERLESS:
             n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
@@ -321,9 +334,17 @@ class AlignmentModel(nn.Module):
             eeg = config["eeg"]
             layout = EEGLayout(tuple(eeg["channels"]), eeg["n_times"], eeg["sfreq"])
             people = config.get("people_known", ())
-            model = cls(ModelConfig(**config["model"]), layout, config["n_features"], people)
+            model = cls(
+                ModelConfig(**config["model"]),
+                layout,
+                config["n_features"],
+                people,
+                is_calibrated="calibration" in config,
+            )
             weights = load_file(folder / "model.safetensors")
-            weights.setdefault("mean_response", model.mean_response)  # older runs have none
+            for name in ("mean_response", "linear_path.pattern"):  # older runs have none
+                if name in model.state_dict():
+                    weights.setdefault(name, model.state_dict()[name])
             model.load_state_dict(weights)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             reason = _reason(error)

@@ -28,6 +28,7 @@ class LinearPath(nn.Module):
     weight : (n_inputs, linear_axes) float32, per unit of the stored EEG.
     offset : (linear_axes,) float32.
     axes : (linear_axes, n_features) float32; axes that the data do not have are zero.
+    pattern : (linear_axes, n_inputs) float32, the mean EEG of pictures whose coordinate is 1, less that of all.
     person_weight : (n_people, n_inputs, linear_axes) float32, what is added for each person's EEG.
     person_offset : (n_people, linear_axes) float32.
     """
@@ -35,6 +36,7 @@ class LinearPath(nn.Module):
     weight: Tensor
     offset: Tensor
     axes: Tensor
+    pattern: Tensor
     person_weight: Tensor
     person_offset: Tensor
 
@@ -44,6 +46,7 @@ class LinearPath(nn.Module):
         self.register_buffer("weight", torch.zeros(n_inputs, n_axes))
         self.register_buffer("offset", torch.zeros(n_axes))
         self.register_buffer("axes", torch.zeros(n_axes, n_features))
+        self.register_buffer("pattern", torch.zeros(n_axes, n_inputs))
         self.n_people = n_people
         if n_people:
             self.register_buffer("person_weight", torch.zeros(n_people, n_inputs, n_axes))
@@ -62,6 +65,7 @@ class LinearPath(nn.Module):
         self.weight[:, :n_axes] = torch.from_numpy(regression.weight)
         self.offset[:n_axes] = torch.from_numpy(regression.offset)
         self.axes[:n_axes] = torch.from_numpy(regression.axes)
+        self.pattern[:n_axes] = torch.from_numpy(regression.pattern)
         if self.n_people:
             self.person_weight[..., :n_axes] = torch.from_numpy(regression.person_weights)
             self.person_offset[..., :n_axes] = torch.from_numpy(regression.person_offsets)

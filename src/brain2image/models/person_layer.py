@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from brain2image.models.encoders.base import EEGLayout
 
+MIX = "trials out channels, trials channels times -> trials out times"
 NOBODY = -1  # the number of a person whom the model does not know
 
 
@@ -20,10 +21,14 @@ class PersonLayer(nn.Module):
     kind : ``none`` (mean and scale alone), ``scale`` or ``spatial``.
     layout : of the EEG.
     n_people : people who are learned from.
+    rotates : whether the channels are rotated first, as calibration fits it.
 
     Attributes
     ----------
     response : (n_people, n_channels, n_times) float32, each person's mean EEG, in its stored unit.
+    common : (n_channels, n_times) float32, what is added in the place of a person's mean: the mean that a network
+        knows that learned from one person; zeros of several.
+    rotation : (n_people, n_channels, n_channels) float32, applied to the EEG less its mean; where ``rotates``.
     scale : (n_people,) float32, factor that brings each person's EEG to the loudness of all.
     gain : (n_people, n_channels) float32, what is added to a factor of 1; of kind ``scale``.
     mixing : (n_people, n_channels, n_channels) float32, what is added to the identity; of kind ``spatial``.
@@ -32,12 +37,18 @@ class PersonLayer(nn.Module):
     """
 
     response: Tensor
+    common: Tensor
+    rotation: Tensor
     scale: Tensor
 
-    def __init__(self, kind: str, layout: EEGLayout, *, n_people: int):
+    def __init__(self, kind: str, layout: EEGLayout, *, n_people: int, rotates: bool = False):
         super().__init__()
         n_channels = layout.n_channels
         self.register_buffer("response", torch.zeros(n_people, n_channels, layout.n_times))
+        self.register_buffer("common", torch.zeros(n_channels, layout.n_times))
+        self.rotates = rotates
+        if rotates:
+            self.register_buffer("rotation", torch.eye(n_channels).repeat(n_people, 1, 1))
         self.register_buffer("scale", torch.ones(n_people))
         self.gain = nn.Parameter(torch.zeros(n_people, n_channels)) if kind == "scale" else None
         self.mixing = (
@@ -45,11 +56,18 @@ class PersonLayer(nn.Module):
         )
 
     def centre(self, eeg: Tensor, person: Tensor | None) -> Tensor:
-        """Subtract each row's own mean response; of nobody's, and where None is given, that of all people."""
+        """Subtract each row's own mean response; of nobody's, and where None is given, that of all people.
+
+        A calibrated model then rotates the channels, as whoever it was fitted to is the only one it hears.
+        """
         if person is None:
-            return eeg - self.response.mean(dim=0)
-        own = self.response[person.clamp(min=0)]
-        return eeg - torch.where((person >= 0)[:, None, None], own, self.response.mean(dim=0))
+            person = torch.full((len(eeg),), NOBODY, device=eeg.device)
+        known = person.clamp(min=0)
+        own = torch.where((person >= 0)[:, None, None], self.response[known], self.response.mean(dim=0))
+        eeg = eeg - own
+        if self.rotates:
+            eeg = einsum(self.rotation[known], eeg, MIX)
+        return eeg + self.common
 
     def forward(self, eeg: Tensor, person: Tensor) -> Tensor:
         """Apply each row's own layer.
@@ -66,7 +84,5 @@ class PersonLayer(nn.Module):
             return scaled * (1 + is_known[:, None] * self.gain[person])[:, :, None]
         if self.mixing is not None:
             own = is_known[:, None, None] * self.mixing[person]
-            return scaled + einsum(
-                own, scaled, "trials out channels, trials channels times -> trials out times"
-            )
+            return scaled + einsum(own, scaled, MIX)
         return scaled

@@ -1,6 +1,6 @@
 """Ridge regression on the principal axes of the targets, with predictions for rows that it has not seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from brain2image.core.errors import InputError
+from brain2image.models.windows import Windows
 
 # Strength of the penalty on a kernel of unit mean diagonal: candidates, of which inner folds choose one.
 ALPHAS = np.logspace(-3, 5, 17)
@@ -25,6 +26,7 @@ class AxisRidge(NamedTuple):
     axes: np.ndarray  # (n_axes, n_features) float32, orthogonal rows of one length
     weight: np.ndarray  # (n_inputs, n_axes) float32
     offset: np.ndarray  # (n_axes,) float32
+    pattern: np.ndarray  # (n_axes, n_inputs) float32, mean inputs where a coordinate is 1, less their mean
     fold_weights: np.ndarray  # (n_folds, n_inputs, n_axes) float32, fitted without the rows of each fold
     fold_offsets: np.ndarray  # (n_folds, n_axes) float32
     person_weights: np.ndarray  # (n_people, n_inputs, n_axes) float32; no people where all rows are of one
@@ -32,11 +34,13 @@ class AxisRidge(NamedTuple):
     fold_person_weights: np.ndarray  # (n_folds, n_people, n_inputs, n_axes) float32
     fold_person_offsets: np.ndarray  # (n_folds, n_people, n_axes) float32
 
-    def map_weights(self, change: Callable[[np.ndarray], np.ndarray]) -> "AxisRidge":
-        """Return the whole fit for other inputs, ``change`` turning (n_inputs, n_axes) into theirs."""
-        own = [change(weight) for weight in self.person_weights]
+    def of_samples(self, windows: Windows) -> "AxisRidge":
+        """Return the whole fit on windows as one on samples."""
+        own = [windows.spread(weight) for weight in self.person_weights]
         return self._replace(
-            weight=change(self.weight), person_weights=np.stack(own) if own else self.person_weights
+            weight=windows.spread(self.weight),
+            pattern=np.ascontiguousarray(windows.repeat(self.pattern.T).T),
+            person_weights=np.stack(own) if own else self.person_weights,
         )
 
 
@@ -81,6 +85,7 @@ def fit_axis_ridge(
     shared = fit.layers(mean, scale, unit)
     del fit  # decompositions of many inputs are large
     weight, offset = (np.stack(parts) for parts in zip(*shared, strict=True))
+    pattern = unit * scale * _pattern(x, scores, weights)
     person_weight = np.empty((n_folds + 1, 0, *weight.shape[1:]), np.float32)
     person_offset = np.empty((n_folds + 1, 0, len(axes)), np.float32)
     if people is not None:
@@ -95,9 +100,19 @@ def fit_axis_ridge(
         )
     return AxisRidge(
         (unit * axes).astype(np.float32),
-        *(weight[0], offset[0], weight[1:], offset[1:]),
+        *(weight[0], offset[0], pattern.astype(np.float32), weight[1:], offset[1:]),
         *(person_weight[0], person_offset[0], person_weight[1:], person_offset[1:]),
     )
+
+
+def _pattern(x: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Regress the inputs on each axis's scores, (n_axes, n_inputs); these are uncorrelated, so one at a time.
+
+    Source: the activation patterns of Haufe et al. (NeuroImage 2014), which say where a signal is.
+    """
+    power = (weights @ np.square(scores))[:, None]
+    products = (scores * weights[:, None]).T @ x
+    return np.divide(products, power, out=np.zeros_like(products), where=power > 0)
 
 
 class _CrossFit:

@@ -87,7 +87,7 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader, run: RunConfig) 
         weights=item_weights(items, measured=options.measured_weight, similarity=options.similarity_weight),
         people=items["person"].to_numpy() if run.has_several else None,
     )
-    aligner.fit_linear_path(regression.map_weights(windows.spread))
+    aligner.fit_linear_path(regression.of_samples(windows))
     return _unseen_coordinates(
         reader, regression, items.assign(fold=folds), windows, centres, len(aligner.linear_path.axes)
     )
