@@ -1,9 +1,9 @@
 """Fit a trained model to a person whom it does not know, in closed form, by the EEG of a few pictures.
 
 Two things are fitted to what the model's shared path makes of the person's EEG, less the mean response: a
-rotation of the channels, as whitened EEG of two heads differs by one, and a ridge regression of what the linear
-path then leaves. How strong each is, and whether it is there at all, is chosen on pictures that it was not
-fitted to.
+rotation of the channels, as whitened EEG of two heads differs by one, and a ridge regression of what the
+linear path then leaves. How strong each is, and whether it is there at all, is chosen on pictures that it was
+not fitted to.
 """
 
 from collections.abc import Iterator, Sequence

@@ -28,7 +28,7 @@ class LinearPath(nn.Module):
     weight : (n_inputs, linear_axes) float32, per unit of the stored EEG.
     offset : (linear_axes,) float32.
     axes : (linear_axes, n_features) float32; axes that the data do not have are zero.
-    pattern : (linear_axes, n_inputs) float32, the mean EEG of pictures whose coordinate is 1, less that of all.
+    pattern : (linear_axes, n_inputs) float32, mean EEG of pictures whose coordinate is 1, less that of all.
     person_weight : (n_people, n_inputs, linear_axes) float32, what is added for each person's EEG.
     person_offset : (n_people, linear_axes) float32.
     """

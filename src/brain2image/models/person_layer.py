@@ -26,9 +26,9 @@ class PersonLayer(nn.Module):
     Attributes
     ----------
     response : (n_people, n_channels, n_times) float32, each person's mean EEG, in its stored unit.
-    common : (n_channels, n_times) float32, what is added in the place of a person's mean: the mean that a network
-        knows that learned from one person; zeros of several.
-    rotation : (n_people, n_channels, n_channels) float32, applied to the EEG less its mean; where ``rotates``.
+    common : (n_channels, n_times) float32, what is added in the place of a person's mean: that of the one
+        person whom a network learned from before it was calibrated; zeros of several.
+    rotation : (n_people, n_channels, n_channels) float32, of the EEG less its mean, where ``rotates``.
     scale : (n_people,) float32, factor that brings each person's EEG to the loudness of all.
     gain : (n_people, n_channels) float32, what is added to a factor of 1; of kind ``scale``.
     mixing : (n_people, n_channels, n_channels) float32, what is added to the identity; of kind ``spatial``.

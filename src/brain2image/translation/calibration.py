@@ -24,6 +24,7 @@ from brain2image.training_set.means import list_eeg_trials, mean_response, trial
 
 logger = logging.getLogger(__name__)
 
+PLAIN = {"person_layer": "none"}  # of a calibrated model, which rotates the channels instead
 LEAST = 4  # pictures, of which inner folds can choose anything
 
 
@@ -99,7 +100,12 @@ def write_calibrated(
     with atomic_path(model) as scratch:
         save_file({name: tensor.cpu().contiguous() for name, tensor in aligner.state_dict().items()}, scratch)
     versions = record["versions"] | {"brain2image": __version__}
-    changed = {"calibration": found, "people_known": list(aligner.people), "versions": versions}
+    changed = {
+        "model": record["model"] | PLAIN,
+        "calibration": found,
+        "people_known": list(aligner.people),
+        "versions": versions,
+    }
     write_json(config, record | changed)
 
 
@@ -114,23 +120,24 @@ def calibrate_model(aligner: AlignmentModel, seen: Seen) -> tuple[AlignmentModel
     Returns
     -------
     The calibrated model, and what was found: ``person``, ``n_pictures``, ``n_trials``, ``fitted`` (in words),
-    ``cosine`` of pictures that it was not fitted to with their targets, ``gain`` over the model as it was, and
-    ``low`` and ``high``, the 95 % interval of that over groups.
+    ``cosine`` of pictures that it was not fitted to with their targets, ``gain`` over the model as it was,
+    and ``low`` and ``high``, the 95 % interval of that over groups.
 
     Raises
     ------
     InputError
         When there are too few pictures, the model has no linear path, or an older version trained it.
     """
-    if len(np.unique(seen.groups)) < LEAST:
+    n_groups = len(np.unique(seen.groups))
+    if n_groups < LEAST:
         raise InputError(
-            f"calibrate: expected at least {LEAST} different pictures, got {len(np.unique(seen.groups))}; show more"
+            f"calibrate: expected pictures of at least {LEAST} concepts, got {n_groups}; show more"
         )
     path = aligner.linear_path
     if path is None or not path.pattern.any():
         raise InputError(
-            "calibrate: expected a run with a linear path (model.linear_axes) that this version has trained, got "
-            "one without what people share in it; train it again"
+            "calibrate: expected a run with a linear path (model.linear_axes) that this version has trained, "
+            "got one without what people share in it; train it again"
         )
     if seen.person in aligner.people:
         raise InputError(f"calibrate: expected somebody whom the run does not know, got {seen.person}")
@@ -156,8 +163,8 @@ def calibrate_model(aligner: AlignmentModel, seen: Seen) -> tuple[AlignmentModel
 def describe(found: dict[str, Any]) -> str:
     """Say how much a calibration helps, by what `calibrate_model` found."""
     text = (
-        f"calibrated to {found['person']} by {found['n_pictures']} pictures ({found['n_trials']} trials), fitted: "
-        f"{found['fitted']}. Cosine of unseen pictures with their targets {found['cosine']:.3f}, "
+        f"calibrated to {found['person']} by {found['n_pictures']} pictures ({found['n_trials']} trials), "
+        f"fitted: {found['fitted']}. Cosine of unseen pictures with their targets {found['cosine']:.3f}, "
         f"{found['gain']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}] against the run as it was"
     )
     if found["low"] > 0:
@@ -170,7 +177,7 @@ def personalise(aligner: AlignmentModel, calibration: Calibration, seen: Seen) -
     path = aligner.linear_path
     assert path is not None  # as `calibrate_model` has looked
     model = AlignmentModel(
-        aligner.config,
+        aligner.config.model_copy(update=PLAIN),
         aligner.layout,
         len(aligner.target_mean),
         [seen.person],
