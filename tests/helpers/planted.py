@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pandas as pd
+from scipy.linalg import expm
 
 from brain2image.config import RunConfig
 from brain2image.formats.hdf5 import write_trials
@@ -42,8 +43,29 @@ def planted_run(**blocks):
     return RunConfig(**{name: block | blocks.get(name, {}) for name, block in defaults.items()})
 
 
-def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False):
+def planted_people(folder, n_people=3):
+    """Training sets of people who saw the same pictures; their EEG differs by a rotation of the channels."""
+    paths = []
+    for person in range(1, n_people + 1):
+        own = folder / f"person{person}"
+        own.mkdir()
+        path = folder / f"things-{person:02d}_subj01.lmdb"
+        planted_lmdb(own, unit="whitened", person=person).rename(path)
+        paths.append(path)
+    return paths
+
+
+def rotation_of(person, angle=0.5):
+    """A rotation of the channels by this much, another one for every person."""
+    turn = np.random.default_rng(person).standard_normal((N_CHANNELS, N_CHANNELS))
+    turn = angle * (turn - turn.T) / np.linalg.norm(turn, 2)
+    return expm(turn)
+
+
+def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False, person=None):
     """EEG and fMRI that share four latents; the EEG is smooth in time. Predictions are right.
+
+    A person has noise of their own, and channels that are rotated by `rotation_of`.
 
     Three trials each of the pairs' pictures and of `N_ALONE` others, and three repetitions of the pairs'.
     """
@@ -54,7 +76,10 @@ def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False):
     waves = np.cumsum(rng.standard_normal((4, N_CHANNELS, 200)), axis=2)
     evoked = np.tensordot(latents, waves / waves.std(), axes=1)
     image = np.repeat(np.arange(n_images), 3)
-    eeg = evoked[image] + rng.standard_normal((len(image), N_CHANNELS, 200))
+    noise = rng if person is None else np.random.default_rng(person)
+    eeg = evoked[image] + noise.standard_normal((len(image), N_CHANNELS, 200))
+    if person is not None:
+        eeg = rotation_of(person) @ eeg
     predicted = 7 + 3 * latents @ rng.standard_normal((4, N_FEATURES))
     targets = predicted[image[: 3 * n_pairs]] + 0.3 * rng.standard_normal((3 * n_pairs, N_FEATURES))
     if shuffle_targets:

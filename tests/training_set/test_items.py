@@ -49,7 +49,7 @@ def test_items_of_every_combination(reader, sources, split, targets, pictures):
     if targets == "predicted":
         assert measured.empty
     else:
-        names = [name for name in COLUMNS if name != "kind"]
+        names = [name for name in COLUMNS if name not in ("kind", "person")]
         assert measured[names].to_numpy().tolist() == pairs[names].to_numpy().tolist()
     if targets == "measured":
         assert predicted.empty
@@ -139,7 +139,8 @@ def test_similarities_of_zero_or_less_count_nothing(reader):
 
 def test_what_was_learned_from_is_described(reader):
     items = list_items(reader, "train", targets="both", pictures="all")
-    assert describe_items(items, "both") == {"targets": "both", "n_pictures": 12, "n_items": 19}
+    described = {"targets": "both", "people": ["things-01"], "n_pictures": 12, "n_items": 19}
+    assert describe_items(reader, items, "both") == described
 
 
 def test_a_training_set_without_predictions_says_so(tmp_path):
