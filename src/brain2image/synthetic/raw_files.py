@@ -9,7 +9,8 @@ import numpy as np
 from brain2image.core.atomic import atomic_path
 from brain2image.formats.tables import read_npz
 from brain2image.synthetic.design import TARGET, test_codes, training_codes
-from brain2image.synthetic.eeg import CHANNELS, SFREQ, Evoked, background, draw_evoked
+from brain2image.synthetic.eeg import SFREQ, Evoked, background, draw_evoked
+from brain2image.synthetic.heads import CHANNELS, Head, draw_head
 from brain2image.synthetic.latents import generator
 
 SOA = 0.2  # s from picture to picture in a sequence
@@ -44,17 +45,22 @@ def simulate_eeg(
         ),
         "test": test_codes(simulate["n_test_concepts"], seed=seed, subject=subject),
     }
-    evoked = draw_evoked(simulate["n_latents"], snr=simulate["eeg_snr"], seed=seed, subject=subject)
+    head = draw_head(seed=seed, subject=subject)
+    snr = simulate["eeg_snr"] * head.snr_factor
+    evoked = draw_evoked(simulate["n_latents"], snr=snr, seed=seed, subject=subject)
     order = [(session, partition) for session in range(4) for partition in ("training", "test")]
     for (session, partition), path in zip(order, sessions, strict=True):
         rng = generator(seed, "recording", subject, partition, str(session + 1))
         raw = np.concatenate(
-            [record(part, shown[partition], evoked, rng=rng) for part in codes[partition][session]], axis=1
+            [record(part, shown[partition], evoked, head, rng=rng) for part in codes[partition][session]],
+            axis=1,
         )
         _write(path, raw)
 
 
-def record(codes: np.ndarray, latents: np.ndarray, evoked: Evoked, *, rng: np.random.Generator) -> np.ndarray:
+def record(
+    codes: np.ndarray, latents: np.ndarray, evoked: Evoked, head: Head, *, rng: np.random.Generator
+) -> np.ndarray:
     """Simulate one uninterrupted recording.
 
     Parameters
@@ -62,10 +68,11 @@ def record(codes: np.ndarray, latents: np.ndarray, evoked: Evoked, *, rng: np.ra
     codes : (n_sequences, 20) int64, 1 for the first row of ``latents``, 99999 for targets.
     latents : (n_images, n_latents).
     evoked : the subject's responses; they overlap where pictures follow each other within a second.
+    head : the subject's; ``evoked`` and its ``noise_fields`` have the same channels.
 
     Returns
     -------
-    (64, n_times) float64: 63 channels in V, and the code of each onset in the last row, else 0.
+    (n_channels + 1, n_times) float64: channels in V, and the code of each onset in the last row, else 0.
     """
     onsets, n_times = _onsets(*codes.shape, rng=rng)
     codes = codes.ravel()
@@ -78,7 +85,7 @@ def record(codes: np.ndarray, latents: np.ndarray, evoked: Evoked, *, rng: np.ra
         sources[:, onset : onset + n_lags] += amplitude[:, None] * evoked.kernels
     stim = np.zeros((1, n_times))
     stim[0, onsets] = codes
-    return np.concatenate([evoked.topographies @ sources + background(n_times, rng=rng), stim])
+    return np.concatenate([evoked.topographies @ sources + background(n_times, head, rng=rng), stim])
 
 
 def _onsets(n_sequences: int, n_pictures: int, *, rng: np.random.Generator) -> tuple[np.ndarray, int]:
