@@ -24,6 +24,7 @@ from brain2image.synthetic.heads import draw_head
 
 N_PEOPLE = 6
 N_EEG = 2000  # pictures; 1,700 of them may be learned from
+N_FOLDS = 2  # of the pictures that choose the picture encoder; five take three times as long
 
 
 def write_people(
@@ -51,7 +52,7 @@ def write_people(
     """
     setting = Setting(relation, snr, seed)
     world = draw_world(setting, n_eeg=n_eeg)
-    tables = write_pictures(setting, world, folder)
+    tables = write_pictures(setting, world, folder, n_folds=N_FOLDS)
     brains = [f"things-{number:02d}_{NSD_SUBJECT}" for number in range(1, people + 1)]
     for name in brains:
         eeg, images = record_person(setting, world.things, name)

@@ -19,7 +19,7 @@ from brain2image.pairs.clustering import cluster_pairs
 from brain2image.pairs.training_pictures import choose_training_pictures
 from brain2image.projection.picture_encoder import write_predicted
 from brain2image.projection.picture_fitting import fit_picture_encoder
-from brain2image.synthetic.eeg import SFREQ, draw_evoked
+from brain2image.synthetic.eeg import draw_evoked
 from brain2image.synthetic.fmri import Voxels, draw_betas, draw_ridge, draw_voxels
 from brain2image.synthetic.heads import CHANNELS, draw_head
 from brain2image.synthetic.latents import KINSHIP, generator, nsd_latents, things_latents
@@ -37,7 +37,7 @@ CLIP = "synthetic"
 # The occipital and parietal electrodes that UBP and NeuroBridge take.
 _POSTERIOR = "P7 P5 P3 P1 Pz P2 P4 P6 P8 PO7 PO3 POz PO4 PO8 O1 Oz O2"
 POSTERIOR = _POSTERIOR.split()
-RATE = 200  # Hz of the epochs
+RATE = 200  # Hz
 SEQUENCE, SEQUENCES_PER_PART = 20, 40  # pictures, and sequences of one uninterrupted recording
 
 
@@ -159,11 +159,11 @@ def write_setting(setting: Setting, folder: Path) -> None:
     write_person(folder / "data.lmdb", eeg, images, tables)
 
 
-def write_pictures(setting: Setting, world: World, folder: Path) -> Tables:
+def write_pictures(setting: Setting, world: World, folder: Path, *, n_folds: int = 5) -> Tables:
     """Write what the EEG has no part in.
 
     These are the CLIP features (``things.npz``, ``nsd.npz``), ``pairs.parquet``, ``projection.h5`` and
-    ``predicted.h5``.
+    ``predicted.h5``, by ridge or kernel ridge, whichever predicts unseen pictures better in ``n_folds``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, features in (("things", world.things_clip), ("nsd", world.nsd_clip)):
@@ -181,7 +181,7 @@ def write_pictures(setting: Setting, world: World, folder: Path) -> Tables:
         projection=folder / "projection.h5",
         layers=["projected"],
         methods=["ridge", "kernel_ridge"],
-        n_folds=5,
+        n_folds=n_folds,
         seed=0,
     )
     write_predicted(folder / "predicted.h5", encoder, eeg)
@@ -239,7 +239,7 @@ def record_trials(
     rng = generator(seed, "recording", subject)
     # no other electrode is looked at
     rows = [CHANNELS.index(name) for name in POSTERIOR]
-    evoked = draw_evoked(latents.shape[1], snr=snr, seed=seed, subject=subject)
+    evoked = draw_evoked(latents.shape[1], snr=snr, seed=seed, subject=subject, sfreq=RATE)
     evoked = replace(evoked, topographies=evoked.topographies[rows])
     head = draw_head(seed=seed, subject=subject)
     head = replace(head, noise_fields=head.noise_fields[rows])
@@ -249,10 +249,10 @@ def record_trials(
     for start in range(0, len(codes), n_shown):
         shown = codes[start : start + n_shown]
         shown = np.resize(shown, (-(-len(shown) // SEQUENCE), SEQUENCE))  # the last sequence is filled up
-        raw = record(shown, latents, evoked, head, rng=rng)
+        raw = record(shown, latents, evoked, head, rng=rng, sfreq=RATE)
         onsets = np.flatnonzero(raw[-1])[: len(codes) - start]
-        eeg = filter_eeg(1e6 * raw[:-1], SFREQ, highpass=0.3, lowpass=75.0, notch=50.0)
-        epochs.append(cut_epochs(eeg, onsets, n_times=RATE, step=SFREQ // RATE))
+        eeg = filter_eeg(1e6 * raw[:-1], RATE, highpass=0.3, lowpass=75.0, notch=50.0)
+        epochs.append(cut_epochs(eeg, onsets, n_times=RATE, step=1))
         images.append(raw[-1, onsets].astype(int) - 1)
     return np.concatenate(epochs), np.concatenate(images)
 

@@ -384,7 +384,7 @@ def test_noise_has_line_alpha_and_neighbours_in_common(rng):
 
 
 def test_recording_is_the_sum_of_overlapping_responses(monkeypatch, rng):
-    monkeypatch.setattr(recordings, "background", lambda n_times, head, rng: np.zeros((63, n_times)))
+    monkeypatch.setattr(recordings, "background", lambda n_times, head, **_: np.zeros((63, n_times)))
     evoked = draw_evoked(3, snr=1, seed=0, subject="sub-01")
     latents = rng.normal(size=(19, 3))
     codes = rng.permutation([*range(1, 20), 99_999]).reshape(1, 20)

@@ -8,7 +8,7 @@ from scipy.fft import irfft, next_fast_len, rfftfreq
 from brain2image.synthetic.heads import Head, draw_head
 from brain2image.synthetic.latents import generator
 
-SFREQ = 1000  # Hz
+SFREQ = 1000  # Hz, of THINGS-EEG2's raw files
 RESPONSE_LENGTH = 1.0  # s
 
 BAND = (0.3, 75.0)  # Hz, in which the root mean square of the noise is that of the head
@@ -32,7 +32,7 @@ class Evoked:
     ----------
     topographies : (n_channels, n_components) float64, V; component 2 k and 2 k + 1 belong to latent k - 1,
         the first two to every picture.
-    kernels : (n_components, 1000) float64, time courses of unit peak from the onset on, at 1000 Hz.
+    kernels : (n_components, n_lags) float64, time courses of unit peak in the second from the onset on.
     """
 
     topographies: np.ndarray
@@ -43,13 +43,13 @@ class Evoked:
         return np.repeat(np.insert(latents, 0, 1.0, axis=1), len(PEAKS), axis=1)
 
     def response(self, latents: np.ndarray) -> np.ndarray:
-        """Compute (n_images, n_channels, 1000) float64, V: the response to pictures of these latents."""
+        """Compute (n_images, n_channels, n_lags) float64, V: the response to pictures of these latents."""
         return np.einsum(
             "ik,ck,kt->ict", self.amplitudes(latents), self.topographies, self.kernels, optimize=True
         )
 
 
-def draw_evoked(n_latents: int, *, snr: float, seed: int, subject: str) -> Evoked:
+def draw_evoked(n_latents: int, *, snr: float, seed: int, subject: str, sfreq: int = SFREQ) -> Evoked:
     """Draw the sources and latencies of one subject's evoked responses.
 
     Over channels and 0-1 s, the root mean square of the response to pictures of unit latent variance is snr
@@ -61,7 +61,7 @@ def draw_evoked(n_latents: int, *, snr: float, seed: int, subject: str) -> Evoke
     topographies = _draw_topographies(
         head, n_components, shared=shared, own=generator(seed, "evoked", subject)
     )
-    time = (np.arange(int(RESPONSE_LENGTH * SFREQ)) / SFREQ - head.delay) / head.pace
+    time = (np.arange(int(RESPONSE_LENGTH * sfreq)) / sfreq - head.delay) / head.pace
     peaks = np.stack([shared.uniform(low, high, size=1 + n_latents) for low, high in PEAKS], axis=1)
     widths = shared.uniform(*WIDTHS, size=(n_components, 1))
     kernels = np.exp(-0.5 * ((time - peaks.reshape(-1, 1)) / widths) ** 2)
@@ -93,31 +93,35 @@ def _draw_topographies(
     return fields / np.sqrt(np.mean(fields**2, axis=0))
 
 
-def background(n_times: int, head: Head, *, rng: np.random.Generator) -> np.ndarray:
+def background(n_times: int, head: Head, *, rng: np.random.Generator, sfreq: int = SFREQ) -> np.ndarray:
     """Draw everything in a recording but the responses: brain noise, sensor noise, line, drift and offset.
 
     Brain noise (1/f and alpha) comes from independent dipoles everywhere in the sphere, so channels are
     correlated as the leadfield says. It and the white sensor noise have, between 0.3 and 75 Hz, the root mean
     square over channels that the head states.
 
+    Parameters
+    ----------
+    sfreq : Hz, 200 or more.
+
     Returns
     -------
-    (n_channels, n_times) float64, V, against Fz, at 1000 Hz; the channels of ``head.noise_fields``.
+    (n_channels, n_times) float64, V, against Fz; the channels of ``head.noise_fields``.
     """
     n_channels, n_sources = head.noise_fields.shape
-    brain = head.noise_fields @ _band_limited_noise(n_sources, n_times, rng=rng)
+    brain = head.noise_fields @ _band_limited_noise(n_sources, n_times, rng=rng, sfreq=sfreq)
     # The reference electrode's own noise is in every channel.
     sensors = rng.standard_normal((n_channels + 1, n_times), dtype=np.float32)
-    white_in_band = (BAND[1] - BAND[0]) / (SFREQ / 2)
+    white_in_band = (BAND[1] - BAND[0]) / (sfreq / 2)
     sensor_scale = np.sqrt(SENSOR_SHARE / 2 / white_in_band)
     noise = np.sqrt(1 - SENSOR_SHARE) * brain + sensor_scale * (sensors[:-1] - sensors[-1])
-    return head.noise_rms * noise + _slow_and_line(n_channels, n_times, rng=rng)
+    return head.noise_rms * noise + _slow_and_line(n_channels, n_times, rng=rng, sfreq=sfreq)
 
 
-def _band_limited_noise(n_sources: int, n_times: int, *, rng: np.random.Generator) -> np.ndarray:
+def _band_limited_noise(n_sources: int, n_times: int, *, rng: np.random.Generator, sfreq: int) -> np.ndarray:
     """Draw (n_sources, n_times) Gaussian 1/f noise with an alpha peak, of unit power, 0.3 to 75 Hz."""
     length = next_fast_len(n_times, real=True)
-    frequency = rfftfreq(length, 1 / SFREQ)
+    frequency = rfftfreq(length, 1 / sfreq)
     centre, width, height = ALPHA
     # The knee at 0.1 Hz keeps the power finite where the filters look no more.
     density = 1 / np.hypot(frequency, 0.1) + height * np.exp(-0.5 * ((frequency - centre) / width) ** 2)
@@ -129,9 +133,9 @@ def _band_limited_noise(n_sources: int, n_times: int, *, rng: np.random.Generato
     return irfft(spectrum, length, axis=1)[:, :n_times]
 
 
-def _slow_and_line(n_channels: int, n_times: int, *, rng: np.random.Generator) -> np.ndarray:
+def _slow_and_line(n_channels: int, n_times: int, *, rng: np.random.Generator, sfreq: int) -> np.ndarray:
     """Draw (n_channels, n_times) electrode offset, drift (a random walk, a step a second) and 50 Hz, V."""
-    time = np.arange(n_times) / SFREQ
+    time = np.arange(n_times) / sfreq
     knots = np.arange(np.ceil(time[-1]) + 2)
     walks = DRIFT * rng.normal(size=(n_channels, len(knots))).cumsum(axis=1)
     walks += OFFSET * rng.normal(size=(n_channels, 1))

@@ -59,7 +59,13 @@ def simulate_eeg(
 
 
 def record(
-    codes: np.ndarray, latents: np.ndarray, evoked: Evoked, head: Head, *, rng: np.random.Generator
+    codes: np.ndarray,
+    latents: np.ndarray,
+    evoked: Evoked,
+    head: Head,
+    *,
+    rng: np.random.Generator,
+    sfreq: int = SFREQ,
 ) -> np.ndarray:
     """Simulate one uninterrupted recording.
 
@@ -69,12 +75,13 @@ def record(
     latents : (n_images, n_latents).
     evoked : the subject's responses; they overlap where pictures follow each other within a second.
     head : the subject's; ``evoked`` and its ``noise_fields`` have the same channels.
+    sfreq : Hz, that of ``evoked``.
 
     Returns
     -------
     (n_channels + 1, n_times) float64: channels in V, and the code of each onset in the last row, else 0.
     """
-    onsets, n_times = _onsets(*codes.shape, rng=rng)
+    onsets, n_times = _onsets(*codes.shape, rng=rng, sfreq=sfreq)
     codes = codes.ravel()
     # A target is one and the same picture, which is not in the set.
     shown = np.concatenate([latents, np.zeros((1, latents.shape[1]))])
@@ -85,18 +92,21 @@ def record(
         sources[:, onset : onset + n_lags] += amplitude[:, None] * evoked.kernels
     stim = np.zeros((1, n_times))
     stim[0, onsets] = codes
-    return np.concatenate([evoked.topographies @ sources + background(n_times, head, rng=rng), stim])
+    noise = background(n_times, head, rng=rng, sfreq=sfreq)
+    return np.concatenate([evoked.topographies @ sources + noise, stim])
 
 
-def _onsets(n_sequences: int, n_pictures: int, *, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+def _onsets(
+    n_sequences: int, n_pictures: int, *, rng: np.random.Generator, sfreq: int
+) -> tuple[np.ndarray, int]:
     """Return each onset's sample, (n_sequences * n_pictures,) int64, and the recording's number of them."""
     median, spread, longest = ANSWER
     answers = np.minimum(median * np.exp(spread * rng.normal(size=n_sequences)), longest)
     lengths = 2 * BLANK + SOA * n_pictures + answers
     ends = LEAD + np.cumsum(lengths)
     starts = ends - lengths + BLANK
-    onsets = np.round(SFREQ * starts).astype(int)[:, None] + round(SFREQ * SOA) * np.arange(n_pictures)
-    return onsets.ravel(), int(SFREQ * (ends[-1] + TAIL))
+    onsets = np.round(sfreq * starts).astype(int)[:, None] + round(sfreq * SOA) * np.arange(n_pictures)
+    return onsets.ravel(), int(sfreq * (ends[-1] + TAIL))
 
 
 def _write(path: str | Path, raw: np.ndarray) -> None:
