@@ -25,10 +25,12 @@ from brain2image.datasets.whitening import (
     trial_weights,
 )
 from brain2image.evaluation.metrics import ranks, similarity_matrix
-from brain2image.synthetic.eeg import CHANNELS, SFREQ, draw_evoked, head_model
+from brain2image.synthetic.eeg import SFREQ, draw_evoked
+from brain2image.synthetic.heads import CHANNELS, Head, draw_head
 from brain2image.synthetic.latents import KINSHIP, generator, things_latents
 from brain2image.synthetic.raw_files import record
 
+SUBJECT = "sub-01"
 N_TRAIN, N_TEST, IMAGES_PER_CONCEPT, N_LATENTS = 400, 200, 5, 12
 SEQUENCE, N_SESSIONS, N_REPETITIONS = 20, 2, 2  # pictures; each picture so often in each session
 SNR = 0.3  # of one trial, root mean squares
@@ -54,9 +56,10 @@ class Session(NamedTuple):
 def record_session(latents: np.ndarray, number: int, seed: int) -> Session:
     """Record each picture twice, filtered and cut as raw data are."""
     rng = generator(seed, "recording", str(number))
-    evoked = draw_evoked(N_LATENTS, snr=SNR, seed=seed, subject="sub-01")
+    evoked = draw_evoked(N_LATENTS, snr=SNR, seed=seed, subject=SUBJECT)
+    head = draw_head(seed=seed, subject=SUBJECT)
     shown = np.concatenate([rng.permutation(len(latents)) + 1 for _ in range(N_REPETITIONS)])
-    raw = record(shown.reshape(-1, SEQUENCE), latents, evoked, rng=rng)
+    raw = record(shown.reshape(-1, SEQUENCE), latents, evoked, head, rng=rng)
     onsets = np.flatnonzero(raw[-1])
     eeg = filter_eeg(1e6 * raw[:-1], SFREQ, highpass=0.3, lowpass=75.0, notch=50.0)
     eeg = cut_epochs(eeg, onsets, n_times=RATE, step=SFREQ // RATE)
@@ -64,10 +67,10 @@ def record_session(latents: np.ndarray, number: int, seed: int) -> Session:
     return Session(eeg, raw[-1, onsets].astype(int) - 1, onsets // step, raw.shape[1] // step + 1)
 
 
-def bursts(session: Session, rng: np.random.Generator) -> np.ndarray:
+def bursts(session: Session, head: Head, rng: np.random.Generator) -> np.ndarray:
     """Movement: in 5 % of the time, waves of three sources anywhere in the head, (n_trials, 63, 200) uV."""
     n_burst = round(BURST_SECONDS * RATE)
-    field, noise = head_model().leadfield, np.zeros((len(CHANNELS), session.n_times))
+    field, noise = head.leadfield, np.zeros((len(CHANNELS), session.n_times))
     for _ in range(round(BURST_SHARE * session.n_times / n_burst)):
         start = rng.integers(session.n_times - n_burst)
         sources = field[:, rng.integers(field.shape[1], size=3)] @ rng.normal(size=(3,))
@@ -99,11 +102,11 @@ def _cut(noise: np.ndarray, session: Session) -> np.ndarray:
 
 def damaged(sessions: Sequence[Session], condition: str, seed: int) -> np.ndarray:
     """Trials of all sessions in a condition, (n_trials, 63, 200) float32 uV."""
-    rng, parts = generator(seed, "damage"), []
+    rng, head, parts = generator(seed, "damage"), draw_head(seed=seed, subject=SUBJECT), []
     for number, session in enumerate(sessions):
         eeg = session.eeg.copy()
         if condition != "clean":
-            eeg += bursts(session, rng)
+            eeg += bursts(session, head, rng)
         if condition == "bursts and a loose electrode":
             eeg += loose_electrode(session, LOOSE_SHARE if number else 1.0, rng)
         parts.append(eeg)

@@ -13,7 +13,7 @@ from brain2image.datasets.things_eeg2.raw import CHANNELS as ORDERED
 from brain2image.datasets.things_eeg2.sequences import SEQUENCE_LENGTH, SOA
 from brain2image.pairs import clip_embeddings as embeddings
 from brain2image.synthetic.concepts import image_metadata
-from brain2image.synthetic.eeg import CHANNELS
+from brain2image.synthetic.heads import CHANNELS
 from brain2image.synthetic.latents import nsd_design
 from brain2image.synthetic.nsd_files import behaviour_table, write_wds
 from brain2image.synthetic.preprocessed_files import write_ubp

@@ -3,6 +3,7 @@
 EEG of many pictures, fMRI of fewer, and a few pairs of them that look alike, as with THINGS-EEG2 and NSD.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,8 +19,9 @@ from brain2image.pairs.clustering import cluster_pairs
 from brain2image.pairs.training_pictures import choose_training_pictures
 from brain2image.projection.picture_encoder import write_predicted
 from brain2image.projection.picture_fitting import fit_picture_encoder
-from brain2image.synthetic.eeg import CHANNELS, SFREQ, draw_evoked
+from brain2image.synthetic.eeg import draw_evoked
 from brain2image.synthetic.fmri import Voxels, draw_betas, draw_ridge, draw_voxels
+from brain2image.synthetic.heads import CHANNELS, draw_head
 from brain2image.synthetic.latents import KINSHIP, generator, nsd_latents, things_latents
 from brain2image.synthetic.raw_files import record
 from brain2image.training_set.lmdb_build import write_lmdb
@@ -35,7 +37,7 @@ CLIP = "synthetic"
 # The occipital and parietal electrodes that UBP and NeuroBridge take.
 _POSTERIOR = "P7 P5 P3 P1 Pz P2 P4 P6 P8 PO7 PO3 POz PO4 PO8 O1 Oz O2"
 POSTERIOR = _POSTERIOR.split()
-RATE = 200  # Hz of the epochs
+RATE = 200  # Hz
 SEQUENCE, SEQUENCES_PER_PART = 20, 40  # pictures, and sequences of one uninterrupted recording
 
 
@@ -57,10 +59,18 @@ class Setting(NamedTuple):
 class World(NamedTuple):
     """What the pictures of a setting show, and what answers to them."""
 
-    things: np.ndarray  # (N_EEG, N_LATENTS) float64, what the EEG answers to, linearly
+    things: np.ndarray  # (n_eeg, N_LATENTS) float64, what the EEG answers to, linearly
     nsd: np.ndarray  # (N_NSD, N_LATENTS); row i < N_PAIRS is the partner of THINGS picture i
-    things_clip: np.ndarray  # (N_EEG, N_CLIP) float32
+    things_clip: np.ndarray  # (n_eeg, N_CLIP) float32
     nsd_clip: np.ndarray  # (N_NSD, N_CLIP) float32
+
+
+class Tables(NamedTuple):
+    """Which pictures there are, and what may be learned from them."""
+
+    pairs: pd.DataFrame  # eeg_image, fmri_image, similarity, concept, cluster, split
+    pictures: pd.DataFrame  # image, partition, concept of all EEG pictures
+    learnable: pd.DataFrame  # image, concept, cluster of those that may be learned from
 
 
 def magnitudes(latents: np.ndarray) -> np.ndarray:
@@ -94,15 +104,19 @@ def expected_fmri_latents(latents: np.ndarray, relation: Relation) -> np.ndarray
     return np.stack([mean, folded], axis=2).reshape(len(latents), -1)
 
 
-def known_embeddings(setting: Setting) -> dict[str, np.ndarray]:
+def known_embeddings(setting: Setting, *, n_eeg: int = N_EEG) -> dict[str, np.ndarray]:
     """Return the best predictions of the partners' embeddings, a row a picture of the pairs.
+
+    Parameters
+    ----------
+    n_eeg : pictures of the EEG, as many as its data were drawn with.
 
     Returns
     -------
     ceiling : from what the seen pictures truly show; the pairing and fMRI noise limit it.
     fmri_ceiling : from what the partners truly show; fMRI noise alone limits it.
     """
-    world, n_pairs = draw_world(setting), N_TRAIN + N_VAL + N_TEST
+    world, n_pairs = draw_world(setting, n_eeg=n_eeg), N_TRAIN + N_VAL + N_TEST
     known = {
         "ceiling": expected_fmri_latents(world.things[:n_pairs], setting.relation),
         "fmri_ceiling": fmri_latents(world.nsd[:n_pairs], setting.relation),
@@ -111,11 +125,11 @@ def known_embeddings(setting: Setting) -> dict[str, np.ndarray]:
     return {name: latents @ voxels.tuning @ weight.T + bias for name, latents in known.items()}
 
 
-def draw_world(setting: Setting) -> World:
+def draw_world(setting: Setting, *, n_eeg: int = N_EEG) -> World:
     """Draw the pictures of both sets; those of the pairs have the partner that looks like them."""
     seed, rng = setting.seed, generator(setting.seed, "partners")
     things = things_latents(
-        N_EEG // IMAGES_PER_CONCEPT, IMAGES_PER_CONCEPT, N_LATENTS, partition="training", seed=seed
+        n_eeg // IMAGES_PER_CONCEPT, IMAGES_PER_CONCEPT, N_LATENTS, partition="training", seed=seed
     )
     n_pairs = N_TRAIN + N_VAL + N_TEST
     partners = KINSHIP * things[:n_pairs] + np.sqrt(1 - KINSHIP**2) * rng.normal(size=(n_pairs, N_LATENTS))
@@ -128,7 +142,7 @@ def draw_world(setting: Setting) -> World:
 
 def list_pairs(world: World) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List the pairs with splits, whole concepts in each, and the table of the EEG's pictures."""
-    pictures = pd.DataFrame({"image": range(N_EEG), "partition": "train"})
+    pictures = pd.DataFrame({"image": range(len(world.things)), "partition": "train"})
     pictures["concept"] = [f"{image // IMAGES_PER_CONCEPT:05d}" for image in pictures["image"]]
     n_pairs = N_TRAIN + N_VAL + N_TEST
     pairs = pd.DataFrame({"eeg_image": range(n_pairs), "fmri_image": range(n_pairs), "similarity": 1.0})
@@ -139,8 +153,19 @@ def list_pairs(world: World) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def write_setting(setting: Setting, folder: Path) -> None:
     """Write ``data.lmdb``, ``projection.h5``, ``pairs.parquet`` and the CLIP features of a setting."""
-    folder.mkdir(parents=True, exist_ok=True)
     world = draw_world(setting)
+    tables = write_pictures(setting, world, folder)
+    eeg, images = record_trials(world.things, snr=setting.snr, seed=setting.seed, subject=SUBJECT)
+    write_person(folder / "data.lmdb", eeg, images, tables)
+
+
+def write_pictures(setting: Setting, world: World, folder: Path, *, n_folds: int = 5) -> Tables:
+    """Write what the EEG has no part in.
+
+    These are the CLIP features (``things.npz``, ``nsd.npz``), ``pairs.parquet``, ``projection.h5`` and
+    ``predicted.h5``, by ridge or kernel ridge, whichever predicts unseen pictures better in ``n_folds``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     for name, features in (("things", world.things_clip), ("nsd", world.nsd_clip)):
         write_embeddings(folder / f"{name}.npz", np.arange(len(features)), features, clip=CLIP)
     eeg, fmri = read_clip(folder)
@@ -148,7 +173,6 @@ def write_setting(setting: Setting, folder: Path) -> None:
     learnable = choose_training_pictures(pictures, pairs, eeg, fmri)
     pairs, learnable = cluster_pairs(pairs, learnable, eeg, fmri, n_clusters=N_CLUSTERS, seed=0)
     pairs.to_parquet(folder / "pairs.parquet")
-    _write_eeg(folder / "eeg.h5", world.things, setting)
     _write_fmri(folder / "projection.h5", world.nsd, setting)
     encoder, _ = fit_picture_encoder(
         eeg,
@@ -157,20 +181,38 @@ def write_setting(setting: Setting, folder: Path) -> None:
         projection=folder / "projection.h5",
         layers=["projected"],
         methods=["ridge", "kernel_ridge"],
-        n_folds=5,
+        n_folds=n_folds,
         seed=0,
     )
     write_predicted(folder / "predicted.h5", encoder, eeg)
+    return Tables(pairs, pictures, learnable)
+
+
+def write_person(
+    lmdb: Path, eeg: np.ndarray, images: np.ndarray, tables: Tables, *, unit: str = "uV"
+) -> None:
+    """Write the training set of one person beside the files of `write_pictures`.
+
+    Parameters
+    ----------
+    eeg : (n_trials, 17, 200) float32, in ``unit``.
+    images : (n_trials,), the picture of each trial.
+    """
+    path = lmdb.with_suffix(".h5")
+    with h5py.File(path, "w") as file:
+        file["eeg"] = eeg
+        attributes = {"unit": unit, "sfreq": float(RATE), "t0": 0.0, "channels": POSTERIOR}
+        write_trials(file, _trials(images).assign(onset=-1), attributes)
     write_lmdb(
-        folder / "data.lmdb",
-        eeg=folder / "eeg.h5",
-        projection=folder / "projection.h5",
-        pairs=pairs,
-        eeg_pictures=pictures,
-        predicted=folder / "predicted.h5",
-        learnable=learnable,
+        lmdb,
+        eeg=path,
+        projection=lmdb.parent / "projection.h5",
+        pairs=tables.pairs,
+        eeg_pictures=tables.pictures,
+        predicted=lmdb.parent / "predicted.h5",
+        learnable=tables.learnable,
     )
-    (folder / "eeg.h5").unlink()
+    path.unlink()
 
 
 def read_clip(folder: Path) -> tuple[Embeddings, Embeddings]:
@@ -179,26 +221,40 @@ def read_clip(folder: Path) -> tuple[Embeddings, Embeddings]:
     return eeg, fmri
 
 
-def _write_eeg(path: Path, latents: np.ndarray, setting: Setting) -> None:
-    """Write recordings of sequences of pictures, each picture four times, filtered and cut as raw data."""
-    rng = generator(setting.seed, "recording")
-    evoked = draw_evoked(N_LATENTS, snr=setting.snr, seed=setting.seed, subject=SUBJECT)
+def record_trials(
+    latents: np.ndarray, *, snr: float, seed: int, subject: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Record sequences of pictures, each picture four times, filtered and cut as raw data are.
+
+    Parameters
+    ----------
+    latents : (n_images, n_latents), what the pictures show.
+    snr : of this subject's single trials.
+
+    Returns
+    -------
+    eeg : (n_trials, 17, 200) float32, uV.
+    images : (n_trials,) int64, the picture of each trial.
+    """
+    rng = generator(seed, "recording", subject)
+    # no other electrode is looked at
+    rows = [CHANNELS.index(name) for name in POSTERIOR]
+    evoked = draw_evoked(latents.shape[1], snr=snr, seed=seed, subject=subject, sfreq=RATE)
+    evoked = replace(evoked, topographies=evoked.topographies[rows])
+    head = draw_head(seed=seed, subject=subject)
+    head = replace(head, noise_fields=head.noise_fields[rows])
     n_shown = SEQUENCE * SEQUENCES_PER_PART
     codes = np.concatenate([rng.permutation(len(latents)) + 1 for _ in range(N_TRIALS)])
-    rows = [CHANNELS.index(name) for name in POSTERIOR]
     epochs, images = [], []
     for start in range(0, len(codes), n_shown):
         shown = codes[start : start + n_shown]
         shown = np.resize(shown, (-(-len(shown) // SEQUENCE), SEQUENCE))  # the last sequence is filled up
-        raw = record(shown, latents, evoked, rng=rng)
+        raw = record(shown, latents, evoked, head, rng=rng, sfreq=RATE)
         onsets = np.flatnonzero(raw[-1])[: len(codes) - start]
-        eeg = filter_eeg(1e6 * raw[rows], SFREQ, highpass=0.3, lowpass=75.0, notch=50.0)
-        epochs.append(cut_epochs(eeg, onsets, n_times=RATE, step=SFREQ // RATE))
+        eeg = filter_eeg(1e6 * raw[:-1], RATE, highpass=0.3, lowpass=75.0, notch=50.0)
+        epochs.append(cut_epochs(eeg, onsets, n_times=RATE, step=1))
         images.append(raw[-1, onsets].astype(int) - 1)
-    with h5py.File(path, "w") as file:
-        file["eeg"] = np.concatenate(epochs)
-        attributes = {"unit": "uV", "sfreq": float(RATE), "t0": 0.0, "channels": POSTERIOR}
-        write_trials(file, _trials(np.concatenate(images)).assign(onset=-1), attributes)
+    return np.concatenate(epochs), np.concatenate(images)
 
 
 def _write_fmri(path: Path, nsd: np.ndarray, setting: Setting) -> None:

@@ -16,6 +16,7 @@ from brain2image.config.whole import Config, load_config
 from brain2image.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
+SIMULATED = ["config/demo.yaml", "config/demo_people.yaml", "tests/tiny.yaml"]
 DATA_ELSEWHERE = dict.fromkeys(("things_images", "things_eeg", "nsd"), "/raw")
 
 
@@ -38,7 +39,7 @@ def schema():
     return Draft202012Validator(content)
 
 
-@pytest.mark.parametrize("file", ["config/config.yaml", "config/demo.yaml", "tests/tiny.yaml"])
+@pytest.mark.parametrize("file", ["config/config.yaml", *SIMULATED])
 def test_the_files_fit_the_json_schema_that_they_name(schema, file):
     path = ROOT / file
     text = path.read_text()
@@ -83,7 +84,7 @@ def test_the_json_schema_refuses_what_the_config_refuses(schema, content):
         load_config(content)
 
 
-@pytest.mark.parametrize("file", ["config/demo.yaml", "tests/tiny.yaml"])
+@pytest.mark.parametrize("file", SIMULATED)
 def test_the_other_files_are_valid(file):
     assert load_config(yaml.safe_load((ROOT / file).read_text())).simulate is not None
 

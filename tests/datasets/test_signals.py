@@ -9,6 +9,7 @@ from scipy import signal
 from brain2image.datasets.signals import cut_epochs, filter_eeg, find_step, step_clearness
 from brain2image.datasets.things_eeg2.sequences import CLEAR_STEP
 from brain2image.synthetic.eeg import background
+from brain2image.synthetic.heads import draw_head
 
 
 def sines(times, *frequencies):
@@ -92,7 +93,8 @@ def test_find_step_passes_over_pops_and_bursts(boundary, pop, seed):
 
 def test_a_joint_stands_out_from_eeg_that_has_none(rng):
     """The threshold lies between stretches of synthetic EEG and two that were joined."""
-    eeg, other = background(12_000, rng=rng), background(6000, rng=rng)
+    head = draw_head(seed=0, subject="sub-01")
+    eeg, other = background(12_000, head, rng=rng), background(6000, head, rng=rng)
     for start in range(0, 6000, 1500):
         stretch = eeg[:, start : start + 3000]
         joint = np.concatenate([eeg[:, start : start + 1500], other[:, start : start + 1500]], axis=1)

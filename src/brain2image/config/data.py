@@ -290,6 +290,7 @@ class SimulateConfig(Section):
         256, description="Width of the MindEye2-like embedding (really 4096)."
     )
     eeg_snr: Positive = Field(
-        0.3, description="Root mean square of the evoked response over that of the noise, one trial."
+        0.3,
+        description="Root mean square of response over noise, in one trial of the median person.",
     )
     seed: Seed = Field(0, description="Seed of everything that is drawn.")

@@ -9,7 +9,8 @@ import numpy as np
 from brain2image.core.atomic import atomic_path
 from brain2image.formats.tables import read_npz
 from brain2image.synthetic.design import TARGET, test_codes, training_codes
-from brain2image.synthetic.eeg import CHANNELS, SFREQ, Evoked, background, draw_evoked
+from brain2image.synthetic.eeg import SFREQ, Evoked, background, draw_evoked
+from brain2image.synthetic.heads import CHANNELS, Head, draw_head
 from brain2image.synthetic.latents import generator
 
 SOA = 0.2  # s from picture to picture in a sequence
@@ -44,17 +45,28 @@ def simulate_eeg(
         ),
         "test": test_codes(simulate["n_test_concepts"], seed=seed, subject=subject),
     }
-    evoked = draw_evoked(simulate["n_latents"], snr=simulate["eeg_snr"], seed=seed, subject=subject)
+    head = draw_head(seed=seed, subject=subject)
+    snr = simulate["eeg_snr"] * head.snr_factor
+    evoked = draw_evoked(simulate["n_latents"], snr=snr, seed=seed, subject=subject)
     order = [(session, partition) for session in range(4) for partition in ("training", "test")]
     for (session, partition), path in zip(order, sessions, strict=True):
         rng = generator(seed, "recording", subject, partition, str(session + 1))
         raw = np.concatenate(
-            [record(part, shown[partition], evoked, rng=rng) for part in codes[partition][session]], axis=1
+            [record(part, shown[partition], evoked, head, rng=rng) for part in codes[partition][session]],
+            axis=1,
         )
         _write(path, raw)
 
 
-def record(codes: np.ndarray, latents: np.ndarray, evoked: Evoked, *, rng: np.random.Generator) -> np.ndarray:
+def record(
+    codes: np.ndarray,
+    latents: np.ndarray,
+    evoked: Evoked,
+    head: Head,
+    *,
+    rng: np.random.Generator,
+    sfreq: int = SFREQ,
+) -> np.ndarray:
     """Simulate one uninterrupted recording.
 
     Parameters
@@ -62,12 +74,14 @@ def record(codes: np.ndarray, latents: np.ndarray, evoked: Evoked, *, rng: np.ra
     codes : (n_sequences, 20) int64, 1 for the first row of ``latents``, 99999 for targets.
     latents : (n_images, n_latents).
     evoked : the subject's responses; they overlap where pictures follow each other within a second.
+    head : the subject's; ``evoked`` and its ``noise_fields`` have the same channels.
+    sfreq : Hz, that of ``evoked``.
 
     Returns
     -------
-    (64, n_times) float64: 63 channels in V, and the code of each onset in the last row, else 0.
+    (n_channels + 1, n_times) float64: channels in V, and the code of each onset in the last row, else 0.
     """
-    onsets, n_times = _onsets(*codes.shape, rng=rng)
+    onsets, n_times = _onsets(*codes.shape, rng=rng, sfreq=sfreq)
     codes = codes.ravel()
     # A target is one and the same picture, which is not in the set.
     shown = np.concatenate([latents, np.zeros((1, latents.shape[1]))])
@@ -78,18 +92,21 @@ def record(codes: np.ndarray, latents: np.ndarray, evoked: Evoked, *, rng: np.ra
         sources[:, onset : onset + n_lags] += amplitude[:, None] * evoked.kernels
     stim = np.zeros((1, n_times))
     stim[0, onsets] = codes
-    return np.concatenate([evoked.topographies @ sources + background(n_times, rng=rng), stim])
+    noise = background(n_times, head, rng=rng, sfreq=sfreq)
+    return np.concatenate([evoked.topographies @ sources + noise, stim])
 
 
-def _onsets(n_sequences: int, n_pictures: int, *, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+def _onsets(
+    n_sequences: int, n_pictures: int, *, rng: np.random.Generator, sfreq: int
+) -> tuple[np.ndarray, int]:
     """Return each onset's sample, (n_sequences * n_pictures,) int64, and the recording's number of them."""
     median, spread, longest = ANSWER
     answers = np.minimum(median * np.exp(spread * rng.normal(size=n_sequences)), longest)
     lengths = 2 * BLANK + SOA * n_pictures + answers
     ends = LEAD + np.cumsum(lengths)
     starts = ends - lengths + BLANK
-    onsets = np.round(SFREQ * starts).astype(int)[:, None] + round(SFREQ * SOA) * np.arange(n_pictures)
-    return onsets.ravel(), int(SFREQ * (ends[-1] + TAIL))
+    onsets = np.round(sfreq * starts).astype(int)[:, None] + round(sfreq * SOA) * np.arange(n_pictures)
+    return onsets.ravel(), int(sfreq * (ends[-1] + TAIL))
 
 
 def _write(path: str | Path, raw: np.ndarray) -> None:
