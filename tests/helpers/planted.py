@@ -55,7 +55,7 @@ def planted_people(folder, n_people=3):
     return paths
 
 
-def rotation_of(person, angle=0.5):
+def rotation_of(person, angle=1.0):
     """A rotation of the channels by this much, another one for every person."""
     turn = np.random.default_rng(person).standard_normal((N_CHANNELS, N_CHANNELS))
     turn = angle * (turn - turn.T) / np.linalg.norm(turn, 2)

@@ -144,3 +144,38 @@ def test_there_are_no_more_folds_than_concepts():
     assert sorted(fold_by_group(np.array([5, 5, 6]), 5)) in ([0, 0, 1], [0, 1, 1])
     with pytest.raises(InputError, match="expected training pictures of at least 2 concepts, got 1; raise"):
         fold_by_group(np.array(["cat", "cat"]), 5)
+
+
+def test_people_who_answer_differently_have_terms_of_their_own(rng):
+    """Two people whose answers cancel: nothing is shared, and each one's term finds all of it."""
+    x, targets, folds = draw(rng, PRIMAL)
+    both = np.concatenate([x, x]), np.concatenate([targets, -targets]), np.concatenate([folds, folds])
+    people = np.repeat([0, 1], len(x))
+    fitted = fit_axis_ridge(*both, n_axes=N_AXES, people=people)
+    assert np.abs(fitted.weight).max() < 1e-3 * np.abs(fitted.person_weights).max()
+    np.testing.assert_allclose(
+        *(sign * weight for sign, weight in zip((1, -1), fitted.person_weights, strict=True)), atol=1e-3
+    )
+    alone = fit_axis_ridge(x, targets, folds, n_axes=N_AXES)
+    found = (x @ fitted.person_weights[0] + fitted.person_offsets[0]) @ fitted.axes
+    expected = (x @ alone.weight + alone.offset) @ alone.axes
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
+    assert fitted.fold_person_weights.shape == (folds.max() + 1, 2, x.shape[1], N_AXES)
+
+
+def test_people_who_answer_alike_share_everything(rng):
+    x, targets, folds = draw(rng, PRIMAL)
+    people = rng.integers(2, size=len(x))
+    fitted, alone = (fit_axis_ridge(x, targets, folds, n_axes=N_AXES, people=who) for who in (people, None))
+    np.testing.assert_array_equal(fitted.weight, alone.weight)
+    assert np.abs(fitted.person_weights).mean() < 0.5 * np.abs(fitted.weight).mean()
+
+
+def test_the_pattern_says_what_the_inputs_do(rng):
+    """Inputs that are an axis times a topography, and noise: the pattern is the topography."""
+    targets = rng.standard_normal((500, 3)) * [3, 2, 1]
+    topographies = rng.standard_normal((3, 12))
+    x = targets @ topographies + 0.1 * rng.standard_normal((500, 12))
+    folds = np.arange(500) % 5
+    fitted = fit_axis_ridge(np.float32(x), np.float32(targets), folds, n_axes=3)
+    np.testing.assert_allclose(fitted.pattern, fitted.axes @ topographies, atol=0.3)
