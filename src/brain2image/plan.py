@@ -65,6 +65,9 @@ class Plan(PictureFiles):
         )
         check_brains(self.brains, self.datasets, self.folders, fmri=FMRI)
         self.check_learners()
+        subj = divide_brains(self.brains[0])[1]
+        named = [f"{person}_{subj}" for person in self.listed_people()]
+        check_brains(named, self.datasets, self.folders, fmri=FMRI, key="people of a run")
         must_exist = config.simulate is None
         self.data = Selection(
             self.datasets,
