@@ -228,6 +228,16 @@ def test_a_run_of_all_is_trained_once_for_everybody():
     assert len(configs) == len(set(configs)) == 3 + 3 + 1 + 1
 
 
+def test_a_further_person_changes_what_learns_from_everybody_and_nothing_else():
+    two, three = of_people(brains=THREE[:2]), of_people(brains=THREE[:3])
+    for run, brains in {"own": "things-01_subj01", "two": "people_subj01"}.items():
+        assert two.training_sets(brains, run) == three.training_sets(brains, run)
+    for run, brains in {"others": "things-01_subj01", "all": "people_subj01"}.items():
+        assert set(three.training_sets(brains, run)) - set(two.training_sets(brains, run)) == {
+            "results/lmdb/things-03_subj01.lmdb"
+        }
+
+
 def test_calibrations_are_of_runs_of_others():
     found = of_people(calibrations=[8, 32], n_seeds=2)
     assert found.calibrated == {
@@ -273,7 +283,7 @@ def test_calibrations_are_of_runs_of_others():
             r"runs\.a\.model\.person_layer: expected a run of several",
         ),
         ({"runs": {"a_cal-8": {}}}, "runs must not contain '_cal-'"),
-        ({"calibrations": [0]}, "calibrations"),
+        ({"calibrations": [3]}, "calibrations"),
     ],
 )
 def test_people_of_runs_that_cannot_be(content, message):

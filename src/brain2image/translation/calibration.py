@@ -44,7 +44,7 @@ def calibrate_to_training_set(
 ) -> None:
     """Fit a run to the person of a training set, by so many of its training pictures.
 
-    Fewer pictures are always among more. Their targets are those that the run learned from.
+    Fewer pictures are always among more, and are of as many concepts as there are. Their targets are those that the run learned from.
 
     Parameters
     ----------
@@ -67,8 +67,7 @@ def calibrate_to_training_set(
             f"{lmdb}: expected {n_pictures} training pictures to calibrate with, got {len(items)}; lower "
             "calibrations"
         )
-    order = np.random.default_rng(record["seed"]).permutation(len(items))
-    chosen = items.iloc[order[:n_pictures]].reset_index(drop=True)
+    chosen = _draw_pictures(items, seed=record["seed"]).iloc[:n_pictures].reset_index(drop=True)
     trials = list_eeg_trials(reader, chosen)
     seen = Seen(
         reader.people[0],
@@ -80,6 +79,12 @@ def calibrate_to_training_set(
     )
     aligner = AlignmentModel.load(run_folder).to(compute_device())
     write_calibrated(*calibrate_model(aligner, seen), record, model=model, config=config)
+
+
+def _draw_pictures(items: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Draw an order of pictures in which every concept has its turn before one comes again."""
+    drawn = items.iloc[np.random.default_rng(seed).permutation(len(items))]
+    return drawn.iloc[np.argsort(drawn.groupby("concept").cumcount().to_numpy(), kind="stable")]
 
 
 def write_calibrated(
