@@ -70,12 +70,10 @@ def audit_run(
             "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
             "test fMRI pictures in the picture encoder": encoder["pictures"] > 0,
             "near duplicates of the picture encoder's pictures": encoder["near_duplicates"] > 0,
-            **{
-                f"test {name} in what people saw in training": n > 0
-                for name, n in people["shared_with_training"].items()
-            },
-            "the tested person in the training of others": people["people"] == "others"
-            and people["knows_tested"],
+            "test pairs in anybody's training": any(people["shared_with_training"].values()),
+            "tested person in the training of others": people["people"] == "others"
+            and people["knows_tested"]
+            and not people["is_calibrated"],
             "targets in predictions": target_dependence > 0,
             "statistics not of the training pairs": not is_from_training,
             "checkpoint not chosen on validation": chosen_on == "other",

@@ -44,7 +44,8 @@ def calibrate_to_training_set(
 ) -> None:
     """Fit a run to the person of a training set, by so many of its training pictures.
 
-    Fewer pictures are always among more, and are of as many concepts as there are. Their targets are those that the run learned from.
+    Fewer pictures are always among more, and are of as many concepts as there are. Their targets are those
+    that the run learned from.
 
     Parameters
     ----------

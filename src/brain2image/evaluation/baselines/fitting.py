@@ -93,6 +93,14 @@ def fit_baseline(
     targets, pictures = (
         ("measured", "paired") if name.endswith(PAIRED) else (run.training.targets, run.training.pictures)
     )
+    n_scanned = 0
+
+    def read_and_count() -> Scanned:
+        nonlocal n_scanned
+        scanned = read_scanned()
+        n_scanned = len(scanned.features)
+        return scanned
+
     training = read_training(
         learned,
         clip,
@@ -101,7 +109,7 @@ def fit_baseline(
         window=run.model.linear_window,
         temperature=run.loss.temperature,
         cbramod=cbramod,
-        read_scanned=read_scanned,
+        read_scanned=read_and_count,
     )
     predict = BASELINES[name](training)
     response = training.encode(lambda eeg: eeg.sum(axis=0, keepdims=True)).sum(axis=0) / len(training.items)
@@ -113,6 +121,8 @@ def fit_baseline(
     mean = read_training_targets(training.reader).mean(axis=0)
     write_test_predictions(predictions, predict, lmdb, target_mean=mean)
     described = describe_items(training.reader, training.items, targets)
+    if n_scanned:  # the targets are those of scanned pictures, and the EEG's pictures have features
+        described |= {"targets": "measured", "n_scanned": n_scanned}
     people = {"people": next((suffix[1:] for suffix in OF_PEOPLE if name.endswith(suffix)), "own")}
     data = training.reader.describe() | {"learned_from": described} | people
     write_baseline(
