@@ -142,8 +142,14 @@ def test_figures_and_pages():
     assert found.figures().count("results/figures/things_subj01/pairs.svg") == 1
     assert "results/figures/things-02_subj01/gallery_ridge.svg" in found.figures()
     assert "results/figures/things-02/channels.svg" in found.figures()
-    assert found.pages()[0] == "results/figures/overview.html"
+    assert found.pages()[:2] == ["results/figures/overview.html", "results/figures/people.html"]
+    assert "results/figures/people.svg" in found.figures()
     assert {"things-02", "sub-02", "shared", "things_subj01", "ridge"} <= set(found.benchmark_names())
+
+
+def test_one_pair_of_brains_is_not_put_beside_others():
+    found = plan(brains=["things-01_subj01"])
+    assert not [file for file in (*found.figures(), *found.pages()) if "/figures/people" in file]
 
 
 def test_the_code_of_a_run_holds_its_encoder(monkeypatch):

@@ -39,13 +39,13 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str)
     """
     summary = summary[summary["brains"] == brains]
     rows = over_seeds(headline(summary), ["run", "metric"])
-    verdict = against_baselines(summary, comparisons[comparisons["brains"] == brains])
+    verdicts = against_baselines(summary, comparisons[comparisons["brains"] == brains])
     passed_over = f"; {n} candidates passed over" if (n := summary["n_passed_over"].iloc[0]) else ""
     pictures = f"{rows['n_test'].iloc[0]} test pictures of {rows['n_concepts'].iloc[0]} concepts"
     notes = [
         "* better than chance, p < 0.01 by permutation of concepts",
         learned_from(summary),
-        verdict,
+        *verdicts,
         *without_network(summary),
     ]
     table = Table(

@@ -50,6 +50,15 @@ def test_with_several_pairs_the_verdict_generalises_over_them():
     assert "cannot be told apart from" in baseline
 
 
+def test_the_best_of_networks_of_several_people_is_said_to_have_learned_from_them():
+    table = summary(flatten=0.3, flatten_all=0.4, ridge=0.2)
+    chance, *_ = overview.findings(table, comparisons(0.1, 0.01))
+    named = (
+        "flatten_all, the best of 2 networks (chosen on test), learned from everybody's EEG. It finds 40.0 %"
+    )
+    assert chance.startswith(named)
+
+
 def test_the_overview_holds_figure_data_and_leaks():
     found = {"caveats": ["a caveat"], "unknown": ["what nobody knows"]}
     runs = [{"split": CLEAN, "leaks": leaks, **found} for leaks in ([], ["a leak"])]

@@ -63,7 +63,7 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
     brains = [f"{person}_{subj}" for person in ("things-01", "things-02") for subj in ("subj01", "subj02")]
     planned = planned_jobs(checkout, config=changed_config(checkout, {"brains": brains}))
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
-    once += ["write_overview", "write_provenance"]
+    once += ["write_overview", "write_provenance", "plot_people"]
     per_person = ["simulate_eeg", "repack_eeg", "inspect_eeg"]
     per_subject = ["simulate_fmri", "repack_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
     per_subject += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters"]
