@@ -5,7 +5,7 @@ import pytest
 from helpers.people_tables import BRAINS, scores_of
 from scipy.stats import t
 
-from brain2image.evaluation.people import calibration_curves, own_runs
+from brain2image.evaluation.people_scores import calibration_curves, own_runs
 
 ONE, BOTH, NONE = [1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]
 

@@ -1,6 +1,6 @@
 """Results of several people, picture by picture, small enough to compute by hand."""
 
-from brain2image.evaluation.people import score_people
+from brain2image.evaluation.people_scores import score_people
 from brain2image.evaluation.summary import kind, summarise
 from helpers.report_tables import people_of
 

@@ -1,7 +1,7 @@
 """Draw and tabulate what every method reaches on each person."""
 
 from brain2image.core.jobs import job
-from brain2image.evaluation.people import score_people
+from brain2image.evaluation.people_scores import score_people
 from brain2image.formats.files import write_text
 from brain2image.formats.tables import SUMMARY, read_result, read_table
 from brain2image.report.figures.people_plots import plot_people

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from brain2image.evaluation.people import PeopleScores, calibration_curves, own_runs
+from brain2image.evaluation.people_scores import PeopleScores, calibration_curves, own_runs
 from brain2image.report.figures.style import BLUE, CHANCE, GREEN, ORANGE, PINK
 
 COLOURS = {"network": BLUE, "baseline": ORANGE}
@@ -26,7 +26,7 @@ def plot_people(scores: PeopleScores) -> Figure:
 
     Parameters
     ----------
-    scores : of `people.score_people`.
+    scores : of `people_scores.score_people`.
 
     Returns
     -------

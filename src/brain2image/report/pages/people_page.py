@@ -3,7 +3,7 @@
 import pandas as pd
 from markupsafe import Markup
 
-from brain2image.evaluation.people import PeopleScores
+from brain2image.evaluation.people_scores import PeopleScores
 from brain2image.report.pages.html import heading, note, page, table
 
 COLUMNS = 7  # methods of a table: more would not stand side by side
@@ -14,7 +14,7 @@ def people_page(scores: PeopleScores) -> str:
 
     Parameters
     ----------
-    scores : of `people.score_people`.
+    scores : of `people_scores.score_people`.
     """
     methods = scores.methods
     blocks = [methods[start : start + COLUMNS] for start in range(0, len(methods), COLUMNS)]
