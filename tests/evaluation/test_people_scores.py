@@ -33,8 +33,8 @@ def test_the_interval_is_over_people_and_concepts_which_are_crossed():
     assert row[["low", "high"]].tolist() == pytest.approx([max(0, 0.5 - reach), min(1, 0.5 + reach)])
 
 
-def test_people_of_one_person_are_no_two_people():
-    """Where all find the same pictures nothing tells how others would do but the pictures."""
+def test_where_people_do_not_differ_pictures_alone_widen_the_interval():
+    """And where pictures do not differ either, there is no interval."""
     scores = scores_of({"ridge": [[BOTH], [BOTH]], "mlp": [[NONE], [NONE]]})
     assert scores.methods.loc["ridge", "low"] < 0.5 < scores.methods.loc["ridge", "high"]
     assert scores.methods.loc["mlp", ["low", "high"]].isna().all()

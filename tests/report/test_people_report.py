@@ -1,11 +1,15 @@
 """The figure and the table of several people show the numbers that were computed by hand."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
-from helpers.people_tables import BRAINS, scores_of
+from helpers.people_tables import BRAINS, results, scores_of
+from helpers.scripts import run_script
 from matplotlib.colors import to_hex
 
+from brain2image.evaluation.summary import summarise
+from brain2image.formats.files import write_csv, write_json
 from brain2image.report.figures.people_plots import plot_people
 from brain2image.report.figures.style import BLUE, GREEN, ORANGE, to_svg
 from brain2image.report.pages.people_page import COLUMNS, people_page
@@ -117,3 +121,17 @@ def test_many_methods_stand_in_several_tables():
 
 def test_names_are_escaped():
     assert "<i>" not in people_page(scores_of({"<i>_<u>": [[ONE], [TWO]], "ridge": [[ONE], [TWO]]}))
+
+
+def test_the_script_reads_what_the_workflow_wrote(tmp_path):
+    predictors, metrics = results(CURVE, n_trials=(32, 30))
+    files = [str(tmp_path / f"{number}.json") for number in range(len(metrics))]
+    for file, content in zip(files, metrics, strict=True):
+        write_json(file, content)
+    write_csv(tmp_path / "summary.csv", summarise(predictors, metrics))
+    given = SimpleNamespace(summary=str(tmp_path / "summary.csv"), metrics=files)
+    output = {name: str(tmp_path / name) for name in ("figure", "table")}
+    run_script("plot_people", tmp_path, input=given, output=output, params={"predictors": predictors})
+    expected = scores_of(CURVE, n_trials=(32, 30))
+    assert (tmp_path / "table").read_text() == people_page(expected)
+    assert (tmp_path / "figure").read_text() == to_svg(plot_people(expected))
