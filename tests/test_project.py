@@ -271,6 +271,7 @@ ROOMS = (
     "quality",
     "synthetic",
     "report",
+    "plan_people",
     "plan_files",
     "plan",
     "__main__",
@@ -376,6 +377,7 @@ THROUGH_OTHERS = {
     "brain2image.datasets.things_eeg2.sessions",
     "brain2image.datasets.things_eeg2.things_inventory",
     "brain2image.evaluation.evaluating",
+    "brain2image.plan_people",
     "brain2image.report.assembly",
 }
 

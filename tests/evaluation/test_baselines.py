@@ -312,7 +312,7 @@ def test_inner_folds_share_no_concept():
         ("ridge", {"targets": "both", "n_pictures": 160, "n_items": 280}),
         ("ridge_paired", {"targets": "measured", "n_pictures": 120, "n_items": 120}),
         # from features of the EEG's pictures to what was measured of scanned ones
-        ("two_step", {"targets": "measured", "n_pictures": 160, "n_items": 280, "n_scanned": 600}),
+        ("two_step", {"targets": "measured", "n_pictures": 160, "n_items": 280, "n_scanned": 60}),
     ],
 )
 def test_a_fitted_baseline_says_what_it_learned_from(plant, tmp_path, name, expected):
