@@ -17,9 +17,6 @@ from brain2image.plan import Plan
 CONFIGFILES = workflow.overwrite_configfiles or ["config/config.yaml"]
 
 
-NOTHING = "(?!)"  # a wildcard's pattern that nothing matches
-
-
 def asked(function, *arguments, **options):
     """Ask a function; an error that the user can mend ends Snakemake with its one line."""
     try:

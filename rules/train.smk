@@ -49,7 +49,7 @@ rule calibrate:
     benchmark:
         "<benchmarks>/calibrate/{person}_{subj}/{run}.tsv"
     wildcard_constraints:
-        run="|".join(plan.calibrated) or NOTHING,
+        run=plan.calibrations_pattern,
     conda:
         "../envs/torch.yaml"
     threads: 2
