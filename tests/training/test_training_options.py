@@ -176,16 +176,19 @@ def test_when_a_training_is_finished(n_epochs, best_epoch, patience, expected):
 
 
 def test_compiled_training_learns_the_same(train_run, without_dropout, monkeypatch):
-    """Traced, but run by PyTorch itself, as a compiler may be missing; it draws other dropout."""
-    calls = []
+    """Traced, but run by PyTorch itself, as a compiler may be missing; it draws other dropout.
+
+    The three batches are of one size, as another one would be traced anew, which takes most of the time.
+    """
+    calls, options = [], {"epochs": 1, "batch_size": 40}
 
     def compile_eagerly(model):
         calls.append(model)
         torch.nn.Module.compile(model, backend="eager")
 
-    expected, _ = train_run(planted_run(training={"epochs": 1}), "plain")
+    expected, _ = train_run(planted_run(training=options), "plain")
     monkeypatch.setattr(AlignmentModel, "compile", compile_eagerly, raising=False)
-    weights, _ = train_run(planted_run(training={"epochs": 1, "compile": True}), "compiled")
+    weights, _ = train_run(planted_run(training=options | {"compile": True}), "compiled")
     assert len(calls) == 1
     assert_close(weights, expected, rtol=1e-4, atol=1e-6)
 
