@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,8 @@ class AlignmentModel(nn.Module):
     ):
         super().__init__()
         self.config, self.layout, self.people = model, layout, tuple(people)
-        own = {"n_people": len(people), "rotates": is_calibrated}
-        self.person_layer = PersonLayer(model.person_layer, layout, **own) if people else None
+        layer = partial(PersonLayer, model.person_layer, layout, n_people=len(people), rotates=is_calibrated)
+        self.person_layer = layer() if people else None
         self.encoder: Encoder | None = None
         if model.pooling != ENCODERLESS:
             n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
