@@ -79,7 +79,9 @@ def calibrate_to_training_set(
         sum(map(len, trials)),
     )
     aligner = AlignmentModel.load(run_folder).to(compute_device())
-    write_calibrated(*calibrate_model(aligner, seen), record, model=model, config=config)
+    calibrated, found = calibrate_model(aligner, seen)
+    logger.info("%s", describe(found))
+    write_calibrated(calibrated, found, record, model=model, config=config)
 
 
 def write_calibrated(
@@ -128,19 +130,7 @@ def calibrate_model(aligner: AlignmentModel, seen: Seen) -> tuple[AlignmentModel
     InputError
         When there are too few pictures, the model has no linear path, or an older version trained it.
     """
-    n_groups = len(np.unique(seen.groups))
-    if n_groups < LEAST:
-        raise InputError(
-            f"calibrate: expected pictures of at least {LEAST} concepts, got {n_groups}; show more"
-        )
-    path = aligner.linear_path
-    if path is None or not path.pattern.any():
-        raise InputError(
-            "calibrate: expected a run with a linear path (model.linear_axes) that this version has trained, "
-            "got one without what people share in it; train it again"
-        )
-    if seen.person in aligner.people:
-        raise InputError(f"calibrate: expected somebody whom the run does not know, got {seen.person}")
+    check_calibration(aligner, seen.person, seen.groups)
     shared, eeg = _shared_path(aligner), _smooth(aligner, seen.eeg - seen.response)
     coordinates = _coordinates(aligner, seen.targets)
     calibration = fit_calibration(eeg, coordinates, seen.groups, shared)
@@ -156,8 +146,24 @@ def calibrate_model(aligner: AlignmentModel, seen: Seen) -> tuple[AlignmentModel
         "fitted": str(calibration.strengths),
         **_gain(before, after, seen.groups),
     }
-    logger.info("%s", describe(found))
     return personalise(aligner, calibration, seen), found
+
+
+def check_calibration(aligner: AlignmentModel, person: str, groups: np.ndarray) -> None:
+    """Raise InputError where a model cannot be calibrated, knows the person, or there are too few groups."""
+    n_groups = len(np.unique(groups))
+    if n_groups < LEAST:
+        raise InputError(
+            f"calibrate: expected pictures of at least {LEAST} concepts, got {n_groups}; show more"
+        )
+    path = aligner.linear_path
+    if path is None or not path.pattern.any():
+        raise InputError(
+            "calibrate: expected a run with a linear path (model.linear_axes) that this version has trained, "
+            "got one without what people share in it; train it again"
+        )
+    if person in aligner.people:
+        raise InputError(f"calibrate: expected somebody whom the run does not know, got {person}")
 
 
 def describe(found: dict[str, Any]) -> str:
