@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Any
 
 import pandas as pd
+import yaml
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -140,6 +141,14 @@ def _renaming(text: str) -> tuple[str, str]:
     return old, new
 
 
+def _preparation(text: str) -> Any:
+    """Read a value of ``clip.preprocess`` as the config's YAML has it."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"expected a value of clip.preprocess, got {text!r}") from None
+
+
 def _add_eeg(command: argparse.ArgumentParser) -> None:
     """Add the arguments of EEG, which are the same wherever it is taken."""
     add = command.add_argument
@@ -190,9 +199,10 @@ def _add_calibrate(commands: argparse._SubParsersAction) -> None:
     add("--clip", metavar="WEIGHTS", help="with which the encoder was fitted: a file or an open_clip tag")
     add(
         "--preprocess",
+        type=_preparation,
         default="auto",
-        metavar="TAG",
-        help="as whose pictures those weights want theirs (auto)",
+        metavar="HOW",
+        help="how pictures are prepared for those weights, as in the config's clip.preprocess (auto)",
     )
     command.set_defaults(call=calibrate_run)
 

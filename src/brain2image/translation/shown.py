@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brain2image.config.data import CLIPConfig, PreprocessConfig
+from brain2image.config.messages import validate
 from brain2image.core.errors import InputError, reason
 from brain2image.core.regular import check_regular
 from brain2image.formats.pictures import Pictures, decode
@@ -210,6 +212,9 @@ def embed_shown(
     encoder : from CLIP's features to embeddings.
     clip, preprocess : weights, see `find_clip`, and how pictures are prepared for them, see `embed_images`.
     """
+    if not isinstance(preprocess, str):
+        preparation = validate(PreprocessConfig, preprocess, root=CLIPConfig, prefix="clip.preprocess.")
+        preprocess = preparation.model_dump()
     weights, tag = find_clip(encoder, clip)
     remedy = "replace the picture"
     layer = encoder.layer
