@@ -2,6 +2,8 @@
 
 import logging
 import shutil
+from dataclasses import fields
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -21,16 +23,18 @@ from helpers.newcomers import (
 )
 from PIL import Image
 
-from brain2image.__main__ import main
+from brain2image.__main__ import command_line, main
 from brain2image.core.errors import InputError
 from brain2image.formats.files import write_json
 from brain2image.models.alignment import AlignmentModel
-from brain2image.projection.picture_encoder import read_picture_encoder, write_picture_encoder
+from brain2image.projection.picture_encoder import PictureEncoder, read_picture_encoder, write_picture_encoder
 from brain2image.translation import calibrating, shown
 from brain2image.translation.calibrating import calibrate
 from brain2image.translation.caps import positions
 from brain2image.translation.embeddings import translate, write_translation
+from brain2image.translation.hearing import UNKNOWN
 from brain2image.translation.loading import load_model
+from brain2image.translation.prepared import EEGOptions
 
 EVENTS = [f"p{number:02}" for number in range(N_PICTURES)]
 NEW = [f"q{number}" for number in range(30)]  # pictures that it is not calibrated by
@@ -93,7 +97,7 @@ def test_the_command_makes_a_run_of_that_person_which_finds_more(world, tmp_path
     with h5py.File(tmp_path / "before.h5") as before, h5py.File(tmp_path / "after.h5") as after:
         truth = world.new @ world.axes
         assert agreement(after["embedding"][:], truth) > agreement(before["embedding"][:], truth) + 0.03
-        assert (before.attrs["person"], after.attrs["person"]) == ("unknown to the run", "anna")
+        assert (before.attrs["person"], after.attrs["person"]) == (UNKNOWN, "anna")
 
 
 def test_noise_is_said_not_to_help(world, quick, tmp_path, capsys):
@@ -114,6 +118,20 @@ def test_the_calibrated_run_in_python(world, quick, tmp_path):
 
 
 # ---- EEG and pictures of other forms
+
+
+def test_translation_and_calibration_take_the_same_options_of_eeg():
+    options = {field.name for field in fields(EEGOptions)}
+    common = ["--run", "a", "--eeg", "a", "--out", "a"]
+    arguments = {
+        name: set(vars(command_line().parse_args([name, *common, *more])))
+        for name, more in {"translate": [], "calibrate": ["--pictures", "a"]}.items()
+    }
+    common = {*options, "run", "eeg", "out", "person", "call"}
+    assert arguments["translate"] & arguments["calibrate"] == common
+    assert arguments["translate"] - {"run", "eeg", "out", "call"} == set(translate.__kwdefaults__)
+    own = {"pictures", "encoder", "clip", "preprocess"}
+    assert arguments["calibrate"] - common == own
 
 
 def test_channels_are_found_as_in_translation(world, quick, tmp_path, monkeypatch):
@@ -165,6 +183,30 @@ def test_a_table_names_pictures_and_what_belongs_together(world, tmp_path):
     assert shown.list_shown(place / "a.parquet", ["7"], is_choice=True)["picture"].tolist() == [
         str(world.pictures / "p07.png")
     ]
+
+
+def test_features_are_of_the_layer_and_the_weights_that_the_encoder_names(world, monkeypatch):
+    asked = {}
+
+    def embed(images, **options):
+        asked.update(options)
+        return {"projected": np.zeros((1, 9)), "layer_02": np.ones((1, 3), np.float32)}
+
+    monkeypatch.setattr(shown, "embed_images", embed)
+    monkeypatch.setattr(shown, "fetch", lambda *sources: SimpleNamespace(path=sources[0]))
+    weight, zeros, ones = 2 * np.eye(3), np.zeros(3), np.ones(3)
+    tensors = {"mean": zeros, "scale": ones, "offset": zeros, "weight": weight}
+    encoder = PictureEncoder("ridge", "layer_02", "ViT-L-14-quickgelu, openai", tensors, {})
+    table = pd.DataFrame({"picture": ["a.png"]})
+    found = shown.embed_shown(table, encoder, clip=None, preprocess="auto")
+    np.testing.assert_array_equal(found, [[2, 2, 2]])
+    assert (asked["model"], asked["tag"], asked["layers"]) == (
+        *("ViT-L-14-quickgelu", "openai"),
+        ["projected", 2],
+    )
+    assert asked["weights"].startswith("hf://")
+    with pytest.raises(InputError, match=r"with which .* \(ViT-L-14-quickgelu, openai\), got .*, dfn2b"):
+        shown.embed_shown(table, encoder, clip="dfn2b", preprocess="auto")
 
 
 def test_groups_of_a_table_are_concepts(world, quick, tmp_path):

@@ -60,7 +60,7 @@ class EEGOptions:
         return open_eeg(eeg, unit=self.unit, channels=self.channels, sfreq=self.sfreq, cutting=cutting)
 
     def arrange(self, source: Source, training: Mapping[str, Any]) -> Mixing:
-        """Arrange a file's channels in the training's order."""
+        """Bring a file's channels into the training's order."""
         cap = CapOptions(self.interpolate, self.min_channels, self.montage, self.rename, self.rename_table)
         is_rereferenced = self.reference is not None
         flat = training.get("flat", ())

@@ -134,7 +134,7 @@ def find_encoder(
                 f"{str(encoder.facts['sha256'])[:8]}): their embeddings are unrelated; give that of the run"
             )
         return encoder
-    folder = Path(run).resolve().parents[2] / "projection"
+    folder = Path(os.path.normpath(Path(run).resolve() / "../../../projection"))
     learned = record.get("predicted") or {}
     wanted = {name: learned[name] for name in FACTS if name in learned} | {"sha256": sha256}
     encoders = {file: read_picture_encoder(file) for file in sorted(folder.glob("*.encoder.safetensors"))}
