@@ -218,7 +218,7 @@ READERS = {
     "np.load": {"formats/tables.py", "translation/opening.py"},
     "np.fromfile": {"formats/lazy_arrays.py"},
     "pd.read_parquet": {"formats/tables.py"},
-    "pd.read_csv": {"formats/tables.py", "translation/beside.py"},
+    "pd.read_csv": {"formats/tables.py", "translation/beside.py", "translation/shown.py"},
     "json.load": set(),
     "json.loads": {
         "config/reading.py",
