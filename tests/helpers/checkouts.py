@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"]
 TINY = "tests/tiny.yaml"
+PASSING = shutil.ignore_patterns("__pycache__", "tmp????????")  # what others leave and take away meanwhile
 PAIR = "things-01_subj01"  # that the tiny run makes
 
 
@@ -32,7 +33,7 @@ def clone(source, target):
     def copy(source, target):
         return os.link(source, target) if os.path.getsize(source) > 1e6 else shutil.copy2(source, target)
 
-    return shutil.copytree(source, target, copy_function=copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return shutil.copytree(source, target, copy_function=copy, ignore=PASSING)
 
 
 def snakemake(folder, *arguments, config=TINY, are_forked=False):
