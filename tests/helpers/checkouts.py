@@ -45,9 +45,9 @@ def snakemake(folder, *arguments, config=TINY, are_forked=False):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def planned_jobs(folder, **options):
+def planned_jobs(folder, *targets, **options):
     """Number of jobs of each rule that a dry run lists."""
-    result = snakemake(folder, "--dry-run", **options)
+    result = snakemake(folder, "--dry-run", *targets, **options)
     assert result.returncode == 0, result.stderr
     table = re.search(
         r"^Job stats:\njob +count\n-+ +-+\n(.*?)^total",
