@@ -23,7 +23,7 @@ QUICK_POLLS = Path(__file__).with_name("quick_polls.py")
 # What this run asks for in the place of the real sizes: too little memory for the first attempt at the
 # baseline, and for the first attempt at one of two equal trainings one minute, SLURM's shortest limit.
 REQUESTS = {
-    "rules/evaluate.smk": ("mem_mb=growing(4000)", "mem_mb=growing(300)"),
+    "rules/evaluate.smk": ("first=4000", "first=300"),
     "rules/train.smk": (
         "runtime=growing(720)",
         'runtime=growing(lambda wildcards: 1 if wildcards.run == "limited" else 10)',
