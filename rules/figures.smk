@@ -150,3 +150,37 @@ rule plot_gallery:
         pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person)),
     script:
         "../workflow/scripts/plot_gallery.py"
+
+
+# asked for where there are several pairs of brains
+rule plot_people:
+    input:
+        summary=rules.summarise.output.summary,
+        metrics=rules.summarise.input.metrics,
+    output:
+        figure=report(
+            "<results>/figures/people.svg",
+            caption="../workflow/report/people.rst",
+            category="5 Scores",
+            labels={"figure": "6 methods on all people"},
+        ),
+        table=report(
+            "<results>/figures/people.html",
+            caption="../workflow/report/people_table.rst",
+            category="5 Scores",
+            labels={"figure": "7 table of people and methods"},
+        ),
+    log:
+        "<logs>/plot_people.log",
+    benchmark:
+        "<benchmarks>/plot_people.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=plan.code("plot_people"),
+        predictors=plan.listed_predictors(),
+    script:
+        "../workflow/scripts/plot_people.py"

@@ -37,33 +37,31 @@ rule train:
         "../workflow/scripts/train.py"
 
 
-if plan.calibrated:
-
-    rule calibrate:
-        input:
-            unpack(ask("base_files", "person", "subj", "run")),
-            lmdb="<results>/lmdb/{person}_{subj}.lmdb",
-        output:
-            model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
-            config="<results>/runs/{person}_{subj}/{run}/config.json",
-        log:
-            "<logs>/calibrate/{person}_{subj}/{run}.log",
-        benchmark:
-            "<benchmarks>/calibrate/{person}_{subj}/{run}.tsv"
-        wildcard_constraints:
-            run="|".join(plan.calibrated),
-        conda:
-            "../envs/torch.yaml"
-        threads: 2
-        resources:
-            mem_mb=growing(4000),
-            runtime=growing(30),
-            gpu=1,
-        params:
-            code=lambda wildcards: plan.code_with_encoder("calibrate", wildcards.run),
-            n_pictures=lambda wildcards: plan.calibrated[wildcards.run][1],
-        script:
-            "../workflow/scripts/calibrate.py"
+rule calibrate:
+    input:
+        unpack(ask("base_files", "person", "subj", "run")),
+        lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+    output:
+        model="<results>/runs/{person}_{subj}/{run}/model.safetensors",
+        config="<results>/runs/{person}_{subj}/{run}/config.json",
+    log:
+        "<logs>/calibrate/{person}_{subj}/{run}.log",
+    benchmark:
+        "<benchmarks>/calibrate/{person}_{subj}/{run}.tsv"
+    wildcard_constraints:
+        run=plan.calibrations_pattern,
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+        gpu=1,
+    params:
+        code=lambda wildcards: plan.code_with_encoder("calibrate", wildcards.run),
+        n_pictures=lambda wildcards: plan.calibrated[wildcards.run][1],
+    script:
+        "../workflow/scripts/calibrate.py"
 
 
 rule predict:

@@ -28,12 +28,14 @@ SLOW_NAMES = {
     "repack_eeg",
     "open_clip",
 }
+# Folders whose files take longest, the longest first.
+LONG = ["workflow", "training", "translation"]
 
 
 def pytest_collection_modifyitems(items):
     """Mark what is slow by what it uses, so that no list of tests has to be kept.
 
-    The files that run the workflow come first, as the longest of them would else be the last of one process.
+    The folders with the longest files come first, as one of these would else be the last of one process.
     """
     for item in items:
         # a function or module by its own name, whatever the file calls it
@@ -42,7 +44,7 @@ def pytest_collection_modifyitems(items):
         }
         if SLOW_FIXTURES & set(item.fixturenames) or SLOW_NAMES & names:
             item.add_marker("slow")
-    items.sort(key=lambda item: item.path.parent.name != "workflow")
+    items.sort(key=lambda item: [*LONG, folder := item.path.parent.name].index(folder))
 
 
 @pytest.fixture(scope="session", autouse=True)

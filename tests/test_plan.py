@@ -142,8 +142,14 @@ def test_figures_and_pages():
     assert found.figures().count("results/figures/things_subj01/pairs.svg") == 1
     assert "results/figures/things-02_subj01/gallery_ridge.svg" in found.figures()
     assert "results/figures/things-02/channels.svg" in found.figures()
-    assert found.pages()[0] == "results/figures/overview.html"
+    assert found.pages()[:2] == ["results/figures/overview.html", "results/figures/people.html"]
+    assert "results/figures/people.svg" in found.figures()
     assert {"things-02", "sub-02", "shared", "things_subj01", "ridge"} <= set(found.benchmark_names())
+
+
+def test_one_pair_of_brains_is_not_put_beside_others():
+    found = plan(brains=["things-01_subj01"])
+    assert not [file for file in (*found.figures(), *found.pages()) if "/figures/people" in file]
 
 
 def test_the_code_of_a_run_holds_its_encoder(monkeypatch):
@@ -185,3 +191,120 @@ def test_one_run_that_learns_from_all_pictures_is_enough():
     measured = {"targets": "measured", "pictures": "paired"}
     runs = {"a": {}, "b": {"training": {"targets": "predicted", "pictures": "all"}}}
     assert plan(training=measured, runs=runs).learnable("things-01", "subj01")
+
+
+THREE = ["things-01_subj01", "things-02_subj01", "things-03_subj01", "things-01_subj02"]
+OF_PEOPLE = {
+    "own": {},
+    "others": {"people": "others"},
+    "all": {"people": "all"},
+    "two": {"people": ["things-04", "things-03"]},
+}
+
+
+def of_people(**content):
+    return plan(**{"brains": THREE[:3], "runs": OF_PEOPLE, "baselines": ["ridge", "ridge_others"]} | content)
+
+
+def test_whom_a_run_learns_from():
+    found = of_people()
+    assert found.learners("things-02_subj01", "own") == ["things-02"]
+    assert found.learners("things-02_subj01", "others") == ["things-01", "things-03"]
+    assert found.learners("people_subj01", "all") == ["things-01", "things-02", "things-03"]
+    assert found.learners("people_subj01", "two") == ["things-03", "things-04"]
+    assert found.learners("things-02_subj01", "ridge") == ["things-02"]
+    assert found.learners("things-02_subj01", "ridge_others") == ["things-01", "things-03"]
+    assert found.training_sets("things-03_subj01", "others") == [
+        "results/lmdb/things-01_subj01.lmdb",
+        "results/lmdb/things-02_subj01.lmdb",
+    ]
+    assert found.people == ["things-01", "things-02", "things-03", "things-04"]  # who is named is read
+
+
+def test_a_run_of_all_is_trained_once_for_everybody():
+    found = of_people()
+    shared, own = (found.model_files("things-02", "subj01", run)["model"] for run in ("all", "others"))
+    assert shared == "results/runs/people_subj01/all/model.safetensors"
+    assert own == "results/runs/things-02_subj01/others/model.safetensors"
+    assert found.training_record("things-02", "subj01", "all") == [
+        "results/runs/people_subj01/all/config.json",
+        "results/runs/people_subj01/all/history.csv",
+    ]
+    configs = found.training_configs(*found.brains)
+    assert len(configs) == len(set(configs)) == 3 + 3 + 1 + 1
+
+
+def test_a_further_person_changes_what_learns_from_everybody_and_nothing_else():
+    two, three = of_people(brains=THREE[:2]), of_people(brains=THREE[:3])
+    for run, brains in {"own": "things-01_subj01", "two": "people_subj01"}.items():
+        assert two.training_sets(brains, run) == three.training_sets(brains, run)
+    for run, brains in {"others": "things-01_subj01", "all": "people_subj01"}.items():
+        assert set(three.training_sets(brains, run)) - set(two.training_sets(brains, run)) == {
+            "results/lmdb/things-03_subj01.lmdb"
+        }
+
+
+def test_calibrations_are_of_runs_of_others():
+    found = of_people(calibrations=[8, 32], n_seeds=2)
+    assert found.calibrated == {
+        "others_cal-8": ("others", 8),
+        "others_cal-32": ("others", 32),
+        "others_cal-8_seed-1": ("others_seed-1", 8),
+        "others_cal-32_seed-1": ("others_seed-1", 32),
+    }
+    assert found.predictors["others_cal-8_seed-1"] == Predictor("others_cal-8", 1)
+    who = ("things-01", "subj01")
+    assert found.base_files(*who, "others_cal-8_seed-1")["model"] == (
+        "results/runs/things-01_subj01/others_seed-1/model.safetensors"
+    )
+    assert found.training_record(*who, "others_cal-8") == [
+        "results/runs/things-01_subj01/others_cal-8/config.json"
+    ]
+    lmdbs = [f"results/lmdb/things-0{number}_subj01.lmdb" for number in (2, 3, 1)]
+    assert found.learned_sets(*who, "others_cal-8") == lmdbs
+    assert of_people().calibrated == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"brains": THREE[:1], "runs": {"a": {"people": "others"}}},
+            "config: a: expected other people than things-01",
+        ),
+        ({"brains": THREE[3:], "runs": {"a": {"people": "all"}}}, "with the fMRI of subj02, got none"),
+        (
+            {"brains": [THREE[0], THREE[3]], "baselines": ["ridge_all"], "runs": {"a": {}}},
+            "config: ridge_all: expected",
+        ),
+        ({"runs": {"a": {"people": ["things-17"]}}}, "expected a person of THINGS-EEG2"),
+        (
+            {"runs": {"a": {"people": "everybody"}}},
+            "expected own, others, all or a list of people, got 'everybody'",
+        ),
+        ({"runs": {"a": {"people": []}}}, r"config: runs\.a\.people"),
+        ({"runs": {"a": {"people": ["bob"]}}}, "expected a person such as things-01, got 'bob'"),
+        (
+            {"runs": {"a": {"model": {"person_layer": "scale"}}}},
+            r"runs\.a\.model\.person_layer: expected a run of several",
+        ),
+        ({"runs": {"a_cal-8": {}}}, "runs must not contain '_cal-'"),
+        ({"calibrations": [3]}, "calibrations"),
+    ],
+)
+def test_people_of_runs_that_cannot_be(content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        of_people(**content)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_options_of_several_people_change_no_run_of_one():
+    dumps = [
+        plan(model={"person_layer": kind}).runs["multitoken_vit"].model_dump() for kind in ("scale", "none")
+    ]
+    assert dumps[0] == dumps[1]
+    assert "negatives" not in dumps[0]["training"]
+    kinds = {
+        of_people(model={"person_layer": kind}).runs["all"].model.person_layer for kind in ("scale", "none")
+    }
+    assert kinds == {"scale", "none"}

@@ -40,6 +40,7 @@ from brain2image.projection import projecting as projection
 from brain2image.training import train as training
 from brain2image.training.task import AlignmentTask
 from brain2image.training_set.batches import AlignmentDataset, Batches
+from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.translation import loading as runs
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +51,10 @@ STEPS = {
     "attention": ({"pooling": "attention", "linear_axes": 0, "n_tokens": 2}, True),
     "multi_token": ({"pooling": "multitoken_vit", "alignment": "multi_token", "n_tokens": 2}, True),
     "path alone": ({"pooling": "none"}, True),
+    "several people": ({"person_layer": "spatial"}, True),
+    "gains of several people": ({"person_layer": "scale"}, False),
 }
+PEOPLE = ("data", "somebody")
 
 
 class Watch(TorchDispatchMode):
@@ -122,18 +126,21 @@ def gpu(monkeypatch):
 @pytest.mark.parametrize(("model", "short"), STEPS.values(), ids=STEPS)
 def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
     loss = {"learnable_temperature": True, "duplicate_cosine": 0.99}
-    run = planted_run(model=model, loss=loss, training={"ema_decay": 0.5})
+    people = PEOPLE if "person_layer" in model else ()
+    run = planted_run(model=model, loss=loss, training={"ema_decay": 0.5, "negatives": "person"})
+    run = run.model_copy(update={"people": "all" if people else "own"})
     options = {"average_trials": 2, "memory_limit_gb": 1.0, "measured_weight": 2.0, **ALL}
     if run.model.linear_axes:
         n_trials = 3 * (40 + N_ALONE)
-        options["coordinates"] = np.zeros((n_trials, run.model.linear_axes), np.float32)
-    network, on_cpu = AlignmentModel(run.model, planted_layout(), N_FEATURES), AlignmentDataset(lmdb, "train")
+        options["coordinates"] = np.zeros((n_trials, run.model.linear_axes * (1 + bool(people))), np.float32)
+    network = AlignmentModel(run.model, planted_layout(), N_FEATURES, people)
+    on_cpu = AlignmentDataset(lmdb, "train")
     task = AlignmentTask(network, run=run, batches=Batches(on_cpu, 16), identity={})
     with gpu() as watch:
         task.to(DEVICE)
         batches = iter(Batches(AlignmentDataset(lmdb, "train", device=str(DEVICE), **options), 16))
         next(batches)
-        (pairs,) = training._validation_batches(lmdb, run, [str(DEVICE)]).dataset
+        (pairs,) = training._validation_batches(LMDBReader(lmdb), run, [str(DEVICE)]).dataset
         watch.copies.clear()  # of what lies on the device for a whole epoch
         with torch.autocast("cuda", torch.bfloat16, enabled=short):
             batch = next(batches)
@@ -151,7 +158,7 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
         assert not watch.copies
 
 
-def test_a_prediction_is_read_back_once(gpu, monkeypatch):
+def test_a_prediction_is_read_back_once(gpu, lmdb, monkeypatch):
     pairs = SimpleNamespace(eeg=np.zeros((2, N_CHANNELS, 200), np.float32))
     models = [AlignmentModel(planted_run().model, planted_layout(), N_FEATURES) for _ in range(2)]
     monkeypatch.setattr(AlignmentModel, "load", lambda _: models.pop())
@@ -160,7 +167,7 @@ def test_a_prediction_is_read_back_once(gpu, monkeypatch):
         inference, "write_test_predictions", lambda _, predict, *__, **___: asked.append(predict(pairs))
     )
     with gpu() as watch:
-        inference.predict_pairs("model.safetensors", "data.lmdb", out="predictions.npz")
+        inference.predict_pairs("model.safetensors", lmdb, out="predictions.npz")
         translate = runs.load_model("run").predict
         watch.copies.clear()
         eeg = np.zeros((2 * PREDICT_BATCH + 1, N_CHANNELS, 200), np.float32)

@@ -218,7 +218,7 @@ READERS = {
     "np.load": {"formats/tables.py", "translation/opening.py"},
     "np.fromfile": {"formats/lazy_arrays.py"},
     "pd.read_parquet": {"formats/tables.py"},
-    "pd.read_csv": {"formats/tables.py", "translation/beside.py"},
+    "pd.read_csv": {"formats/tables.py", "translation/beside.py", "translation/shown.py"},
     "json.load": set(),
     "json.loads": {
         "config/reading.py",
@@ -271,6 +271,7 @@ ROOMS = (
     "quality",
     "synthetic",
     "report",
+    "plan_people",
     "plan_files",
     "plan",
     "__main__",
@@ -376,6 +377,7 @@ THROUGH_OTHERS = {
     "brain2image.datasets.things_eeg2.sessions",
     "brain2image.datasets.things_eeg2.things_inventory",
     "brain2image.evaluation.evaluating",
+    "brain2image.plan_people",
     "brain2image.report.assembly",
 }
 

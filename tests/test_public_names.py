@@ -13,6 +13,7 @@ import brain2image
 NAMES = {
     "AlignmentDataset",
     "CBraMod",
+    "calibrate",
     "list_datasets",
     "list_encoders",
     "load_model",

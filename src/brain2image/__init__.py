@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from brain2image.pairs.matching import match_one_to_one
     from brain2image.projection.ridge import read_ridge
     from brain2image.training_set.batches import AlignmentDataset
+    from brain2image.translation.calibrating import calibrate
     from brain2image.translation.embeddings import translate
     from brain2image.translation.loading import load_model
 
@@ -24,6 +25,7 @@ __all__ = [
     "AlignmentDataset",
     "CBraMod",
     "__version__",
+    "calibrate",
     "list_datasets",
     "list_encoders",
     "load_model",
@@ -37,6 +39,7 @@ __all__ = [
 _HOMES = {
     "AlignmentDataset": "training_set.batches",
     "CBraMod": "models.encoders.cbramod",
+    "calibrate": "translation.calibrating",
     "list_datasets": "datasets.registry",
     "list_encoders": "core.encoder_names",
     "load_model": "translation.loading",

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import pandas as pd
+import yaml
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -39,13 +41,13 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str)
     """
     summary = summary[summary["brains"] == brains]
     rows = over_seeds(headline(summary), ["run", "metric"])
-    verdict = against_baselines(summary, comparisons[comparisons["brains"] == brains])
+    verdicts = against_baselines(summary, comparisons[comparisons["brains"] == brains])
     passed_over = f"; {n} candidates passed over" if (n := summary["n_passed_over"].iloc[0]) else ""
     pictures = f"{rows['n_test'].iloc[0]} test pictures of {rows['n_concepts'].iloc[0]} concepts"
     notes = [
         "* better than chance, p < 0.01 by permutation of concepts",
         learned_from(summary),
-        verdict,
+        *verdicts,
         *without_network(summary),
     ]
     table = Table(
@@ -107,14 +109,28 @@ def fetch_weights(options: argparse.Namespace) -> None:
     cli.main(arguments)
 
 
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of a command that takes EEG, by the names of the function that it calls."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given = {name: value for name, value in vars(options).items() if name != "call"}
+    return given | {"rename": dict(options.rename or ())}
+
+
 def translate_file(options: argparse.Namespace) -> None:
     """Write the embeddings of an EEG file."""
     from brain2image.translation.embeddings import write_translation
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    given = {name: value for name, value in vars(options).items() if name != "call"}
-    write_translation(**given | {"rename": dict(options.rename or ())})
+    write_translation(**_given(options))
     print(f"Embeddings: {options.out}")
+
+
+def calibrate_run(options: argparse.Namespace) -> None:
+    """Fit a run to somebody new, and say how much that helps."""
+    from brain2image.translation.calibrating import calibrate
+    from brain2image.translation.personal import describe
+
+    found = calibrate(**_given(options))
+    print(f"{describe(found)}\nCalibrated run: {options.out}")
 
 
 def _renaming(text: str) -> tuple[str, str]:
@@ -125,14 +141,21 @@ def _renaming(text: str) -> tuple[str, str]:
     return old, new
 
 
-def _add_translate(commands: argparse._SubParsersAction) -> None:
-    command = commands.add_parser("translate", help="predict the fMRI embeddings of new EEG")
+def _preparation(text: str) -> Any:
+    """Read a value of ``clip.preprocess`` as the config's YAML has it."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"expected a value of clip.preprocess, got {text!r}") from None
+
+
+def _add_eeg(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of EEG, which are the same wherever it is taken."""
     add = command.add_argument
     add("--run", required=True, help="folder of a trained run: results/runs/BRAINS/RUN")
     add(
         "--eeg", required=True, help="what MNE reads (BrainVision, EDF, FIF, …epo.fif, BIDS), .npy, or eeg.h5"
     )
-    add("--out", required=True, help="file to write: .h5 or .parquet")
     add("--unit", choices=list(RMS_RANGES), help="of the samples; what MNE reads is V")
     add("--channels", nargs="+", metavar="NAME", help="of all channels, in the file's order")
     add("--sfreq", type=float, metavar="HZ", help="rate of a .npy file")
@@ -146,10 +169,42 @@ def _add_translate(commands: argparse._SubParsersAction) -> None:
     add("--montage", metavar="CAP", help="map a cap by position: biosemi128, GSN-HydroCel-128, … as MNE says")
     add("--interpolate", action="store_true", help="make up for missing, bad and flat channels")
     add("--min-channels", type=int, metavar="N", help="that must have an electrode within 20 mm (half)")
+
+
+def _add_translate(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser("translate", help="predict the fMRI embeddings of new EEG")
+    _add_eeg(command)
+    add = command.add_argument
+    add("--out", required=True, help="file to write: .h5 or .parquet")
+    add("--person", metavar="NAME", help="whom a run of several people knows; without it somebody new")
     add("--average", action="store_true", help="one embedding an event, from the mean EEG of its trials")
     add("--gallery", metavar="FILE", help="look up the nearest pictures of results/projection/SUBJ.h5")
     add("--top-k", type=int, default=5, metavar="N", help="number of nearest pictures (5)")
     command.set_defaults(call=translate_file)
+
+
+def _add_calibrate(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser("calibrate", help="fit a run to somebody new, by EEG of pictures they saw")
+    _add_eeg(command)
+    add = command.add_argument
+    add(
+        "--pictures",
+        required=True,
+        metavar="PATH",
+        help="folder of pictures called as their events, or table",
+    )
+    add("--out", required=True, metavar="FOLDER", help="of the calibrated run, to write")
+    add("--person", metavar="NAME", help="whose EEG it is (the name of its file)")
+    add("--encoder", metavar="FILE", help="results/projection/DATASET_SUBJ.encoder.safetensors of the run")
+    add("--clip", metavar="WEIGHTS", help="with which the encoder was fitted: a file or an open_clip tag")
+    add(
+        "--preprocess",
+        type=_preparation,
+        default="auto",
+        metavar="HOW",
+        help="how pictures are prepared for those weights, as in the config's clip.preprocess (auto)",
+    )
+    command.set_defaults(call=calibrate_run)
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -167,6 +222,7 @@ def command_line() -> argparse.ArgumentParser:
     fetch.add_argument("--configfile", help="config/config.yaml by default")
     fetch.set_defaults(call=fetch_weights)
     _add_translate(commands)
+    _add_calibrate(commands)
     docs = commands.add_parser("config-docs", help="write the documents of config/ from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
     docs.set_defaults(call=lambda options: write_config_docs(options.folder))

@@ -65,6 +65,9 @@ class Plan(PictureFiles):
         )
         check_brains(self.brains, self.datasets, self.folders, fmri=FMRI)
         self.check_learners()
+        subj = divide_brains(self.brains[0])[1]
+        named = [f"{person}_{subj}" for person in self.listed_people()]
+        check_brains(named, self.datasets, self.folders, fmri=FMRI, key="people of a run")
         must_exist = config.simulate is None
         self.data = Selection(
             self.datasets,
@@ -210,21 +213,17 @@ class Plan(PictureFiles):
             ("channels", "spectra", "responses"): self.people,
             ("noise_ceilings",): self.subjects,
         }
-        return [
-            f"{self.results}/figures/{who}/{name}.svg"
-            for names in places
-            for who in places[names]
-            for name in names
-        ]
+        figures = [f"{who}/{name}" for names in places for who in places[names] for name in names]
+        figures += ["people"] if len(self.brains) > 1 else []
+        return [f"{self.results}/figures/{name}.svg" for name in figures]
 
     def pages(self) -> list[str]:
         """List every page of the report but those on how it was made, which come last."""
         names = product(self.brains, ["scores", "bounds", "audit"])
-        return [
-            f"{self.results}/figures/overview.html",
-            *(f"{self.results}/figures/{brains}/{name}.html" for brains, name in names),
-            *(f"{self.results}/figures/{pairs}/picture_encoder.html" for pairs in self.picture_pairs),
-        ]
+        pages = ["overview", *(["people"] if len(self.brains) > 1 else [])]
+        pages += [f"{brains}/{name}" for brains, name in names]
+        pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs]
+        return [f"{self.results}/figures/{name}.html" for name in pages]
 
     def benchmark_names(self) -> list[str]:
         """List the names of people, brains, runs, data sets and parts in the benchmark files."""

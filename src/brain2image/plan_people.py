@@ -41,6 +41,11 @@ class PeopleFiles:
                     names[f"{name}{CALIBRATION_SUFFIX}{n_pictures}{suffix}{seed}"] = (run, n_pictures)
         return names
 
+    @property
+    def calibrations_pattern(self) -> str:
+        """Return the pattern of the calibrations' names, which matches nothing where there are none."""
+        return "|".join(self.calibrated) or "(?!)"
+
     def learners(self, brains: str, name: str) -> list[str]:
         """List the people whose EEG a run or a baseline learns from, sorted.
 

@@ -311,6 +311,8 @@ def test_inner_folds_share_no_concept():
     [
         ("ridge", {"targets": "both", "n_pictures": 160, "n_items": 280}),
         ("ridge_paired", {"targets": "measured", "n_pictures": 120, "n_items": 120}),
+        # from features of the EEG's pictures to what was measured of scanned ones
+        ("two_step", {"targets": "measured", "n_pictures": 160, "n_items": 280, "n_scanned": 60}),
     ],
 )
 def test_a_fitted_baseline_says_what_it_learned_from(plant, tmp_path, name, expected):
@@ -319,11 +321,12 @@ def test_a_fitted_baseline_says_what_it_learned_from(plant, tmp_path, name, expe
     files = {"predictions": "predictions.npz", "model": "model.safetensors", "config": "config.json"}
     outputs = {part: folder / file for part, file in files.items()}
     options = {"clip": world.clip, "read_scanned": lambda: world.scanned, "cbramod": None}
-    fit_baseline(name, world.lmdb, run=RunConfig(training=ALL), **options, **outputs)
-    assert json.loads(outputs["config"].read_text())["learned_from"] == expected
+    fit_baseline(name, world.lmdb, learned=[world.lmdb], run=RunConfig(training=ALL), **options, **outputs)
+    learned = expected | {"people": ["data"]}
+    assert json.loads(outputs["config"].read_text())["learned_from"] == learned
     content, kept = np.load(outputs["predictions"]), read_baseline(folder)
-    training = world.training(ALL if name == "ridge" else MEASURED, window=0.02)
-    direct = BASELINES["ridge"](training)(world.test)
+    training = world.training(MEASURED if name == "ridge_paired" else ALL, window=0.02)
+    direct = BASELINES[name](training)(world.test)
     np.testing.assert_allclose(content["predictions"], direct, atol=1e-5)
     np.testing.assert_allclose(kept.model.predict(world.test.eeg), direct, atol=1e-5)
     # scores are centred on the measured embeddings of training pairs, whatever was learned from

@@ -11,9 +11,10 @@ from brain2image.formats.tables import COMPARISONS
 OPTIONS = {"n_permutations": 500, "seed": 0}
 
 
-def metrics(scores, concepts):
+def metrics(scores, concepts, people="own", n_pictures=None):
     per_image = {"top1": (scores > 0).astype(float).tolist(), "mrr": scores.tolist(), "concept": concepts}
-    return {"per_image": per_image, "is_constant": bool(np.ptp(scores) == 0)}
+    learned = {"people": people, "calibration": n_pictures and {"n_pictures": n_pictures}}
+    return {"per_image": per_image, "is_constant": bool(np.ptp(scores) == 0), **learned}
 
 
 def table(pairs, concepts=None, **runs):
@@ -66,6 +67,24 @@ def test_what_answers_the_same_for_every_picture_is_not_compared(rng):
     none = table(["a"], net=[net], mean_target=collapsed, clip_oracle=net)
     assert none.empty
     assert set(none.reset_index()) == set(COMPARISONS)
+
+
+def test_networks_are_compared_with_baselines_of_the_same_people(rng):
+    runs = {
+        "net": ("own", None),
+        "net_others": ("others", None),
+        "net_others_cal-8": ("others", 8),
+        "net_some": ("things-01 things-02", None),
+        "ridge": ("own", None),
+        "ridge_others": ("others", None),
+        "ridge_all": ("all", None),
+    }
+    predictors = [{"brains": "a", "run": run, "seed": 0 if "net" in run else None} for run in runs]
+    names = [f"concept{number}" for number in range(20)]
+    contents = [metrics(rng.standard_normal(20), names, *learned) for learned in runs.values()]
+    rows = compare(predictors, contents, **OPTIONS)
+    pairs = set(zip(rows["run"], rows["baseline"], strict=True))
+    assert pairs == {("net", "ridge"), ("net_others", "ridge_others")}
 
 
 @pytest.mark.parametrize(("n_concepts", "floor"), [(40, 2 / 501), (2, 0.5), (6, 2 / 64)])

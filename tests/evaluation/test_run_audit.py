@@ -7,6 +7,15 @@ from helpers.report_tables import CLEAN
 
 from brain2image.evaluation.run_audit import FINDINGS, audit_run
 
+NOTHING = {"EEG pictures": 0, "concepts": 0, "fMRI pictures": 0}
+PEOPLE = {
+    "people": "own",
+    "learned_from": ["a"],
+    "knows_tested": True,
+    "is_calibrated": False,
+    "shared_with_training": NOTHING,
+}
+
 
 @pytest.fixture
 def run(rng):
@@ -20,6 +29,7 @@ def run(rng):
         "best_epoch": 2,
         "history": pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [3.0, 1.0, 2.0]}),
         "beyond": {"two_way": 0.5, "p": 0.4},
+        "people": PEOPLE,
     }
 
 
@@ -51,6 +61,10 @@ def test_each_leak_of_a_run_is_named(run):
         "targets in predictions": {"target_dependence": 1e-9},
         "statistics not of the training pairs": {"target_mean": more_targets.mean(axis=0)},
         "checkpoint not chosen on validation": {"best_epoch": 3},
+        "test pairs in anybody's training": {
+            "people": PEOPLE | {"shared_with_training": NOTHING | {"concepts": 2}}
+        },
+        "tested person in the training of others": {"people": PEOPLE | {"people": "others"}},
     }
     for name, change in planted.items():
         assert audit_run(**run | change)["leaks"] == [name]
@@ -84,3 +98,8 @@ def test_each_finding_of_the_split_is_a_leak_a_caveat_or_unknown(run, name, key,
     expected = "unknown" if value is None else kinds.get(key, "leaks")
     content = audit_run(**run | {"split": run["split"] | {key: value}})
     assert {finding: content[finding] for finding in FINDINGS if content[finding]} == {expected: [name]}
+
+
+def test_a_calibrated_run_of_others_may_know_the_tested_person(run):
+    people = PEOPLE | {"people": "others", "is_calibrated": True}
+    assert audit_run(**run | {"people": people})["leaks"] == []

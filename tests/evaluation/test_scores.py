@@ -14,7 +14,13 @@ from brain2image.evaluation.scores import evaluate, retrieval_scores
 from brain2image.evaluation.summary import headline, summarise
 from brain2image.formats.tables import SUMMARY
 
-FACTS = {"training": None, "learned_from": "both, 20 pictures", "audit": {"split": {"n_passed_over": 7}}}
+FACTS = {
+    "training": None,
+    "learned_from": "both, 20 pictures",
+    "people": "own",
+    "calibration": None,
+    "audit": {"split": {"n_passed_over": 7}},
+}
 
 
 def content(predictions, targets):
@@ -236,7 +242,11 @@ def test_the_summary_is_tidy(targets):
         {"brains": "things-01_subj01", "run": "ridge", "seed": None},
     ]
     trained = metrics | {"training": {"best_epoch": 3, "network_share": 0.5}}
-    table = summarise(predictors, [trained, metrics])
+    calibration = {"people": "others", "calibration": {"n_pictures": 8, "n_trials": 32, "gain": 0.1}}
+    table = summarise(predictors, [trained | calibration, metrics])
+    of_each = table.groupby("run")[["people", "n_calibration", "n_calibration_trials"]].first()
+    assert of_each.loc["a"].tolist() == ["others", 8, 32]
+    assert of_each.loc["ridge"].isna().tolist() == [False, True, True]
     assert set(table["n_concepts"]) == {40}
     keys = ["brains", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
     assert tuple(table) == SUMMARY

@@ -92,6 +92,7 @@ def test_resampled_concepts_are_pictures_that_are_really_repeated(rng):
     np.testing.assert_allclose(statistics._medians(values, counts[:, concepts]), expected)
 
 
+@pytest.mark.slow
 def test_intervals_over_concepts_cover_where_those_over_pictures_do_not(rng, monkeypatch):
     monkeypatch.setattr(statistics, "N_RESAMPLES", 300)
     n, truth = 200, 1 / 3
@@ -118,6 +119,7 @@ def alike(rng, concepts, share=0.9):
     return (np.sqrt(share) * common + np.sqrt(1 - share) * own).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_shuffled_concepts_err_as_often_as_they_say_and_shuffled_pictures_more(rng):
     n, n_permutations = 300, 39
     errors = {"concepts": [], "pictures": []}

@@ -4,6 +4,7 @@ The process must not import brain2image: every fork takes it from the checkout o
 """
 
 import contextlib
+import gc
 import os
 import shutil
 import sys
@@ -22,13 +23,13 @@ import pandas  # noqa: F401
 import pydantic  # noqa: F401
 import pytest  # noqa: F401
 import smart_open  # noqa: F401
-from snakemake import cli, storage  # noqa: F401
+from snakemake import cli, parser, storage  # noqa: F401
 from snakemake.api import SnakemakeApi
 from snakemake.settings import types
 from snakemake.settings.enums import Quietness
 
 from helpers.checkouts import TINY, changed_config, clone
-from helpers.fork_server import fork_server
+from helpers.fork_server import fork_server, in_fork
 
 cli.get_argument_parser()  # loads the plugins
 
@@ -60,6 +61,11 @@ def enter(folder: Path) -> None:
 def dry_run(folder: Path, *arguments: str) -> set[str]:
     """What `snakemake --dry-run` would run in a checkout: ``train/things-01_subj01/flatten`` and so on."""
     enter(folder)
+    return plan_here(*arguments)
+
+
+def plan_here(*arguments: str) -> set[str]:
+    """The same for the checkout that this process has entered."""
     from brain2image.core.status import planned_jobs
 
     return {job.name for job in planned_jobs(*arguments)}
@@ -177,40 +183,99 @@ def planned_here(folder: Path, config: str, *targets: str) -> Iterator[Any]:
         yield workflow._workflow  # there is no public way to the jobs
 
 
-def plan_change(
-    source: Path,
-    target: Path,
-    *,
-    config: Mapping[str, Any],
-    appended: Mapping[str, str],
-    arguments: Sequence[str] = (),
-    search_path: str | None = None,
-) -> set[str]:
-    """What a change of a finished checkout makes stale.
+class Change(NamedTuple):
+    """A change of a finished checkout.
+
+    Attributes
+    ----------
+    config : keys with a new value.
+    appended : files, and what is added at their ends; new ones hold nothing else.
+    """
+
+    config: Mapping[str, Any] = {}
+    appended: Mapping[str, str] = {}
+
+
+@contextlib.contextmanager
+def appended_to(folder: Path, appended: Mapping[str, str]) -> Iterator[None]:
+    """Add texts to the ends of files, and put the old ones back in the end, with their folders' times."""
+    with tempfile.TemporaryDirectory(dir=folder) as aside, contextlib.ExitStack() as undone:
+        for number, (file, text) in enumerate(appended.items()):
+            path, old = folder / file, Path(aside, str(number))
+            times = path.parent.stat()
+            undone.callback(os.utime, path.parent, ns=(times.st_atime_ns, times.st_mtime_ns))
+            if path.exists():
+                content = path.rename(old).read_bytes()
+                undone.callback(old.rename, path)
+            else:
+                content = b""
+                undone.callback(path.unlink)
+            path.write_bytes(content + text.encode())
+        yield
+
+
+def plan_changed_source(source: Path, target: Path, change: Change) -> set[str]:
+    """What a change of modules or scripts makes stale.
 
     Parameters
     ----------
     source : the finished checkout, which stays as it is.
-    target : its changed copy, which is removed; where only the config changes, a name for this alone.
-    config : keys with a new value.
-    appended : files, and what is added at their ends; new ones hold nothing else.
+    target : its changed copy, which is removed.
+    """
+    clone(source, target)
+    try:
+        with appended_to(target, change.appended):
+            return dry_run(target, "--configfile", changed_config(target, change.config))
+    finally:
+        shutil.rmtree(target)
+
+
+def plan_changes(
+    checkout: Path,
+    changes: Mapping[str, Change],
+    *,
+    arguments: Sequence[str] = (),
+    search_path: str | None = None,
+) -> dict[str, set[str] | Exception]:
+    """What each of several changes makes stale, of the config or of files that are no source, or the error.
+
+    Each is planned in a fork of a process that has planned the unchanged checkout: the package, what the
+    fingerprint reads and the parsed rules take two thirds of the time of a dry run.
+
+    Parameters
+    ----------
+    checkout : a finished one, as it is again in the end.
+    changes : by names of their own.
     arguments : further ones of Snakemake.
     search_path : where programs are looked for, if not along this process's own.
     """
     os.environ["PATH"] = search_path or os.environ["PATH"]
-    if not appended:  # a dry run leaves a checkout as it is
-        name = changed_config(source, config, name=f"{target.name}.yaml")
-        return dry_run(source, "--configfile", name, *arguments)
-    clone(source, target)
-    for file, text in appended.items():
-        path = target / file
-        content = path.read_bytes() if path.exists() else b""
-        path.unlink(missing_ok=True)  # it may be a hard link
-        path.write_bytes(content + text.encode())
-    try:
-        return dry_run(target, "--configfile", changed_config(target, config), *arguments)
-    finally:
-        shutil.rmtree(target)
+    name = f"changed{os.getpid()}.yaml"  # another process may plan for the same checkout
+
+    def plan(change: Change) -> set[str]:
+        with appended_to(checkout, change.appended):
+            return plan_here("--configfile", changed_config(checkout, change.config, name=name), *arguments)
+
+    with parsed_once():
+        dry_run(checkout, "--configfile", TINY, *arguments)
+        gc.freeze()  # else every fork would go through, and so copy, all that it shares with this process
+        return {name: in_fork(plan, change) for name, change in changes.items()}
+
+
+def parsed_once() -> contextlib.AbstractContextManager[Any]:
+    """Context in which Snakemake parses each file of rules once."""
+    known = {}
+
+    def parse(path: Any, workflow: Any, linemap: dict[int, int], rulecount: int) -> tuple[str, int]:
+        key = path.get_path_or_uri(secret_free=True), rulecount
+        if key not in known:
+            lines: dict[int, int] = {}
+            known[key] = (parser.parse(path, workflow, lines, rulecount=rulecount), lines)
+        result, lines = known[key]
+        linemap.update(lines)
+        return result
+
+    return mock.patch("snakemake.workflow.parse", parse)
 
 
 @contextlib.contextmanager

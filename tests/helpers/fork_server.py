@@ -2,9 +2,11 @@
 
 import contextlib
 import multiprocessing
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -21,3 +23,22 @@ def fork_server(module: str) -> Iterator[ForkServerContext]:
         yield context
     finally:
         stop()
+
+
+def in_fork(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns in a fork of this process, or the error that it raises there."""
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        try:
+            writer.send(function(*arguments))
+        except Exception as error:
+            writer.send(error)
+        finally:
+            os._exit(0)
+    writer.close()
+    with reader:
+        try:
+            return reader.recv()
+        finally:
+            os.waitpid(child, 0)

@@ -31,17 +31,24 @@ BOUNDS = {
 }
 
 
+def people_of(run):
+    """Whose EEG a run learned from, by its name."""
+    return next((people for people in ("others", "all") if f"_{people}" in run), "own")
+
+
 def summary(pairs=PAIRS[:1], p=0.0005, **top1):
     rows = [
         {
             "brains": pair,
             "run": run,
-            "seed": None if run in ("ridge", "ceiling") else 0,
+            "seed": None if run.startswith("ridge") or run == "ceiling" else 0,
             "n_test": 10,
             "n_concepts": 8,
             "learned_from": "what was simulated"
             if run == "ceiling"
             else LEARNED_FROM[run in ("ridge", "pls")],
+            "people": people_of(run),
+            "n_calibration": int(run.partition("_cal-")[2]) if "_cal-" in run else None,
             "best_epoch": None if run in ("ridge", "ceiling") else 3,
             "network_share": None if run in ("ridge", "ceiling") else 0.5,
             "n_trials": "all",
@@ -63,8 +70,8 @@ def summary(pairs=PAIRS[:1], p=0.0005, **top1):
     return pd.DataFrame(rows)
 
 
-def comparisons(difference, p_holm, pairs=PAIRS[:1]):
-    row = {"run": "flatten", "baseline": "ridge", "metric": "top1", "difference": difference}
+def comparisons(difference, p_holm, pairs=PAIRS[:1], run="flatten", baseline="ridge"):
+    row = {"run": run, "baseline": baseline, "metric": "top1", "difference": difference}
     bounds = {"low": difference - 0.05, "high": difference + 0.05}
     bounds |= {"p": p_holm, "p_floor": 0.001, "p_holm": p_holm}
     return pd.DataFrame([{"brains": pair, **row, **bounds} for pair in pairs])

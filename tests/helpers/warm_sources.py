@@ -3,6 +3,7 @@
 Half of a dry run's time goes into reading them anew, and in a changed copy all but one are the same.
 """
 
+import gc
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ def read_sources() -> dict[tuple[str, bytes], Any]:
 
 
 KNOWN = read_sources()
+gc.freeze()  # else every fork would go through, and so copy, all that it shares with the server
 
 
 def recall(fingerprint: Any) -> None:

@@ -10,7 +10,8 @@ from torch import nn
 from brain2image.config import ModelConfig
 from brain2image.core.errors import InputError
 from brain2image.formats.files import write_json
-from brain2image.models.alignment import AlignmentModel, AlignmentModule
+from brain2image.models.alignment import AlignmentModel
+from brain2image.models.attention import AlignmentModule
 
 N_CHANNELS, N_FEATURES = 6, 16
 

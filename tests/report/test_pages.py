@@ -50,6 +50,15 @@ def test_with_several_pairs_the_verdict_generalises_over_them():
     assert "cannot be told apart from" in baseline
 
 
+def test_the_best_of_networks_of_several_people_is_said_to_have_learned_from_them():
+    table = summary(flatten=0.3, flatten_all=0.4, ridge=0.2)
+    chance, *_ = overview.findings(table, comparisons(0.1, 0.01))
+    named = (
+        "flatten_all, the best of 2 networks (chosen on test), learned from everybody's EEG. It finds 40.0 %"
+    )
+    assert chance.startswith(named)
+
+
 def test_the_overview_holds_figure_data_and_leaks():
     found = {"caveats": ["a caveat"], "unknown": ["what nobody knows"]}
     runs = [{"split": CLEAN, "leaks": leaks, **found} for leaks in ([], ["a leak"])]
@@ -95,12 +104,31 @@ def test_it_is_said_where_training_brought_nothing(outcome, what):
         assert kept in sentence
 
 
+ALONE = {
+    "people": "own",
+    "learned_from": ["things-01"],
+    "knows_tested": True,
+    "is_calibrated": False,
+    "shared_with_training": {"EEG pictures": 0, "concepts": 0, "fMRI pictures": 0},
+}
+KNOWN = ALONE | {
+    "people": "others",
+    "learned_from": ["things-01", "things-02"],
+    "shared_with_training": {"EEG pictures": 3, "concepts": 0, "fMRI pictures": 0},
+}
+
+
 def test_every_finding_of_the_audit_has_a_line(rng):
     targets = rng.standard_normal((20, 4)).astype("f4")
     history = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 2.0]})
-    options = {"training_targets": targets, "history": history, "beyond": {"two_way": 0.5, "p": 0.4}}
+    options = {
+        "training_targets": targets,
+        "history": history,
+        "beyond": {"two_way": 0.5, "p": 0.4},
+        "people": ALONE,
+    }
     clean = audit_run(CLEAN, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
-    found = options | {"beyond": {"two_way": 0.7, "p": 0.001}}
+    found = options | {"beyond": {"two_way": 0.7, "p": 0.001}, "people": KNOWN}
     leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **found)
     # trials that were left out are no finding
     checks = set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
@@ -109,7 +137,7 @@ def test_every_finding_of_the_audit_has_a_line(rng):
     page = audit.audit_page(PAIRS[0], {"flatten": clean, "ridge": clean}, {"flatten": 0.25})
     assert page.count(">clean<") == len(audit.SPLIT_CHECKS) + 2
     assert not re.search("can raise the score|>caveat<|>unknown<", page)
-    for part in ("0.25", "12 of 1,234", "50 % two-way, p = 0.400"):
+    for part in ("0.25", "0 EEG pictures, 0 concepts", "things-01", "12 of 1,234", "50 % two-way, p = 0.400"):
         assert part in page
     page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
     assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 3 + 1

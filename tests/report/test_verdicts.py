@@ -12,6 +12,7 @@ from brain2image.report.verdicts import (
     learned_from,
     p_value,
     relation,
+    whose_eeg,
 )
 
 
@@ -35,7 +36,7 @@ def test_a_relation_is_that_of_the_interval(low, high, p, floor, expected):
 
 def test_a_network_at_chance_is_compared_with_nothing():
     table = summary(p=0.4, flatten=0.4, ridge=0.2)
-    sentence = against_baselines(table, comparisons(0.2, 0.01))
+    [sentence] = against_baselines(table, comparisons(0.2, 0.01))
     assert sentence == "No network is above chance; the best is flatten."
 
 
@@ -57,24 +58,45 @@ def several(seeds, pairs):
 )
 def test_a_verdict_says_what_it_is_over_and_what_one_seed_cannot_say(seeds, pairs, over):
     rows = comparisons(0.2, 0.01, pairs if len(pairs) == 1 else ["all"])
-    sentence = against_baselines(several(seeds, pairs), rows)
+    [sentence] = against_baselines(several(seeds, pairs), rows)
     assert f"(+15.0 to +25.0 over {over}; p = 0.010 after Holm's correction)" in sentence
     assert ("One seed says nothing about training it again" in sentence) == (seeds == 1)
 
 
 def test_the_best_of_several_is_said_to_be_chosen_on_test():
     rows = pd.concat([comparisons(0.2, 0.01), comparisons(0.3, 0.01).assign(baseline="pls")])
-    sentence = against_baselines(several(2, ["things-01_subj01"]), rows)
+    [sentence] = against_baselines(several(2, ["things-01_subj01"]), rows)
     expected = "flatten, the only network, is above ridge, the best of 2 baselines (chosen on test): +20.0"
     assert sentence.startswith(expected)
 
 
 def test_so_few_concepts_are_said_to_give_no_small_p():
-    sentence = against_baselines(
+    [sentence] = against_baselines(
         several(1, ["a_subj01"]), comparisons(0.2, 0.5, ["a_subj01"]).assign(p_floor=0.125)
     )
     assert "is above" in sentence
     assert "so few concepts cannot give a p below 0.12" in sentence
+
+
+def test_networks_stand_beside_baselines_of_the_same_people():
+    runs = {"flatten": 0.4, "flatten_others": 0.2, "flatten_others_cal-8": 0.5, "ridge": 0.3}
+    table = summary(**runs, ridge_others=0.1)
+    rows = [comparisons(0.1, 0.01), comparisons(0.1, 0.01, run="flatten_others", baseline="ridge_others")]
+    own, others, calibrated = against_baselines(table, pd.concat(rows))
+    start = "Learned from the person's own EEG: flatten, the only network, is above ridge, the only baseline:"
+    assert own.startswith(start)
+    assert others.startswith(
+        "Learned from other people's EEG: flatten_others, the only network, is above ridge_"
+    )
+    assert calibrated == (
+        "Learned from other people's EEG, and some of the person's own: flatten_others_cal-8, the only "
+        "network, was compared with no baseline that learned from the same people."
+    )
+
+
+def test_people_whom_the_config_lists_are_named():
+    table = summary(flatten=0.4, ridge=0.2).assign(people="things-01 things-02")
+    assert set(whose_eeg(table)) == {"the EEG of things-01 things-02"}
 
 
 def test_a_small_p_has_a_bound():

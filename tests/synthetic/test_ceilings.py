@@ -71,6 +71,7 @@ def squares(predicted, latents):
     return np.mean((predicted - latents) ** 2, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("test_from", "n_worlds"), [("any", 20), ("test_partition", 30)])
 def test_nothing_passes_the_ceiling(test_from, n_worlds):
     way, planned = pairing(test_from), turn_to_axes(draw_world(1000))
@@ -95,6 +96,7 @@ def _axes(world):
     return np.linalg.svd(features, full_matrices=False)[2][:4].T
 
 
+@pytest.mark.slow
 def test_more_drawn_pairs_change_nothing():
     world, way = turn_to_axes(draw_world(0)), pairing()
     known = carried(world.things, world.eeg.features)

@@ -30,6 +30,7 @@ def _batch():
     return 0.2 * eeg / eeg.std(), targets, images, images % N_CLUSTERS
 
 
+@pytest.mark.slow
 def test_no_term_is_inert_at_the_start(run_and_model):
     """With the default scales each term gives at least 5 % of the summed gradient norms."""
     run, model = run_and_model

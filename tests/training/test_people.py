@@ -15,7 +15,7 @@ from brain2image.training.start import build_model, start_linearly
 from brain2image.training.train import train
 from brain2image.training_set.joined import open_training_set
 from brain2image.training_set.means import mean_response, read_pairs
-from brain2image.translation.calibration import calibrate_to_training_set
+from brain2image.translation.personal import calibrate_to_training_set
 
 PREDICTED = {"targets": "predicted", "pictures": "all"}
 

@@ -205,7 +205,7 @@ def test_targets_cannot_reach_predictions(tmp_path, model):
         folder = tmp_path / str(shuffle)
         folder.mkdir()
         data = planted_lmdb(folder, shuffle_targets=shuffle)
-        outputs = _train(data, folder / "run", planted_run(model=model))
+        outputs = _train(data, folder / "run", planted_run(model=model, training={"epochs": 1}))
         predict_pairs(outputs["model"], data, out=folder / "predictions.npz")
         predictions.append(np.load(folder / "predictions.npz"))
     assert not np.array_equal(predictions[0]["targets"], predictions[1]["targets"])

@@ -65,7 +65,8 @@ def test_two_batches_of_ten_step_like_one_of_twenty(train_run, without_dropout):
         "small": {"batch_size": 10},
     }
     weights = {
-        name: train_run(planted_run(loss=MSE_ONLY, training=part), name)[0] for name, part in parts.items()
+        name: train_run(planted_run(loss=MSE_ONLY, training=part | {"epochs": 1}), name)[0]
+        for name, part in parts.items()
     }
     assert_close(weights["halves"], weights["whole"], rtol=1e-3, atol=2e-6)
     with pytest.raises(AssertionError):
@@ -85,10 +86,10 @@ def test_half_precision_products_but_full_precision_loss(train_run, monkeypatch)
         seen.append(result["loss"].dtype)
         return result
 
-    (_, expected) = train_run(planted_run(), "full")
+    (_, expected) = train_run(planted_run(training={"epochs": 1}), "full")
     monkeypatch.setattr(AlignmentModel, "forward", watch)
     monkeypatch.setattr(AlignmentLoss, "forward", watch_terms)
-    weights, history = train_run(planted_run(training={"precision": "bf16"}), "half")
+    weights, history = train_run(planted_run(training={"epochs": 1, "precision": "bf16"}), "half")
     assert seen[:2] == [torch.bfloat16, torch.float32]
     assert {value.dtype for value in weights.values()} == {torch.float32}
     assert history["val_loss"].tolist() == pytest.approx(expected["val_loss"].tolist(), rel=0.05)
@@ -176,16 +177,19 @@ def test_when_a_training_is_finished(n_epochs, best_epoch, patience, expected):
 
 
 def test_compiled_training_learns_the_same(train_run, without_dropout, monkeypatch):
-    """Traced, but run by PyTorch itself, as a compiler may be missing; it draws other dropout."""
-    calls = []
+    """Traced, but run by PyTorch itself, as a compiler may be missing; it draws other dropout.
+
+    The three batches are of one size, as another one would be traced anew, which takes most of the time.
+    """
+    calls, options = [], {"epochs": 1, "batch_size": 40}
 
     def compile_eagerly(model):
         calls.append(model)
         torch.nn.Module.compile(model, backend="eager")
 
-    expected, _ = train_run(planted_run(training={"epochs": 1}), "plain")
+    expected, _ = train_run(planted_run(training=options), "plain")
     monkeypatch.setattr(AlignmentModel, "compile", compile_eagerly, raising=False)
-    weights, _ = train_run(planted_run(training={"epochs": 1, "compile": True}), "compiled")
+    weights, _ = train_run(planted_run(training=options | {"compile": True}), "compiled")
     assert len(calls) == 1
     assert_close(weights, expected, rtol=1e-4, atol=1e-6)
 

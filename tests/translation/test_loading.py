@@ -22,7 +22,7 @@ from brain2image.translation.embeddings import translate
 from brain2image.translation.loading import load_model
 
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/fit_baseline.py"
-NAMES = "ridge, ridge_paired, pls, pls_paired, two_step, two_step_paired"
+NAMES = ", ".join(LINEAR_BASELINES)
 FITTED = (*LINEAR_BASELINES, "kernel_ridge", "mean_target")
 
 
@@ -45,8 +45,10 @@ def folder(tmp_path_factory):
     write_embeddings(folder / "clip.npz", np.arange(20), features, clip="ViT, tag")
     write_embeddings(folder / "nsd.npz", np.arange(30), scanned, clip="ViT, tag")
     sources[3].to_parquet(folder / "pairs.parquet")
+    lmdb = write_whole(sources)
     inputs = Files(
-        lmdb=write_whole(sources),
+        lmdb=lmdb,
+        lmdbs=[lmdb],
         pairs=folder / "pairs.parquet",
         projection=folder / "projection.h5",
         eeg_embeddings=[folder / "clip.npz"],

@@ -63,7 +63,7 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
     brains = [f"{person}_{subj}" for person in ("things-01", "things-02") for subj in ("subj01", "subj02")]
     planned = planned_jobs(checkout, config=changed_config(checkout, {"brains": brains}))
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
-    once += ["write_overview", "write_provenance"]
+    once += ["write_overview", "write_provenance", "plot_people"]
     per_person = ["simulate_eeg", "repack_eeg", "inspect_eeg"]
     per_subject = ["simulate_fmri", "repack_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
     per_subject += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters"]
@@ -78,3 +78,36 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
         + Counter(4 * 6 * ["evaluate"])
         + Counter(4 * 3 * ["plot_gallery"])
     )
+
+
+PEOPLE = {
+    "brains": [f"things-0{number}_subj01" for number in (1, 2, 3)],
+    "runs": {"own": {}, "others": {"people": "others"}, "all": {"people": "all"}},
+    "calibrations": [4, 8],
+    "baselines": ["ridge", "ridge_others"],
+}
+
+
+def people_config(checkout, **changes):
+    return changed_config(checkout, PEOPLE | changes)
+
+
+def test_people_who_are_learned_from_together_share_what_they_have_in_common(checkout):
+    """Three people, of whom a run learns from each, from the others, and from all, as one submission."""
+    planned = planned_jobs(checkout, config=people_config(checkout))
+    once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise", "write_overview"]
+    once += [
+        "write_provenance",
+        "simulate_fmri",
+        "repack_fmri",
+        "extract_ridge",
+        "project_fmri",
+        "inspect_fmri",
+    ]
+    once += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters", "plot_people"]
+    once += ["fit_picture_encoder", "show_picture_encoder", *2 * ["repack_images"], *3 * ["embed_images"]]
+    each = ["simulate_eeg", "repack_eeg", "inspect_eeg", "audit_split", "build_lmdb", "plot_training"]
+    each += ["plot_scores", "write_tables", "measure_bounds", "predict_ceilings"]
+    each += [*2 * ["train"], *2 * ["calibrate"], *5 * ["predict"], *2 * ["fit_baseline"]]
+    each += [*(3 + 2 + 2 + 2) * ["evaluate"], *(3 + 1) * ["plot_gallery"]]
+    assert planned == Counter(once) + Counter(3 * each) + Counter({"train": 1})

@@ -1,6 +1,7 @@
 """Each change of tests/staleness.yaml makes exactly the jobs stale that its row lists."""
 
 import functools
+import itertools
 import os
 import re
 import shutil
@@ -10,7 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.checkouts import ROOT, TINY, changed_config, clone, copy_checkout, snakemake
-from helpers.dry_runs import dry_run, job_sources, plan_change
+from helpers.dry_runs import (
+    Change,
+    dry_run,
+    job_sources,
+    plan_changed_source,
+    plan_changes,
+    run_snakemake,
+)
 from helpers.stale_jobs import TABLE, jobs_of, short, spelled
 
 from brain2image.config import Config
@@ -39,14 +47,11 @@ def read_rows():
     rows = {}
     for row in TABLE["config"]:
         name, n_same = f"config {row['key']}", sum(key.startswith(f"config {row['key']}") for key in rows)
-        change = {
-            "config": {row["key"]: row["value"]} | row.get("with", {}),
-            "appended": row.get("files", {}),
-        }
+        change = Change({row["key"]: row["value"]} | row.get("with", {}), row.get("files", {}))
         rows[f"{name} {n_same + 1}" if name in rows else name] = (change, jobs_of(row["reruns"]))
     for section, (pattern, text) in FILES.items():
         for file, reruns in TABLE[section].items():
-            change = {"config": {}, "appended": {pattern.format(file): text}}
+            change = Change(appended={pattern.format(file): text})
             rows[f"{section} {file}"] = (change, jobs_of(reruns))
     return rows
 
@@ -81,7 +86,7 @@ def test_every_file_has_a_row(section, folder):
 def test_the_rows_that_are_run_exist():
     assert len(TABLE["real"]) == 4
     assert set(TABLE["real"]) <= set(ROWS)
-    assert len(TABLE["planned"]) == 9
+    assert len(TABLE["planned"]) == 13
     assert set(TABLE["planned"]) <= set(SOURCES)
 
 
@@ -101,14 +106,13 @@ def in_conda(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def conda_run(tiny_run, conda_path, in_conda, tmp_path_factory):
+def conda_run(tiny_run, pool, conda_path, in_conda, tmp_path_factory):
     """The finished run as if its jobs had run in conda environments."""
     folder = tmp_path_factory.mktemp("conda") / "checkout"
     shutil.copytree(tiny_run, folder)  # no links, as Snakemake touches the files
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", conda_path)
-        result = snakemake(folder, "--touch", *in_conda)
-    assert result.returncode == 0, result.stderr
+    arguments = (folder, "--touch", *in_conda)
+    status, text = pool.apply(run_snakemake, arguments, {"environment": {"PATH": conda_path}})
+    assert status == 0, text
     return folder
 
 
@@ -116,21 +120,30 @@ def conda_run(tiny_run, conda_path, in_conda, tmp_path_factory):
 def plans(tiny_run, conda_run, conda_path, in_conda, pool, tmp_path_factory):
     """What each row makes stale, planned side by side; of the sources' rows, those that are planned."""
     folder = tmp_path_factory.mktemp("rows")
-    conda = {"arguments": in_conda, "search_path": conda_path}
-    planned = {}
-    for number, (name, (change, _)) in enumerate(ROWS.items()):
-        if name in SOURCES and name not in TABLE["planned"]:
-            continue
-        source, options = (
-            (conda_run, change | conda) if name.startswith("environments") else (tiny_run, change)
-        )
-        planned[name] = pool.apply_async(plan_change, (source, folder / str(number)), options)
-    return planned
+    changes = {name: change for name, (change, _) in ROWS.items() if name not in SOURCES}
+    conda = {name: changes[name] for name in changes if name.startswith("environments ")}
+    of_files = {name: change for name, change in changes.items() if change.appended and name not in conda}
+    of_files |= {f"{name} without conda": change for name, change in conda.items()}
+    of_config = [name for name, change in changes.items() if not change.appended]
+    tasks = [
+        (conda_run, conda, {"arguments": in_conda, "search_path": conda_path}),
+        (clone(tiny_run, folder / "files"), of_files, {}),
+        *((tiny_run, {name: changes[name] for name in of_config[start::2]}, {}) for start in range(2)),
+    ]
+    groups = [pool.apply_async(plan_changes, task, options) for *task, options in tasks]
+    planned = {
+        name: pool.apply_async(plan_changed_source, (tiny_run, folder / str(number), ROWS[name][0]))
+        for number, name in enumerate(TABLE["planned"])
+    }
+    return {name: plan.get() for name, plan in planned.items()} | dict(
+        itertools.chain.from_iterable(group.get().items() for group in groups)
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in SOURCES])
 def test_a_change_makes_stale_what_its_row_says(plans, name):
-    due = short(plans[name].get())
+    assert not isinstance(plans[name], Exception), plans[name]
+    due = short(plans[name])
     assert due == ROWS[name][1], f"its row would be {spelled(due)}"
 
 
@@ -176,10 +189,10 @@ def due_after(changed, sources):
 def test_a_source_makes_stale_what_uses_it(plans, sources, jobs_changed_by, name):
     """Which jobs are due after others is the workflow's; some sources are planned like the other rows."""
     change, expected = ROWS[name]
-    [(file, text)] = change["appended"].items()
+    [(file, text)] = change.appended.items()
     changed = jobs_changed_by(file, text)
     if name in plans:
-        assert short(plans[name].get()) == expected
+        assert short(plans[name]) == expected
     if changed or name not in plans:  # of the script of no job here, what is planned alone tells
         due = short(due_after(changed, sources)) | ({"write_provenance"} if changed else set())
         assert due == expected, f"its row would be {spelled(due)}"
@@ -192,9 +205,8 @@ def test_everything_is_everything(tiny_run, pool):
 
 
 @pytest.mark.parametrize("file", TABLE["environments"])
-def test_without_conda_an_environment_makes_nothing_stale(tiny_run, pool, tmp_path, file):
-    options = ROWS[f"environments {file}"][0]
-    assert pool.apply(plan_change, (tiny_run, tmp_path / "checkout"), options) == set()
+def test_without_conda_an_environment_makes_nothing_stale(plans, file):
+    assert plans[f"environments {file} without conda"] == set()
 
 
 def rewrite(checkout, change):
@@ -296,9 +308,9 @@ def test_what_is_stale_runs_and_is_then_fresh(tiny_run, pool, tmp_path):
     changes, expected = {}, set()
     for name in TABLE["real"]:
         change, jobs = ROWS[name]
-        changes |= change["config"]
+        changes |= change.config
         expected |= jobs
-        for file, text in change["appended"].items():
+        for file, text in change.appended.items():
             (checkout / file).write_text((checkout / file).read_text() + text)
     config = changed_config(checkout, changes)
     assert short(run_for_real(checkout, config)) == expected

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from brain2image.core.jobs import job
-from brain2image.translation.calibration import calibrate_to_training_set
+from brain2image.translation.personal import calibrate_to_training_set
 
 with job(snakemake):
     calibrate_to_training_set(

@@ -9,7 +9,8 @@ from brain2image.formats.tables import read_result
 with job(snakemake):
     predictors = snakemake.params.predictors
     metrics = [
-        read_result(file, ["n_test", "n_concepts", "scores", "per_image"]) for file in snakemake.input.metrics
+        read_result(file, ["n_test", "n_concepts", "people", "calibration", "scores", "per_image"])
+        for file in snakemake.input.metrics
     ]
     write_csv(snakemake.output.summary, summarise(predictors, metrics))
     write_csv(snakemake.output.comparisons, compare(predictors, metrics, **snakemake.params.evaluation))

@@ -60,6 +60,16 @@ def _explain(problem: Mapping[str, Any], section: type[BaseModel], root: type[Ba
     return f"config: {location}: expected {expected}, got {problem['input']!r}{hint}"
 
 
+def block_reason(error: Exception) -> str:
+    """Say in one line why a run's ``model`` block or its files cannot be used."""
+    if isinstance(error, ValidationError):  # its own text spreads over lines
+        return "; ".join(
+            f"model.{problem['loc'][0]}: {problem['msg']}" if problem["loc"] else problem["msg"]
+            for problem in error.errors()
+        )
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def unknown_key(location: str, section: type[BaseModel], *, root: type[BaseModel]) -> str:
     """Explain a key that its section does not have, and name the one that was probably meant."""
     key = location.rpartition(".")[2]

@@ -28,7 +28,7 @@ from brain2image.config.training_run import (
     TrainingConfig,
     unused_options,
 )
-from brain2image.config.types import MAX_SEED, Brains, Count, Name, PathText, Section, Seed
+from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed
 from brain2image.constants.brain_names import divide_brains, members
 from brain2image.constants.predictors import (
     CALIBRATION_SUFFIX,
@@ -90,10 +90,10 @@ class Config(Section):
         "people but that one), `all`, or a list of people. linear_path, without an encoder, shows what the "
         "encoder adds to the other.",
     )
-    calibrations: list[Count] = Field(
+    calibrations: list[Annotated[int, Field(ge=4)]] = Field(
         [],
         description="Fit runs of `people: others` to the person that is tested, by the EEG of so many "
-        "pictures: a curve of the report.",
+        "pictures, 4 or more: a curve of the report.",
     )
     n_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="Trainings of each run, with training.seed, training.seed + 1 and so on."

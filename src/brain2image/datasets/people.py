@@ -55,22 +55,30 @@ def find_brains(
 
 
 def check_brains(
-    brains: Sequence[str], datasets: Mapping[str, Dataset], folders: Mapping[str, str], *, fmri: str
+    brains: Sequence[str],
+    datasets: Mapping[str, Dataset],
+    folders: Mapping[str, str],
+    *,
+    fmri: str,
+    key: str = "brains",
 ) -> None:
-    """Refuse people whom no data set has, or whose data set has no folder; see `find_brains`."""
+    """Refuse people whom no data set has, or whose data set has no folder; see `find_brains`.
+
+    ``key`` is that of the config, for the message.
+    """
     eeg = _with_folders(datasets, folders)
     for person, subjects in map(divide_brains, brains):
         name = person.rpartition("-")[0]
         if name not in eeg:
             raise InputError(
-                f"config: brains: expected a person of {' or '.join(sorted(eeg))}, got {person!r}; add its "
+                f"config: {key}: expected a person of {' or '.join(sorted(eeg))}, got {person!r}; add its "
                 "data set to `datasets` and its folders to `data`"
             )
         own = [(subject, datasets[fmri]) for subject in members(subjects)]
         for who, dataset in [(person, eeg[name]), *own]:
             if who not in dataset.people:
                 raise InputError(
-                    f"config: brains: expected a person of {dataset.title} ({dataset.people[0]} to "
+                    f"config: {key}: expected a person of {dataset.title} ({dataset.people[0]} to "
                     f"{dataset.people[-1]}), got {who!r}"
                 )
 

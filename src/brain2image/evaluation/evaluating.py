@@ -71,7 +71,13 @@ def evaluate_run(
         beyond=_score_beyond(
             content, predicted if config else None, n_permutations=n_permutations, seed=seed
         ),
-        people=audit_people(own.pairs_of("test"), own.people[0], readers, people=record.get("people", "own")),
+        people=audit_people(
+            own.pairs_of("test"),
+            own.people[0],
+            readers,
+            people=record.get("people", "own"),
+            is_calibrated="calibration" in record,
+        ),
     )
     scores = evaluate(content, n_permutations=n_permutations, seed=seed)
     learned = _in_words(record["learned_from"]) if config else "what was simulated"
@@ -90,10 +96,14 @@ def _in_a_word(people: str | list[str]) -> str:
 
 def _in_words(learned_from: dict[str, Any]) -> str:
     """Say what was learned from: ``predicted, 14060 pictures, 3 people``."""
-    n_people = len(learned_from["people"])
-    return f"{learned_from['targets']}, {learned_from['n_pictures']} pictures" + (
-        f", {n_people} people" if n_people > 1 else ""
-    )
+    n_people, n_scanned = len(learned_from["people"]), learned_from.get("n_scanned")
+    parts = [
+        learned_from["targets"],
+        *([f"{n_scanned} scanned pictures"] if n_scanned else []),
+        f"{learned_from['n_pictures']} pictures",
+        *([f"{n_people} people"] if n_people > 1 else []),
+    ]
+    return ", ".join(parts)
 
 
 def _score_beyond(

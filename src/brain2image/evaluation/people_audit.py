@@ -9,7 +9,12 @@ from brain2image.training_set.lmdb_store import LMDBReader
 
 
 def audit_people(
-    test: pd.DataFrame, tested: str, readers: Sequence[LMDBReader], *, people: str | list[str]
+    test: pd.DataFrame,
+    tested: str,
+    readers: Sequence[LMDBReader],
+    *,
+    people: str | list[str],
+    is_calibrated: bool = False,
 ) -> dict[str, Any]:
     """Count the test pairs that any person's EEG taught the run something of.
 
@@ -19,11 +24,13 @@ def audit_people(
     tested : the person whose EEG is tested.
     readers : the training sets that were learned from, the tested person's own too where it was.
     people : the run's option.
+    is_calibrated : whether it was fitted to the tested person afterwards.
 
     Returns
     -------
     learned_from : their names.
-    knows_tested : whether the tested person is one of them, which ``others`` must not know.
+    knows_tested : whether the tested person is one of them, which ``others`` must not know unless it was
+        calibrated.
     shared_with_training : number of test pairs whose EEG picture, concept or fMRI picture is one that is
         learned from, of whomsoever.
     """
@@ -34,6 +41,7 @@ def audit_people(
         "people": people,
         "learned_from": names,
         "knows_tested": tested in names,
+        "is_calibrated": is_calibrated,
         "shared_with_training": {
             "EEG pictures": int(test["eeg_image"].isin(learned["image"]).sum()),
             "concepts": int(test["concept"].isin(learned["concept"]).sum()),

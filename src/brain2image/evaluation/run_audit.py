@@ -61,32 +61,16 @@ def audit_run(
             )
         best = history["epoch"][history["val_loss"].idxmin()]
         chosen_on = "validation" if best == best_epoch else "other"
-    encoder = (split["picture_encoder"] or {"test": {"pictures": 0, "near_duplicates": 0}})["test"]
-    names = {
-        "leaks": {
-            **{
-                f"test {name} in training": n > 0 for name, n in split["shared_with_training"]["test"].items()
-            },
-            "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
-            "test fMRI pictures in the picture encoder": encoder["pictures"] > 0,
-            "near duplicates of the picture encoder's pictures": encoder["near_duplicates"] > 0,
-            **{
-                f"test {name} in what people saw in training": n > 0
-                for name, n in people["shared_with_training"].items()
-            },
-            "the tested person in the training of others": people["people"] == "others"
-            and people["knows_tested"],
-            "targets in predictions": target_dependence > 0,
-            "statistics not of the training pairs": not is_from_training,
-            "checkpoint not chosen on validation": chosen_on == "other",
-        },
-        "caveats": {
-            "ridge-fitted test targets": split["ridge_fitted_targets"]["test"] > 0,
-            "raw EEG samples shared with training": (split["overlapping_test_trials"] or 0) > 0,
-            "more is found than pictures explain": beyond is not None and beyond["p"] < ALPHA,
-        },
-        "unknown": {"raw EEG samples shared with training": split["overlapping_test_trials"] is None},
+    leaks, caveats, unknown = _split_findings(split)
+    leaks |= {
+        "targets in predictions": target_dependence > 0,
+        "test pairs in anybody's training": any(people["shared_with_training"].values()),
+        "tested person in the training of others": _knows_too_much(people),
+        "statistics not of the training pairs": not is_from_training,
+        "checkpoint not chosen on validation": chosen_on == "other",
     }
+    caveats |= {"more is found than pictures explain": beyond is not None and beyond["p"] < ALPHA}
+    names = dict(zip(FINDINGS, (leaks, caveats, unknown), strict=True))
     return {
         "split": dict(split),
         "target_dependence": float(target_dependence),
@@ -96,3 +80,24 @@ def audit_run(
         "people": dict(people),
         **{finding: [name for name in names[finding] if names[finding][name]] for finding in FINDINGS},
     }
+
+
+def _split_findings(split: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, bool], dict[str, bool]]:
+    """Return which leaks, caveats and unknown things the split has."""
+    encoder = (split["picture_encoder"] or {"test": {"pictures": 0, "near_duplicates": 0}})["test"]
+    shared, overlapping = split["shared_with_training"]["test"], split["overlapping_test_trials"]
+    leaks = {f"test {name} in training": n > 0 for name, n in shared.items()} | {
+        "near duplicates of training pictures": split["near_duplicates"]["test"] > 0,
+        "test fMRI pictures in the picture encoder": encoder["pictures"] > 0,
+        "near duplicates of the picture encoder's pictures": encoder["near_duplicates"] > 0,
+    }
+    caveats = {
+        "ridge-fitted test targets": split["ridge_fitted_targets"]["test"] > 0,
+        "raw EEG samples shared with training": (overlapping or 0) > 0,
+    }
+    return leaks, caveats, {"raw EEG samples shared with training": overlapping is None}
+
+
+def _knows_too_much(people: Mapping[str, Any]) -> bool:
+    """Tell whether a run of others learned from the tested person, other than by a calibration."""
+    return people["people"] == "others" and people["knows_tested"] and not people["is_calibrated"]

@@ -7,6 +7,15 @@ import pandas as pd
 
 from brain2image.constants.predictors import ORACLES, RESERVED_RUNS
 
+# Whose EEG a run or a baseline learned from, by `whose`; in this order they are shown.
+WHOSE = {
+    "own": "the person's own EEG",
+    "others": "other people's EEG",
+    "calibrated": "other people's EEG, and some of the person's own",
+    "all": "everybody's EEG",
+    "listed": "the EEG of people that the config lists",
+}
+
 MAYBE = ("seed", "best_epoch", "n_calibration", "n_calibration_trials")  # which not every row has
 
 
@@ -40,6 +49,18 @@ def over_seeds(summary: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def kind(run: str) -> str:
     """Tell what a run is: ``network``, ``baseline``, or ``oracle``, which knows the pictures."""
     return "oracle" if run in ORACLES else "baseline" if run in RESERVED_RUNS else "network"
+
+
+def whose(people: str, n_calibration: float | None) -> str:
+    """Tell whose EEG was learned from, a key of `WHOSE`.
+
+    Parameters
+    ----------
+    people, n_calibration : of a row of the summary table.
+    """
+    if people == "others" and pd.notna(n_calibration):
+        return "calibrated"
+    return people if people in WHOSE else "listed"
 
 
 def headline(summary: pd.DataFrame) -> pd.DataFrame:

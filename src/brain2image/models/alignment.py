@@ -3,83 +3,30 @@
 import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from einops import rearrange
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
+from brain2image.config.messages import block_reason
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.core.errors import InputError
 from brain2image.core.regular import check_regular
 from brain2image.formats.files import read_json
-from brain2image.models.dropout import drop_heads
+from brain2image.models.attention import AlignmentModule
 from brain2image.models.encoders.base import EEGLayout, Encoder, build_encoder
 from brain2image.models.linear_path import LinearPath
-from brain2image.models.person_layer import NOBODY, PersonLayer
-from brain2image.models.pooling import POOLING_HEADS, linear
+from brain2image.models.person_layer import NOBODY, PersonLayer, layered_people
+from brain2image.models.pooling import POOLING_HEADS
 from brain2image.models.regression import AxisRidge
 from brain2image.weights.sources import check_finite
 
-OUTPUT_GAIN = 0.5  # standard deviation of the first outputs; balances the gradients of the three loss terms
 PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict
-
-
-class AlignmentModule(nn.Module):
-    """Multi-head attention with the fMRI embedding as query and EEG tokens as keys and values.
-
-    Over a single EEG token the softmax is 1 whatever the query is; then there are no query and key weights.
-
-    Parameters
-    ----------
-    n_features : width of the query, the tokens and the output.
-    n_heads : attention heads, a divisor of ``n_features``.
-    n_tokens : EEG tokens that come.
-    dropout : dropout of the attention weights.
-    """
-
-    def __init__(self, n_features: int, *, n_heads: int, n_tokens: int, dropout: float):
-        super().__init__()
-        if n_features % n_heads:
-            raise InputError(
-                f"model.n_heads: expected a divisor of {n_features}, the embedding's width, got {n_heads}"
-            )
-        self.n_heads, self.n_tokens, self.dropout = n_heads, n_tokens, dropout
-        if n_tokens > 1:
-            self.query = linear(n_features, n_features)
-            self.key = linear(n_features, n_features)
-        self.value = linear(n_features, n_features)
-        self.output = linear(n_features, n_features, gain=OUTPUT_GAIN)
-
-    def forward(self, query: Tensor, tokens: Tensor) -> Tensor:
-        """Align.
-
-        Parameters
-        ----------
-        query : (n_trials, 1, n_features) float32, fMRI embeddings.
-        tokens : (n_trials, n_tokens, n_features) float32, from EEG.
-
-        Returns
-        -------
-        (n_trials, 1, n_features) float32
-        """
-        value = self.value(tokens)
-        if self.n_tokens == 1:
-            attended = drop_heads(value, self.n_heads, rate=self.dropout, training=self.training)
-            return self.output(attended)
-        queries, keys, values = (self._split(part) for part in (self.query(query), self.key(tokens), value))
-        dropout = self.dropout if self.training else 0.0
-        heads = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
-        return self.output(rearrange(heads, "trials heads tokens width -> trials tokens (heads width)"))
-
-    def _split(self, x: Tensor) -> Tensor:
-        return rearrange(x, "trials tokens (heads width) -> trials heads tokens width", heads=self.n_heads)
 
 
 class AlignmentModel(nn.Module):
@@ -126,11 +73,8 @@ class AlignmentModel(nn.Module):
     ):
         super().__init__()
         self.config, self.layout, self.people = model, layout, tuple(people)
-        self.person_layer = (
-            PersonLayer(model.person_layer, layout, n_people=len(people), rotates=is_calibrated)
-            if people
-            else None
-        )
+        layer = partial(PersonLayer, model.person_layer, layout, n_people=len(people), rotates=is_calibrated)
+        self.person_layer = layer() if people else None
         self.encoder: Encoder | None = None
         if model.pooling != ENCODERLESS:
             n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
@@ -196,7 +140,7 @@ class AlignmentModel(nn.Module):
     def path(self, eeg: Tensor, person: Tensor | None = None, layered: Tensor | None = None) -> Tensor:
         """Return what the linear path alone makes of EEG, (n_trials, n_features), see `forward`."""
         assert self.linear_path is not None  # as the caller has looked
-        return self.linear_path(self._centred(eeg, person), _layered(person, layered))
+        return self.linear_path(self._centred(eeg, person), layered_people(person, layered))
 
     def _centred(self, eeg: Tensor, person: Tensor | None) -> Tensor:
         return eeg if self.person_layer is None else self.person_layer.centre(eeg, person)
@@ -227,7 +171,7 @@ class AlignmentModel(nn.Module):
         -------
         (n_trials, n_features) float32, standardised.
         """
-        eeg, person = self._centred(eeg, person), _layered(person, layered)
+        eeg, person = self._centred(eeg, person), layered_people(person, layered)
         if self.linear_path is not None and path is None:
             path = self.linear_path(eeg, person)
         if self.encoder is None:
@@ -236,7 +180,7 @@ class AlignmentModel(nn.Module):
         if query is None:
             query = torch.zeros_like(self.target_mean).expand(len(eeg), -1)
         eeg = eeg * self.eeg_scale
-        if self.person_layer is not None and person is not None:
+        if self.person_layer is not None:
             eeg = self.person_layer(eeg, person)
         tokens = self.head(self.encoder(eeg))
         tokens = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
@@ -347,23 +291,10 @@ class AlignmentModel(nn.Module):
                     weights.setdefault(name, model.state_dict()[name])
             model.load_state_dict(weights)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = _reason(error)
+            reason = block_reason(error)
             raise InputError(
                 f"{folder}: expected a trained run with config.json and model.safetensors, but {reason}; "
                 "train it again"
             ) from None
         check_finite(model.state_dict(), source=folder / "model.safetensors", remedy="train it again")
         return model.eval()
-
-
-def _layered(person: Tensor | None, layered: Tensor | None) -> Tensor | None:
-    return person if person is None or layered is None else person.masked_fill(~layered, NOBODY)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):  # its own text spreads over lines
-        return "; ".join(
-            f"model.{problem['loc'][0]}: {problem['msg']}" if problem["loc"] else problem["msg"]
-            for problem in error.errors()
-        )
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -10,6 +10,11 @@ MIX = "trials out channels, trials channels times -> trials out times"
 NOBODY = -1  # the number of a person whom the model does not know
 
 
+def layered_people(person: Tensor | None, layered: Tensor | None) -> Tensor | None:
+    """Return the people whose layers are heard: `NOBODY` of rows that are not ``layered``, None of nobody."""
+    return person if person is None or layered is None else person.masked_fill(~layered, NOBODY)
+
+
 class PersonLayer(nn.Module):
     """A gain for each channel, or a mixing of the channels, of each person, which starts as doing nothing.
 
@@ -69,14 +74,16 @@ class PersonLayer(nn.Module):
             eeg = einsum(self.rotation[known], eeg, MIX)
         return eeg + self.common
 
-    def forward(self, eeg: Tensor, person: Tensor) -> Tensor:
+    def forward(self, eeg: Tensor, person: Tensor | None) -> Tensor:
         """Apply each row's own layer.
 
         Parameters
         ----------
         eeg : (n_trials, n_channels, n_times) float32.
-        person : (n_trials,) int64, `NOBODY` of rows that are to stay as they come.
+        person : (n_trials,) int64, `NOBODY` of rows that are to stay as they come; None: all are.
         """
+        if person is None:
+            return eeg
         is_known = (person >= 0).to(eeg.dtype)
         person = person.clamp(min=0)
         scaled = eeg * (1 + is_known * (self.scale[person] - 1))[:, None, None]

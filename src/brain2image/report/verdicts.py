@@ -9,7 +9,7 @@ import pandas as pd
 
 from brain2image.constants.brain_names import divide_brains
 from brain2image.evaluation.comparisons import ALL_BRAINS
-from brain2image.evaluation.summary import headline, kind, over_seeds
+from brain2image.evaluation.summary import WHOSE, headline, kind, over_seeds, whose
 
 ALPHA = 0.05
 ABOVE, BELOW, UNCLEAR = "is above", "is below", "cannot be told apart from"
@@ -84,13 +84,34 @@ def above_chance(summary: pd.DataFrame, run: str) -> pd.Series:
     return (top1["value"] > top1["chance"]) & (top1["p"] < ALPHA)
 
 
-def against_baselines(summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+def against_baselines(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     """Return what may be said of the best network and the best baseline that it was compared with.
+
+    A sentence for each group of people whose EEG was learned from, which it names where there are several.
 
     Parameters
     ----------
     summary, comparisons : the tables, of one pair of brains or of all.
     """
+    groups = [
+        (learned, own) for learned, own in summary.groupby(whose_eeg(summary), sort=False) if networks(own)
+    ]
+    verdicts = {who: _verdict(own, comparisons) for who, own in groups}
+    return [f"Learned from {who}: {text}" if len(groups) > 1 else text for who, text in verdicts.items()]
+
+
+def whose_eeg(summary: pd.DataFrame) -> pd.Series:
+    """Return in words, for each row, whose EEG was learned from."""
+    keys = [whose(*row) for row in zip(summary["people"], summary["n_calibration"], strict=True)]
+    words = [
+        f"the EEG of {people}" if key == "listed" else WHOSE[key]
+        for key, people in zip(keys, summary["people"], strict=True)
+    ]
+    return pd.Series(words, index=summary.index)
+
+
+def _verdict(summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """Return what may be said of the runs of a summary that have all learned from the same people."""
     network = best_network(summary)
     if not above_chance(summary, network).any():
         return f"No network is above chance; the best is {network}."
@@ -99,7 +120,7 @@ def against_baselines(summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     baselines = list(dict.fromkeys(rows["baseline"]))
     baseline = best_run(summary, baselines)
     if baseline is None:
-        return f"{named} was compared with no baseline."
+        return f"{named} was compared with no baseline that learned from the same people."
     rows = rows[rows["baseline"] == baseline].set_index("brains")
     row = rows.loc[ALL_BRAINS] if ALL_BRAINS in rows.index else rows.iloc[0]
     own = summary[summary["run"] == network]

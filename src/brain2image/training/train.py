@@ -226,12 +226,12 @@ def _write_best(
         save_file(result["best_weights"], scratch)
     aligner.load_state_dict(result["best_weights"])
     eeg, targets, pairs = read_pairs(reader, "val")
-    person = torch.from_numpy(pairs["person"].to_numpy(np.int64)) if aligner.people else None
+    parts = map(torch.from_numpy, (eeg, targets, pairs["person"].to_numpy(np.int64)))
     outcome = {
         "precision": precision,
         "best_epoch": result["best_epoch"],
         "network_share": aligner.network_share.item() if aligner.encoder else None,
-        "query_effect": aligner.query_effect(torch.from_numpy(eeg), torch.from_numpy(targets), person),
+        "query_effect": aligner.query_effect(*parts),
     }
     write_json(outputs["config"], _resolved(reader, aligner, run) | outcome)
     with atomic_path(outputs["history"]) as scratch:
@@ -248,7 +248,7 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
         **data,
         "eeg": data["eeg"] | {"n_times": aligner.layout.n_times, "scale": aligner.eeg_scale.item()},
         "encoder": _describe_encoder(aligner),
-        "learned_from": describe_items(reader, items, run.training.targets),
+        "learned_from": describe_items(reader, items, options.targets),
         "people_known": list(aligner.people),
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in LIBRARIES},
@@ -288,10 +288,9 @@ def _explained_errors(options: TrainingConfig) -> Iterator[None]:
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Leave out what Lightning says about itself and this machine; our own log lines remain."""
-    names = ("lightning.pytorch", "lightning.fabric")
-    levels = {name: logging.getLogger(name).level for name in names}
+    levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
     try:
-        for name in names:
+        for name in levels:
             logging.getLogger(name).setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\.")

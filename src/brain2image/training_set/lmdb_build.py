@@ -73,7 +73,7 @@ def write_lmdb(
         )
         learned = pairs.loc[pairs["split"] == "train", "eeg_image"]
         if learnable is not None:
-            learned = pd.concat([learned, learnable["image"]])
+            learned = pd.Series(np.union1d(learned, learnable["image"]))
         eeg_trials, dropped = _leave_out_overlaps(
             eeg_trials,
             learned,

@@ -80,7 +80,7 @@ def as_in_training(
     if not any(recipe):
         yield from blocks
         return
-    eeg = _spool(blocks)
+    eeg = spool(blocks)
     everything = np.ones(len(eeg), bool)
     if recipe.whiten:
         whitening = fit_whitening(eeg, everything, channels, unit="uV", source=source)
@@ -96,7 +96,7 @@ def as_in_training(
         yield np.array(eeg[start : start + BLOCK_TRIALS])
 
 
-def _spool(blocks: Iterator[np.ndarray]) -> np.memmap:
+def spool(blocks: Iterator[np.ndarray]) -> np.memmap:
     """Write blocks into a nameless temporary file, and map it as one array that can be changed."""
     n_trials = 0
     with tempfile.TemporaryFile() as file, explained_disk_errors(f"{tempfile.gettempdir()}/trials"):

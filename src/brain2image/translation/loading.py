@@ -14,8 +14,9 @@ from brain2image.formats.files import read_json
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.linear_model import LINEAR_BASELINES, read_baseline
 
-# Gives (n_trials, n_features) float32 for EEG (n_trials, n_channels, n_times) float32 in the training's unit.
-Predict = Callable[[np.ndarray], np.ndarray]
+# Gives (n_trials, n_features) float32 for EEG (n_trials, n_channels, n_times) float32 in the training's unit;
+# that of a network takes ``person`` and ``response`` as well, see `AlignmentModel.predict`.
+Predict = Callable[..., np.ndarray]
 
 
 class Model(NamedTuple):
@@ -25,6 +26,8 @@ class Model(NamedTuple):
     predict: Predict
     target_mean: np.ndarray  # (n_features,) float32, mean embedding of the training pairs
     mean_response: np.ndarray  # (n_channels, n_times) float32, mean EEG of the training trials, in their unit
+    people: tuple[str, ...] = ()  # who have a layer of their own, of a run of several people
+    fitted_to: str | None = None  # whom it was calibrated to
 
 
 def load_model(run_folder: str | os.PathLike) -> Model:
@@ -32,6 +35,11 @@ def load_model(run_folder: str | os.PathLike) -> Model:
 
     ``predict`` of what is returned takes EEG (n_trials, n_channels, n_times) float32 as the training's, whose
     channels, rate and unit ``config["eeg"]`` names, and gives embeddings (n_trials, n_features) float32.
+
+    Of a run of several people, ``people``, it hears EEG as somebody new's whose mean response is that of
+    these people; ``predict(eeg, response=mean)``, with the mean EEG over that person's own trials
+    (n_channels, n_times), is better, and ``predict(eeg, person=name)`` takes the layer of one whom the run
+    knows. That of a calibrated run takes the layer of the person whom it was fitted to.
 
     Raises
     ------
@@ -53,4 +61,11 @@ def load_model(run_folder: str | os.PathLike) -> Model:
     model = AlignmentModel.load(folder)
     centre, response = (buffer.clone().numpy() for buffer in (model.target_mean, model.mean_response))
     model.to(compute_device())
-    return Model(config, lambda eeg: model.predict(eeg).numpy(), centre, response)
+    fitted_to = model.people[0] if "calibration" in config else None
+
+    def predict(
+        eeg: np.ndarray, person: str | None = fitted_to, response: np.ndarray | None = None
+    ) -> np.ndarray:
+        return model.predict(eeg, person, response).numpy()
+
+    return Model(config, predict, centre, response, model.people, fitted_to)

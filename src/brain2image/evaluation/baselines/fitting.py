@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from brain2image.evaluation.queries import write_test_predictions
 from brain2image.models.linear_model import LinearModel, write_baseline
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.projection.picture_fitting import find_excluded, read_measured
-from brain2image.training_set.items import Pictures, Targets, describe_items
+from brain2image.training_set.items import describe_items
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import Predictor, mean_response, read_training_targets
 
@@ -88,20 +89,15 @@ def fit_baseline(
     predictions : ``predictions.npz`` as `queries.write_test_predictions` writes it.
     model, config : as `linear_model.write_baseline` writes them.
     """
-    targets: Targets
-    pictures: Pictures
-    targets, pictures = (
-        ("measured", "paired") if name.endswith(PAIRED) else (run.training.targets, run.training.pictures)
-    )
+    counted = _Counted(read_scanned)
     training = read_training(
         learned,
         clip,
-        targets=targets,
-        pictures=pictures,
+        **_learned_from(name, run),
         window=run.model.linear_window,
         temperature=run.loss.temperature,
         cbramod=cbramod,
-        read_scanned=read_scanned,
+        read_scanned=counted,
     )
     predict = BASELINES[name](training)
     response = training.encode(lambda eeg: eeg.sum(axis=0, keepdims=True)).sum(axis=0) / len(training.items)
@@ -112,18 +108,38 @@ def fit_baseline(
     # of measured embeddings whatever was learned from, as scores are centred on it
     mean = read_training_targets(training.reader).mean(axis=0)
     write_test_predictions(predictions, predict, lmdb, target_mean=mean)
-    described = describe_items(training.reader, training.items, targets)
+    described = describe_items(training.reader, training.items, _learned_from(name, run)["targets"])
+    if counted.n_pictures:  # the targets are those of scanned pictures, and the EEG's pictures have features
+        described |= {"targets": "measured", "n_scanned": counted.n_pictures}
     people = {"people": next((suffix[1:] for suffix in OF_PEOPLE if name.endswith(suffix)), "own")}
-    data = training.reader.describe() | {"learned_from": described} | people
     write_baseline(
         predict,
         name=name,
         target_mean=mean,
         mean_response=response,
-        data=data,
+        data=training.reader.describe() | {"learned_from": described} | people,
         model=model,
         config=config,
     )
+
+
+class _Counted:
+    """Reads scanned pictures, and counts those that were asked for."""
+
+    def __init__(self, read: Callable[[], Scanned]):
+        self._read, self.n_pictures = read, 0
+
+    def __call__(self) -> Scanned:
+        scanned = self._read()
+        self.n_pictures = len(scanned.features)
+        return scanned
+
+
+def _learned_from(name: str, run: RunConfig) -> dict[str, Any]:
+    """Return the options of `items.list_items` for a baseline: the run's, or measured pairs alone."""
+    if name.endswith(PAIRED):
+        return {"targets": "measured", "pictures": "paired"}
+    return {"targets": run.training.targets, "pictures": run.training.pictures}
 
 
 def _centred(predict: Predictor, response: np.ndarray) -> Predictor:

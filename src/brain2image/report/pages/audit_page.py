@@ -40,6 +40,15 @@ def _beyond(audit: Mapping[str, Any]) -> str:
     )
 
 
+def _in_training(audit: Mapping[str, Any]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in audit["people"]["shared_with_training"].items())
+
+
+def _people(audit: Mapping[str, Any]) -> str:
+    names = audit["people"]["learned_from"]
+    return ", ".join(names) + (" (tested, too)" if audit["people"]["knows_tested"] and len(names) > 1 else "")
+
+
 def _dropped(audit: Mapping[str, Any]) -> str:
     counts = audit["split"]["overlapping_trials"]
     return "unknown" if counts is None else f"{counts['n_dropped']:,} of {counts['n_trials']:,}"
@@ -104,6 +113,18 @@ RUN_CHECKS = {
         "largest move of a prediction when test targets are shuffled",
         lambda audit: f"{audit['target_dependence']:.2g}",
         "must be 0: predictions come from EEG alone",
+    ),
+    "test pairs in anybody's training": Check(
+        "test pairs of which the EEG of whoever is learned from taught something",
+        _in_training,
+        "must be 0: people see the same pictures, so that a picture or a concept may come back by another "
+        "person; counted in the training sets of all of them",
+    ),
+    "tested person in the training of others": Check(
+        "learned from the EEG of",
+        _people,
+        "of a run of others the tested person must not be among them; a calibration's pictures are that "
+        "person's own",
     ),
     "statistics not of the training pairs": Check(
         "centring fitted on",

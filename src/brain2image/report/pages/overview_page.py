@@ -18,6 +18,7 @@ from brain2image.report.verdicts import (
     best_of,
     networks,
     p_value,
+    whose_eeg,
     without_network,
 )
 
@@ -51,7 +52,7 @@ def overview_page(
             "from EEG, all trials of a picture averaged. Lines: 95 % interval over concepts. Broad bands, of "
             "several seeds: ± SD. Oracles know the picture and are no competitors. Baselines learn from what "
             "the networks learn from and the pictures of the validation pairs; those that end in _paired "
-            "from the measured pairs alone."
+            "from the measured pairs alone, those that end in _others or _all from such people."
         ),
         heading("Pairs of brains"),
         table(
@@ -104,8 +105,8 @@ def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     own = top1.loc[network]
     n_above = int(above_chance(summary, network).sum())
     sentences = [
-        _against_chance(f"{network}, {best_of(len(networks(summary)), 'network')},", own, n_above),
-        against_baselines(summary, comparisons),
+        _against_chance(_named(network, summary), own, n_above),
+        *against_baselines(summary, comparisons),
         *without_network(summary),
     ]
     if own["share_of_ceiling"].notna().all():
@@ -115,6 +116,15 @@ def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
             "that the seen picture carries."
         )
     return sentences
+
+
+def _named(network: str, summary: pd.DataFrame) -> str:
+    """Name a network, of how many it is the best and, where they differ in it, whose EEG it learned from."""
+    named = f"{network}, {best_of(len(networks(summary)), 'network')},"
+    learned = whose_eeg(summary[summary["run"].isin(networks(summary))])
+    if learned.nunique() == 1:
+        return named
+    return f"{named} learned from {learned[summary['run'] == network].iloc[0]}. It"
 
 
 def _against_chance(named: str, top1: pd.DataFrame, n_above: int) -> str:

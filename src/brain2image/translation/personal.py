@@ -44,7 +44,8 @@ def calibrate_to_training_set(
 ) -> None:
     """Fit a run to the person of a training set, by so many of its training pictures.
 
-    Fewer pictures are always among more. Their targets are those that the run learned from.
+    Fewer pictures are always among more, and are of as many concepts as there are. Their targets are those
+    that the run learned from.
 
     Parameters
     ----------
@@ -67,8 +68,7 @@ def calibrate_to_training_set(
             f"{lmdb}: expected {n_pictures} training pictures to calibrate with, got {len(items)}; lower "
             "calibrations"
         )
-    order = np.random.default_rng(record["seed"]).permutation(len(items))
-    chosen = items.iloc[order[:n_pictures]].reset_index(drop=True)
+    chosen = _draw_pictures(items, seed=record["seed"]).iloc[:n_pictures].reset_index(drop=True)
     trials = list_eeg_trials(reader, chosen)
     seen = Seen(
         reader.people[0],
@@ -79,7 +79,15 @@ def calibrate_to_training_set(
         sum(map(len, trials)),
     )
     aligner = AlignmentModel.load(run_folder).to(compute_device())
-    write_calibrated(*calibrate_model(aligner, seen), record, model=model, config=config)
+    calibrated, found = calibrate_model(aligner, seen)
+    logger.info("%s", describe(found))
+    write_calibrated(calibrated, found, record, model=model, config=config)
+
+
+def _draw_pictures(items: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Draw an order of pictures in which every concept has its turn before one comes again."""
+    drawn = items.iloc[np.random.default_rng(seed).permutation(len(items))]
+    return drawn.iloc[np.argsort(drawn.groupby("concept").cumcount().to_numpy(), kind="stable")]
 
 
 def write_calibrated(
@@ -128,19 +136,7 @@ def calibrate_model(aligner: AlignmentModel, seen: Seen) -> tuple[AlignmentModel
     InputError
         When there are too few pictures, the model has no linear path, or an older version trained it.
     """
-    n_groups = len(np.unique(seen.groups))
-    if n_groups < LEAST:
-        raise InputError(
-            f"calibrate: expected pictures of at least {LEAST} concepts, got {n_groups}; show more"
-        )
-    path = aligner.linear_path
-    if path is None or not path.pattern.any():
-        raise InputError(
-            "calibrate: expected a run with a linear path (model.linear_axes) that this version has trained, "
-            "got one without what people share in it; train it again"
-        )
-    if seen.person in aligner.people:
-        raise InputError(f"calibrate: expected somebody whom the run does not know, got {seen.person}")
+    check_calibration(aligner, seen.person, seen.groups)
     shared, eeg = _shared_path(aligner), _smooth(aligner, seen.eeg - seen.response)
     coordinates = _coordinates(aligner, seen.targets)
     calibration = fit_calibration(eeg, coordinates, seen.groups, shared)
@@ -156,8 +152,24 @@ def calibrate_model(aligner: AlignmentModel, seen: Seen) -> tuple[AlignmentModel
         "fitted": str(calibration.strengths),
         **_gain(before, after, seen.groups),
     }
-    logger.info("%s", describe(found))
     return personalise(aligner, calibration, seen), found
+
+
+def check_calibration(aligner: AlignmentModel, person: str, groups: np.ndarray) -> None:
+    """Raise InputError where a model cannot be calibrated, knows the person, or there are too few groups."""
+    n_groups = len(np.unique(groups))
+    if n_groups < LEAST:
+        raise InputError(
+            f"calibrate: expected pictures of at least {LEAST} concepts, got {n_groups}; show more"
+        )
+    path = aligner.linear_path
+    if path is None or not path.pattern.any():
+        raise InputError(
+            "calibrate: expected a run with a linear path (model.linear_axes) that this version has trained, "
+            "got one without what people share in it; train it again"
+        )
+    if person in aligner.people:
+        raise InputError(f"calibrate: expected somebody whom the run does not know, got {person}")
 
 
 def describe(found: dict[str, Any]) -> str:
