@@ -38,7 +38,7 @@ from brain2image.models.alignment import AlignmentModel
 from brain2image.training.train import train
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import Predictor, mean_response, read_pairs, read_training_targets
-from brain2image.translation.calibration import calibrate_to_training_set
+from brain2image.translation.personal import calibrate_to_training_set
 
 RELATION = "not linear"
 SNRS = (0.1, 0.3)
