@@ -18,7 +18,8 @@ pictures, ``both`` both.
 import argparse
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -37,6 +38,7 @@ from brain2image.evaluation.baselines.fitting import BASELINES, read_scanned
 from brain2image.evaluation.metrics import ranks, similarity_matrix
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training.train import train
+from brain2image.training_set.batches import Batches
 from brain2image.training_set.means import Predictor, read_pairs
 
 SNRS = (0.1, 0.3, 0.8)
@@ -58,17 +60,62 @@ OUTPUTS = {
 }
 WINDOW = RunConfig().model.linear_window
 TEMPERATURE = RunConfig().loss.temperature
+JITTER = 4  # samples of 5 ms
+MIXED = {"eeg", "target", "coordinates"}
+Batch = dict[str, torch.Tensor]
+Augment = Callable[[Batch, torch.Generator], Batch]
 METRICS = {"top1": ("top-1, %", 100), "mrr": ("reciprocal rank", 1)}
 KEYS = ["relation", "snr"]
 
 
+def jitter_time(batch: Batch, rng: torch.Generator) -> Batch:
+    """Move each trial by up to 20 ms; what is moved out comes in at the other end."""
+    shifts = torch.randint(-JITTER, JITTER + 1, (len(batch["eeg"]),), generator=rng)
+    moved = [trial.roll(int(shift), dims=1) for trial, shift in zip(batch["eeg"], shifts, strict=True)]
+    return batch | {"eeg": torch.stack(moved)}
+
+
+def drop_channels(batch: Batch, rng: torch.Generator) -> Batch:
+    """Silence a tenth of the channels of each trial."""
+    kept = torch.rand(*batch["eeg"].shape[:2], 1, generator=rng) >= 0.1
+    return batch | {"eeg": batch["eeg"] * kept}
+
+
+def mix_up(batch: Batch, rng: torch.Generator) -> Batch:
+    """Mix each example with another one by a share of up to a half (Zhang et al., ICLR 2018)."""
+    n = len(batch["eeg"])
+    share, order = torch.rand(n, generator=rng) / 2, torch.randperm(n, generator=rng)
+    mixed = {}
+    for name in MIXED & batch.keys():
+        weight = share.reshape(-1, *[1] * (batch[name].ndim - 1))
+        mixed[name] = (1 - weight) * batch[name] + weight * batch[name][order]
+    return batch | mixed
+
+
+@contextmanager
+def augmented(augment: Augment | None, seed: int) -> Iterator[None]:
+    """Change every batch of the trainings meanwhile."""
+    read, rng = Batches._read, torch.Generator().manual_seed(seed)
+    if augment is not None:
+        Batches._read = lambda self, shares: (augment(batch, rng) for batch in read(self, shares))
+    try:
+        yield
+    finally:
+        Batches._read = read
+
+
 def fit_network(
-    setting: Setting, folder: Path, source: str, model: dict[str, Any], training: dict[str, Any]
+    setting: Setting,
+    folder: Path,
+    source: str,
+    model: dict[str, Any],
+    training: dict[str, Any],
+    augment: Augment | None = None,
 ) -> Predictor:
     """Train on the setting's LMDB."""
     options = {"epochs": EPOCHS[source], **RATES, **LEARNED_FROM[source], **training, "seed": setting.seed}
     run = RunConfig(model=model, training=options)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, augmented(augment, setting.seed):
         out = Path(scratch)
         outputs = {name: out / file for name, file in OUTPUTS.items()}
         train(folder / "data.lmdb", run=run, weights=None, code="", state=out / "state", **outputs)
@@ -119,16 +166,21 @@ METHODS: dict[str, Callable[[Setting, Path], Predictor]] = {
     **{name: partial(look_up, name=name) for name in CEILINGS},
 }
 ORACLES = ("clip_oracle all", *CEILINGS)
-TRIED = {
-    "every sample": (MODEL | {"linear_window": 0.0}, {}),
-    "EMA": (MODEL, {"ema_decay": 0.99}),
-    "batches of 256": (MODEL, {"batch_size": 256}),
-    "measured targets count 10": (MODEL, {"measured_weight": 10.0, **LEARNED_FROM["both"]}),
-    "no linear path": (MODEL | {"linear_axes": 0}, {}),
+TRIED: dict[str, tuple[dict[str, Any], dict[str, Any], Augment | None]] = {
+    "every sample": (MODEL | {"linear_window": 0.0}, {}, None),
+    "EMA": (MODEL, {"ema_decay": 0.99}, None),
+    "batches of 256": (MODEL, {"batch_size": 256}, None),
+    "measured targets count 10": (MODEL, {"measured_weight": 10.0, **LEARNED_FROM["both"]}, None),
+    "no linear path": (MODEL | {"linear_axes": 0}, {}, None),
+    "time jitter": (MODEL, {}, jitter_time),
+    "channel dropout": (MODEL, {}, drop_channels),
+    "mixup": (MODEL, {}, mix_up),
 }
 METHODS |= {
-    f"network all, {name}": partial(fit_network, source="all", model=model, training=training)
-    for name, (model, training) in TRIED.items()
+    f"network all, {name}": partial(
+        fit_network, source="all", model=model, training=training, augment=augment
+    )
+    for name, (model, training, augment) in TRIED.items()
 }
 DEFAULT_METHODS = [name for name in METHODS if ", " not in name]
 

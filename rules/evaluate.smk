@@ -23,7 +23,11 @@ rule fit_baseline:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(
+            lambda wildcards: plan.memory(
+                f"{wildcards.person}_{wildcards.subj}", wildcards.run, first=4000, further=1500
+            )
+        ),
         runtime=growing(60),
     params:
         code=plan.code("fit_baseline"),

@@ -76,6 +76,10 @@ class PeopleFiles:
         subj = divide_brains(brains)[1]
         return [f"{self.results}/lmdb/{person}_{subj}.lmdb" for person in self.learners(brains, name)]
 
+    def memory(self, brains: str, name: str, *, first: int, further: int) -> int:
+        """Return the memory, MB, of what learns from one person, and so much more for each further one."""
+        return first + further * (len(self.learners(brains, name)) - 1)
+
     def learned_sets(self, person: str, subj: str, name: str) -> list[str]:
         """List the LMDBs that anything evaluated has learned from, the one of its calibration too."""
         brains = f"{person}_{subj}"

@@ -12,9 +12,10 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
-from helpers.checkouts import PAIR, copy_checkout, planned_jobs
+from helpers.checkouts import PAIR, changed_config, copy_checkout, planned_jobs
 from helpers.mini_slurm import GPUS, wait_for
 from helpers.rules import slurm_profile
 
@@ -22,7 +23,7 @@ QUICK_POLLS = Path(__file__).with_name("quick_polls.py")
 # What this run asks for in the place of the real sizes: too little memory for the first attempt at the
 # baseline, and for the first attempt at one of two equal trainings one minute, SLURM's shortest limit.
 REQUESTS = {
-    "rules/evaluate.smk": ("mem_mb=growing(4000)", "mem_mb=growing(300)"),
+    "rules/evaluate.smk": ("first=4000", "first=300"),
     "rules/train.smk": (
         "runtime=growing(720)",
         'runtime=growing(lambda wildcards: 1 if wildcards.run == "limited" else 10)',
@@ -32,6 +33,12 @@ CONFIG = {
     "runs": {"limited": {}, "free": {}},
     "baselines": ["ridge"],
     "training": {"epochs": 6, "batch_size": 16, "save_minutes": 0.001},
+}
+PEOPLE = {
+    "brains": [f"things-0{number}_subj01" for number in (1, 2, 3)],
+    "runs": {"others": {"people": "others"}, "all": {"people": "all"}},
+    "calibrations": [4],
+    "baselines": ["ridge_others"],
 }
 PREDICTIONS = f"results/runs/{PAIR}/free/predictions.npz"
 
@@ -46,9 +53,9 @@ def profile():
 class Submission:
     """A Snakemake that submits the workflow of a checkout; what it says goes to a file there."""
 
-    def __init__(self, slurm, folder, *arguments):
+    def __init__(self, slurm, folder, *arguments, config="tests/tiny.yaml"):
         self.slurm, self.log = slurm, folder / "snakemake.log"
-        options = ["--workflow-profile", "profiles/tested", "--configfile", "tests/tiny.yaml"]
+        options = ["--workflow-profile", "profiles/tested", "--configfile", config]
         with self.log.open("w") as file:
             self.process = subprocess.Popen(
                 [sys.executable, str(QUICK_POLLS), *options, *arguments],
@@ -175,6 +182,26 @@ def test_a_second_submission_submits_nothing(slurm, finished):
     assert status == 0
     assert "Nothing to be done" in said
     assert slurm.jobs() == before
+
+
+def test_people_who_are_learned_from_together_are_one_submission(slurm, finished):
+    """Two more people: their own recordings, and trainings and calibrations of all three."""
+    folder = finished[0]
+    config = changed_config(folder, PEOPLE, name="people.yaml")
+    planned = planned_jobs(folder, "results/summary.csv", config=config)
+    assert planned == Counter(
+        dict.fromkeys(("simulate_eeg", "repack_eeg", "build_lmdb", "audit_split"), 2)
+        | {"train": 3 + 1, "calibrate": 3, "fit_baseline": 3, "predict": 3 * 3, "evaluate": 3 * 6 - 2}
+        | {"predict_ceilings": 2, "summarise": 1}
+    )
+    before = {job["id"] for job in slurm.jobs()}
+    status, said = Submission(slurm, folder, "--", "results/summary.csv", config=config).end()
+    assert status == 0, said[-5000:]
+    done = [job for job in slurm.jobs() if job["id"] not in before]
+    assert Counter(rule_of(job) for job in done if job["state"] == "COMPLETED") == planned
+    summary = pd.read_csv(folder / "results/summary.csv")
+    assert set(summary["people"]) == {"own", "others", "all"}
+    assert set(summary["n_calibration"].dropna()) == {4}
 
 
 def predict_again(slurm, folder, *options):

@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests/tiny.yaml"]
 TINY = "tests/tiny.yaml"
+PASSING = shutil.ignore_patterns("__pycache__", "tmp????????")  # what others leave and take away meanwhile
 PAIR = "things-01_subj01"  # that the tiny run makes
 
 
@@ -32,7 +33,7 @@ def clone(source, target):
     def copy(source, target):
         return os.link(source, target) if os.path.getsize(source) > 1e6 else shutil.copy2(source, target)
 
-    return shutil.copytree(source, target, copy_function=copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return shutil.copytree(source, target, copy_function=copy, ignore=PASSING)
 
 
 def snakemake(folder, *arguments, config=TINY, are_forked=False):
@@ -44,9 +45,9 @@ def snakemake(folder, *arguments, config=TINY, are_forked=False):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def planned_jobs(folder, **options):
+def planned_jobs(folder, *targets, **options):
     """Number of jobs of each rule that a dry run lists."""
-    result = snakemake(folder, "--dry-run", **options)
+    result = snakemake(folder, "--dry-run", *targets, **options)
     assert result.returncode == 0, result.stderr
     table = re.search(
         r"^Job stats:\njob +count\n-+ +-+\n(.*?)^total",

@@ -96,7 +96,12 @@ def test_outputs(lmdb, tmp_path, capfd):
     assert config["eeg"]["scale"] == pytest.approx(0.01)
     assert config["query_effect"] == 0
     assert (config["n_features"], config["fmri"]["checkpoint"]) == (N_FEATURES, "synthetic")
-    assert config["learned_from"] == {"targets": "measured", "n_pictures": 40, "n_items": 40}
+    assert config["learned_from"] == {
+        "targets": "measured",
+        "people": ["data"],
+        "n_pictures": 40,
+        "n_items": 40,
+    }
     weights, (_, targets, _) = load_file(outputs["model"]), read_pairs(lmdb, "train")
     np.testing.assert_allclose(weights["target_mean"], targets.mean(axis=0), rtol=1e-5)
     common = (targets - targets.mean(axis=0)).std()
@@ -135,7 +140,7 @@ def test_all_pictures_are_learned_from(lmdb, tmp_path, monkeypatch, training, n_
     outputs = _train(lmdb, tmp_path / "run", run)
     config = json.loads(outputs["config"].read_text())
     expected = {"targets": training["targets"], "n_pictures": n_pictures, "n_items": n_items}
-    assert config["learned_from"] == expected
+    assert config["learned_from"] == expected | {"people": ["data"]}
     assert config["predicted"]["predicted"]
     assert len({image for image, _ in seen}) == n_pictures
     assert set(seen.values()) == {3}

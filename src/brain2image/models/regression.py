@@ -50,6 +50,7 @@ def fit_axis_ridge(
     folds: np.ndarray,
     *,
     n_axes: int,
+    rows: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     people: np.ndarray | None = None,
 ) -> AxisRidge:
@@ -65,9 +66,11 @@ def fit_axis_ridge(
     Parameters
     ----------
     x : (n_items, n_inputs) float32.
-    targets : (n_items, n_features) float32, of mean zero or nearly.
+    targets : (n_targets, n_features) float32, of mean zero or nearly.
     folds : (n_items,) int64, the fold of each row, 0 and so on.
     n_axes : axes to keep; there are at most as many as rows and features.
+    rows : (n_items,) int64, the row of the targets that is each item's, as several people share a picture's;
+        None: its own.
     weights : (n_items,) float32, how much each row's error counts; None: all alike.
     people : (n_items,) int64, whose each row is, 0 and so on; None: all are of one person.
     """
@@ -76,7 +79,7 @@ def fit_axis_ridge(
     x = (x - mean) / scale
     # scores on the targets' own axes are uncorrelated, so each axis may have a penalty of its own
     axes = _principal_axes(targets, n_axes)
-    scores = (targets @ axes.T).astype(np.float64)
+    scores = (targets @ axes.T).astype(np.float64)[slice(None) if rows is None else rows]
     del targets  # of many pictures the largest array here, needed no more
     fit = _CrossFit(x, scores, weights, folds)
     unseen, n_folds = fit.choose(), fit.n_folds

@@ -78,12 +78,19 @@ def start_linearly(aligner: AlignmentModel, reader: LMDBReader, run: RunConfig) 
     items, options = _training_items(reader, run), run.training
     windows = Windows(aligner.layout.n_times, aligner.layout.sfreq, run.model.linear_window)
     folds = fold_by_group(items["concept"].to_numpy(), N_FOLDS)
+    # a picture's target is the same for all people, and a wide one
+    keys = items[["kind", "image", "fmri_image"]]
+    rows, shown = (
+        keys.groupby(list(keys), sort=False).ngroup().to_numpy(),
+        keys.drop_duplicates(ignore_index=True),
+    )
     centres = aligner.person_layer.response.numpy() if aligner.person_layer is not None else None
     regression = fit_axis_ridge(
         encode_items(reader, items, windows.average, centres=centres),
-        aligner.standardise(torch.from_numpy(item_targets(reader, items))).numpy(),
+        aligner.standardise(torch.from_numpy(item_targets(reader, shown))).numpy(),
         folds,
         n_axes=len(aligner.linear_path.axes),
+        rows=rows,
         weights=item_weights(items, measured=options.measured_weight, similarity=options.similarity_weight),
         people=items["person"].to_numpy() if run.has_several else None,
     )
