@@ -1,10 +1,11 @@
 """What is each person's own: it starts as nothing, and nobody's rows go without it."""
 
+import numpy as np
 import pytest
 import torch
 from helpers.planted import planted_layout
 
-from brain2image.models.person_layer import NOBODY, PersonLayer
+from brain2image.models.person_layer import NOBODY, PersonLayer, find_lag, move_earlier
 
 LAYOUT = planted_layout(5)
 
@@ -59,3 +60,28 @@ def test_a_calibrated_layer_rotates_what_is_left(eeg):
     made.rotation[0], made.common[:] = turn, 3.0
     found = made.centre(eeg, torch.tensor([0, 1, 0]))
     torch.testing.assert_close(found[0], turn @ (eeg[0] - made.response[0]) + 3)
+
+
+def test_a_calibrated_layer_moves_each_person_by_their_lag(eeg):
+    made = layer("none", rotates=True)
+    made.lag[:] = torch.tensor([3, -2])
+    found = made.centre(eeg, torch.tensor([0, 1, 0]))
+    left = eeg - made.response[[0, 1, 0]]
+    torch.testing.assert_close(found[0, :, :-3], left[0, :, 3:])
+    torch.testing.assert_close(found[0, :, -3:], left[0, :, -1:].expand(-1, 3))
+    torch.testing.assert_close(found[1], torch.from_numpy(move_earlier(left[1].numpy(), -2)))
+
+
+@pytest.mark.parametrize("lag", [-6, -1, 0, 4])
+def test_the_lag_of_a_response_is_found_in_noise(rng, lag):
+    response = np.cumsum(rng.standard_normal((5, 200)), axis=1)
+    response -= response.mean(axis=1, keepdims=True)
+    late = move_earlier(response, -lag) + rng.standard_normal(response.shape)
+    assert find_lag(late, response, sfreq=200.0) == lag
+
+
+def test_responses_that_are_unlike_have_no_lag(rng):
+    response, other = rng.standard_normal((2, 5, 200))
+    assert find_lag(other, response, sfreq=200.0) == 0
+    assert find_lag(0 * response + 0.1, response, sfreq=200.0) == 0
+    assert find_lag(response, 0 * response + 0.1, sfreq=200.0) == 0

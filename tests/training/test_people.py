@@ -11,6 +11,7 @@ from brain2image.core.errors import InputError
 from brain2image.evaluation.predict import predict_pairs
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.losses import info_nce
+from brain2image.models.person_layer import move_earlier
 from brain2image.training.start import build_model, start_linearly
 from brain2image.training.train import train
 from brain2image.training_set.joined import open_training_set
@@ -70,6 +71,15 @@ def test_somebody_new_is_heard_without_their_own_mean(paths, trained):
     eeg, response = read_pairs(reader, "test").eeg, mean_response(reader, reader.pictures)
     moved = aligner.predict(eeg + 5, response=response + 5)
     torch.testing.assert_close(moved, aligner.predict(eeg, response=response), atol=1e-3, rtol=1e-3)
+
+
+def test_somebody_late_is_heard_as_early_as_others(paths, trained):
+    aligner, reader = AlignmentModel.load(trained), open_training_set(paths[2])
+    eeg, response = read_pairs(reader, "test").eeg, aligner.person_layer.response.mean(0).numpy()
+    late, own = (move_earlier(x, -4) for x in (eeg, response))
+    found, expected = aligner.predict(late, response=own), aligner.predict(eeg, response=response)
+    # what the edges hold is lost
+    assert torch.nn.functional.cosine_similarity(found, expected).min() > 0.99
 
 
 def test_coordinates_are_those_of_all_and_what_each_person_adds(paths):

@@ -21,7 +21,13 @@ from brain2image.formats.files import read_json
 from brain2image.models.attention import AlignmentModule
 from brain2image.models.encoders.base import EEGLayout, Encoder, build_encoder
 from brain2image.models.linear_path import LinearPath
-from brain2image.models.person_layer import NOBODY, PersonLayer, layered_people
+from brain2image.models.person_layer import (
+    NOBODY,
+    PersonLayer,
+    find_lag,
+    layered_people,
+    move_earlier,
+)
 from brain2image.models.pooling import POOLING_HEADS
 from brain2image.models.regression import AxisRidge
 from brain2image.weights.sources import check_finite
@@ -214,6 +220,12 @@ class AlignmentModel(nn.Module):
         moved, total = sums.tolist()
         return math.sqrt(moved / total)
 
+    def lag_of(self, response: np.ndarray) -> int:
+        """Return by how many samples a mean response (n_channels, n_times) is later than the training's."""
+        layer = self.person_layer
+        expected = self.mean_response if layer is None else layer.response.mean(0)
+        return find_lag(response, expected.cpu().numpy(), sfreq=self.layout.sfreq)
+
     @torch.no_grad()
     def predict(
         self, eeg: Tensor | np.ndarray, person: str | None = None, response: np.ndarray | None = None
@@ -225,7 +237,8 @@ class AlignmentModel(nn.Module):
         eeg : (n_trials, n_channels, n_times) float32, rate and unit (microvolts) as the training EEG's.
         person : whose EEG it is, of a run of several people; None of somebody whom it does not know.
         response : (n_channels, n_times) float32, the mean EEG over trials of somebody whom it does not know,
-            which needs no labels; None for the mean over the people whom it knows.
+            which needs no labels: it is subtracted, and the EEG moved in time by as much as it is late; None
+            for the mean over the people whom it knows.
 
         Returns
         -------
@@ -246,11 +259,8 @@ class AlignmentModel(nn.Module):
             known = ", ".join(self.people) or "nobody, as it learned from one person"
             raise InputError(f"predict: expected a person of this run ({known}), got {person!r}")
         if response is not None and self.person_layer is not None:
-            eeg = (
-                eeg
-                - torch.as_tensor(response, dtype=torch.float32)
-                + self.person_layer.response.mean(0).cpu()
-            )
+            own = move_earlier(eeg.numpy() - np.asarray(response, np.float32), self.lag_of(response))
+            eeg = torch.from_numpy(own) + self.person_layer.response.mean(0).cpu()
         number = NOBODY if person is None else self.people.index(person)
         was_training = self.training
         self.eval()

@@ -57,13 +57,13 @@ def listen(model: Model, prepared: Prepared, person: str | None) -> tuple[Iterat
     if person is not None:
         logger.info("%s: goes through the layer of %s", prepared.name, person)
         return prepared.blocks, partial(model.predict, person=person)
-    # already less its own mean, in the place of which the run puts that of all whom it knows
-    predict = partial(model.predict, response=np.zeros_like(model.mean_response))
-    return _centred(prepared, n_people=len(model.people)), predict
+    eeg, mean = _spool(prepared, n_people=len(model.people))
+    blocks = (eeg[start : start + BLOCK_TRIALS] for start in range(0, len(eeg), BLOCK_TRIALS))
+    return blocks, partial(model.predict, response=mean)
 
 
-def _centred(prepared: Prepared, *, n_people: int) -> Iterator[np.ndarray]:
-    """Yield blocks less the mean over all their trials, which lie in a temporary file meanwhile."""
+def _spool(prepared: Prepared, *, n_people: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all trials, which lie in a temporary file, and the mean over them."""
     n_events = prepared.trials["event"].nunique()
     if n_events < 2:
         raise InputError(
@@ -83,5 +83,4 @@ def _centred(prepared: Prepared, *, n_people: int) -> Iterator[np.ndarray]:
     text = "%s: goes through the layer that the run's %d people share; transductive: %s by its own %d trials"
     what = "centred and whitened" if prepared.is_whitened else "centred"
     logger.info(text, prepared.name, n_people, what, len(eeg))
-    for start in starts:
-        yield eeg[start : start + BLOCK_TRIALS] - mean
+    return eeg, mean

@@ -17,6 +17,7 @@ from brain2image.evaluation.statistics import interval
 from brain2image.formats.files import read_json, write_json
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.calibration import Calibration, Shared, cosines, fit_calibration, fold_out
+from brain2image.models.person_layer import move_earlier
 from brain2image.models.windows import Windows
 from brain2image.training_set.items import item_targets, list_items
 from brain2image.training_set.lmdb_store import LMDBReader
@@ -137,7 +138,8 @@ def calibrate_model(aligner: AlignmentModel, seen: Seen) -> tuple[AlignmentModel
         When there are too few pictures, the model has no linear path, or an older version trained it.
     """
     check_calibration(aligner, seen.person, seen.groups)
-    shared, eeg = _shared_path(aligner), _smooth(aligner, seen.eeg - seen.response)
+    centred = move_earlier(seen.eeg - seen.response, aligner.lag_of(seen.response))
+    shared, eeg = _shared_path(aligner), _smooth(aligner, centred)
     coordinates = _coordinates(aligner, seen.targets)
     calibration = fit_calibration(eeg, coordinates, seen.groups, shared)
     before, after = np.zeros((2, len(eeg)))
@@ -199,6 +201,7 @@ def personalise(aligner: AlignmentModel, calibration: Calibration, seen: Seen) -
     shared = {name: value for name, value in aligner.state_dict().items() if "person_" not in name}
     model.load_state_dict(shared, strict=False)
     model.person_layer.response[0] = torch.from_numpy(seen.response)
+    model.person_layer.lag[0] = aligner.lag_of(seen.response)
     model.person_layer.rotation[0] = torch.from_numpy(calibration.rotation)
     model.person_layer.common.copy_(_common(aligner))
     model.linear_path.person_weight[0] = torch.from_numpy(calibration.weight)
