@@ -28,6 +28,13 @@ AUDIT = {
     "statistics_fitted_on": PLANT,
     "checkpoint_chosen_on": PLANT,
     "beyond": {"two_way": 0.5, "p": 0.5},
+    "people": {
+        "people": PLANT,
+        "learned_from": [PLANT, PLANT],
+        "knows_tested": True,
+        "is_calibrated": False,
+        "shared_with_training": {PLANT: 1},
+    },
     "leaks": [PLANT],
     "caveats": [PLANT],
     "unknown": [PLANT],

@@ -30,6 +30,7 @@ from brain2image.models.person_layer import (
 )
 from brain2image.models.pooling import POOLING_HEADS
 from brain2image.models.regression import AxisRidge
+from brain2image.models.target_scales import fit_scales
 from brain2image.weights.sources import check_finite
 
 PREDICT_BATCH = 256  # trials of one forward pass; bounds the memory of predict
@@ -105,32 +106,10 @@ class AlignmentModel(nn.Module):
         self.register_buffer("mean_response", torch.zeros(layout.n_channels, layout.n_times))
 
     def fit_targets(self, targets: np.ndarray, *, scale: str) -> None:
-        """Learn mean and scale of the training embeddings.
-
-        Parameters
-        ----------
-        targets : (n_pairs, n_features) float32, in embedding units.
-        scale : ``common``, the root mean square over all features of their standard deviations, for every
-            feature; ``per_feature``, each its own, but at least a hundredth of the common one, lest a feature
-            that hardly varies over the training pairs rule the loss.
-
-        Raises
-        ------
-        InputError
-            When all targets are the same.
-        """
-        mean, variance = targets.mean(axis=0, dtype=np.float64), targets.var(axis=0, dtype=np.float64)
-        common = np.sqrt(variance.mean())
-        if not common > 0:
-            raise InputError(
-                "training: expected fMRI embeddings that differ, got one and the same for all pairs"
-            )
-        scales = {
-            "common": np.full_like(variance, common),
-            "per_feature": np.sqrt(variance).clip(min=common / 100),
-        }
+        """Learn mean and scale of the training embeddings, see `target_scales.fit_scales`."""
+        mean, scales = fit_scales(targets, scale=scale)
         self.target_mean.copy_(torch.from_numpy(mean))
-        self.target_scale.copy_(torch.from_numpy(scales[scale]))
+        self.target_scale.copy_(torch.from_numpy(scales))
 
     def standardise(self, embeddings: Tensor) -> Tensor:
         """Bring embeddings (..., n_features) from their own units into the model's space."""
