@@ -25,7 +25,12 @@ rule train:
         gpu=1,
     params:
         code=lambda wildcards: plan.code_with_encoder("train", wildcards.run),
-        run=lambda wildcards: plan.runs[wildcards.run].model_dump(exclude={"training": WITHOUT_EFFECT}),
+        people=lambda wildcards: plan.runs[wildcards.run].people,
+        model=lambda wildcards: plan.runs[wildcards.run].model_dump()["model"],
+        loss=lambda wildcards: plan.runs[wildcards.run].loss.model_dump(),
+        training=lambda wildcards: plan.runs[wildcards.run].model_dump(exclude={"training": WITHOUT_EFFECT})[
+            "training"
+        ],
         # What changes no number must make nothing stale: Snakemake does not record the value of a function that
         # also takes the resources.
         without_effect=lambda wildcards, resources: plan.runs[wildcards.run].training.model_dump(

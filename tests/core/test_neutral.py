@@ -15,7 +15,12 @@ SCRIPTS = sorted((PACKAGE.parents[1] / "workflow/scripts").glob("*.py"))
 # These plan and print. What is imported for them alone, and by no computation, computes nothing either.
 PLANNING = {"brain2image.__main__", "brain2image.plan"}
 # Written down with a result as what made it.
-NOTED = {("brain2image", "__version__")}
+# a version that is written down, what an error says, and the check of a block that a command is given
+NOTED = {
+    ("brain2image", "__version__"),
+    ("brain2image.config.messages", "block_reason"),
+    ("brain2image.config.messages", "validate"),
+}
 
 
 def module_name(path):

@@ -332,6 +332,9 @@ def write_results(root: Path) -> None:
         "learned_from": "both, 20 pictures",
         "best_epoch": [2, None],
         "network_share": [0.5, None],
+        "people": ["own", "own"],
+        "n_calibration": [None, None],
+        "n_calibration_trials": [None, None],
         "level": "image",
     }
     scores |= {"n_trials": ["all", "1"], "direction": "forward", "n_gallery": 9, "metric": "top1"}

@@ -224,7 +224,7 @@ def test_a_finished_training_is_not_repeated(lmdb, finished, monkeypatch):
     ],
 )
 def test_the_state_of_another_training_is_not_used(lmdb, two_epochs, caplog, run, code, reason):
-    identity = run_identity(lmdb, run=run, weights=None, code=code, precision="fp32")
+    identity = run_identity([lmdb], run=run, weights=None, code=code, precision="fp32")
     with caplog.at_level(logging.INFO):
         assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=run.training.epochs) is None
     assert f"is the state of another training ({reason}: starting anew" in caplog.text
@@ -232,7 +232,7 @@ def test_the_state_of_another_training_is_not_used(lmdb, two_epochs, caplog, run
 
 def test_another_version_of_a_library_starts_anew(lmdb, two_epochs, caplog, monkeypatch):
     monkeypatch.setattr(resume, "minor_version", lambda library: "99.1")
-    identity = run_identity(lmdb, run=TWO_EPOCHS, weights=None, code="0", precision="fp32")
+    identity = run_identity([lmdb], run=TWO_EPOCHS, weights=None, code="0", precision="fp32")
     with caplog.at_level(logging.INFO):
         assert read_state(two_epochs / "state" / "state.ckpt", identity, epochs=2) is None
     now = ".".join(metadata.version("torch").split(".")[:2])
@@ -255,20 +255,20 @@ def test_other_data_weights_and_number_formats_make_another_training(lmdb, tmp_p
         (tmp_path / name).write_text(name)
     paths = [tmp_path / "data", tmp_path / "weights"]
     options = {"run": TWO_EPOCHS, "weights": paths[1], "code": "0"}
-    same = [run_identity(paths[0], **options, precision="fp32") for _ in range(2)]
+    same = [run_identity(paths[:1], **options, precision="fp32") for _ in range(2)]
     assert same[0] == same[1]
     for path in paths:
         path.write_text("other")
-        assert run_identity(paths[0], **options, precision="fp32") != same[0]
+        assert run_identity(paths[:1], **options, precision="fp32") != same[0]
         path.write_text(path.name)
-    assert run_identity(paths[0], **options, precision="bf16") != same[0]  # `auto`, on another device
+    assert run_identity(paths[:1], **options, precision="bf16") != same[0]  # `auto`, on another device
 
 
 def test_what_changes_no_result_makes_no_other_training(tmp_path):
     (tmp_path / "data").write_text("data")
     runs = [planted_run(training=dict.fromkeys(WITHOUT_EFFECT, value)) for value in (1, 2)]
     options = {"weights": None, "code": "0", "precision": "fp32"}
-    first, second = (run_identity(tmp_path / "data", run=run, **options) for run in runs)
+    first, second = (run_identity([tmp_path / "data"], run=run, **options) for run in runs)
     assert first == second
 
 

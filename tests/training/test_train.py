@@ -159,7 +159,7 @@ def test_without_pooling_the_linear_path_is_trained_alone(lmdb, tmp_path):
     config, history = json.loads(outputs["config"].read_text()), pd.read_csv(outputs["history"])
     assert config["encoder"] is None
     assert (config["network_share"], config["query_effect"]) == (None, 0)
-    assert {name: config[name] for name in ("model", "loss", "training")} == run.model_dump()
+    assert {name: config[name] for name in ("people", "model", "loss", "training")} == run.model_dump()
     assert not any(name.startswith("lr_backbone") for name in history)
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[1]
     weights = load_file(outputs["model"])
@@ -357,7 +357,7 @@ def test_scripts(lmdb, tmp_path):
             "output": _Input(lmdb=tmp_path / "data.lmdb"),
         },
         "train": {
-            "input": _Input(lmdb=tmp_path / "data.lmdb"),
+            "input": _Input(lmdbs=[tmp_path / "data.lmdb"]),
             "params": SimpleNamespace(
                 code="0", state=tmp_path / "state", without_effect=without_effect, **params
             ),

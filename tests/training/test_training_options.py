@@ -204,7 +204,7 @@ def test_memory_and_workers_train_the_same(train_run, limit):
 
 
 def test_microvolts_need_no_trials_for_their_scale(lmdb, monkeypatch):
-    monkeypatch.setattr(initialisation, "_mean_response", lambda *_: np.zeros((N_CHANNELS, 200)))
+    monkeypatch.setattr(initialisation, "person_responses", lambda *_: np.zeros((1, N_CHANNELS, 200)))
     read, names = LMDBReader.read, []
     monkeypatch.setattr(
         LMDBReader,

@@ -78,7 +78,8 @@ def jobs(checkout, pool):
 
 
 def test_the_jobs_are_of_all_rules(jobs):
-    assert {job.rule for job in jobs} - {"all", "fetch_weights"} == set(RULES)
+    # of several people alone, as in tests/cluster
+    assert {job.rule for job in jobs} - {"all", "fetch_weights"} == set(RULES) - {"calibrate"}
 
 
 def is_plain(value):

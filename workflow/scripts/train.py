@@ -5,10 +5,14 @@ from brain2image.core.jobs import job
 from brain2image.training.train import train
 
 with job(snakemake):
-    run = snakemake.params.run
     train(
         snakemake.input.lmdbs,
-        run=RunConfig(**run | {"training": run["training"] | snakemake.params.without_effect}),
+        run=RunConfig(
+            people=snakemake.params.people,
+            model=snakemake.params.model,
+            loss=snakemake.params.loss,
+            training=snakemake.params.training | snakemake.params.without_effect,
+        ),
         weights=snakemake.input.get("weights"),
         code=snakemake.params.code,
         state=snakemake.params.state,

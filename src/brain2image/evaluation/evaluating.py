@@ -97,13 +97,10 @@ def _in_a_word(people: str | list[str]) -> str:
 def _in_words(learned_from: dict[str, Any]) -> str:
     """Say what was learned from: ``predicted, 14060 pictures, 3 people``."""
     n_people, n_scanned = len(learned_from["people"]), learned_from.get("n_scanned")
-    parts = [
-        learned_from["targets"],
-        *([f"{n_scanned} scanned pictures"] if n_scanned else []),
-        f"{learned_from['n_pictures']} pictures",
-        *([f"{n_people} people"] if n_people > 1 else []),
-    ]
-    return ", ".join(parts)
+    text = f"{learned_from['targets']}, {learned_from['n_pictures']} pictures"
+    if n_scanned:  # what was measured of those that were scanned, whoever saw them
+        text = f"scanned, {n_scanned} pictures"
+    return f"{text}, {n_people} people" if n_people > 1 else text
 
 
 def _score_beyond(
