@@ -29,8 +29,8 @@ def test_every_rule_ran(finished):
     files = [file for file in (finished / "rules").glob("*.smk") if file.name != "fetch.smk"]
     rules = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in files), re.MULTILINE)
     logs = {path.stem for path in (finished / "results/logs").glob("*")}
-    # simulated subjects have a checkpoint each: nothing to combine; tests/workflow/test_subjects.py does. What is
-    # of several people runs in tests/cluster and in dry runs
+    # simulated subjects have a checkpoint each: nothing to combine; tests/workflow/test_subjects.py does.
+    # What is of several people runs in tests/cluster.
     assert set(rules) == logs | {"combine_projections", "check_data", "calibrate", "plot_people"}
 
 
