@@ -15,6 +15,7 @@ STYLE = f"""
 .page h2 {{ font-size: 1.1rem; margin: 1.6rem 0 0.5rem; }}
 .page p {{ margin: 0.4rem 0; max-width: 46rem; }}
 .page .box {{ border-left: 4px solid {BLUE}; background: #f2f6fa; padding: 0.5rem 1rem; margin: 0.8rem 0; }}
+.page .box p {{ margin: 0.15rem 0; max-width: none; }}
 .page table {{ border-collapse: collapse; margin: 0.6rem 0; font-size: 0.87rem; }}
 .page th, .page td {{ text-align: left; vertical-align: top; padding: 0.25rem 0.8rem 0.25rem 0;
   border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
