@@ -192,7 +192,7 @@ def test_people_who_are_learned_from_together_are_one_submission(slurm, finished
     targets = [f"results/runs/{brains}/{run}/metrics.json" for brains in PEOPLE["brains"] for run in runs]
     planned = planned_jobs(folder, *targets, config=config)
     assert planned == Counter(
-        {rule: 2 for rule in ("simulate_eeg", "repack_eeg", "build_lmdb", "audit_split")}
+        dict.fromkeys(("simulate_eeg", "repack_eeg", "build_lmdb", "audit_split"), 2)
         | {"train": 3 + 1, "calibrate": 3, "predict": 3 * 2, "evaluate": 3 * 2}
     )
     before = {job["id"] for job in slurm.jobs()}
