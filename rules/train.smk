@@ -25,7 +25,7 @@ rule train:
         gpu=1,
     params:
         code=lambda wildcards: plan.code_with_encoder("train", wildcards.run),
-        people=lambda wildcards: plan.runs[wildcards.run].people,
+        learners=lambda wildcards: {"people": plan.runs[wildcards.run].people},
         model=lambda wildcards: plan.runs[wildcards.run].model_dump()["model"],
         loss=lambda wildcards: plan.runs[wildcards.run].loss.model_dump(),
         training=lambda wildcards: plan.runs[wildcards.run].model_dump(exclude={"training": WITHOUT_EFFECT})[

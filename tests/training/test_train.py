@@ -343,6 +343,7 @@ def test_scripts(lmdb, tmp_path):
     data, run = lmdb.parent, tmp_path / "run"
     params = json.loads(planted_run(training={"epochs": 1, **ALL}).model_dump_json())
     without_effect = {name: params["training"].pop(name) for name in WITHOUT_EFFECT}
+    params["learners"] = {"people": params.pop("people")}
     steps = {
         "build_lmdb": {
             "input": _Input(

@@ -8,7 +8,7 @@ with job(snakemake):
     train(
         snakemake.input.lmdbs,
         run=RunConfig(
-            people=snakemake.params.people,
+            people=snakemake.params.learners["people"],
             model=snakemake.params.model,
             loss=snakemake.params.loss,
             training=snakemake.params.training | snakemake.params.without_effect,
