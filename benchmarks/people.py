@@ -25,19 +25,18 @@ import numpy as np
 import pandas as pd
 import torch
 from people_data import N_PEOPLE, write_people
-from recovery import MODEL, OUTPUTS, PATH, RATES, TEMPERATURE, WINDOW, markdown
+from recovery import MODEL, OUTPUTS, PATH, RATES, TEMPERATURE, WINDOW, markdown, picture_scores
 from recovery_data import NSD_SUBJECT, Setting, read_clip
 
 from brain2image.config import RunConfig
 from brain2image.core.atomic import atomic_path
 from brain2image.evaluation.baselines.base import read_training
 from brain2image.evaluation.baselines.fitting import BASELINES, read_scanned
-from brain2image.evaluation.metrics import ranks, similarity_matrix
 from brain2image.evaluation.statistics import crossed_test, permutation_p, shuffle_answers
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training.train import train
 from brain2image.training_set.lmdb_store import LMDBReader
-from brain2image.training_set.means import Predictor, mean_response, read_pairs, read_training_targets
+from brain2image.training_set.means import Predictor, mean_response
 from brain2image.translation.personal import calibrate_to_training_set
 
 RELATION = "not linear"
@@ -166,23 +165,6 @@ METHODS: dict[str, Callable[[Case], Predictor]] = {
     **_option("network all, person_layer none", "all", MODEL | {"person_layer": "none"}, {}),
     **_option("network all, negatives person", "all", MODEL, {"negatives": "person"}),
 }
-
-
-def picture_scores(predict: Predictor, lmdb: Path) -> pd.DataFrame:
-    """Score each test picture as `evaluation.evaluate` does; ``nearest`` is the row of what wins."""
-    mean = read_training_targets(lmdb).mean(axis=0)
-    test = read_pairs(lmdb, "test")
-    similarity = similarity_matrix(predict(test) - mean, test.targets - mean)
-    rank = np.diag(ranks(similarity))
-    return pd.DataFrame(
-        {
-            "eeg_image": test.table["eeg_image"],
-            "concept": test.table["concept"],
-            "top1": (rank == 1).astype(float),
-            "mrr": 1 / rank,
-            "nearest": similarity.argmax(axis=1),
-        }
-    )
 
 
 def data_folder(folder: Path, setting: Setting, *, whiten: bool) -> Path:

@@ -39,7 +39,7 @@ from brain2image.evaluation.metrics import ranks, similarity_matrix
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training.train import train
 from brain2image.training_set.batches import Batches
-from brain2image.training_set.means import Predictor, read_pairs
+from brain2image.training_set.means import Predictor, read_pairs, read_training_targets
 
 SNRS = (0.1, 0.3, 0.8)
 MODEL = {"pretrained": False, "n_layers": 1, "hidden_size": 256, "n_tokens": 2, "pooling_layers": 1}
@@ -185,10 +185,10 @@ METHODS |= {
 DEFAULT_METHODS = [name for name in METHODS if ", " not in name]
 
 
-def picture_scores(predict: Predictor, folder: Path) -> pd.DataFrame:
-    """Score each test picture, centred on the mean training embedding as in `evaluation.evaluate`."""
-    mean = read_pairs(folder / "data.lmdb", "train").targets.mean(axis=0)
-    test = read_pairs(folder / "data.lmdb", "test")
+def picture_scores(predict: Predictor, lmdb: Path) -> pd.DataFrame:
+    """Score each test picture as `evaluation.evaluate` does; ``nearest`` is the row of what wins."""
+    mean = read_training_targets(lmdb).mean(axis=0)
+    test = read_pairs(lmdb, "test")
     similarity = similarity_matrix(predict(test) - mean, test.targets - mean)
     rank = np.diag(ranks(similarity))
     return pd.DataFrame(
@@ -197,6 +197,7 @@ def picture_scores(predict: Predictor, folder: Path) -> pd.DataFrame:
             "concept": test.table["concept"],
             "top1": (rank == 1).astype(float),
             "mrr": 1 / rank,
+            "nearest": similarity.argmax(axis=1),
         }
     )
 
@@ -211,7 +212,7 @@ def run_all(folder: Path, settings: Sequence[Setting], methods: Sequence[str], *
                 continue
             if not (data / "data.lmdb").exists():
                 write_setting(setting, data)
-            scores = picture_scores(METHODS[method](setting, data), data)
+            scores = picture_scores(METHODS[method](setting, data), data / "data.lmdb")
             with atomic_path(rows) as scratch:
                 scores.assign(**setting._asdict(), method=method).to_csv(scratch, index=False)
             print(f"{setting.name} {method}: top-1 {100 * scores['top1'].mean():.1f} %", flush=True)

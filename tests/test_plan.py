@@ -298,6 +298,16 @@ def test_people_of_runs_that_cannot_be(content, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_run_for_everybody_is_of_one_data_set(monkeypatch):
+    """Another data set's test pictures may be learned from in this one."""
+    found = of_people()
+    monkeypatch.setattr(found, "brains", [*THREE[:2], "toy-01_subj01"])
+    with pytest.raises(
+        InputError, match="config: all: expected people of one data set, .* got things and toy"
+    ):
+        found.check_learners()
+
+
 def test_options_of_several_people_change_no_run_of_one():
     dumps = [
         plan(model={"person_layer": kind}).runs["multitoken_vit"].model_dump() for kind in ("scale", "none")

@@ -139,3 +139,17 @@ class PeopleFiles:
         for name in (*self.runs, *self.config.baselines):
             for brains in self.brains:
                 self.learners(brains, name)
+                self._check_one_data_set(brains, name)
+
+    def _check_one_data_set(self, brains: str, run: str) -> None:
+        """Refuse a run for everybody where data sets divide their pictures differently."""
+        person, subj = divide_brains(brains)
+        if run not in self.runs or self.runs[run].people in ("own", "others"):
+            return  # what is fitted for one person learns from that person's data set alone
+        people = {person, *self.learners(f"{SEVERAL}_{subj}", run)}
+        names = sorted({who.rpartition("-")[0] for who in people})
+        if len(names) > 1:
+            raise InputError(
+                f"config: {run}: expected people of one data set, as each divides its pictures by itself, got "
+                f"{' and '.join(names)}; give each a config of its own"
+            )

@@ -199,7 +199,8 @@ def personalise(aligner: AlignmentModel, calibration: Calibration, seen: Seen) -
     ).to(aligner.target_mean.device)
     assert model.person_layer is not None and model.linear_path is not None
     shared = {name: value for name, value in aligner.state_dict().items() if "person_" not in name}
-    model.load_state_dict(shared, strict=False)
+    loaded = model.load_state_dict(shared, strict=False)
+    assert not loaded.unexpected_keys and all("person_" in name for name in loaded.missing_keys)
     model.person_layer.response[0] = torch.from_numpy(seen.response)
     model.person_layer.lag[0] = aligner.lag_of(seen.response)
     model.person_layer.rotation[0] = torch.from_numpy(calibration.rotation)
