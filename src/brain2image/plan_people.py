@@ -150,6 +150,6 @@ class PeopleFiles:
         names = sorted({who.rpartition("-")[0] for who in people})
         if len(names) > 1:
             raise InputError(
-                f"config: {run}: expected people of one data set, as each divides its pictures by itself, got "
+                f"config: {run}: expected people of one data set, as each divides its own pictures, got "
                 f"{' and '.join(names)}; give each a config of its own"
             )
