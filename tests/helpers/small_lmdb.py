@@ -14,6 +14,7 @@ ATTRIBUTES = {
     "t0": 0.0,
     "channels": ["Fz", "Cz", "Pz", "Oz"],
     "subject": "sub-01",
+    "raw_sfreq": 1000.0,
 }
 SOURCE = {"checkpoint": "final_subj01", "sha256": "0" * 64}
 

@@ -53,7 +53,7 @@ def tables():
         "candidates": candidates,
         "eeg_pictures": things,
         "fmri_pictures": nsd,
-        "stored": Stored(pairs, pictures, eeg, fmri, overlapping_trials={"n_dropped": 2, "n_trials": 10}),
+        "stored": Stored(pairs, pictures, eeg, fmri, {"n_dropped": 2, "n_trials": 10}, raw_sfreq=1000.0),
         "encoder_images": [100, 101, 102, 106],
         "eeg": Embeddings(things["image"].to_numpy(), features[:8], "eeg.npz"),
         "fmri": Embeddings(nsd["image"].to_numpy(), features[8:], "fmri.npz"),

@@ -157,7 +157,7 @@ def test_training_trials_that_overlap_judged_ones_are_left_out(sources, overlapp
         row.Index
         for row in others.itertuples()
         if any(
-            abs(row.onset - other.onset) < WINDOW and row.image % 2 == other.image % 2
+            abs(row.onset - other.onset) < 1000 * WINDOW and row.image % 2 == other.image % 2
             for other in judged.itertuples()
         )
     ]

@@ -18,9 +18,10 @@ class Stored(NamedTuple):
 
     pairs: pd.DataFrame  # eeg_image, fmri_image, split
     pictures: pd.DataFrame  # image, split of the EEG's pictures
-    eeg_trials: pd.DataFrame  # image, session (-1: unknown), onset (sample in its raw file, -1: unknown)
+    eeg_trials: pd.DataFrame  # image, session (-1: unknown), onset (sample of its raw file, -1: unknown)
     fmri_trials: pd.DataFrame  # image
     overlapping_trials: dict[str, int] | None  # n_dropped of n_trials; None: nobody knows
+    raw_sfreq: float | None  # Hz, of the onsets
 
 
 def audit_split(
@@ -89,7 +90,7 @@ def audit_split(
         "n_pictures": len(learned),
         "ridge_fitted_targets": {split: float(part["fitted"].mean()) for split, part in parts.items()},
         "overlapping_test_trials": _overlapping_share(
-            stored.eeg_trials, eeg_pictures, test=parts["test"]["eeg_image"], learned=learned
+            stored, eeg_pictures, test=parts["test"]["eeg_image"], learned=learned
         ),
         "overlapping_trials": stored.overlapping_trials,
         "shared_with_training": {
@@ -143,13 +144,15 @@ def _count_near_duplicates(
 
 
 def _overlapping_share(
-    trials: pd.DataFrame, pictures: pd.DataFrame, *, test: pd.Series, learned: pd.Series
+    stored: Stored, pictures: pd.DataFrame, *, test: pd.Series, learned: pd.Series
 ) -> float | None:
     """Return the share of test trials whose second overlaps that of a trial that is learned from."""
+    trials = stored.eeg_trials
     shown = pick_rows(pictures, trials["image"], source="the table of the EEG's pictures")
     placed = trials.assign(partition=shown["partition"].to_numpy())
     is_test = placed["image"].isin(test)
-    found = overlapping(placed[is_test], placed[placed["image"].isin(learned)])
+    is_learned = placed["image"].isin(learned)
+    found = overlapping(placed[is_test], placed[is_learned], sfreq=stored.raw_sfreq)
     return None if found is None else float(found.mean())
 
 

@@ -45,7 +45,8 @@ def write_lmdb(
     ----------
     out : the LMDB file to write; nothing else is left beside it.
     eeg : HDF5 with ``eeg`` (n_trials, n_channels, n_times) float32, its trials table (image, repetition,
-        session, onset and, where trials have one, weight) and the attributes unit, sfreq, t0, channels.
+        session, onset and, where trials have one, weight) and the attributes unit, sfreq, t0, channels and,
+        where onsets are known, raw_sfreq.
     projection : HDF5 with ``embedding`` (n_trials, n_features) float32 and its trials table.
     pairs : columns eeg_image, fmri_image, similarity, concept, cluster, split; those with an EEG trial
         become pair 0, 1 and so on.
@@ -80,6 +81,7 @@ def write_lmdb(
             pairs.loc[pairs["split"] != "train", "eeg_image"],
             eeg_pictures,
             wanted=drop_overlapping_trials,
+            sfreq=read_attributes(eeg_data.file, ()).get("raw_sfreq"),
             source=eeg,
         )
         pairs = keep_measured(pairs, eeg_trials, source=eeg).reset_index(drop=True)
@@ -107,6 +109,7 @@ def _leave_out_overlaps(
     pictures: pd.DataFrame,
     *,
     wanted: bool,
+    sfreq: float | None,
     source: str | Path,
 ) -> tuple[pd.DataFrame, dict[str, int] | None]:
     """Leave out trials of learned pictures that overlap those of judged ones; None where nobody knows.
@@ -119,7 +122,7 @@ def _leave_out_overlaps(
     if wanted:
         shown = pick_rows(pictures, trials["image"], source="the table of the EEG's pictures")
         placed = trials.assign(partition=shown["partition"].to_numpy())
-        found = overlapping(placed[is_learned], placed[is_judged])
+        found = overlapping(placed[is_learned], placed[is_judged], sfreq=sfreq)
         if found is None:
             logger.info("%s: does not say when its trials were: none is left out for an overlap", source)
             return trials, None

@@ -20,7 +20,7 @@ from brain2image.datasets.things_eeg2.preprocessed import (
     check_whitened,
     read_epochs,
 )
-from brain2image.datasets.things_eeg2.raw import CHANNELS, RAW_REFERENCE, recording_place
+from brain2image.datasets.things_eeg2.raw import CHANNELS, RAW_REFERENCE, RAW_SFREQ, recording_place
 from brain2image.datasets.things_eeg2.sessions import N_TIMES, SFREQ, append, append_recordings
 from brain2image.datasets.whitening import (
     channel_scales,
@@ -107,6 +107,7 @@ def repack_eeg(
         if filters:
             attributes, release = {"edge": edge, "baseline": baseline, **filters}, "raw"
             trials, counts = append_recordings(eeg, files, pictures, max_lost=max_lost, **attributes)
+            attributes["raw_sfreq"] = float(RAW_SFREQ)  # of the onsets
             file["recordings"] = counts.to_records(index=False)
             attributes["whiten"] = whiten
         else:
