@@ -160,10 +160,10 @@ rule predict_ceilings:
         simulate=cfg.simulate.model_dump(
             include={"n_concepts", "images_per_concept", "n_test_concepts", "n_latents", "seed"}
         ),
-        pairing={
+        pairing=lambda wildcards: {
+            "is_exact": asked(plan.is_exact_of, wildcards.person),
             "include_test": cfg.matching.include_test,
-            "options": {"n_pairs": cfg.matching.top_k}
-            | cfg.split.model_dump(exclude={"train", "drop_overlapping_trials"}),
+            "options": asked(plan.split_options_of, wildcards.person),
         },
     script:
         "../workflow/scripts/predict_ceilings.py"

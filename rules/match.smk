@@ -1,9 +1,30 @@
-"""Pairs of an EEG and an fMRI picture that look alike, their splits and clusters: once for all people of a data set."""
+"""Pairs of an EEG and an fMRI picture, their splits and clusters: once for all people of a data set."""
+
+
+rule list_shown:
+    input:
+        pictures=plan.fmri_pictures,
+        embeddings=ask("shown_embeddings", "dataset"),
+    output:
+        pictures="<results>/pictures/{dataset}.shown.parquet",
+    log:
+        "<logs>/list_shown/{dataset}.log",
+    benchmark:
+        "<benchmarks>/list_shown/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=plan.code("list_shown"),
+    script:
+        "../workflow/scripts/list_shown.py"
 
 
 rule match_images:
     input:
-        unpack(ask("of_pairs", "dataset", "subj")),
+        unpack(ask("of_matching", "dataset", "subj")),
         eeg_pictures=ask("pictures_of", "dataset"),
         fmri_pictures=plan.fmri_pictures,
         betas=lambda wildcards: expand(rules.repack_fmri.output.betas, subj=members(wildcards.subj)),
@@ -46,8 +67,7 @@ rule split_pairs:
         runtime=growing(10),
     params:
         code=plan.code("split_pairs"),
-        n_pairs=cfg.matching.top_k,
-        split=cfg.split.model_dump(exclude={"train", "drop_overlapping_trials"}),
+        split=ask("split_options", "dataset"),
     script:
         "../workflow/scripts/split_pairs.py"
 
@@ -98,6 +118,9 @@ rule audit_split:
         runtime=growing(10),
     params:
         code=plan.code("audit_split"),
-        is_ridge_fitted=not cfg.simulate,  # the simulated ridge was fitted on no picture
+        origin=lambda wildcards: {
+            "is_ridge_fitted": not cfg.simulate,  # the simulated ridge was fitted on no picture
+            "is_exact": asked(plan.is_exact_of, wildcards.person),
+        },
     script:
         "../workflow/scripts/audit_split.py"

@@ -25,7 +25,7 @@ rule repack_images:
 rule repack_eeg:
     input:
         files=lambda wildcards: asked(plan.data.eeg, wildcards.person).files,
-        images=ask("picture_table", "person"),
+        images=ask("picture_set_table", "person"),
     output:
         eeg="<results>/eeg/{person}.h5",
     log:

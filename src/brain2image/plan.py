@@ -77,6 +77,7 @@ class Plan(PictureFiles):
             fmri=FMRI,
             must_exist=must_exist,
         )
+        self.check_pairs()
         self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
 
     def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:

@@ -1,9 +1,12 @@
 """Where the results of pictures, embeddings and pairs lie: the part of the plan about pictures."""
 
 from functools import cached_property
+from typing import Any
 
 from brain2image.config import TrainingConfig
 from brain2image.constants.brain_names import members
+from brain2image.core.errors import InputError
+from brain2image.datasets.base import EEGDataset
 from brain2image.datasets.selection import Selection
 from brain2image.plan_people import PeopleFiles
 
@@ -20,6 +23,10 @@ class PictureFiles(PeopleFiles):
 
     data: Selection
 
+    def picture_set_table(self, person: str) -> str:
+        """Return the table of the set of pictures of which an EEG person saw some or all."""
+        return f"{self.results}/pictures/{self.data.picture_set_of(person)}.parquet"
+
     def picture_table(self, person: str) -> str:
         """Return the table of the pictures that an EEG person saw."""
         return self.pictures_of(self.data.eeg_dataset(person).name)
@@ -30,7 +37,9 @@ class PictureFiles(PeopleFiles):
         return f"{self.results}/pictures/{FMRI}.parquet"
 
     def pictures_of(self, dataset: str) -> str:
-        """Return the table of the pictures that the people of a data set saw."""
+        """Return the table of the pictures that the people of a data set saw, with their concepts."""
+        if self.data.picture_set(dataset) == FMRI:
+            return f"{self.results}/pictures/{dataset}.shown.parquet"
         return f"{self.results}/pictures/{self.data.picture_set(dataset)}.parquet"
 
     def sets(self, dataset: str) -> tuple[str, str]:
@@ -43,22 +52,77 @@ class PictureFiles(PeopleFiles):
 
     def eeg_embeddings(self, person: str) -> list[str]:
         """List the CLIP embeddings of the pictures that an EEG person saw."""
-        return self._embeddings(self.data.picture_set_of(person))
+        return self.shown_embeddings(self.data.eeg_dataset(person).name)
 
     def of_pairs(self, dataset: str, subj: str) -> dict[str, list[str]]:
         """Return the embeddings of the pictures of both sides, by the names of the scripts' inputs."""
         return {
-            "eeg_embeddings": self._embeddings(self.data.picture_set(dataset)),
-            "fmri_embeddings": self._embeddings(FMRI, subj),
+            "eeg_embeddings": self.shown_embeddings(dataset),
+            "fmri_embeddings": self._embeddings(FMRI, self.data.parts(FMRI, members(subj))),
         }
+
+    def of_matching(self, dataset: str, subj: str) -> dict[str, list[str]]:
+        """Return the embeddings by which pictures are matched, none for exact pairs."""
+        return {} if self.is_exact(dataset) else self.of_pairs(dataset, subj)
 
     def of_brains(self, person: str, subj: str) -> dict[str, list[str]]:
         """Return the embeddings of the pictures of brains."""
         return self.of_pairs(self.data.eeg_dataset(person).name, subj)
 
-    def _embeddings(self, dataset: str, subjects: str = "") -> list[str]:
-        parts = self.data.parts(dataset, members(subjects) if subjects else ())
-        return [f"{self.results}/clip/{dataset}/{part}.npz" for part in parts]
+    def shown_embeddings(self, dataset: str) -> list[str]:
+        """List the CLIP embeddings of the pictures that the people of a data set saw."""
+        return self._embeddings(self.data.picture_set(dataset), self.data.parts(dataset))
+
+    def _embeddings(self, pictures: str, parts: list[str]) -> list[str]:
+        return [f"{self.results}/clip/{pictures}/{part}.npz" for part in parts]
+
+    def is_exact(self, dataset: str) -> bool:
+        """Tell whether the pairs of a data set are of one picture each."""
+        return self.config.matching.mode != "look_alike" and self.data.picture_set(dataset) == FMRI
+
+    def is_exact_of(self, person: str) -> bool:
+        """Tell whether the pairs of an EEG person are of one picture each."""
+        return self.is_exact(self.data.eeg_dataset(person).name)
+
+    def split_options(self, dataset: str) -> dict[str, Any]:
+        """Return how the pairs of a data set are divided: the block `split`, and how many pairs there are.
+
+        Raises
+        ------
+        InputError
+            When what is to be tested is not there.
+        """
+        options = self.config.split.model_dump(exclude={"train", "drop_overlapping_trials"})
+        is_exact, owner = self.is_exact(dataset), self.data.datasets[dataset]
+        has_partition = isinstance(owner, EEGDataset) and owner.has_test_pictures and not is_exact
+        if options["test_from"] == "auto":
+            options["test_from"] = "test_partition" if has_partition else "shared1000"
+        elif options["test_from"] == "test_partition" and not has_partition:
+            raise InputError(
+                f"config: split.test_from: expected shared1000 or any for {owner.title}, "
+                f"{'whose pairs are exact' if is_exact else 'which keeps no pictures for testing'}, got "
+                "test_partition"
+            )
+        return options | {"n_pairs": None if is_exact else self.config.matching.top_k}
+
+    def split_options_of(self, person: str) -> dict[str, Any]:
+        """Return how the pairs of an EEG person are divided."""
+        return self.split_options(self.data.eeg_dataset(person).name)
+
+    def check_pairs(self) -> None:
+        """Refuse pairs that cannot be made of the data sets of the config."""
+        for dataset in sorted({self.data.eeg_dataset(person).name for person in self.data.people}):
+            self.split_options(dataset)
+            title, pictures = self.data.datasets[dataset].title, self.data.picture_set(dataset)
+            if self.config.matching.mode == "exact" and pictures != FMRI:
+                raise InputError(
+                    f"config: matching.mode: expected look_alike or auto for {title}, whose pictures are not "
+                    f"{self.data.fmri_dataset.title}'s, got exact"
+                )
+            if self.config.simulate and pictures == FMRI and not self.is_exact(dataset):
+                raise InputError(
+                    f"config: matching.mode: expected exact or auto for simulated {title}, got look_alike"
+                )
 
     def pairs(self, person: str, subj: str) -> str:
         """Return the table of pairs, which all people of a data set share."""

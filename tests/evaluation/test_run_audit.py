@@ -54,6 +54,12 @@ def test_what_pictures_do_not_explain_is_a_caveat_where_it_is_no_chance(run, p, 
     assert (content["leaks"], content["caveats"]) == ([], caveats)
 
 
+def test_what_exact_pairs_hold_beyond_pictures_is_a_finding(run):
+    content = audit_run(**run | {"split": CLEAN | {"is_exact": True}, "beyond": {"two_way": 0.6, "p": 0.01}})
+    assert (content["leaks"], content["caveats"]) == ([], [])
+    assert content["beyond"] == {"two_way": 0.6, "p": 0.01}
+
+
 def test_each_leak_of_a_run_is_named(run):
     targets = run["training_targets"]
     more_targets = np.concatenate([targets, targets[:1]])

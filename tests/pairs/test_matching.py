@@ -120,6 +120,18 @@ def test_no_test_partition_is_an_empty_table(tables, lacking):
     assert test_partition.dtypes.astype(str).tolist() == ["int64", "int64", "float32"]
 
 
+def test_exact_pairs_are_of_the_pictures_that_both_saw(tables):
+    pictures = tables[0].assign(partition="train")
+    seen, shared = np.array([3, 11, 12, 17]), np.array([True, True, False, False])
+    options = {"shared": shared, "include_test": False}
+    candidates, test_partition = match_images(pictures, None, None, seen=seen, **options)
+    assert candidates.to_numpy().tolist() == [[11, 11, 1], [12, 12, 1], [17, 17, 1]]
+    assert candidates.dtypes.astype(str).tolist() == ["int64", "int64", "float32"]
+    assert test_partition.empty
+    with pytest.raises(InputError, match=r"both .* people saw, got none of 8 and 4; .* matching\.mode"):
+        match_images(pictures, None, None, seen=seen + 100, **options)
+
+
 def test_pictures_without_an_embedding_are_refused(tables):
     pictures, eeg, fmri = tables
     short, shared = Embeddings(fmri.image[:5], fmri.features[:5], "fmri.npz"), np.ones(6, bool)

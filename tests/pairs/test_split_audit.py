@@ -8,6 +8,8 @@ from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.overlap import WINDOW
 from brain2image.pairs.split_audit import Stored, audit_split
 
+SECOND = round(1000 * WINDOW)  # samples
+
 
 @pytest.fixture
 def tables():
@@ -35,7 +37,7 @@ def tables():
         {
             "image": np.repeat(range(8), 2),
             "session": [0, 1] * 8,
-            "onset": np.repeat(range(8), 2) * 10 * WINDOW,
+            "onset": np.repeat(range(8), 2) * 10 * SECOND,
         }
     )
     fmri = pd.DataFrame({"image": [*np.repeat(range(100, 107), 3), 107]})
@@ -61,11 +63,12 @@ def tables():
 
 
 def audit(tables, is_ridge_fitted=True):
-    return audit_split(tables.pop("pairs"), is_ridge_fitted=is_ridge_fitted, **tables)
+    return audit_split(tables.pop("pairs"), is_ridge_fitted=is_ridge_fitted, is_exact=False, **tables)
 
 
 def test_a_clean_split_is_clean(tables):
     assert audit(tables) == {
+        "is_exact": False,
         "n_pairs": {"train": 3, "val": 1, "test": 2},
         "n_passed_over": 3,
         "n_without_eeg": 0,
@@ -158,7 +161,7 @@ def test_trials_are_counted_by_image(tables):
 
 
 @pytest.mark.parametrize(
-    ("distance", "share"), [(WINDOW, 0), (WINDOW - 1, 0.25), (1 - WINDOW, 0.25), (0, 0.25)]
+    ("distance", "share"), [(SECOND, 0), (WINDOW - 1, 0.25), (1 - WINDOW, 0.25), (0, 0.25)]
 )
 def test_overlapping_samples_are_found_in_the_same_file_alone(tables, distance, share):
     eeg = tables["stored"].eeg_trials

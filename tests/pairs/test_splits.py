@@ -108,6 +108,16 @@ def test_pictures_of_the_test_partition_take_their_partners_from_training():
     assert count_passed_over(candidates, split) == 40
 
 
+def test_without_a_number_all_candidates_are_divided():
+    """As exact pairs are; only what shares a group with another split is left over."""
+    candidates, test_partition, things, nsd = draw_tables(0)
+    options = SHARES | {"n_pairs": None, "seed": 0, "group_by": "image"}
+    split = split_pairs(candidates, test_partition[:0], things, nsd, **options, test_from="any")
+    assert len(split) == len(candidates)
+    shares = split["split"].value_counts() / len(split)
+    assert shares.round(2).to_dict() == {"train": 0.8, "val": 0.1, "test": 0.1}
+
+
 def test_shortages_are_logged(caplog):
     caplog.set_level(logging.WARNING)
     few = draw_tables(0, shared=0.02)

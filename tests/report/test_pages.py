@@ -130,9 +130,9 @@ def test_every_finding_of_the_audit_has_a_line(rng):
     clean = audit_run(CLEAN, target_dependence=0, target_mean=targets.mean(0), best_epoch=1, **options)
     found = options | {"beyond": {"two_way": 0.7, "p": 0.001}, "people": KNOWN}
     leaky = audit_run(LEAKY, target_dependence=1, target_mean=targets.mean(0) + 1, best_epoch=2, **found)
-    # trials that were left out are no finding
+    # of what kind the pairs are, and trials that were left out, are no findings
     checks = set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
-    assert {*leaky["leaks"], *leaky["caveats"]} == checks - {"left out of training"}
+    assert {*leaky["leaks"], *leaky["caveats"]} == checks - {"left out of training", "kind of the pairs"}
     assert not leaky["unknown"]
     page = audit.audit_page(PAIRS[0], {"flatten": clean, "ridge": clean}, {"flatten": 0.25})
     assert page.count(">clean<") == len(audit.SPLIT_CHECKS) + 2
@@ -140,7 +140,7 @@ def test_every_finding_of_the_audit_has_a_line(rng):
     for part in ("0.25", "0 EEG pictures, 0 concepts", "things-01", "12 of 1,234", "50 % two-way, p = 0.400"):
         assert part in page
     page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
-    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 3 + 1
+    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 4 + 1
     assert page.count(">caveat<") == 2
     split = CLEAN | {"overlapping_test_trials": None}
     unknown = audit_run(

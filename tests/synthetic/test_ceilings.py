@@ -52,7 +52,7 @@ def pairing(test_from="any"):
     eeg = pd.DataFrame({"image": range(80), "concept": concepts, "partition": partition})
     images = 100 + np.arange(N_NSD)
     fmri = pd.DataFrame({"image": images, "shared1000": images % 5 == 0})
-    return Pairing(eeg, fmri, images, include_test=False, options=OPTIONS | {"test_from": test_from})
+    return Pairing(eeg, fmri, images, False, include_test=False, options=OPTIONS | {"test_from": test_from})
 
 
 def others(world, pairs):

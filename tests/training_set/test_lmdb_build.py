@@ -243,7 +243,7 @@ def test_the_file_is_as_documented(sources):
     attributes = {name: ATTRIBUTES[name] for name in ("unit", "sfreq", "t0", "channels")}
     assert {name: meta[name] for name in attributes} == attributes
     assert (meta["n_pairs"], meta["n_features"], meta["dtype"]) == (N_PAIRS, N_FEATURES, "<f4")
-    assert meta["eeg_attributes"] == {"subject": "sub-01"}
+    assert meta["eeg_attributes"] == {"subject": "sub-01", "raw_sfreq": 1000.0}
     assert meta["fmri_attributes"] == SOURCE
     assert eeg.shape == (N_CHANNELS, N_TIMES)
 

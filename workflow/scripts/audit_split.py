@@ -25,7 +25,7 @@ with job(snakemake):
         eeg=read_embeddings(snakemake.input.eeg_embeddings),
         fmri=read_embeddings(snakemake.input.fmri_embeddings),
         candidates=read_table(snakemake.input.candidates, ["eeg_image", "fmri_image"]),
-        is_ridge_fitted=snakemake.params.is_ridge_fitted,
+        **snakemake.params.origin,
         encoder_images=read_result(encoder, ["images"])["images"] if encoder else None,
     )
     write_json(snakemake.output.audit, counts)

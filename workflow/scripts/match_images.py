@@ -1,4 +1,4 @@
-"""Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw."""
+"""Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw, or with themselves."""
 
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_parquet
@@ -10,10 +10,10 @@ from brain2image.pairs.matching import match_images
 with job(snakemake):
     seen = read_shown(snakemake.input.betas)
     fmri_pictures = read_table(snakemake.input.fmri_pictures, ["image", "shared1000"])
+    embeddings = (snakemake.input.get(name) for name in ("eeg_embeddings", "fmri_embeddings"))
     candidates, test_partition = match_images(
         read_table(snakemake.input.eeg_pictures, ["image", "partition"]),
-        read_embeddings(snakemake.input.eeg_embeddings),
-        read_embeddings(snakemake.input.fmri_embeddings),
+        *(files and read_embeddings(files) for files in embeddings),
         seen=seen,
         shared=pick_rows(fmri_pictures, seen, source=snakemake.input.fmri_pictures)["shared1000"].to_numpy(),
         include_test=snakemake.params.include_test,

@@ -12,7 +12,6 @@ with job(snakemake):
         read_table(snakemake.input.test_partition, columns, may_be_empty=True),
         read_table(snakemake.input.eeg_pictures, ["image", "concept"]),
         read_table(snakemake.input.fmri_pictures, ["image", "shared1000"]),
-        n_pairs=snakemake.params.n_pairs,
         **snakemake.params.split,
     )
     write_parquet(snakemake.output.pairs, pairs)

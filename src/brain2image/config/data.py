@@ -189,10 +189,15 @@ class CLIPConfig(Section):
 class MatchingConfig(Section):
     """Which picture pairs are made."""
 
+    mode: Literal["auto", "look_alike", "exact"] = Field(
+        "auto",
+        description="Pairs of pictures that look most alike (look_alike), or of each picture with itself "
+        "(exact), where the EEG's people saw the fMRI's own pictures. auto: exact wherever they did.",
+    )
     top_k: Count = Field(
         1000,
-        description="Number of pairs, the best that may be had, of which split takes its shares; each "
-        "picture is in one pair at most.",
+        description="Number of look-alike pairs, the best that may be had, of which split takes its shares; "
+        "each picture is in one pair at most. Exact pairs are all that there are.",
     )
     include_test: bool = Field(
         False,
@@ -221,14 +226,16 @@ class SplitConfig(Section):
     seed: Seed = Field(0, description="Seed by which the concepts of val and test are drawn.")
     group_by: Literal["image", "concept"] = Field(
         "concept",
-        description="What no two splits share: the concept of the EEG's picture, or only the picture.",
+        description="What no two splits share: the concept of the EEG's picture (of NSD's pictures, which "
+        "have none, its near duplicates), or only the picture.",
     )
-    test_from: Literal["any", "shared1000", "test_partition"] = Field(
-        "test_partition",
+    test_from: Literal["auto", "any", "shared1000", "test_partition"] = Field(
+        "auto",
         description="Test pairs show any fMRI picture; one of NSD's shared 1,000, as MindEye2's ridge was "
         "fitted on all others, so that their embeddings are no predictions; or one of these, and of the EEG "
-        "the pictures that its authors kept for testing (THINGS: 200 of other concepts, with 80 trials each "
-        "in recordings of their own).",
+        "the pictures that its authors kept for testing (test_partition; THINGS: 200 of other concepts, with "
+        "80 trials each in recordings of their own). auto: test_partition where the data set has one and "
+        "pairs are of look-alikes, else shared1000.",
     )
 
     drop_overlapping_trials: bool = Field(

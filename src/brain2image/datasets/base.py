@@ -143,11 +143,14 @@ class EEGDataset(Dataset):
     Attributes
     ----------
     eeg_reader : module that reads the EEG.
-    picture_set : the data set whose pictures were shown; None: its own.
+    picture_set : the data set whose pictures were shown, of which `parts` names those that were; None: its
+        own.
+    has_test_pictures : whether its authors kept pictures for testing, of partition ``test``.
     """
 
     eeg_reader: ClassVar[str]
     picture_set: ClassVar[str | None] = None
+    has_test_pictures: ClassVar[bool] = False
 
     def reader(self, release: str) -> str:
         """Return the module that reads a person's files of a release."""

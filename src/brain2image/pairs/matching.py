@@ -137,8 +137,8 @@ def _take_greedily(
 
 def match_images(
     pictures: pd.DataFrame,
-    eeg: Embeddings,
-    fmri: Embeddings,
+    eeg: Embeddings | None,
+    fmri: Embeddings | None,
     *,
     seen: np.ndarray,
     shared: np.ndarray,
@@ -146,13 +146,15 @@ def match_images(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw, as far as they go.
 
+    Without embeddings each picture is matched with itself: pairs are exact.
+
     The pairs hold for all people of the data set, whether they have trials of every picture or not. They are
     candidates: `splits.split_pairs` takes as many as are wanted.
 
     Parameters
     ----------
     pictures : table of the EEG's pictures: ``image``, ``partition``.
-    eeg, fmri : embeddings of the pictures of both sets.
+    eeg, fmri : embeddings of the pictures of both sets; None for exact pairs.
     seen : (n,) int64 ids of the pictures that any of the fMRI subjects saw.
     shared : (n,) bool, which of them are NSD's shared 1,000.
     include_test : whether the pictures that the EEG's authors kept for testing are among the candidates, too.
@@ -170,11 +172,26 @@ def match_images(
     """
     is_kept = (pictures["partition"] != "train").to_numpy()
     images = pictures["image"].to_numpy()
+    if eeg is None or fmri is None:
+        candidates = _match_same(images, seen)
+        if candidates.empty:
+            raise InputError(
+                f"expected pictures that both the EEG's and the fMRI's people saw, got none of {len(images)} "
+                f"and {len(seen)}; check that their lists name pictures alike, or set matching.mode to "
+                "look_alike"
+            )
+        return candidates, _match_same(images[is_kept], seen[shared])
     shown = images if include_test else images[~is_kept]
     return (
         _match(shown, seen, eeg, fmri, n_pairs=max(1, min(len(shown), len(seen)))),
         _match(images[is_kept], seen[shared], eeg, fmri, n_pairs=min(is_kept.sum(), shared.sum())),
     )
+
+
+def _match_same(shown: np.ndarray, seen: np.ndarray) -> pd.DataFrame:
+    """Return the table of the pictures that both saw."""
+    both = np.intersect1d(shown, seen)
+    return pd.DataFrame({"eeg_image": both, "fmri_image": both, "similarity": np.ones(len(both), np.float32)})
 
 
 def _match(

@@ -34,6 +34,7 @@ def audit_split(
     fmri: Embeddings,
     candidates: pd.DataFrame,
     is_ridge_fitted: bool,
+    is_exact: bool,
     encoder_images: Sequence[int] | None,
 ) -> dict[str, Any]:
     """Count what test pairs have in common with all that is learned from.
@@ -47,11 +48,13 @@ def audit_split(
     eeg, fmri : embeddings of the pictures of both sets.
     candidates : columns eeg_image, fmri_image; all pairs that could have been chosen, best first.
     is_ridge_fitted : whether the ridge was fitted on fMRI pictures; a simulated one was fitted on none.
+    is_exact : whether the EEG's and the fMRI's people saw the very same pictures.
     encoder_images : ids of the fMRI pictures that the picture encoder was fitted on; None where nobody learns
         from its predictions.
 
     Returns
     -------
+    is_exact : as given.
     n_pairs : number of pairs of each split.
     n_passed_over : number of candidates that are in no split though a worse one is.
     n_without_eeg : number of pairs of a split of whose picture this person has no EEG trial.
@@ -84,6 +87,7 @@ def audit_split(
     }
     seen = np.concatenate([eeg.of(learned), fmri.of(parts["train"]["fmri_image"])])
     return {
+        "is_exact": is_exact,
         "n_pairs": {split: len(part) for split, part in parts.items()},
         "n_passed_over": count_passed_over(candidates, pairs),
         "n_without_eeg": len(pairs) - len(kept),

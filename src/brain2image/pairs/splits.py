@@ -30,7 +30,7 @@ def split_pairs(
     eeg_pictures: pd.DataFrame,
     fmri_pictures: pd.DataFrame,
     *,
-    n_pairs: int,
+    n_pairs: int | None,
     val: float,
     test: float,
     seed: int,
@@ -56,7 +56,7 @@ def split_pairs(
     test_partition : the same of the pictures that the EEG's authors kept for testing, with shared pictures.
     eeg_pictures : image, concept.
     fmri_pictures : image, shared1000.
-    n_pairs : number of pairs of which the shares are taken.
+    n_pairs : number of pairs of which the shares are taken; None: all candidates.
     val, test : shares; the rest is for training. With ``test_from="test_partition"`` all of it is tested.
     seed : seed of the drawing.
     group_by : what no two splits may share, the ``concept`` or only the ``image`` of the EEG.
@@ -73,6 +73,7 @@ def split_pairs(
     InputError
         When there are fewer than ``n_pairs`` candidates, or a split would be empty.
     """
+    n_pairs = len(candidates) if n_pairs is None else n_pairs
     if not 1 <= n_pairs <= len(candidates):
         raise InputError(
             f"expected at least matching.top_k = {n_pairs} pairs of pictures, got {len(candidates)}, as many "

@@ -41,6 +41,7 @@ class Pairing(NamedTuple):
     eeg_pictures: pd.DataFrame  # image, concept, partition
     fmri_pictures: pd.DataFrame  # image, shared1000
     seen: np.ndarray  # (n,) int64, ids of the pictures that the fMRI subject saw
+    is_exact: bool  # each picture is its own partner
     include_test: bool
     options: Mapping[str, Any]  # n_pairs and the block ``split`` of the config
 
@@ -170,24 +171,28 @@ def predict_ceilings(
     lmdb : the training set.
     world, pairing, simulate : see `fit_ceiling`; embeddings as CLIP gave them.
     oracle : what `nsd_files.oracle_arrays` says, by which latents become an embedding without noise.
-    ceiling : ``predictions.npz`` from the seen picture, limited by pairing and fMRI noise.
+    ceiling : ``predictions.npz`` from the seen picture, limited by pairing and fMRI noise; where pairs are
+        exact, the seen picture is the partner.
     fmri_ceiling : ``predictions.npz`` from the partner's latents, limited by fMRI noise alone.
     """
     planted = read_npz(oracle, what="planted arrays", names=["weight", "offset"])
-    world = turn_to_axes(world)
-    model = fit_ceiling(world, pairing, simulate=simulate)
     # by the seen picture, as the audit shuffles the columns of answers to find uses of them
     partner = LMDBReader(lmdb).pairs_of("test").set_index("eeg_image")["fmri_image"]
 
     def embed(latents: np.ndarray) -> np.ndarray:
         return (latents @ planted["weight"] + planted["offset"]).astype(np.float32)
 
-    def from_seen(pairs: Pairs) -> np.ndarray:
-        images = pairs.table["eeg_image"]
-        return embed(model.predict(carried(world.things[images], world.eeg.of(images))))
-
     def from_partner(pairs: Pairs) -> np.ndarray:
         return embed(world.nsd_of(partner[pairs.table["eeg_image"]]))
+
+    from_seen = from_partner
+    if not pairing.is_exact:
+        turned = turn_to_axes(world)
+        model = fit_ceiling(turned, pairing, simulate=simulate)
+
+        def from_seen(pairs: Pairs) -> np.ndarray:
+            images = pairs.table["eeg_image"]
+            return embed(model.predict(carried(turned.things[images], turned.eeg.of(images))))
 
     target_mean = read_training_targets(lmdb).mean(axis=0)
     write_test_predictions(ceiling, from_seen, lmdb, target_mean=target_mean)

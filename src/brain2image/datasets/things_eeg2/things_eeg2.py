@@ -41,6 +41,7 @@ class ThingsEEG2(EEGDataset):
     download = (
         "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf,"
     )
+    has_test_pictures = True
     simulated = "raw"
     picture_reader = f"{ROOM}.things_images"
     eeg_reader = f"{ROOM}.things_eeg"

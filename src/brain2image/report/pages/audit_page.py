@@ -33,6 +33,15 @@ def _of_encoder(key: str) -> Callable[[Mapping[str, Any]], str]:
     return found
 
 
+def _fitted(audit: Mapping[str, Any]) -> str:
+    shares = audit["split"]["ridge_fitted_targets"]
+    return f"{_percent(shares['test'])} (of training targets {_percent(shares['train'])})"
+
+
+def _kind(audit: Mapping[str, Any]) -> str:
+    return "the same picture" if audit["split"]["is_exact"] else "look-alikes"
+
+
 def _beyond(audit: Mapping[str, Any]) -> str:
     beyond = audit["beyond"]
     return (
@@ -56,6 +65,11 @@ def _dropped(audit: Mapping[str, Any]) -> str:
 
 # By the name of the finding in audit.audit_run: what concerns the split, and what concerns a run.
 SPLIT_CHECKS = {
+    "kind of the pairs": Check(
+        "what the EEG's and the fMRI's people saw",
+        _kind,
+        "matching.mode; the target of a look-alike pair is another picture's, which no EEG can know wholly",
+    ),
     "test EEG pictures in training": Check(
         "test pairs whose EEG picture is in training", _shared("EEG pictures"), "must be 0"
     ),
@@ -89,8 +103,10 @@ SPLIT_CHECKS = {
     ),
     "ridge-fitted test targets": Check(
         "test targets on which MindEye2's ridge was fitted",
-        lambda audit: _percent(audit["split"]["ridge_fitted_targets"]["test"]),
-        "such targets are less noisy than new ones; 0 % with split.test_from: test_partition or shared1000",
+        _fitted,
+        "such targets are less noisy than new ones; 0 % where all are of NSD's shared 1,000, on which it was "
+        "not fitted: with split.test_from: test_partition or shared1000, and all pairs of data sets that "
+        "showed these alone",
     ),
     "raw EEG samples shared with training": Check(
         "test trials that share raw EEG samples with a training trial",
@@ -103,7 +119,8 @@ RUN_CHECKS = {
         "found beyond what the picture encoder predicts of the seen picture",
         _beyond,
         "the prediction seeks the measured embedding after what the picture encoder says of the seen picture "
-        "was taken off both. The partner of a look-alike pair is chosen by CLIP features alone, so that "
+        "was taken off both. Of exact pairs more than 50 %, chance, is a finding: the EEG knows what CLIP "
+        "features do not tell. The partner of a look-alike pair is chosen by CLIP features alone, so that "
         "beyond them its fMRI holds nothing that the EEG could know: 50 %, chance, unless CLIP features are "
         "a noisy account of what both pictures share, as in simulated data, the picture encoder has not "
         "learned all that CLIP features tell, or answers leaked. Each p is of its run alone; ceilings are "
