@@ -78,8 +78,8 @@ def jobs(checkout, pool):
 
 
 def test_the_jobs_are_of_all_rules(jobs):
-    # of several people alone, as in tests/cluster
-    assert {job.rule for job in jobs} - {"all", "fetch_weights"} == set(RULES) - {"calibrate"}
+    # of several people, as in tests/cluster, and of exact pairs alone
+    assert {job.rule for job in jobs} - {"all", "fetch_weights"} == set(RULES) - {"calibrate", "list_shown"}
 
 
 def is_plain(value):

@@ -8,17 +8,15 @@ from pydantic import Field, model_validator
 
 from brain2image.config.data import (
     CLIPConfig,
-    ClusteringConfig,
     DataConfig,
     EEGConfig,
     LMDBConfig,
-    MatchingConfig,
     PictureEncoderConfig,
     SimulateConfig,
-    SplitConfig,
     WeightsConfig,
 )
 from brain2image.config.messages import unknown_key, validate
+from brain2image.config.pairing import ClusteringConfig, MatchingConfig, SplitConfig
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
 from brain2image.config.training_run import (
     SEVERAL_OPTIONS,
