@@ -22,6 +22,10 @@ rule build_lmdb:
         runtime=growing(30),
     params:
         code=plan.code("build_lmdb"),
-        options=cfg.lmdb.model_dump() | {"drop_overlapping_trials": cfg.split.drop_overlapping_trials},
+        options=lambda wildcards: cfg.lmdb.model_dump()
+        | {
+            "drop_overlapping_trials": cfg.split.drop_overlapping_trials,
+            "picture_set": plan.data.picture_set_of(wildcards.person),
+        },
     script:
         "../workflow/scripts/build_lmdb.py"

@@ -38,6 +38,7 @@ rule fit_baseline:
 
 rule evaluate:
     input:
+        unpack(ask("of_other_sets", "person", "subj", "run")),
         predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
         audit="<results>/pairs/{person}_{subj}.audit.json",
@@ -57,6 +58,9 @@ rule evaluate:
         runtime=growing(30),
     params:
         code=plan.code("evaluate"),
+        others=lambda wildcards: list(
+            asked(plan.of_other_sets, wildcards.person, wildcards.subj, wildcards.run)
+        ),
         evaluation=cfg.evaluation.model_dump(),
     script:
         "../workflow/scripts/evaluate.py"

@@ -72,10 +72,32 @@ rule split_pairs:
         "../workflow/scripts/split_pairs.py"
 
 
+rule list_tested:
+    input:
+        unpack(ask("of_pairs", "dataset", "subj")),
+        pairs=rules.split_pairs.output.pairs,
+    output:
+        tested="<results>/matching/{dataset}_{subj}/tested.npz",
+    log:
+        "<logs>/list_tested/{dataset}_{subj}.log",
+    benchmark:
+        "<benchmarks>/list_tested/{dataset}_{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=plan.code("list_tested"),
+    script:
+        "../workflow/scripts/list_tested.py"
+
+
 rule cluster_pairs:
     input:
         unpack(ask("of_pairs", "dataset", "subj")),
         pairs=rules.split_pairs.output.pairs,
+        elsewhere=ask("tested_elsewhere", "dataset", "subj"),
         eeg_pictures=ask("pictures_of", "dataset"),
     output:
         pairs="<results>/pairs/{dataset}_{subj}.parquet",

@@ -83,6 +83,7 @@ rule fit_picture_encoder:
         unpack(ask("of_pairs", "dataset", "subj")),
         pairs="<results>/pairs/{dataset}_{subj}.parquet",
         projection="<results>/projection/{subj}.h5",
+        elsewhere=ask("tested_elsewhere", "dataset", "subj"),
     output:
         predicted="<results>/projection/{dataset}_{subj}.predicted.h5",
         encoder="<results>/projection/{dataset}_{subj}.encoder.safetensors",

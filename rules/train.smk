@@ -5,6 +5,7 @@ rule train:
     input:
         lmdbs=ask("training_sets", "brains", "run"),
         weights=ask("cbramod", "run"),
+        tested=ask("heard_sets", "brains", "run"),
     output:
         model="<results>/runs/{brains}/{run}/model.safetensors",
         config="<results>/runs/{brains}/{run}/config.json",

@@ -8,7 +8,7 @@ from brain2image.constants.brain_names import members
 from brain2image.core.errors import InputError
 from brain2image.datasets.base import EEGDataset
 from brain2image.datasets.selection import Selection
-from brain2image.plan_people import PeopleFiles
+from brain2image.plan_people import PeopleFiles, data_set_of
 
 FMRI = "nsd"  # the data set whose embeddings the checkpoints of MindEye2 give
 
@@ -64,6 +64,19 @@ class PictureFiles(PeopleFiles):
     def of_matching(self, dataset: str, subj: str) -> dict[str, list[str]]:
         """Return the embeddings by which pictures are matched, none for exact pairs."""
         return {} if self.is_exact(dataset) else self.of_pairs(dataset, subj)
+
+    def of_other_sets(self, person: str, subj: str, run: str) -> dict[str, list[str]]:
+        """Return what the audit of a run needs that learned from other data sets than the person's."""
+        learned = {data_set_of(who) for who in self.learners(f"{person}_{subj}", run)}
+        sets = {self.data.picture_set(name): self.shown_embeddings(name) for name in sorted(learned)}
+        sets.pop(self.data.picture_set_of(person), None)
+        if not sets:
+            return {}
+        return {
+            **{f"of_{name}": files for name, files in sets.items()},
+            "tested": [f"{self.results}/matching/{self._pairs_name(person, subj)}/tested.npz"],
+            "fmri_embeddings": self.of_brains(person, subj)["fmri_embeddings"],
+        }
 
     def of_brains(self, person: str, subj: str) -> dict[str, list[str]]:
         """Return the embeddings of the pictures of brains."""
@@ -155,4 +168,4 @@ class PictureFiles(PeopleFiles):
         return f"{self.results}/matching/{self._pairs_name(person, subj)}/candidates.parquet"
 
     def _pairs_name(self, person: str, subj: str) -> str:
-        return f"{person.rpartition('-')[0]}_{subj}"
+        return f"{data_set_of(person)}_{subj}"

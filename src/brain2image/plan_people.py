@@ -60,9 +60,9 @@ class PeopleFiles:
             return [person]
         if isinstance(people, list):
             return sorted(set(people))
-        same = person.rpartition("-")[0] if person != SEVERAL else None
+        same = data_set_of(person) if person != SEVERAL else None
         listed = [who for who, fmri in map(divide_brains, self.brains) if fmri == subj]
-        listed = [who for who in listed if same in (None, who.rpartition("-")[0])]
+        listed = [who for who in listed if same in (None, data_set_of(who))]
         found = [who for who in listed if people == "all" or who != person]
         if len(found) < (1 if people == "others" else 2):
             raise InputError(
@@ -142,14 +142,39 @@ class PeopleFiles:
                 self._check_one_data_set(brains, name)
 
     def _check_one_data_set(self, brains: str, run: str) -> None:
-        """Refuse a run for everybody where data sets divide their pictures differently."""
+        """Refuse a run of all people where these are of several data sets, which a list must name."""
         person, subj = divide_brains(brains)
-        if run not in self.runs or self.runs[run].people in ("own", "others"):
-            return  # what is fitted for one person learns from that person's data set alone
-        people = {person, *self.learners(f"{SEVERAL}_{subj}", run)}
-        names = sorted({who.rpartition("-")[0] for who in people})
+        if run not in self.runs or self.runs[run].people != "all":
+            return
+        names = sorted({data_set_of(who) for who in (person, *self.learners(f"{SEVERAL}_{subj}", run))})
         if len(names) > 1:
             raise InputError(
-                f"config: {run}: expected people of one data set, as each divides its own pictures, got "
-                f"{' and '.join(names)}; give each a config of its own"
+                f"config: runs.{run}.people: expected people of one data set for 'all', got "
+                f"{' and '.join(names)}; list those who are learned from"
             )
+
+    def tested_elsewhere(self, dataset: str, subj: str) -> list[str]:
+        """List the files of the pictures on which others are tested by runs that learn from a data set.
+
+        These pictures may not be learned from, whichever data set they are of.
+        """
+        lists = (run.people for run in self.runs.values() if isinstance(run.people, list))
+        if not any(data_set_of(who) == dataset for people in lists for who in people):
+            return []
+        tested = {data_set_of(who) for who, fmri in map(divide_brains, self.brains) if fmri == subj}
+        return [f"{self.results}/matching/{name}_{subj}/tested.npz" for name in sorted(tested - {dataset})]
+
+    def heard_sets(self, brains: str, run: str) -> list[str]:
+        """List an LMDB of each further data set on which a run is tested, whose channels it must have."""
+        person, subj = divide_brains(brains)
+        if person != SEVERAL:
+            return []  # it learns from the data set on which it is tested
+        known = {data_set_of(who) for who in self.learners(brains, run)}
+        tested = [who for who, fmri in map(divide_brains, self.brains) if fmri == subj]
+        others = {data_set_of(who): who for who in reversed(tested) if data_set_of(who) not in known}
+        return [f"{self.results}/lmdb/{others[name]}_{subj}.lmdb" for name in sorted(others)]
+
+
+def data_set_of(person: str) -> str:
+    """Return the name of the data set of a person."""
+    return person.rpartition("-")[0]

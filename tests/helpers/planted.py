@@ -62,10 +62,13 @@ def rotation_of(person, angle=1.0):
     return expm(turn)
 
 
-def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False, person=None):
+def planted_lmdb(
+    folder, unit="uV", splits=SPLITS, shuffle_targets=False, person=None, cap=None, picture_set=""
+):
     """EEG and fMRI that share four latents; the EEG is smooth in time. Predictions are right.
 
-    A person has noise of their own, and channels that are rotated by `rotation_of`.
+    A person has noise of their own, and channels that are rotated by `rotation_of`. A cap is a list of the
+    channels' names, in an order of its own.
 
     Three trials each of the pairs' pictures and of `N_ALONE` others, and three repetitions of the pairs'.
     """
@@ -87,6 +90,8 @@ def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False, person
         targets[first_test:] = rng.permutation(targets[first_test:])
     trials = pd.DataFrame({"image": image, "repetition": np.tile(np.arange(3), n_images), "session": 0})
     channels = [f"E{number}" for number in range(N_CHANNELS)]
+    if cap is not None:
+        eeg, channels = eeg[:, [channels.index(name) for name in cap]], cap
     source = {"checkpoint": "synthetic", "sha256": "0" * 64}
     with h5py.File(folder / "eeg.h5", "w") as file:
         file["eeg"] = (scale * eeg).astype(np.float32)
@@ -118,5 +123,6 @@ def planted_lmdb(folder, unit="uV", splits=SPLITS, shuffle_targets=False, person
         eeg_pictures=pictures,
         predicted=folder / "predicted.h5",
         learnable=learnable,
+        picture_set=picture_set,
     )
     return out

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.planted import OUTPUTS, planted_people, planted_run
+from helpers.planted import OUTPUTS, planted_lmdb, planted_people, planted_run
 
 from brain2image.core.errors import InputError
 from brain2image.evaluation.predict import predict_pairs
@@ -136,3 +136,20 @@ def test_nobody_is_calibrated_to_themselves(paths, trained, tmp_path):
         calibrate_to_training_set(trained, paths[0], n_pictures=8, **files)
     with pytest.raises(InputError, match="expected 99 training pictures to calibrate with, got 52"):
         calibrate_to_training_set(trained, paths[2], n_pictures=99, **files)
+
+
+def test_a_run_is_tested_on_a_smaller_cap(tmp_path):
+    """It learns with the channels that both have, and hears these, by name."""
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    whole = planted_lmdb(tmp_path / "a", unit="whitened").rename(tmp_path / "things-01_subj01.lmdb")
+    cap = [f"E{number}" for number in (7, 1, 2, 3, 5, 4)]
+    part = planted_lmdb(tmp_path / "b", unit="whitened", cap=cap, picture_set="toy")
+    part = part.rename(tmp_path / "toy-01_subj01.lmdb")
+    run = run_of(["things-01"], {"pooling": "none"})
+    files = {name: tmp_path / file for name, file in OUTPUTS.items()}
+    options = {"run": run, "weights": None, "code": "", "state": tmp_path / "state"}
+    train(whole, tested=[part], **options, **files)
+    assert json.loads(files["config"].read_text())["eeg"]["channels"] == sorted(cap)
+    predict_pairs(files["model"], part, out=tmp_path / "predictions.npz")
+    content = np.load(tmp_path / "predictions.npz")
+    assert top1(content["predictions"], content["targets"]) > 0.3

@@ -5,9 +5,11 @@ import pytest
 from helpers.planted import N_CHANNELS, planted_lmdb, planted_people
 
 from brain2image.core.errors import InputError
+from brain2image.datasets.splines import TEN_FIVE, template
 from brain2image.training_set.batches import AlignmentDataset
+from brain2image.training_set.channel_views import channel_matrix, shared_channels
 from brain2image.training_set.items import item_targets, list_items
-from brain2image.training_set.joined import JoinedReader, open_training_set
+from brain2image.training_set.joined import FIRST_OF_SET, JoinedReader, open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import person_responses, read_pairs, read_training_targets
 
@@ -76,3 +78,63 @@ def test_what_does_not_fit_together_is_refused(paths, tmp_path):
     other = planted_lmdb(tmp_path, unit="uV").rename(tmp_path / "things-04_subj01.lmdb")
     with pytest.raises(InputError, match=r"things-04.*expected unit whitened, as .*things-01.*, got uV"):
         JoinedReader([paths[0], other])
+
+
+CAP = ["E5", "E0", "E3", "E7"]
+
+
+@pytest.fixture(scope="module")
+def of_two_sets(tmp_path_factory):
+    """Somebody with all channels, and somebody with another cap who saw another set of pictures."""
+    folder, found = tmp_path_factory.mktemp("sets"), []
+    for name, options in {"things-01": {}, "toy-01": {"cap": CAP, "picture_set": "toy"}}.items():
+        (folder / name).mkdir()
+        path = planted_lmdb(folder / name, unit="whitened", person=1, **options)
+        found.append(path.rename(folder / f"{name}_subj01.lmdb"))
+    return found
+
+
+def test_people_with_different_caps_share_the_channels_that_both_have(of_two_sets):
+    joined = open_training_set(of_two_sets)
+    assert joined.meta["channels"] == ["E0", "E3", "E5", "E7"]  # in the order of the first
+    whole, part = map(LMDBReader, of_two_sets)
+    trials = [0, len(whole.eeg_index)]
+    expected = whole.eeg(0)[[0, 3, 5, 7]]
+    np.testing.assert_array_equal(joined.read("eeg", trials)[0], expected)
+    np.testing.assert_array_equal(joined.read("eeg", trials)[1], part.eeg(0)[[1, 2, 0, 3]])
+    np.testing.assert_array_equal(expected, part.eeg(0)[[1, 2, 0, 3]])  # one person's EEG, by two caps
+    assert AlignmentDataset(joined, "train")[[0]]["eeg"].shape == (1, 4, 200)
+
+
+def test_a_tested_cap_leaves_out_what_it_lacks(of_two_sets):
+    whole, part = of_two_sets
+    assert open_training_set(whole, tested=[part]).meta["channels"] == ["E0", "E3", "E5", "E7"]
+    with pytest.raises(InputError, match=r"toy-01.*the model, but E1, E2, E4, E6 are missing; set training"):
+        LMDBReader(part, LMDBReader(whole).meta["channels"])
+    with pytest.raises(InputError, match=r"channels that all people have .* got none"):
+        shared_channels([["E0"], ["Fz"]])
+
+
+def test_one_id_of_two_sets_is_two_pictures(of_two_sets):
+    """Of what was scanned it is one picture, as both sets of EEG were matched with the same fMRI."""
+    joined, own = open_training_set(of_two_sets), LMDBReader(of_two_sets[1])
+    items = list_items(joined, "train", targets="predicted", pictures="all")
+    assert not set(items[items["person"] == 0]["image"]) & set(items[items["person"] == 1]["image"])
+    assert len(joined.fmri_index) == len(own.fmri_index)
+    assert len(joined.predicted_index) == 2 * len(own.predicted_index)
+    theirs = items[items["person"] == 1].reset_index(drop=True)
+    of_own = theirs.assign(image=theirs["image"] - FIRST_OF_SET, person=0)
+    np.testing.assert_array_equal(item_targets(joined, theirs), item_targets(own, of_own))
+
+
+def test_interpolated_channels_are_those_of_splines():
+    """A field that is smooth over the head is found again where an electrode is missing."""
+    names = ["Fz", "Cz", "Pz", "Oz", "C3", "C4", "P3", "P4", "F3", "F4", "O1", "O2"]
+    positions = template(TEN_FIVE).get_positions()["ch_pos"]
+    field = np.array([positions[name] @ [0.5, 1.0, 0.3] for name in names], np.float32)
+    own = [name for name in names if name != "Pz"]
+    matrix = channel_matrix(own, names, interpolates=True, source="x")
+    found = matrix @ field[[names.index(name) for name in own]]
+    np.testing.assert_array_equal(np.delete(found, 2), np.delete(field, 2))
+    assert abs(found[2] - field[2]) < 0.1 * field.std()
+    assert shared_channels([own, ["Pz", "Oz"]], interpolates=True) == [*own, "Pz"]

@@ -1,10 +1,13 @@
 """Label the pairs, and the pictures to train on, by K-means on the embeddings of the training pairs."""
 
+import numpy as np
+
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_parquet
 from brain2image.formats.tables import read_table
 from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.pairs.clustering import cluster_pairs
+from brain2image.pairs.tested_pictures import leave_out_tested, read_tested
 from brain2image.pairs.training_pictures import choose_training_pictures
 
 with job(snakemake):
@@ -13,7 +16,9 @@ with job(snakemake):
     eeg, fmri = (
         read_embeddings(files) for files in (snakemake.input.eeg_embeddings, snakemake.input.fmri_embeddings)
     )
-    chosen = choose_training_pictures(pictures, pairs, eeg, fmri)
+    elsewhere = np.concatenate(read_tested(snakemake.input.elsewhere, clip=eeg.clip))
+    pairs = leave_out_tested(pairs, eeg, fmri, elsewhere=elsewhere)
+    chosen = choose_training_pictures(pictures, pairs, eeg, fmri, elsewhere=elsewhere)
     labelled = cluster_pairs(pairs, chosen, eeg, fmri, **snakemake.params.clustering)
     for name, table in zip(("pairs", "pictures"), labelled, strict=True):
         write_parquet(snakemake.output[name], table)

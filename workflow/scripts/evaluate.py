@@ -14,6 +14,7 @@ with job(snakemake):
         history=history,
         predicted=snakemake.input.get("predicted"),
         learned=snakemake.input.learned,
+        others={name: snakemake.input[name] for name in snakemake.params.others},
         **snakemake.params.evaluation,
     )
     write_json(snakemake.output.metrics, metrics)

@@ -14,6 +14,7 @@ with job(snakemake):
             training=snakemake.params.training | snakemake.params.without_effect,
         ),
         weights=snakemake.input.get("weights"),
+        tested=snakemake.input.tested,
         code=snakemake.params.code,
         state=snakemake.params.state,
         n_devices=snakemake.resources.gpu,

@@ -20,7 +20,11 @@ UNUSED_OPTIONS = {
     "attention": {"pooling_layers", "alignment"},
     "multitoken_vit": set(),
 }
-SEVERAL_OPTIONS = (("model", "person_layer"), ("training", "negatives"))  # of runs of several people
+# Of runs of several people.
+SEVERAL_OPTIONS = (
+    *(("model", "person_layer"), ("training", "negatives")),
+    ("training", "missing_channels"),
+)
 N_LAYERS = 12  # of the published CBraMod
 
 
@@ -222,6 +226,11 @@ class TrainingConfig(Section):
         "all",
         description="Of a run that learns from several people: InfoNCE's negatives are the whole batch, or "
         "the rows of the same person.",
+    )
+    missing_channels: Literal["leave_out", "interpolate"] = Field(
+        "leave_out",
+        description="Of a run that learns from, or is tested on, people with other caps: learn with the "
+        "channels that all have, or interpolate those that somebody lacks.",
     )
     accumulate_batches: Count = Field(
         1, description="Batches whose gradients are added up before a step; negatives stay within a batch."

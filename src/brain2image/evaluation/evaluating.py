@@ -1,13 +1,13 @@
 """Everything that is known of one run's predictions: scores, and the audit of what they depend on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from brain2image.evaluation.beyond import score_beyond_pictures
-from brain2image.evaluation.people_audit import audit_people
+from brain2image.evaluation.people_audit import OtherSets, audit_people
 from brain2image.evaluation.predictions import Predictions, read_predictions
 from brain2image.evaluation.run_audit import SPLIT_KEYS, audit_run
 from brain2image.evaluation.scores import evaluate
@@ -30,6 +30,7 @@ def evaluate_run(
     history: str | Path | None,
     predicted: str | Path | None,
     learned: Sequence[str | Path],
+    others: Mapping[str, Sequence[str]] | None = None,
     n_permutations: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def evaluate_run(
     predicted : HDF5 with the picture encoder's ``predicted_embedding`` of the EEG's pictures; None where
         nobody learns from it.
     learned : the training sets that it learned from, of whomsoever.
+    others : of a run that learned from other sets of pictures, the files that `OtherSets.read` takes.
     n_permutations, seed : see `scores.evaluate`.
 
     Returns
@@ -75,8 +77,10 @@ def evaluate_run(
             own.pairs_of("test"),
             own.people[0],
             readers,
+            own=own.meta["picture_set"],
             people=record.get("people", "own"),
             is_calibrated="calibration" in record,
+            others=OtherSets.read(others) if others else None,
         ),
     )
     scores = evaluate(content, n_permutations=n_permutations, seed=seed)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from brain2image.core.devices import compute_device
 from brain2image.evaluation.queries import write_test_predictions
+from brain2image.formats.files import read_json
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import mean_response
@@ -20,9 +21,12 @@ def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> No
     lmdb : the data set.
     out : ``predictions.npz`` as `queries.write_test_predictions` writes it.
     """
+    record = read_json(Path(model).parent / "config.json")
     aligner = AlignmentModel.load(Path(model).parent).to(compute_device())
     target_mean = aligner.target_mean.cpu().numpy()
-    reader = LMDBReader(lmdb)
+    heard = aligner.layout.channels
+    interpolates = record["training"].get("missing_channels") == "interpolate"
+    reader = LMDBReader(lmdb, heard, interpolates=interpolates)
     person = reader.people[0] if reader.people[0] in aligner.people else None
     response = None
     if aligner.people and person is None:
@@ -30,6 +34,6 @@ def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> No
     write_test_predictions(
         out,
         lambda pairs: aligner.predict(pairs.eeg, person, response).numpy(),
-        lmdb,
+        reader,
         target_mean=target_mean,
     )

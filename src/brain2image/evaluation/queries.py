@@ -15,7 +15,7 @@ SEED = 0  # of the subsets; one for all predictors, so that they answer the same
 
 
 def write_test_predictions(
-    out: str | Path, predict: Predictor, lmdb: str | Path, *, target_mean: np.ndarray
+    out: str | Path, predict: Predictor, source: str | Path | LMDBReader, *, target_mean: np.ndarray
 ) -> None:
     """Predict the test pairs from every number of averaged trials, and measure whether targets leak in.
 
@@ -24,10 +24,10 @@ def write_test_predictions(
     out : ``predictions.npz``.
     predict : the predictor; it is handed the targets too, so that a use of them is found: once more they come
         shuffled among the pairs, and the largest change of a prediction is written as target_dependence.
-    lmdb : the data set.
+    source : the training set of the person who is tested, its file or a reader.
     target_mean : (n_features,) float32, mean target of the training pairs.
     """
-    reader = LMDBReader(lmdb)
+    reader = source if isinstance(source, LMDBReader) else LMDBReader(source)
     table = reader.pairs_of("test").reset_index(drop=True)
     trials = list_trials(reader.eeg_index, table["eeg_image"])
     fmri = list_trials(reader.fmri_index, table["fmri_image"])

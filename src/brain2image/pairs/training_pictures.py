@@ -14,7 +14,12 @@ logger = logging.getLogger(__name__)
 
 
 def choose_training_pictures(
-    pictures: pd.DataFrame, pairs: pd.DataFrame, eeg: Embeddings, fmri: Embeddings
+    pictures: pd.DataFrame,
+    pairs: pd.DataFrame,
+    eeg: Embeddings,
+    fmri: Embeddings,
+    *,
+    elsewhere: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Choose the pictures from which a network may learn without meeting what it is tested on.
 
@@ -26,6 +31,7 @@ def choose_training_pictures(
     pictures : table of the EEG's pictures: image, concept, partition.
     pairs : columns eeg_image, fmri_image, split.
     eeg, fmri : embeddings of the pictures of both sets.
+    elsewhere : (n_images, n_features) float32, pictures on which other data sets are tested.
 
     Returns
     -------
@@ -40,7 +46,8 @@ def choose_training_pictures(
     tested = pairs[pairs["split"] != "train"]
     concepts = pick_rows(pictures, tested["eeg_image"], source="the table of the EEG's pictures")["concept"]
     unmet = offered[~offered["concept"].isin(concepts)]
-    held_out = np.concatenate([eeg.of(tested["eeg_image"]), fmri.of(tested["fmri_image"])])
+    own = [eeg.of(tested["eeg_image"]), fmri.of(tested["fmri_image"])]
+    held_out = np.concatenate(own if elsewhere is None or not len(elsewhere) else [*own, elsewhere])
     chosen = unmet[~find_near_duplicates(eeg.of(unmet["image"]), held_out)]
     counts = (
         f"{len(offered)} training pictures: {len(offered) - len(unmet)} left out as their concept is that of "

@@ -60,6 +60,7 @@ def fit_picture_encoder(
     pairs: pd.DataFrame,
     *,
     projection: str | os.PathLike,
+    elsewhere: np.ndarray | None = None,
     layers: Sequence[str | int],
     methods: Sequence[str],
     n_folds: int,
@@ -75,6 +76,7 @@ def fit_picture_encoder(
     eeg, fmri : features of the pictures of both sets.
     pairs : columns eeg_image, fmri_image, split.
     projection : measured embeddings, see `projecting.project_fmri`; those of a picture are averaged.
+    elsewhere : (n_images, n_features) float32, pictures on which other data sets are tested.
     layers : ``projected`` and numbers of layers, as in the config.
     methods : names in `picture_methods.METHODS`.
     n_folds : folds of pictures.
@@ -97,7 +99,7 @@ def fit_picture_encoder(
             f"{fmri.clip}; delete them and run again"
         )
     image, targets, source = read_measured(projection)
-    is_partner, is_duplicate = find_excluded(image, pairs, eeg, fmri)
+    is_partner, is_duplicate = find_excluded(image, pairs, eeg, fmri, elsewhere=elsewhere)
     keep = ~(is_partner | is_duplicate)
     if keep.sum() < 2 * n_folds:
         raise InputError(
@@ -174,7 +176,12 @@ def read_measured(projection: str | os.PathLike) -> tuple[np.ndarray, np.ndarray
 
 
 def find_excluded(
-    image: np.ndarray, pairs: pd.DataFrame, eeg: Embeddings, fmri: Embeddings
+    image: np.ndarray,
+    pairs: pd.DataFrame,
+    eeg: Embeddings,
+    fmri: Embeddings,
+    *,
+    elsewhere: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the scanned pictures that the encoder must not see, as validation or test would know them.
 
@@ -183,14 +190,17 @@ def find_excluded(
     image : (n_images,) int64, pictures of the fMRI.
     pairs : columns eeg_image, fmri_image, split.
     eeg, fmri : embeddings of both sets.
+    elsewhere : (n_images, n_features) float32, pictures on which other data sets are tested.
 
     Returns
     -------
     is_partner : (n_images,) bool, whether the picture is in a validation or test pair.
-    is_duplicate : (n_images,) bool, whether its CLIP cosine with a picture of such a pair is 0.95 or more.
+    is_duplicate : (n_images,) bool, whether its CLIP cosine with a picture of such a pair, or with one of
+        ``elsewhere``, is 0.95 or more.
     """
     tested = pairs[pairs["split"] != "train"]
-    held_out = np.concatenate([eeg.of(tested["eeg_image"]), fmri.of(tested["fmri_image"])])
+    own = [eeg.of(tested["eeg_image"]), fmri.of(tested["fmri_image"])]
+    held_out = np.concatenate(own if elsewhere is None or not len(elsewhere) else [*own, elsewhere])
     is_partner, is_duplicate = (
         np.isin(image, tested["fmri_image"]),
         find_near_duplicates(fmri.of(image), held_out),

@@ -68,6 +68,7 @@ def train(
     weights: str | Path | None,
     code: str,
     state: str | Path,
+    tested: Sequence[str | Path] = (),
     n_devices: int = 1,
     n_workers: int = 0,
     model: str | Path,
@@ -87,6 +88,8 @@ def train(
     weights : the encoder's published ones; None when ``run.model.pretrained`` is false.
     code : fingerprint of the source, the encoder's too.
     state : folder of the state and the TensorBoard events; it must outlive a failed job.
+    tested : training sets of people of other data sets on whom it will be tested, for the names of their
+        channels.
     n_devices : GPUs that share every batch; without CUDA it is one CPU.
     n_workers : processes that read a training set above ``memory_limit_gb``.
     model, config, history, tensorboard : outputs: safetensors, JSON, CSV with a row an epoch, folder.
@@ -97,7 +100,8 @@ def train(
         When the pretrained weights are missing or wrong, a split has no pairs, values or the loss are not
         finite, or the memory is too small.
     """
-    reader, state = open_training_set(lmdbs), Path(state)
+    interpolates = run.training.missing_channels == "interpolate"
+    reader, state = open_training_set(lmdbs, tested=tested, interpolates=interpolates), Path(state)
     file, events = state / "state.ckpt", state / "tensorboard"
     with (
         _quiet_lightning(),

@@ -8,28 +8,51 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
+from brain2image.training_set.channel_views import shared_channels
 from brain2image.training_set.lmdb_store import LMDBReader
 
 # What must be the same in all training sets for one model to learn from them.
 LAYOUT = ("unit", "sfreq", "t0", "channels", "eeg_shape", "n_features")
-RECIPE = ("highpass", "lowpass", "notch", "whiten", "clip", "baseline", "reference")  # of the EEG
+RECIPE = ("highpass", "lowpass", "whiten", "clip", "baseline")  # of the EEG
+PLACE = ("notch", "reference")  # of the EEG, which each data set has of its own
+FIRST_OF_SET = 10**7  # pictures of different sets may have one id; a training tells them apart by so much
 
 
-def open_training_set(lmdbs: str | Path | Sequence[str | Path]) -> LMDBReader:
-    """Open the training set of one person, or those of several people as one."""
+def open_training_set(
+    lmdbs: str | Path | Sequence[str | Path],
+    *,
+    tested: Sequence[str | Path] = (),
+    interpolates: bool = False,
+) -> LMDBReader:
+    """Open the training set of one person, or those of several people as one.
+
+    Parameters
+    ----------
+    lmdbs : LMDB files.
+    tested : LMDB files of people of other data sets on whom the model will be tested; nothing but the names
+        of their channels is read.
+    interpolates : whether channels that some lack are interpolated, or left out of all.
+    """
     paths = [lmdbs] if isinstance(lmdbs, str | Path) else list(lmdbs)
-    return LMDBReader(paths[0]) if len(paths) == 1 else JoinedReader(paths)
+    caps = [LMDBReader(path).meta["channels"] for path in (*paths, *tested)]
+    channels = shared_channels(caps, interpolates=interpolates)
+    if len(paths) == 1:
+        return LMDBReader(paths[0], channels, interpolates=interpolates)
+    return JoinedReader(paths, channels, interpolates=interpolates)
 
 
 class JoinedReader(LMDBReader):
     """Several training sets under the interface of one.
 
     Trials are numbered on from one person to the next. An fMRI repetition or a predicted embedding, which
-    belongs to a picture and to nobody's EEG, is there once, from the first training set that has it.
+    belongs to a picture and to nobody's EEG, is there once, from the first training set that has it. Ids of
+    the EEG's pictures are those of the first set of pictures; those of further sets are moved up.
 
     Parameters
     ----------
     paths : LMDB files of different EEG people, of one fMRI space.
+    channels : those that are read, by name; None: all, which must be the same.
+    interpolates : whether channels that somebody lacks are interpolated.
 
     Raises
     ------
@@ -37,8 +60,15 @@ class JoinedReader(LMDBReader):
         As `LMDBReader` does, and when the training sets do not fit together.
     """
 
-    def __init__(self, paths: Sequence[str | Path]):
-        self._readers = [LMDBReader(path) for path in paths]
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        channels: Sequence[str] | None = None,
+        *,
+        interpolates: bool = False,
+    ):
+        self._readers = [LMDBReader(path, channels, interpolates=interpolates) for path in paths]
+        _tell_sets_apart(self._readers)
         self.path = self._readers[0].path
         self.paths = [reader.path for reader in self._readers]
         self.people = tuple(name for reader in self._readers for name in reader.people)
@@ -72,6 +102,20 @@ class JoinedReader(LMDBReader):
         return joined.assign(trial=np.arange(len(joined)))
 
 
+def _tell_sets_apart(readers: Sequence[LMDBReader]) -> None:
+    """Move the ids of the EEG's pictures of further sets up, so that they are not those of others."""
+    sets = list(dict.fromkeys(reader.meta["picture_set"] for reader in readers))
+    for reader in readers:
+        first = FIRST_OF_SET * sets.index(reader.meta["picture_set"])
+        for table, column in (
+            (reader.pairs, "eeg_image"),
+            (reader.pictures, "image"),
+            (reader.eeg_index, "image"),
+            (reader.predicted_index, "image"),
+        ):
+            table[column] += first
+
+
 def _stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Stack a table of each person under one another; those without weights of their trials weigh 1."""
     numbered = [table.assign(person=number) for number, table in enumerate(tables)]
@@ -95,7 +139,8 @@ def _common_meta(readers: Sequence[LMDBReader]) -> dict[str, Any]:
     for reader in others:
         for name in LAYOUT:
             _check_equal(name, first, reader, first.meta.get(name), reader.meta.get(name))
-        for name in RECIPE:
+        of_one_set = reader.meta["picture_set"] == first.meta["picture_set"]
+        for name in (*RECIPE, *PLACE) if of_one_set else RECIPE:
             _check_equal(
                 name, first, reader, *(one.meta["eeg_attributes"].get(name) for one in (first, reader))
             )

@@ -38,6 +38,7 @@ def write_lmdb(
     learnable: pd.DataFrame | None = None,
     eeg_dtype: Literal["float32", "float16"] = "float32",
     drop_overlapping_trials: bool = False,
+    picture_set: str = "",
 ) -> None:
     """Store the EEG trials and the fMRI embeddings that a training may learn from, and those of val and test.
 
@@ -58,6 +59,7 @@ def write_lmdb(
         beside those of the pairs. None where runs learn from pairs alone.
     eeg_dtype : how samples are stored; float16 halves the file, and the log states the error.
     drop_overlapping_trials : leave out training trials whose second overlaps a val or test trial's.
+    picture_set : name of the EEG's pictures, as ids of other sets are of other pictures.
 
     Raises
     ------
@@ -97,7 +99,10 @@ def write_lmdb(
             )
             untested = pictures.loc[pictures["split"] != "test", "image"]
             arrays["predicted"] = (data, _index(images, untested, source=predicted))
-        meta = _meta(arrays, pairs, DTYPES[eeg_dtype]) | {"overlapping_trials": dropped}
+        meta = _meta(arrays, pairs, DTYPES[eeg_dtype]) | {
+            "overlapping_trials": dropped,
+            "picture_set": picture_set,
+        }
         tables = {name: index.drop(columns="row") for name, (_, index) in arrays.items()}
         _write(out, arrays, tables | {"pairs": pairs, "pictures": pictures}, meta)
 

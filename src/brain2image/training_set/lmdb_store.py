@@ -19,6 +19,7 @@ import pyarrow as pa
 from brain2image.constants.brain_names import divide_brains
 from brain2image.core.errors import InputError
 from brain2image.datasets.units import flat_channels
+from brain2image.training_set.channel_views import channel_matrix
 
 DTYPES = {"float32": "<f4", "float16": "<f2"}
 FLAT_SAMPLE = 100  # training trials in which channels are looked at
@@ -68,6 +69,12 @@ def _open(path: Path, key: tuple[int, int]) -> lmdb.Environment:
 class LMDBReader:
     """What `lmdb_build.write_lmdb` stored. A file that replaces it changes nothing for who has begun to read.
 
+    Parameters
+    ----------
+    path : the LMDB file.
+    channels : those that are read, by name; None: all that are stored.
+    interpolates : whether channels that are not stored are interpolated, see `channel_views.channel_matrix`.
+
     Attributes
     ----------
     meta : unit, sfreq, t0, channels, eeg_shape, n_features, n_pairs, dtype and the sources' attributes.
@@ -81,15 +88,24 @@ class LMDBReader:
     Raises
     ------
     InputError
-        When the file is missing, cut short, no LMDB file, or a key is missing.
+        When the file is missing, cut short, no LMDB file, or a key or a channel is missing.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(
+        self, path: str | Path, channels: Sequence[str] | None = None, *, interpolates: bool = False
+    ):
         self.path = Path(path)
         self.paths = [self.path]
         self._file = _identify(self.path)
         self.people: tuple[str, ...] = (divide_brains(self.path.stem)[0],)
         self.meta: dict[str, Any] = json.loads(self._get(b"meta"))
+        self._stored_shape = tuple(self.meta["eeg_shape"])
+        self._mixing: np.ndarray | None = None
+        if channels is not None and list(channels) != self.meta["channels"]:
+            self._mixing = channel_matrix(
+                self.meta["channels"], channels, interpolates=interpolates, source=self.path
+            )
+            self.meta |= {"channels": list(channels), "eeg_shape": [len(channels), self._stored_shape[1]]}
         self.pairs, self.pictures, self.eeg_index = (
             self._table(name).assign(person=0) for name in ("pairs", "pictures", "eeg")
         )
@@ -145,8 +161,10 @@ class LMDBReader:
         InputError
             When a trial is missing or holds NaN or infinity.
         """
-        dtype = self.meta["dtype"] if name == "eeg" else DTYPES["float32"]
-        rows = np.empty((len(trials), *self.shape(name)), DTYPES["float32"])
+        is_eeg = name == "eeg"
+        dtype = self.meta["dtype"] if is_eeg else DTYPES["float32"]
+        shape = self._stored_shape if is_eeg else self.shape(name)
+        rows = np.empty((len(trials), *shape), DTYPES["float32"])
         with _open(self.path, self._file).begin(buffers=True) as transaction:
             for row, trial in zip(rows, trials, strict=True):
                 value = self._value(transaction, key_of(name, trial))
@@ -156,7 +174,7 @@ class LMDBReader:
                         f"{self.path}: expected finite {name} values, got NaN or infinity in trial {trial}; "
                         "leave the broken recording out and build the LMDB again"
                     )
-        return rows
+        return self._mixing @ rows if is_eeg and self._mixing is not None else rows
 
     def pairs_of(self, split: str) -> pd.DataFrame:
         """Return the rows of ``pairs`` in a split.
