@@ -25,8 +25,11 @@ REMEDIES = (
 
 
 @contextmanager
-def readable(name: str | os.PathLike) -> Iterator[None]:
-    """Turn what readers of EEG raise on a foreign or damaged file into an InputError; log their warnings."""
+def readable(name: str | os.PathLike, *, remedy: str | None = None) -> Iterator[None]:
+    """Turn what readers of EEG raise on a foreign or damaged file into an InputError; log their warnings.
+
+    ``remedy`` says what to do; by default what fits the kind of file.
+    """
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
@@ -40,7 +43,8 @@ def readable(name: str | os.PathLike) -> Iterator[None]:
     except Exception as error:  # MNE raises many types, by format and by where the damage is
         raise InputError(
             f"{name}: expected EEG in a format that MNE reads (FIF, BrainVision, EDF, BDF, EEGLAB, ...) or "
-            f"an array (.npy), but cannot read it ({reason(error)}); {_remedy(str(name), str(error))}"
+            f"an array (.npy), but cannot read it ({reason(error)}); "
+            f"{remedy or _remedy(str(name), str(error))}"
         ) from None
 
 

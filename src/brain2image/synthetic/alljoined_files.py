@@ -28,6 +28,7 @@ N_BLOCKS, N_SHOWN = 2, 2  # of a session; so often each block shows each picture
 SOA, JITTER = 0.78, 0.05  # s from trigger to trigger, as in the real recordings, and at most so much longer
 LEAD, TAIL = 2.5, 3.5  # s before the first and after the last trigger of a block
 ODDBALLS = 0.1  # of the pictures are shown again, which has no event
+REJECTED = 0.05  # of the trials are not in the table of epochs
 JOINT = 1e-3  # V, by which electrode offsets differ from block to block
 COCO_OFFSET = 100_000  # made-up COCO ids are NSD ids and so much more
 
@@ -115,7 +116,7 @@ def simulate_alljoined(
         )
         rows = np.concatenate([block.rows[block.has_event] for block in blocks])
         write_recording(recording, volts, onsets, codes[rows])
-        rejected = rng.random(len(onsets)) < 0.02  # autoreject
+        rejected = rng.random(len(onsets)) < REJECTED
         times = onsets[~rejected] / SFREQ
         write_table(table, images[rows][~rejected], times, subject=int(person[-2:]), session=session)
 

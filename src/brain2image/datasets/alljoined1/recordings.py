@@ -76,7 +76,7 @@ def recording_place(path: str | os.PathLike) -> tuple[int, int]:
 def open_recording(path: str | os.PathLike) -> mne.io.BaseRaw:
     """Open a recording, whose samples stay in the file, and check its channels, rate and unit."""
     check_regular(path, remedy=REMEDY)
-    with readable(path):
+    with readable(path, remedy=REMEDY):
         raw = mne.io.read_raw_fif(path, preload=False, verbose="error")
     missing = [name for name in CHANNELS if name not in raw.ch_names]
     if raw.info["sfreq"] != RAW_SFREQ or STIM not in raw.ch_names or len(missing) > 64 - FEWEST_CHANNELS:
@@ -106,7 +106,7 @@ def read_recording(path: str | os.PathLike) -> Recording:
     raw = open_recording(path)
     rows = [row for row, name in enumerate(CHANNELS) if name in raw.ch_names]
     data = np.zeros((len(CHANNELS), raw.n_times))
-    with readable(path):
+    with readable(path, remedy=REMEDY):
         data[rows] = raw.get_data(picks=[CHANNELS[row] for row in rows])
         stim = raw.get_data(picks=[STIM])[0]
     check_finite(data, range(len(CHANNELS)), CHANNELS, source=path)

@@ -1,10 +1,10 @@
 """Which picture of NSD an event code of Alljoined1 stands for.
 
 A code is a position from 1 in the session's list of pictures: ``sharedix`` of NSD's nsd_expdesign.mat in even
-sessions, the subject's row of ``subjectim`` in odd ones, both of which count pictures from 1 (get_nsd_indices
-and generate_dataset of 1_preprocessing/final_dataset/main_dataset.py, Alljoined/alljoined-dataset1). The first
-1,000 of each row of ``subjectim`` are ``sharedix`` itself (in the copy of that repository), so that both give
-shared pictures.
+sessions, the subject's row of ``subjectim`` in odd ones, both of which count pictures from 1
+(1_preprocessing/final_dataset/main_dataset.py of Alljoined/alljoined-dataset1: get_nsd_indices and
+generate_dataset). The first 1,000 of each row of ``subjectim`` are ``sharedix`` itself (in that repository's
+copy of the file), so that both give shared pictures.
 """
 
 import logging
@@ -65,11 +65,12 @@ def read_design(path: str | os.PathLike) -> Design:
     lists = {}
     for name, shape in {"sharedix": (1, N_SHARED), "subjectim": (N_SUBJECTS, N_OWN)}.items():
         ids = content.get(name)
-        is_numeric = isinstance(ids, np.ndarray) and ids.dtype.kind in "iuf"
         found = f"{ids.dtype} {ids.shape}" if isinstance(ids, np.ndarray) else "none"
-        if not is_numeric or ids.shape != shape or not np.isin(ids, np.arange(1, N_IMAGES + 1)).all():
+        is_list = isinstance(ids, np.ndarray) and ids.dtype.kind in "iuf" and ids.shape == shape
+        if not is_list or not np.isin(ids, np.arange(1, N_IMAGES + 1)).all():
+            limits = f" from {ids.min():g} to {ids.max():g}" if is_list else ""
             raise InputError(
-                f"{path}: expected {name} {shape}, whole numbers from 1 to {N_IMAGES}, got {found}; "
+                f"{path}: expected {name} {shape}, whole numbers from 1 to {N_IMAGES}, got {found}{limits}; "
                 f"{DESIGN_REMEDY}"
             )
         lists[name] = ids.astype(np.int64) - 1
