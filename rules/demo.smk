@@ -167,3 +167,8 @@ rule predict_ceilings:
         },
     script:
         "../workflow/scripts/predict_ceilings.py"
+
+
+if any(brains.startswith("alljoined-") for brains in plan.brains):
+
+    include: "demo_alljoined.smk"

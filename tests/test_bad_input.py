@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from helpers import bad_models, bad_nsd, bad_tables, bad_things
+from helpers import bad_alljoined, bad_models, bad_nsd, bad_tables, bad_things
 from helpers.bad_things import EPOCHS, TRAINING, content
 from helpers.damage import Payload, cut, put, remove, replace
 from helpers.small_releases import READERS
@@ -102,7 +102,7 @@ def test_accidents(release, kind, name, accident):
 
 # ---- what only happens to one kind
 
-CASES = bad_things.CASES | bad_nsd.CASES | bad_models.CASES | bad_tables.CASES
+CASES = bad_things.CASES | bad_alljoined.CASES | bad_nsd.CASES | bad_models.CASES | bad_tables.CASES
 
 
 @pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind, cases in CASES.items() for case in cases])

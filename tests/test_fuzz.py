@@ -14,7 +14,7 @@ from brain2image.formats import unpickling
 # FUZZ_MUTATIONS=200 searches deeper.
 N_MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "10"))
 TIME_LIMIT = 60  # s for one file
-SLOW = {"raw": 10, "clip": 20, "mindeye2": 3}  # so many times fewer mutations
+SLOW = {"raw": 10, "alljoined": 5, "clip": 20, "mindeye2": 3}  # so many times fewer mutations
 # LMDB trusts its pages: a flipped pointer ends the process, and nobody but this workflow writes the file.
 # The HDF5 library can loop for ever over the heap of a damaged text attribute, which no release has, but the
 # .h5 files of this workflow have.

@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from brain2image.config import ModelConfig
+from brain2image.datasets.alljoined1 import alljoined_eeg
 from brain2image.datasets.nsd import betas as fmri
 from brain2image.datasets.nsd import mindeye1
 from brain2image.datasets.nsd import nsd_images as nsd
@@ -40,6 +41,7 @@ from brain2image.synthetic.cbramod_weights import simulate_cbramod
 from brain2image.training_set.lmdb_build import write_lmdb
 from brain2image.training_set.means import read_pairs
 from brain2image.translation.embeddings import translate
+from helpers import alljoined_files as alljoined
 from helpers.empty_releases import NSD, THINGS
 from helpers.mindeye1_files import draw_trials, write_subject
 from helpers.mindeye2_files import (
@@ -106,6 +108,11 @@ def write_raw(root: Path) -> None:
 def read_raw(root: Path, out: Path) -> None:
     files = [root / RAW_TRAINING, root / RAW_TEST]
     repack_eeg(files, root / "images.parquet", out=out, **FILTERS)
+
+
+def read_alljoined(root: Path, out: Path) -> None:
+    files = [root / path for path in (*alljoined.paths(1), alljoined.DESIGN)]
+    alljoined_eeg.repack_eeg(files, root / "images.parquet", out=out, **alljoined.OPTIONS)
 
 
 def write_preprocessed(release: str) -> Callable[[Path], None]:
@@ -413,6 +420,7 @@ READERS = {
         write_things_images, read_things_picture, ("training_images/00001_a/a_01b.jpg",)
     ),
     "raw": Reader(write_raw, read_raw, (RAW_TRAINING,)),
+    "alljoined": Reader(alljoined.write_alljoined, read_alljoined, (*alljoined.paths(1), alljoined.DESIGN)),
     **EPOCHS,
     "mindeye2": Reader(
         write_mindeye2,

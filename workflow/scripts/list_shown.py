@@ -4,7 +4,7 @@ from brain2image.core.jobs import job
 from brain2image.formats.files import write_parquet
 from brain2image.formats.tables import read_table
 from brain2image.pairs.clip_embeddings import read_embeddings
-from brain2image.pairs.shown_pictures import list_shown
+from brain2image.pairs.picture_groups import list_shown
 
 with job(snakemake):
     pictures = read_table(snakemake.input.pictures, ["image"])

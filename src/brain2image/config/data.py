@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field, PlainSerializer, WrapValidator, model_va
 
 from brain2image.config.types import (
     Count,
-    Frequencies,
     NonNegative,
+    Notch,
     PathText,
     Person,
     PlainText,
@@ -43,6 +43,11 @@ class DataConfig(Section):
         description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images; or with "
         "MindEye1's webdataset_avg_new/ (pscotti/naturalscenesdataset).",
     )
+    alljoined1: PathText = Field(
+        "data/alljoined1",
+        description="Folder with Alljoined1's raw/ (OSF kqgs8) and NSD's nsd_expdesign.mat, or its 05_125/; "
+        "its pictures are those of nsd.",
+    )
 
 
 class WeightsConfig(Section):
@@ -67,10 +72,10 @@ class EEGConfig(Section):
     lowpass: Annotated[float, Field(gt=0, le=75)] = Field(
         75.0, description="Low-pass edge, Hz; 75 at most, it is also the anti-alias filter."
     )
-    notch: Frequencies = Field(
-        [50.0],
+    notch: Notch = Field(
+        "mains",
         description="Power line frequency, or a list of them, Hz; their harmonics below the low-pass are "
-        "removed too.",
+        "removed too. mains: that of the place where it was recorded (THINGS-EEG2 50, Alljoined1 60).",
     )
     edge: NonNegative = Field(
         2.0,
@@ -116,7 +121,7 @@ class EEGConfig(Section):
             )
         if self.bad_channels and not self.interpolate_bads:
             raise ValueError("bad_channels changes nothing without interpolate_bads: true")
-        notch = sorted(self.notch)
+        notch = [] if self.notch == "mains" else sorted(self.notch)
         if any(second - first < NOTCH_SPACING for first, second in pairwise(notch)):
             raise ValueError(f"notch: expected frequencies {NOTCH_SPACING:g} Hz apart at least, got {notch}")
         return self

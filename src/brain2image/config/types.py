@@ -79,6 +79,13 @@ def _all_or_list(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
     return value if value == "all" else check_list(value)
 
 
+def _mains_or_list(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
+    """Let the word mains pass; a union of types would report a wrong list twice."""
+    if isinstance(value, str) and value != "mains":
+        raise ValueError(f"expected mains, a frequency or a list of them, got {value!r}")
+    return value if value == "mains" else check_list(value)
+
+
 def text_or_block(value: Any, check_block: ValidatorFunctionWrapHandler) -> Any:
     """Let a text pass where a block may stand; a union of types would report a wrong block twice."""
     return _check_plain(value) if isinstance(value, str) and value else check_block(value)
@@ -94,6 +101,16 @@ def _word_or_people(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any
     if isinstance(value, str) and value not in PEOPLE_WORDS:
         raise ValueError(f"expected {', '.join(PEOPLE_WORDS)} or a list of people, got {value!r}")
     return value if isinstance(value, str) else check_list(value)
+
+
+if TYPE_CHECKING:
+    Notch = Literal["mains"] | list[float]
+else:
+    Notch = Annotated[
+        Frequencies,
+        WrapValidator(_mains_or_list, json_schema_input_type=Literal["mains"] | Frequency | list[Frequency]),
+        PlainSerializer(lambda notch: notch),
+    ]
 
 
 BrainsList = Annotated[list[Annotated[str, Field(pattern=f"^{BRAINS.pattern}$")]], Field(min_length=1)]

@@ -158,7 +158,10 @@ class Config(Section):
     def _check_simulated_paths(self) -> None:
         """Refuse to land simulated files in a folder of real data."""
         folder = str(PurePath(self.results, "raw"))
-        paths = {f"data.{key}": path for key, path in self.data} | {
+        # of Alljoined1 nothing is written where nobody asks for it
+        is_read = any(brains.startswith("alljoined-") for brains in self.brains)
+        unread = set() if is_read else {"alljoined1"} - self.data.model_fields_set
+        paths = {f"data.{key}": path for key, path in self.data if key not in unread} | {
             f"weights.{key}": path for key, path in self.weights
         }
         for key, path in paths.items():

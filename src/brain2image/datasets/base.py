@@ -160,6 +160,14 @@ class EEGDataset(Dataset):
         """Return what of the config's block ``eeg`` the reader is given; by default nothing."""
         return {}
 
+    def raw_options(self, config: "EEGConfig", person: str) -> dict[str, Any]:
+        """Return the whole block ``eeg`` as options of a reader, the person's bad channels as ``bads``."""
+        options = config.model_dump()
+        listed = options.pop("bad_channels").get(person)
+        # None: those that are flagged
+        options["bads"] = listed if options.pop("interpolate_bads") else []
+        return options
+
     def resources(self, release: str) -> dict[str, int]:
         """Return the threads and the memory, MB, that the reader takes."""
         return {"threads": 1, "mem_mb": 4000}

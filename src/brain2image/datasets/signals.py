@@ -13,6 +13,8 @@ from brain2image.constants.notches import NOTCH_SPACING
 
 NEIGHBOURS = 50  # samples around a step, 25 on each side
 LEVEL = 20  # samples whose mean is the level before or after a step
+CLEAR_STEP = 5.0  # see step_clearness: 3 at most without a joint, 7 at least at one
+REACH = 10  # samples of the lower rate to which resample_poly's filter reaches on each side
 
 
 def filter_eeg(
@@ -81,6 +83,35 @@ def cut_epochs(
     return epochs
 
 
+def resampling_margin(up: int, down: int) -> int:
+    """Return how many samples on each side of an epoch a resampling looks at, a multiple of ``down``."""
+    return down * math.ceil(REACH * max(up, down) / (up * down))
+
+
+def cut_resampled(
+    eeg: np.ndarray, onsets: np.ndarray, *, n_times: int, up: int, down: int, n_baseline: int = 0
+) -> np.ndarray:
+    """Cut epochs at ``up / down`` times the rate of ``eeg``, whose first samples are those at the onsets.
+
+    The filter of the resampling sees the samples around each epoch, so that its ends are as exact as its
+    middle. Parameters as for `cut_epochs`; each window must lie `resampling_margin` inside ``eeg``.
+
+    Returns
+    -------
+    (n_trials, n_channels, n_times) float32.
+    """
+    margin, length = resampling_margin(up, down), math.ceil(n_times * down / up)
+    first = margin * up // down
+    matrix = resampling_matrix(length + 2 * margin, up, down)[:, first : first + n_times]
+    epochs = np.empty((len(onsets), len(eeg), n_times), np.float32)
+    for epoch, onset in zip(epochs, onsets, strict=True):
+        window = eeg[:, onset - margin : onset + length + margin]
+        if n_baseline:
+            window = window - eeg[:, onset - n_baseline : onset].mean(axis=1, keepdims=True)
+        np.matmul(window.astype(np.float32), matrix, out=epoch)
+    return epochs
+
+
 def resampling_matrix(n_times: int, up: int, down: int) -> np.ndarray:
     """Return the matrix of a polyphase resampling along time: ``resample_poly(x, up, down) = x @ matrix``.
 
@@ -135,3 +166,9 @@ def step_clearness(eeg: np.ndarray, step: int) -> float:
     before, after = eeg[:, max(0, step - LEVEL) : step], eeg[:, step : step + LEVEL]
     change = np.abs(after.mean(axis=1) - before.mean(axis=1))
     return float(np.median(change / np.maximum(usual, 1e-12)))  # a dead channel has no usual change
+
+
+def find_joint(eeg: np.ndarray) -> tuple[int, float]:
+    """Find the sample at which most channels jump, see `find_step`, and its `step_clearness`."""
+    step, _ = find_step(eeg)
+    return step, step_clearness(eeg, step)

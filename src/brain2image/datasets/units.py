@@ -1,5 +1,8 @@
 """Units of EEG amplitudes: what is plausible, and what is flat."""
 
+import os
+from collections.abc import Sequence
+
 import numpy as np
 
 from brain2image.core.errors import InputError
@@ -31,6 +34,18 @@ def check_rms(rms: float, unit: str, *, source: str, remedy: str | None = None) 
         raise InputError(
             f"{source}: expected EEG in {unit} with a root mean square of {low:g} to {high:g}, "
             f"got {rms:.3g}; {remedy}"
+        )
+
+
+def check_finite(
+    data: np.ndarray, rows: Sequence[int], channels: Sequence[str], *, source: str | os.PathLike
+) -> None:
+    """Raise InputError where rows of a recording, one a channel, hold what is no number."""
+    # row by row, to hold no second copy of the file
+    broken = [name for name, row in zip(channels, rows, strict=True) if not np.isfinite(data[row]).all()]
+    if broken:
+        raise InputError(
+            f"{source}: expected finite volts, got NaN or infinity in {', '.join(broken)}; download it again"
         )
 
 

@@ -71,13 +71,26 @@ def dataset_names(path: str | os.PathLike) -> list[str]:
         return list(file)
 
 
-def get_dataset(file: h5py.File, key: str, *, may_link: bool = False) -> h5py.Dataset:
-    """Return one dataset of an open HDF5 file; what is missing or broken is an InputError.
+def get_group(file: h5py.File, key: str) -> h5py.Group:
+    """Return one group of an open HDF5 file, its own; what is missing or broken is an InputError."""
+    with _hdf5_damage(file.filename):
+        found = list(file)
+        if key in found:
+            _check_own_link(file, key)
+            if isinstance(group := file[key], h5py.Group):
+                return group
+    raise InputError(
+        f"{file.filename}: expected a group {key!r}, got {', '.join(found) or 'an empty file'}; {HDF5_REMEDY}"
+    )
+
+
+def get_dataset(file: h5py.Group, key: str, *, may_link: bool = False) -> h5py.Dataset:
+    """Return one dataset of an open HDF5 file or group; what is missing or broken is an InputError.
 
     So is one whose bytes stand in another file, unless it ``may_link`` to a dataset there, as
     `files.link_dataset` does.
     """
-    path = file.filename
+    path = file.file.filename
     with _hdf5_damage(path):
         found = list(file)
         if key in found:
@@ -96,9 +109,10 @@ def get_dataset(file: h5py.File, key: str, *, may_link: bool = False) -> h5py.Da
     )
 
 
-def _linked(file: h5py.File, key: str, link: h5py.ExternalLink) -> h5py.Dataset:
+def _linked(file: h5py.Group, key: str, link: h5py.ExternalLink) -> h5py.Dataset:
     """Follow a link to another file, which must lead no further."""
-    target = os.path.normpath(Path(file.filename).resolve().parent / link.filename)
+    path = file.file.filename
+    target = os.path.normpath(Path(path).resolve().parent / link.filename)
     try:
         check_regular(target, remedy="")
         dataset = file[key]
@@ -107,8 +121,8 @@ def _linked(file: h5py.File, key: str, link: h5py.ExternalLink) -> h5py.Dataset:
     except (InputError, OSError, KeyError):
         pass
     raise InputError(
-        f"{file.filename}: expected its {key} in {target}, but that cannot be read; put that file back, or "
-        f"delete {file.filename} and run again"
+        f"{path}: expected its {key} in {target}, but that cannot be read; put that file back, or "
+        f"delete {path} and run again"
     )
 
 

@@ -14,7 +14,8 @@ RESPONSE_LENGTH = 1.0  # s
 BAND = (0.3, 75.0)  # Hz, in which the root mean square of the noise is that of the head
 ALPHA = (10.0, 1.0, 0.5)  # Hz centre, Hz width, height of its power over 1/f
 SENSOR_SHARE = 0.05  # of the noise variance in the band
-LINE_RMS = 2e-6  # V at 50 Hz
+LINE_RMS = 2e-6  # V, of the mains
+MAINS = 50.0  # Hz, where THINGS-EEG2 was recorded
 DRIFT = 1e-6  # V per square root of a second
 OFFSET = 50e-6  # V, electrode offset of one recording
 
@@ -49,14 +50,18 @@ class Evoked:
         )
 
 
-def draw_evoked(n_latents: int, *, snr: float, seed: int, subject: str, sfreq: int = SFREQ) -> Evoked:
+def draw_evoked(
+    n_latents: int, *, snr: float, seed: int, subject: str, sfreq: int = SFREQ, head: Head | None = None
+) -> Evoked:
     """Draw the sources and latencies of one subject's evoked responses.
 
     Over channels and 0-1 s, the root mean square of the response to pictures of unit latent variance is snr
     times that of the subject's noise between 0.3 and 75 Hz. Everybody has the same sources at the same times,
-    but for the delay and the pace of the head and what folds of the cortex turn.
+    but for the delay and the pace of the head and what folds of the cortex turn. ``head`` is the subject's,
+    by default with THINGS-EEG2's cap.
     """
-    head, shared = draw_head(seed=seed, subject=subject), generator(seed, "evoked")
+    head = head or draw_head(seed=seed, subject=subject)
+    shared = generator(seed, "evoked")
     n_components = len(PEAKS) * (1 + n_latents)
     topographies = _draw_topographies(
         head, n_components, shared=shared, own=generator(seed, "evoked", subject)
@@ -81,7 +86,7 @@ def draw_evoked(n_latents: int, *, snr: float, seed: int, subject: str, sfreq: i
 def _draw_topographies(
     head: Head, n_components: int, *, shared: np.random.Generator, own: np.random.Generator
 ) -> np.ndarray:
-    """Draw (63, n_components) fields of unit root mean square, of single dipoles in the back of the head.
+    """Draw (n_channels, n_components) fields of unit root mean square, of dipoles in the back of the head.
 
     ``shared`` draws where the dipoles lie and most of their direction, ``own`` the rest of it.
     """
@@ -93,7 +98,24 @@ def _draw_topographies(
     return fields / np.sqrt(np.mean(fields**2, axis=0))
 
 
-def background(n_times: int, head: Head, *, rng: np.random.Generator, sfreq: int = SFREQ) -> np.ndarray:
+def sum_responses(evoked: Evoked, onsets: np.ndarray, amplitudes: np.ndarray, *, n_times: int) -> np.ndarray:
+    """Sum the time courses of all pictures' components, (n_components, n_times), where they overlap too.
+
+    Parameters
+    ----------
+    onsets : (n_trials,) samples.
+    amplitudes : (n_trials, n_components), see `Evoked.amplitudes`.
+    """
+    n_lags = evoked.kernels.shape[1]
+    sources = np.zeros((amplitudes.shape[1], n_times))
+    for onset, amplitude in zip(onsets.tolist(), amplitudes, strict=True):
+        sources[:, onset : onset + n_lags] += amplitude[:, None] * evoked.kernels
+    return sources
+
+
+def background(
+    n_times: int, head: Head, *, rng: np.random.Generator, sfreq: int = SFREQ, mains: float = MAINS
+) -> np.ndarray:
     """Draw everything in a recording but the responses: brain noise, sensor noise, line, drift and offset.
 
     Brain noise (1/f and alpha) comes from independent dipoles everywhere in the sphere, so channels are
@@ -103,10 +125,11 @@ def background(n_times: int, head: Head, *, rng: np.random.Generator, sfreq: int
     Parameters
     ----------
     sfreq : Hz, 200 or more.
+    mains : Hz, of the power line.
 
     Returns
     -------
-    (n_channels, n_times) float64, V, against Fz; the channels of ``head.noise_fields``.
+    (n_channels, n_times) float64, V, against the reference; the channels of ``head.noise_fields``.
     """
     n_channels, n_sources = head.noise_fields.shape
     brain = head.noise_fields @ _band_limited_noise(n_sources, n_times, rng=rng, sfreq=sfreq)
@@ -115,7 +138,7 @@ def background(n_times: int, head: Head, *, rng: np.random.Generator, sfreq: int
     white_in_band = (BAND[1] - BAND[0]) / (sfreq / 2)
     sensor_scale = np.sqrt(SENSOR_SHARE / 2 / white_in_band)
     noise = np.sqrt(1 - SENSOR_SHARE) * brain + sensor_scale * (sensors[:-1] - sensors[-1])
-    return head.noise_rms * noise + _slow_and_line(n_channels, n_times, rng=rng, sfreq=sfreq)
+    return head.noise_rms * noise + _slow_and_line(n_channels, n_times, rng=rng, sfreq=sfreq, mains=mains)
 
 
 def _band_limited_noise(n_sources: int, n_times: int, *, rng: np.random.Generator, sfreq: int) -> np.ndarray:
@@ -133,13 +156,15 @@ def _band_limited_noise(n_sources: int, n_times: int, *, rng: np.random.Generato
     return irfft(spectrum, length, axis=1)[:, :n_times]
 
 
-def _slow_and_line(n_channels: int, n_times: int, *, rng: np.random.Generator, sfreq: int) -> np.ndarray:
-    """Draw (n_channels, n_times) electrode offset, drift (a random walk, a step a second) and 50 Hz, V."""
+def _slow_and_line(
+    n_channels: int, n_times: int, *, rng: np.random.Generator, sfreq: int, mains: float
+) -> np.ndarray:
+    """Draw (n_channels, n_times) electrode offset, drift (a random walk, a step a second) and mains, V."""
     time = np.arange(n_times) / sfreq
     knots = np.arange(np.ceil(time[-1]) + 2)
     walks = DRIFT * rng.normal(size=(n_channels, len(knots))).cumsum(axis=1)
     walks += OFFSET * rng.normal(size=(n_channels, 1))
     slow = np.stack([np.interp(time, knots, walk) for walk in walks])
     loads = LINE_RMS * rng.normal(size=(n_channels, 2))
-    phase = 2 * np.pi * 50 * time
+    phase = 2 * np.pi * mains * time
     return slow + loads @ np.stack([np.sin(phase), np.cos(phase)])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import mne
 import numpy as np
@@ -11,14 +12,23 @@ from scipy.spatial.transform import Rotation
 from brain2image.datasets.splines import TEN_FIVE, template
 from brain2image.synthetic.latents import generator
 
-# Row order of THINGS-EEG2's raw files; Fz, the online reference, is not among them.
+# Row order of THINGS-EEG2's raw files; Fz, their reference, is not among them.
 _CHANNELS = """
 Fp1 F3 F7 FT9 FC5 FC1 C3 T7 TP9 CP5 CP1 Pz P3 P7 O1 Oz O2 P4 P8 TP10 CP6 CP2 Cz C4 T8 FT10 FC6 FC2 F4 F8 Fp2
 AF7 AF3 AFz F1 F5 FT7 FC3 FCz C1 C5 TP7 CP3 P1 P5 PO7 PO3 POz PO4 PO8 P6 P2 CPz CP4 TP8 C6 C2 FC4 FT8 F6 F2
 AF4 AF8
 """
 CHANNELS = _CHANNELS.split()
-REFERENCE = "Fz"
+
+
+class Cap(NamedTuple):
+    """Electrodes by their names in the 10-05 system, and the one that they are recorded against."""
+
+    channels: tuple[str, ...]
+    reference: str
+
+
+THINGS_CAP = Cap(tuple(CHANNELS), "Fz")
 
 NOISE_RMS = 10e-6  # V, of brain and sensor noise between 0.3 and 75 Hz, mean over channels, in the median
 N_NOISE_SOURCES = 24  # directions of the leadfield; further ones carry under 1 % of its power
@@ -39,9 +49,11 @@ class Head:
 
     Attributes
     ----------
-    leadfield : (63, n_dipoles, 3) float64, potential against Fz of a unit dipole along each axis.
-    positions : (n_dipoles, 3) float64, m, head coordinates (right, front, up); the same in all heads.
-    noise_fields : (63, 24) float64, principal fields of dipoles everywhere, rows' mean power 1.
+    leadfield : (n_channels, n_dipoles, 3) float64, potential against the cap's reference of a unit dipole
+        along each axis.
+    positions : (n_dipoles, 3) float64, m, head coordinates (right, front, up); the same in all
+        heads of one cap.
+    noise_fields : (n_channels, 24) float64, principal fields of dipoles everywhere, rows' mean power 1.
     noise_rms : V, of brain and sensor noise between 0.3 and 75 Hz, mean over channels.
     snr_factor : by which a response is larger, against the noise, than that of the median person.
     delay, pace : what happens in the median person t seconds after the onset happens here at pace t + delay.
@@ -57,11 +69,11 @@ class Head:
 
 
 @cache
-def draw_head(*, seed: int, subject: str) -> Head:
+def draw_head(*, seed: int, subject: str, cap: Cap = THINGS_CAP) -> Head:
     """Draw the head of a subject: a sphere, dipoles every 20 mm, electrodes near their 10-05 places."""
     rng = generator(seed, "head", subject)
     noise, snr, delay, pace = np.clip(rng.normal(size=4), -FARTHEST, FARTHEST).tolist()
-    leadfield, positions = _compute_leadfield(rng)
+    leadfield, positions = _compute_leadfield(rng, cap)
     return Head(
         leadfield=leadfield,
         positions=positions,
@@ -73,9 +85,9 @@ def draw_head(*, seed: int, subject: str) -> Head:
     )
 
 
-def _compute_leadfield(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _compute_leadfield(rng: np.random.Generator, cap: Cap) -> tuple[np.ndarray, np.ndarray]:
     """Compute leadfield and positions of a `Head` whose cap sits a little off; MNE computes the fields."""
-    info = mne.create_info([*CHANNELS, REFERENCE], 1.0, "eeg").set_montage(template(TEN_FIVE))
+    info = mne.create_info([*cap.channels, cap.reference], 1.0, "eeg").set_montage(template(TEN_FIVE))
     with mne.use_log_level("error"):
         # of the template's electrodes, so that sphere and grid are those of every other head
         sphere = mne.make_sphere_model("auto", "auto", info)
@@ -96,7 +108,7 @@ def _move_electrodes(info: mne.Info, centre: np.ndarray, rng: np.random.Generato
 
 
 def _principal_fields(leadfield: np.ndarray) -> np.ndarray:
-    """Compute (63, 24) principal fields of all dipoles of a leadfield, rows' mean power 1."""
+    """Compute (n_channels, 24) principal fields of all dipoles of a leadfield, rows' mean power 1."""
     fields, gains, _ = np.linalg.svd(leadfield.reshape(len(leadfield), -1), full_matrices=False)
     mixing = (fields * gains)[:, :N_NOISE_SOURCES]
     return mixing / np.sqrt(np.mean(np.sum(mixing**2, axis=1)))

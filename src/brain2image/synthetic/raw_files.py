@@ -9,7 +9,7 @@ import numpy as np
 from brain2image.core.atomic import atomic_path
 from brain2image.formats.tables import read_npz
 from brain2image.synthetic.design import TARGET, test_codes, training_codes
-from brain2image.synthetic.eeg import SFREQ, Evoked, background, draw_evoked
+from brain2image.synthetic.eeg import SFREQ, Evoked, background, draw_evoked, sum_responses
 from brain2image.synthetic.heads import CHANNELS, Head, draw_head
 from brain2image.synthetic.latents import generator
 
@@ -86,14 +86,11 @@ def record(
     # A target is one and the same picture, which is not in the set.
     shown = np.concatenate([latents, np.zeros((1, latents.shape[1]))])
     amplitudes = evoked.amplitudes(shown[np.where(codes == TARGET, len(latents), codes - 1)])
-    n_lags = evoked.kernels.shape[1]
-    sources = np.zeros((amplitudes.shape[1], n_times))
-    for onset, amplitude in zip(onsets.tolist(), amplitudes, strict=True):
-        sources[:, onset : onset + n_lags] += amplitude[:, None] * evoked.kernels
+    responses = evoked.topographies @ sum_responses(evoked, onsets, amplitudes, n_times=n_times)
     stim = np.zeros((1, n_times))
     stim[0, onsets] = codes
     noise = background(n_times, head, rng=rng, sfreq=sfreq)
-    return np.concatenate([evoked.topographies @ sources + noise, stim])
+    return np.concatenate([responses + noise, stim])
 
 
 def _onsets(

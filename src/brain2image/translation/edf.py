@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import mne
 import numpy as np
 
-from brain2image.translation.new_eeg import MNE_LEVEL
+from brain2image.formats.eeg_files import MNE_LEVEL
 
 logger = logging.getLogger(__name__)
 

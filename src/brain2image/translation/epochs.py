@@ -14,14 +14,8 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
-from brain2image.translation.new_eeg import (
-    MNE_LEVEL,
-    Cutting,
-    Source,
-    named_channels,
-    readable,
-    select_events,
-)
+from brain2image.formats.eeg_files import MNE_LEVEL, readable
+from brain2image.translation.new_eeg import Cutting, Source, named_channels, select_events
 from brain2image.translation.rates import N_TIMES, SFREQ, at_model_rate, whole_rate
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import mne
 import numpy as np
 
 from brain2image.core.errors import InputError
-from brain2image.translation.new_eeg import readable
+from brain2image.formats.eeg_files import readable
 
 logger = logging.getLogger(__name__)
 

@@ -14,11 +14,12 @@ import numpy as np
 from brain2image.core.errors import InputError
 from brain2image.core.regular import check_regular
 from brain2image.datasets.units import RMS_RANGES
+from brain2image.formats.eeg_files import MNE_LEVEL, readable
 from brain2image.formats.hdf5 import open_trials, read_attributes
 from brain2image.training_set.lmdb_store import EEG_ATTRIBUTES
 from brain2image.translation import edf
 from brain2image.translation.epochs import open_array, open_epochs
-from brain2image.translation.new_eeg import MNE_LEVEL, Cutting, Source, readable
+from brain2image.translation.new_eeg import Cutting, Source
 from brain2image.translation.recordings import open_recording
 
 EPOCHS_FILE = re.compile(r"epo\.fif(\.gz)?$")  # MNE's naming convention

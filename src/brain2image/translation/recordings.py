@@ -14,12 +14,13 @@ import pandas as pd
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.signals import filter_eeg, notch_frequencies
+from brain2image.formats.eeg_files import readable
 from brain2image.translation.beside import beside, read_events, read_sidecar, read_table
 from brain2image.translation.caps import ten_five
 from brain2image.translation.gaps import find_gaps, split_parts
 from brain2image.translation.hum import recording_filters, warn_of_hum
 from brain2image.translation.marks import Mark, Marks, annotation_marks, sort_marks
-from brain2image.translation.new_eeg import Cutting, Source, named_channels, readable, select_events
+from brain2image.translation.new_eeg import Cutting, Source, named_channels, select_events
 from brain2image.translation.rates import at_model_rate, whole_rate
 from brain2image.translation.triggers import read_triggers
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.things_eeg2.sequences import check_lost, count_absent, find_parts, find_sequences
-from brain2image.datasets.units import check_rms
+from brain2image.datasets.units import check_finite, check_rms
 from brain2image.formats.lazy_arrays import LazyArray
 from brain2image.formats.unpickling import load_arrays, open_arrays
 
@@ -95,7 +95,7 @@ def read_recording(path: str | os.PathLike, *, partition: str, n_images: int, ma
     rows = channel_rows(names, source=path)
     sequences = find_sequences(data[-1], n_images=n_images, source=path)
     check_lost(sequences.lost, len(sequences.onsets), max_lost=max_lost, source=path)
-    _check_finite(data, rows, path)
+    check_finite(data, rows, CHANNELS, source=path)
     parts, n_unclear = find_parts(
         data, rows, sequences, n_parts=N_PARTS[partition], max_lost=max_lost, source=path
     )
@@ -160,15 +160,6 @@ def _check_layout(content: Any, path: str | os.PathLike) -> None:
         got = f"{kind} {shape} at {content['sfreq']} Hz"
         raise InputError(
             f"{path}: expected {expected}, got {got} and {n_names} names; use the authors' raw release"
-        )
-
-
-def _check_finite(data: np.ndarray, rows: Sequence[int], path: str | os.PathLike) -> None:
-    # row by row, to hold no second copy of the file
-    broken = [name for name, row in zip(CHANNELS, rows, strict=True) if not np.isfinite(data[row]).all()]
-    if broken:
-        raise InputError(
-            f"{path}: expected finite volts, got NaN or infinity in {', '.join(broken)}; download it again"
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.left_out import FAULTS
-from brain2image.datasets.signals import find_step, step_clearness
+from brain2image.datasets.signals import CLEAR_STEP, find_joint
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,6 @@ SOA_MEDIAN_TOLERANCE = 5  # ms, the median gap
 # So long without a pulse ends a sequence: 1.7 s pass between two of them, four lost pulses leave 1 s.
 PAUSE = 1000  # ms
 FEWEST_PULSES = SEQUENCE_LENGTH // 2  # fewer are no sequence but stray pulses
-CLEAR_STEP = 5.0  # see step_clearness: 3 at most without a joint, 7 at least at one
 
 
 class Sequences(NamedTuple):
@@ -167,9 +166,8 @@ def find_parts(
 def _find_joint(data: np.ndarray, rows: Sequence[int], spans: np.ndarray, gap: int) -> tuple[int, float]:
     """Find the largest step before sequence ``gap`` and after the one before it: its sample and clearness."""
     start, stop = int(spans[gap - 1, 1]), int(spans[gap, 0])
-    eeg = data[:, start : stop + 1][rows]
-    step, _ = find_step(eeg)
-    return start + step, step_clearness(eeg, step)
+    step, clear = find_joint(data[:, start : stop + 1][rows])
+    return start + step, clear
 
 
 def count_absent(spans: np.ndarray, parts: Sequence[tuple[int, int]]) -> int:

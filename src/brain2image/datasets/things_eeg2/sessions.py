@@ -3,7 +3,9 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
+from typing import Any
 
 import h5py
 import numpy as np
@@ -11,7 +13,7 @@ import pandas as pd
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.left_out import COLUMNS, COUNTS, FAULTS
-from brain2image.datasets.signals import cut_epochs, filter_eeg
+from brain2image.datasets.signals import cut_epochs
 from brain2image.datasets.things_eeg2.raw import (
     N_PARTS,
     N_SESSIONS,
@@ -21,19 +23,9 @@ from brain2image.datasets.things_eeg2.raw import (
     recording_place,
 )
 from brain2image.datasets.things_eeg2.sequences import TARGET
-from brain2image.datasets.units import MICROVOLTS_PER_VOLT
+from brain2image.datasets.trial_files import N_TIMES, SFREQ, append_parts
 
 logger = logging.getLogger(__name__)
-
-SFREQ = 200  # Hz
-N_TIMES = 200  # samples at SFREQ, 0 to 0.995 s
-RAW_N_TIMES = N_TIMES * RAW_SFREQ // SFREQ
-
-
-def append(eeg: h5py.Dataset, epochs: np.ndarray) -> None:
-    """Append trials (n_trials, n_channels, n_times) to a dataset that can grow."""
-    eeg.resize(len(eeg) + len(epochs), axis=0)
-    eeg[len(eeg) - len(epochs) :] = epochs
 
 
 def append_recordings(
@@ -42,7 +34,7 @@ def append_recordings(
     pictures: pd.DataFrame,
     *,
     max_lost: float,
-    **recipe: float,
+    **recipe: Any,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Append the trials of raw recordings; return image, session and onset of each, and what was left out."""
     partitions = pictures["partition"].value_counts()
@@ -96,29 +88,17 @@ def _log_counts(path: str | os.PathLike, count: Mapping[str, int], *, edge: floa
             logger.warning(f"%s: {text}", path, n)
 
 
-def _append_parts(
-    eeg: h5py.Dataset, recording: Recording, *, edge: float, baseline: float, **filters: float
-) -> tuple[pd.DataFrame, int]:
+def _append_parts(eeg: h5py.Dataset, recording: Recording, **recipe: Any) -> tuple[pd.DataFrame, int]:
     """Append a recording's epochs to ``eeg``; return onset and code of each, and how many lay near an end."""
-    tables, n_near_edge = [], 0
-    n_edge, n_baseline = round(edge * RAW_SFREQ), round(baseline * RAW_SFREQ)
-    wanted = recording.codes != TARGET
-    for start, stop in recording.parts:
-        onsets, codes = recording.onsets, recording.codes
-        in_part = wanted & (onsets >= start) & (onsets < stop)
-        is_inside = (onsets - n_baseline - n_edge >= start) & (onsets + RAW_N_TIMES + n_edge <= stop)
-        kept = in_part & is_inside
-        n_near_edge += int(in_part.sum() - kept.sum())
-        microvolts = recording.data[:, start:stop][recording.rows]
-        microvolts *= MICROVOLTS_PER_VOLT
-        microvolts = filter_eeg(microvolts, RAW_SFREQ, **filters)
-        epochs = cut_epochs(
-            microvolts,
-            onsets[kept] - start,
-            n_times=N_TIMES,
-            step=RAW_SFREQ // SFREQ,
-            n_baseline=n_baseline,
-        )
-        append(eeg, epochs)
-        tables.append(pd.DataFrame({"onset": onsets[kept], "code": codes[kept]}))
-    return pd.concat(tables, ignore_index=True), n_near_edge
+    is_picture = recording.codes != TARGET
+    onsets, codes = recording.onsets[is_picture], recording.codes[is_picture]
+    kept = append_parts(
+        eeg,
+        lambda start, stop: recording.data[:, start:stop][recording.rows],
+        recording.parts,
+        onsets,
+        sfreq=RAW_SFREQ,
+        cut=partial(cut_epochs, n_times=N_TIMES, step=RAW_SFREQ // SFREQ),
+        **recipe,
+    )
+    return pd.DataFrame({"onset": onsets[kept], "code": codes[kept]}), len(onsets) - len(kept)

@@ -11,7 +11,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.bad_channels import check_bads, find_bads, interpolate_bads, read_amplitudes
+from brain2image.datasets.bad_channels import check_bads
 from brain2image.datasets.signals import resampling_matrix
 from brain2image.datasets.things_eeg2.preprocessed import (
     EPOCHS_N_TIMES,
@@ -21,23 +21,24 @@ from brain2image.datasets.things_eeg2.preprocessed import (
     read_epochs,
 )
 from brain2image.datasets.things_eeg2.raw import CHANNELS, RAW_REFERENCE, RAW_SFREQ, recording_place
-from brain2image.datasets.things_eeg2.sessions import N_TIMES, SFREQ, append, append_recordings
-from brain2image.datasets.whitening import (
-    channel_scales,
-    clip_trials,
-    fit_whitening,
-    mix_channels,
-    trial_weights,
+from brain2image.datasets.things_eeg2.sessions import append_recordings
+from brain2image.datasets.trial_files import (
+    N_TIMES,
+    SFREQ,
+    append,
+    create_eeg,
+    finish_trials,
+    named_lines,
 )
 from brain2image.formats.ahead import map_ahead
-from brain2image.formats.hdf5 import atomic_hdf5, write_trials
+from brain2image.formats.hdf5 import atomic_hdf5
 from brain2image.formats.tables import read_table
 
 logger = logging.getLogger(__name__)
 
 MAINS = 50.0  # Hz, in Berlin
 SOA = 0.2  # s from picture to picture, of which one lasts 0.1 s
-LAYOUT = {"sfreq": float(SFREQ), "t0": 0.0, "channels": list(CHANNELS), "mains": MAINS, "soa": SOA}
+LAYOUT = {"channels": list(CHANNELS), "mains": MAINS, "soa": SOA, "raw_sfreq": float(RAW_SFREQ)}
 BLOCK_TRIALS = 128  # 8 MB as float32: the matrix product runs at full speed, and the cache is not exceeded
 
 
@@ -54,7 +55,7 @@ def repack_eeg(
     whiten: str = "none",
     clip: float = 0.0,
     weigh_trials: bool = False,
-    **filters: float,
+    **filters: Any,
 ) -> None:
     """Write one subject's trials: the recordings' in the order shown, epochs' by picture and repetition.
 
@@ -72,9 +73,10 @@ def repack_eeg(
         whitened, and ``trials``: image, repetition (of this image, from 0), session (from 0; -1 where the
         release does not tell), onset (sample in its raw file; -1 for epochs) and weight (float32, of mean 1;
         1 unless ``weigh_trials``). Attributes: unit, sfreq, t0, channels, release, reference, mains (Hz,
-        where it was recorded), soa (s from picture to picture), interpolated (names of channels), whiten
-        (``release`` of epochs), clip and clipped (share of samples); of raw recordings the filters, edge and
-        baseline too, and ``recordings``, a table of what was left out, see `left_out.read_recordings`.
+        where it was recorded), soa (s from picture to picture), raw_sfreq (Hz, of ``onset``), interpolated
+        (names of channels), whiten (``release`` of epochs), clip and clipped (share of samples); of raw
+        recordings the filters, edge and baseline too, and ``recordings``, a table of what was left out, see
+        `left_out.read_recordings`.
     n_threads : threads that resample preprocessed epochs.
     edge : s; trials of raw recordings that reach closer to an end of their part, where the filters distort
         them, are left out.
@@ -86,8 +88,8 @@ def repack_eeg(
     clip : clamp at so many of each channel's standard deviations, the typical one of its training trials; 0
         clamps nothing.
     weigh_trials : whether noisy trials weigh less.
-    filters : highpass, lowpass and notch, Hz, of raw recordings. Without them the files must be preprocessed
-        epochs, which are not filtered again.
+    filters : highpass, lowpass and notch (``mains``, or a list), Hz, of raw recordings. Without them the
+        files must be preprocessed epochs, which are not filtered again.
 
     Raises
     ------
@@ -101,48 +103,30 @@ def repack_eeg(
         _check_sessions(files)
     pictures = read_table(images, ["partition"])
     with atomic_hdf5(out) as file:
-        shape = (len(CHANNELS), N_TIMES)
-        eeg = file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
+        eeg = create_eeg(file, len(CHANNELS))
         attributes: dict[str, Any]
         if filters:
+            filters["notch"] = named_lines(filters["notch"], mains=MAINS)
             attributes, release = {"edge": edge, "baseline": baseline, **filters}, "raw"
             trials, counts = append_recordings(eeg, files, pictures, max_lost=max_lost, **attributes)
-            attributes["raw_sfreq"] = float(RAW_SFREQ)  # of the onsets
             file["recordings"] = counts.to_records(index=False)
             attributes["whiten"] = whiten
         else:
             trials, release = _append_epochs(eeg, files, pictures, n_threads=n_threads)
             attributes = {"whiten": "release"}
             logger.info("%s: its release has whitened it; eeg.whiten is for raw recordings", release)
-        unit = "uV" if release == "raw" else "whitened"
-        attributes["interpolated"] = _interpolate(eeg, bads, unit=unit, source=out)
-        is_training = (trials["image"] < (pictures["partition"] == "train").sum()).to_numpy()
-        if attributes["whiten"] == "session":
-            _whiten_sessions(eeg, trials["session"].to_numpy(), is_training)
-            unit = "whitened"
-        trials["weight"], attributes["clipped"] = _tame(eeg, is_training, clip=clip, weigh=weigh_trials)
-        trials["repetition"] = trials.groupby("image").cumcount()
-        attributes |= LAYOUT | {
-            "unit": unit,
-            "clip": clip,
-            "release": release,
-            # a release's whitening has mixed the channels: its epochs are against no electrode
-            "reference": RAW_REFERENCE if release == "raw" else "unknown",
-        }
-        whole = dict.fromkeys(["image", "repetition", "session", "onset"], np.int64)
-        write_trials(file, trials[[*whole, "weight"]].astype(whole), attributes)
-
-
-def _interpolate(
-    eeg: h5py.Dataset, bads: Sequence[str] | None, *, unit: str, source: str | os.PathLike
-) -> list[str]:
-    """Interpolate channels of all trials in place; return their names."""
-    chosen = find_bads(eeg, CHANNELS, unit=unit) if bads is None else [c for c in CHANNELS if c in bads]
-    if chosen:
-        interpolate_bads(eeg, CHANNELS, chosen, source=source)
-        if unit == "whitened":
-            logger.warning("%s: whitening has spread what was wrong with them over the others", source)
-    return chosen
+        # a release's whitening has mixed the channels: its epochs are against no electrode
+        reference = RAW_REFERENCE if release == "raw" else "unknown"
+        finish_trials(
+            file,
+            trials,
+            attributes | LAYOUT | {"release": release, "reference": reference},
+            fitted=(trials["image"] < (pictures["partition"] == "train").sum()).to_numpy(),
+            bads=bads,
+            clip=clip,
+            weigh=weigh_trials,
+            source=out,
+        )
 
 
 def _check_baseline(baseline: float) -> None:
@@ -163,32 +147,6 @@ def _check_sessions(files: Sequence[str | os.PathLike]) -> None:
                 f"{path}: expected raw_eeg_training.npy beside it, by whose trials the test's are whitened "
                 "(eeg.whiten), got none; add it, take this file away, or set eeg.whiten to none"
             )
-
-
-def _whiten_sessions(eeg: h5py.Dataset, session: np.ndarray, is_training: np.ndarray) -> None:
-    """Whiten the trials of each session in place, by its training trials."""
-    for number in np.unique(session):
-        own, name = session == number, f"session {number + 1}"
-        whitening = fit_whitening(eeg, own & is_training, CHANNELS, unit="uV", source=name)
-        mix_channels(eeg, own, whitening.matrix)
-        logger.info(
-            "%s: whitened %d trials by %d training trials", name, own.sum(), (own & is_training).sum()
-        )
-
-
-def _tame(
-    eeg: h5py.Dataset, is_training: np.ndarray, *, clip: float, weigh: bool
-) -> tuple[np.ndarray, float]:
-    """Clip outliers in place; return the weights of the trials, and the share of samples clamped."""
-    if not (clip or weigh):
-        return np.ones(len(eeg), np.float32), 0.0
-    rms, _ = read_amplitudes(eeg, np.ones(len(eeg), bool))
-    scale = channel_scales(rms[is_training])
-    clipped = clip_trials(eeg, clip * scale) if clip else 0.0
-    if clip:
-        logger.info("clamped %.2g %% of the samples at %g standard deviations", 100 * clipped, clip)
-    weights = trial_weights(rms, scale) if weigh else np.ones(len(eeg), np.float32)
-    return weights, clipped
 
 
 def _append_epochs(

@@ -70,10 +70,7 @@ class ThingsEEG2(EEGDataset):
 
     def eeg_options(self, config: "EEGConfig", person: str, release: str) -> dict[str, Any]:
         """Return the filters and the rest of the block ``eeg``; of preprocessed EEG little can be chosen."""
-        options = config.model_dump()
-        listed = options.pop("bad_channels").get(person)
-        # None: those that are flagged
-        options["bads"] = listed if options.pop("interpolate_bads") else []
+        options = self.raw_options(config, person)
         own = ("baseline", "clip", "weigh_trials", "bads")
         return options if release == "raw" else {name: options[name] for name in own}
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from brain2image.pairs import duplicates
 from brain2image.pairs.clip_embeddings import Embeddings
-from brain2image.pairs.shown_pictures import group_near_duplicates, list_shown
+from brain2image.pairs.picture_groups import group_near_duplicates, list_shown
 
 
 def test_groups_are_the_connected_components(rng, monkeypatch):
