@@ -97,7 +97,7 @@ def write_nsd(folder: Path, size: Size) -> None:
     """Betas, behaviour, picture lists, and a pixel file of which nothing is allocated."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
-    design = nsd_design([SUBJECT], size.n_sessions, seed=0)
+    design = nsd_design([SUBJECT], size.n_sessions, share=0.1, seed=0)
     images = design.trials[SUBJECT]
     shared = np.zeros(73_000, dtype=bool)
     shared[design.images[design.shared]] = True

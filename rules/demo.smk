@@ -27,6 +27,7 @@ rule simulate_images:
                 "images_per_concept",
                 "n_test_concepts",
                 "n_nsd_sessions",
+                "nsd_shared",
                 "n_latents",
                 "seed",
             }

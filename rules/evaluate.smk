@@ -43,6 +43,7 @@ rule evaluate:
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
         audit="<results>/pairs/{person}_{subj}.audit.json",
         predicted=ask("predicted", "person", "subj"),
+        clip=ask("clip_targets_of", "person", "run"),
         training=ask("training_record", "person", "subj", "run"),
         learned=ask("learned_sets", "person", "subj", "run"),
     output:

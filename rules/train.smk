@@ -6,6 +6,7 @@ rule train:
         lmdbs=ask("training_sets", "brains", "run"),
         weights=ask("cbramod", "run"),
         tested=ask("heard_sets", "brains", "run"),
+        clip=ask("clip_targets", "brains", "run"),
     output:
         model="<results>/runs/{brains}/{run}/model.safetensors",
         config="<results>/runs/{brains}/{run}/config.json",
@@ -74,6 +75,7 @@ rule predict:
     input:
         unpack(ask("model_files", "person", "subj", "run")),
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
+        clip=ask("clip_targets_of", "person", "run"),
     output:
         predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
     log:

@@ -205,9 +205,8 @@ class Plan(PictureFiles):
 
     def figures(self) -> list[str]:
         """List every figure of the report."""
-        galleries = [
-            f"gallery_{run}" for run in (*sorted(self.config.runs), *({"ridge"} & set(self.config.baselines)))
-        ]
+        named = [run for run in sorted(self.config.runs) if not self.has_clip_targets(run)]
+        galleries = [f"gallery_{run}" for run in (*named, *({"ridge"} & set(self.config.baselines)))]
         places = {
             ("pairs", "clusters"): self.picture_pairs,
             ("training", "retrieval", "curves", "comparisons", *galleries): self.brains,

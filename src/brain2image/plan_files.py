@@ -5,6 +5,7 @@ from typing import Any
 
 from brain2image.config import TrainingConfig
 from brain2image.constants.brain_names import members
+from brain2image.constants.target_kinds import CLIP
 from brain2image.core.errors import InputError
 from brain2image.datasets.base import EEGDataset
 from brain2image.datasets.selection import Selection
@@ -148,9 +149,19 @@ class PictureFiles(PeopleFiles):
 
     def predicted(self, person: str, subj: str) -> str | list[str]:
         """Return the predicted embeddings of the EEG's pictures, nothing where nobody learns from them."""
-        if all(training.targets == "measured" for training in self.trainings):
+        if all(training.targets in ("measured", CLIP) for training in self.trainings):
             return []
         return f"{self.results}/projection/{self._pairs_name(person, subj)}.predicted.h5"
+
+    def clip_targets(self, brains: str, run: str) -> list[str]:
+        """List the embeddings from which a training learns, nothing where it learns from fMRI."""
+        if not self.has_clip_targets(run):
+            return []
+        return self.eeg_embeddings(self.learners(brains, run)[0])  # all saw the pictures of one data set
+
+    def clip_targets_of(self, person: str, run: str) -> list[str]:
+        """List the embeddings on which a training is tested, nothing where it is on fMRI."""
+        return self.eeg_embeddings(person) if self.has_clip_targets(run) else []
 
     def encoder_record(self, person: str, subj: str) -> str | list[str]:
         """Return what is known of the picture encoder, nothing where nobody learns from its predictions."""

@@ -6,6 +6,7 @@ from functools import cached_property
 from brain2image.config import Config, RunConfig
 from brain2image.constants.brain_names import SEVERAL, divide_brains
 from brain2image.constants.predictors import CALIBRATION_SUFFIX, OF_PEOPLE, SEED_SUFFIX
+from brain2image.constants.target_kinds import CLIP
 from brain2image.core.errors import InputError
 
 
@@ -35,11 +36,15 @@ class PeopleFiles:
         """Return the training and the number of pictures of every calibration, by the name of its folder."""
         names = {}
         for run in self.runs:
-            if self.runs[run].people == "others":
+            if self.runs[run].people == "others" and not self.has_clip_targets(run):
                 name, suffix, seed = run.partition(SEED_SUFFIX)
                 for n_pictures in self.config.calibrations:
                     names[f"{name}{CALIBRATION_SUFFIX}{n_pictures}{suffix}{seed}"] = (run, n_pictures)
         return names
+
+    def has_clip_targets(self, run: str) -> bool:
+        """Tell whether a training learns from CLIP features and no fMRI."""
+        return run in self.runs and self.runs[run].training.targets == CLIP
 
     @property
     def calibrations_pattern(self) -> str:
@@ -140,6 +145,7 @@ class PeopleFiles:
             for brains in self.brains:
                 self.learners(brains, name)
                 self._check_one_data_set(brains, name)
+                self._check_clip_targets(brains, name)
 
     def _check_one_data_set(self, brains: str, run: str) -> None:
         """Refuse a run of all people where these are of several data sets, which a list must name."""
@@ -151,6 +157,16 @@ class PeopleFiles:
             raise InputError(
                 f"config: runs.{run}.people: expected people of one data set for 'all', got "
                 f"{' and '.join(names)}; list those who are learned from"
+            )
+
+    def _check_clip_targets(self, brains: str, run: str) -> None:
+        """Refuse a run that learns from CLIP features of other pictures than it is tested on."""
+        own = data_set_of(divide_brains(brains)[0])
+        others = {data_set_of(who) for who in self.learners(brains, run)} - {own}
+        if self.has_clip_targets(run) and others:
+            raise InputError(
+                f"config: runs.{run}.people: expected people of {own}, on which it is tested, as "
+                f"training.targets is clip; got people of {' and '.join(sorted(others))}"
             )
 
     def tested_elsewhere(self, dataset: str, subj: str) -> list[str]:

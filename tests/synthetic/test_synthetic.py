@@ -249,7 +249,7 @@ def test_most_nsd_pictures_resemble_one_things_picture():
 @settings(max_examples=15, deadline=None)
 def test_nsd_design_shows_each_picture_three_times(n_subjects, n_sessions, seed):
     subjects = [f"subj0{number}" for number in range(1, n_subjects + 1)]
-    design = nsd_design(subjects, n_sessions, seed=seed)
+    design = nsd_design(subjects, n_sessions, share=0.1, seed=seed)
     shared = set(design.images[design.shared].tolist())
     assert min(shared) == 2950 and len(shared) == 25 * n_sessions
     owners = Counter()
@@ -263,7 +263,7 @@ def test_nsd_design_shows_each_picture_three_times(n_subjects, n_sessions, seed)
 
 
 def test_nsd_has_enough_pictures_for_all_subjects_and_sessions():
-    design = nsd_design([f"subj0{number}" for number in range(1, 9)], 40, seed=0)
+    design = nsd_design([f"subj0{number}" for number in range(1, 9)], 40, share=0.1, seed=0)
     assert len(design.images) == 73_000 and design.shared.sum() == 1000
 
 

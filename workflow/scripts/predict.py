@@ -4,4 +4,9 @@ from brain2image.core.jobs import job
 from brain2image.evaluation.predict import predict_pairs
 
 with job(snakemake):
-    predict_pairs(snakemake.input.model, snakemake.input.lmdb, out=snakemake.output.predictions)
+    predict_pairs(
+        snakemake.input.model,
+        snakemake.input.lmdb,
+        clip=snakemake.input.clip,
+        out=snakemake.output.predictions,
+    )

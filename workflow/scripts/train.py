@@ -15,6 +15,7 @@ with job(snakemake):
         ),
         weights=snakemake.input.get("weights"),
         tested=snakemake.input.tested,
+        clip=snakemake.input.clip,
         code=snakemake.params.code,
         state=snakemake.params.state,
         n_devices=snakemake.resources.gpu,

@@ -219,6 +219,9 @@ class PictureEncoderConfig(Section):
         return self
 
 
+PICTURES_PER_SESSION, N_SHARED = 250, 1000  # of NSD
+
+
 class SimulateConfig(Section):
     """Synthetic raw data in the real files' formats, for the demo and the tests."""
 
@@ -227,6 +230,9 @@ class SimulateConfig(Section):
     n_test_concepts: Count = Field(10, description="THINGS test concepts, one picture each (really 200).")
     n_nsd_sessions: Annotated[int, Field(ge=1, le=20)] = Field(
         2, description="NSD sessions of 750 trials, 250 pictures seen three times each (really 40)."
+    )
+    nsd_shared: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="Share of an NSD subject's pictures that all subjects saw (really a tenth)."
     )
     n_voxels: Annotated[int, Field(ge=16)] = Field(400, description="Voxels (really about 15,000).")
     n_latents: Annotated[int, Field(ge=2, le=48)] = Field(
@@ -240,3 +246,13 @@ class SimulateConfig(Section):
         description="Root mean square of response over noise, in one trial of the median person.",
     )
     seed: Seed = Field(0, description="Seed of everything that is drawn.")
+
+    @model_validator(mode="after")
+    def _has_shared(self) -> "SimulateConfig":
+        n_shared = round(PICTURES_PER_SESSION * self.n_nsd_sessions * self.nsd_shared)
+        if not 1 <= n_shared <= N_SHARED:
+            raise ValueError(
+                f"expected 1 to {N_SHARED} shared pictures, as NSD has, got {n_shared} (n_nsd_sessions x "
+                f"{PICTURES_PER_SESSION} x nsd_shared)"
+            )
+        return self

@@ -174,10 +174,12 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=2)] = Field(
         64, description="EEG trials a batch, on all GPUs of a run together."
     )
-    targets: Literal["measured", "predicted", "both"] = Field(
+    targets: Literal["measured", "predicted", "both", "clip"] = Field(
         "predicted",
         description="Embeddings that are learned from: those measured of the pairs' fMRI pictures, those "
-        "that the picture encoder predicts of the EEG's own pictures, or both.",
+        "that the picture encoder predicts of the EEG's own pictures, or both. Of a single run also clip: no "
+        "fMRI, but the CLIP features of the pictures, as papers on EEG and pictures have it; its scores are "
+        "rows of level field.",
     )
     pictures: Literal["paired", "all"] = Field(
         "all",

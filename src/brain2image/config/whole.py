@@ -35,6 +35,7 @@ from brain2image.constants.predictors import (
     SEED_SUFFIX,
     Baseline,
 )
+from brain2image.constants.target_kinds import CLIP
 from brain2image.core.errors import InputError
 
 BLOCKS = ("model", "loss", "training")  # of a run
@@ -111,6 +112,11 @@ class Config(Section):
         if self.brains != "all":
             self._check_brains()
         self._check_run_names()
+        if self.training.targets == CLIP:
+            raise ValueError(
+                "training.targets: 'clip' is for single runs, as baselines follow this block; set it in "
+                "runs.NAME.training"
+            )
         if len(set(self.baselines)) < len(self.baselines):
             raise ValueError("baselines lists a name twice")
         if self.simulate is not None:

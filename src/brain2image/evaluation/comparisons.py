@@ -52,10 +52,15 @@ def compare(
     together. No interval where all concepts differ alike. Left out are oracles, and runs that have the same
     answer for every picture everywhere, whose ranks are those of chance by definition: to be above them says
     nothing. Nor is a network that learned from other people compared with a baseline of the person's own
-    EEG, or one that was calibrated with one that was not: they had other data.
+    EEG, or one that was calibrated with one that was not: they had other data. Runs that learned from CLIP
+    features are held against other targets, and so compared with nothing.
     """
     scores, concepts = picture_scores(predictors, metrics)
-    varying = {p["run"] for p, content in zip(predictors, metrics, strict=True) if not content["is_constant"]}
+    varying = {
+        p["run"]
+        for p, content in zip(predictors, metrics, strict=True)
+        if not content["is_constant"] and content["scores"][0]["level"] != "field"
+    }
     is_network = {p["run"]: p["seed"] is not None for p in predictors if p["run"] in varying - ORACLES}
     networks = [run for run in is_network if is_network[run]]
     baselines = [run for run in is_network if not is_network[run]]

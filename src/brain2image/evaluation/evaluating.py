@@ -14,6 +14,8 @@ from brain2image.evaluation.scores import evaluate
 from brain2image.evaluation.statistics import shuffle_answers
 from brain2image.formats.hdf5 import open_trials, read_rows
 from brain2image.formats.tables import find_rows, read_result, read_table
+from brain2image.pairs.clip_embeddings import read_embeddings
+from brain2image.training_set.clip_targets import ClipTargets
 from brain2image.training_set.joined import open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import read_training_targets
@@ -29,6 +31,7 @@ def evaluate_run(
     config: str | Path | None,
     history: str | Path | None,
     predicted: str | Path | None,
+    clip: Sequence[str | Path] = (),
     learned: Sequence[str | Path],
     others: Mapping[str, Sequence[str]] | None = None,
     n_permutations: int,
@@ -45,14 +48,16 @@ def evaluate_run(
     history : of a network's training; None of others.
     predicted : HDF5 with the picture encoder's ``predicted_embedding`` of the EEG's pictures; None where
         nobody learns from it.
+    clip : embeddings of the pictures, of a run that learned from these and no fMRI.
     learned : the training sets that it learned from, of whomsoever.
     others : of a run that learned from other sets of pictures, the files that `OtherSets.read` takes.
     n_permutations, seed : see `scores.evaluate`.
 
     Returns
     -------
-    What `scores.evaluate` returns, ``people`` (whose EEG was learned from), ``calibration`` (n_pictures and
-    n_trials of one, or None), ``training`` (best epoch and the network's share; None of baselines),
+    What `scores.evaluate` returns (where no fMRI was learned from the rows of level image, as level
+    ``field``), ``people`` (whose EEG was learned from), ``calibration`` (n_pictures and n_trials of one, or
+    None), ``training`` (best epoch and the network's share; None of baselines),
     ``learned_from`` (in words) and ``audit``, see `run_audit.audit_run`.
     """
     content = read_predictions(predictions)
@@ -62,11 +67,14 @@ def evaluate_run(
     names = record["learned_from"]["people"] if config else own.people
     paths = [reader.path for reader in readers if reader.people[0] in names]
     training = {key: record[key] for key in TRAINING} if history else None
+    reader = open_training_set(paths)
+    if clip:
+        reader, predicted = ClipTargets(reader, read_embeddings(clip)), None
     found = audit_run(
         read_result(audit, SPLIT_KEYS),
         target_dependence=float(content.target_dependence),
         target_mean=content.target_mean,
-        training_targets=read_training_targets(open_training_set(paths)),
+        training_targets=read_training_targets(reader),
         best_epoch=training["best_epoch"] if training else None,
         history=read_table(history, ["epoch", "val_loss"]) if history else None,
         # a ceiling knows more than the picture's features, so that it must find more
@@ -84,6 +92,8 @@ def evaluate_run(
         ),
     )
     scores = evaluate(content, n_permutations=n_permutations, seed=seed)
+    if clip:
+        scores |= {"scores": _as_field(scores["scores"])}
     learned = _in_words(record["learned_from"]) if config else "what was simulated"
     return scores | {
         "people": _in_a_word(record.get("people", "own")),
@@ -92,6 +102,11 @@ def evaluate_run(
         "learned_from": learned,
         "audit": found,
     }
+
+
+def _as_field(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mark scores against CLIP features, which are not to be read beside those against fMRI."""
+    return [row | {"level": "field"} for row in scores if row["level"] == "image"]
 
 
 def _in_a_word(people: str | list[str]) -> str:

@@ -1,16 +1,22 @@
 """What a trained network predicts for the test pairs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from brain2image.constants.target_kinds import CLIP
 from brain2image.core.devices import compute_device
 from brain2image.evaluation.queries import write_test_predictions
 from brain2image.formats.files import read_json
 from brain2image.models.alignment import AlignmentModel
+from brain2image.pairs.clip_embeddings import read_embeddings
+from brain2image.training_set.clip_targets import ClipTargets
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import mean_response
 
 
-def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> None:
+def predict_pairs(
+    model: str | Path, lmdb: str | Path, *, out: str | Path, clip: Sequence[str | Path] = ()
+) -> None:
     """Predict the fMRI embedding of every test pair from means of its EEG trials.
 
     Parameters
@@ -19,6 +25,7 @@ def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> No
         somebody whom it does not know less the mean response of that person's training trials, which needs no
         labels.
     lmdb : the data set.
+    clip : embeddings of the pictures, of a run that learned from these.
     out : ``predictions.npz`` as `queries.write_test_predictions` writes it.
     """
     record = read_json(Path(model).parent / "config.json")
@@ -27,6 +34,8 @@ def predict_pairs(model: str | Path, lmdb: str | Path, *, out: str | Path) -> No
     heard = aligner.layout.channels
     interpolates = record["training"].get("missing_channels") == "interpolate"
     reader = LMDBReader(lmdb, heard, interpolates=interpolates)
+    if record["training"]["targets"] == CLIP:
+        reader = ClipTargets(reader, read_embeddings(clip))
     person = reader.people[0] if reader.people[0] in aligner.people else None
     response = None
     if aligner.people and person is None:

@@ -54,7 +54,7 @@ def simulate_images(
     training, test = concept_names(simulate["n_concepts"], simulate["n_test_concepts"], seed=seed)
     per_concept = simulate["images_per_concept"]
     names = image_metadata(training, test, per_concept, seed=seed)
-    design = nsd_design(subjects, simulate["n_nsd_sessions"], seed=seed)
+    design = nsd_design(subjects, simulate["n_nsd_sessions"], share=simulate["nsd_shared"], seed=seed)
     things, nsd = draw_latents(simulate, len(design.images), seed=seed)
     shown = dict(zip(("training", "test"), np.split(things, [len(training) * per_concept]), strict=True))
 

@@ -19,7 +19,6 @@ KINSHIP = 0.85
 N_NSD_IMAGES = 73_000  # NSD's stimulus file, of which the simulated subjects see a few
 TRIALS_PER_SESSION = 750
 IMAGES_PER_SESSION = 250  # each three times
-SHARED_FRACTION = 0.1  # 1,000 of the 10,000 pictures of an NSD subject
 FIRST_SHARED_IMAGE = 2950  # smallest 0-based id of NSD's shared pictures; it exposes off-by-one errors
 
 
@@ -111,14 +110,14 @@ class NSDDesign:
     trials: dict[str, np.ndarray]
 
 
-def nsd_design(subjects: list[str], n_sessions: int, *, seed: int) -> NSDDesign:
+def nsd_design(subjects: list[str], n_sessions: int, *, share: float, seed: int) -> NSDDesign:
     """Draw the pictures of each NSD subject and their order: 250 a session, each shown three times.
 
-    A tenth of the pictures is shared by all subjects; the others are seen by one subject only.
+    A ``share`` of the pictures, really a tenth, is seen by all subjects; the others by one subject only.
     """
     rng = generator(seed, "nsd design")
     n_seen = IMAGES_PER_SESSION * n_sessions
-    n_shared = round(SHARED_FRACTION * n_seen)
+    n_shared = round(share * n_seen)
     n_own = n_seen - n_shared
     # All 8 subjects and 40 sessions need 1,000 + 8 x 9,000 pictures: exactly those that NSD has.
     ids = np.arange(N_NSD_IMAGES)

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
+from brain2image.constants.target_kinds import CLIP
 from brain2image.core.atomic import atomic_path
 from brain2image.core.devices import compute_devices
 from brain2image.core.disk import explained_disk_errors
@@ -30,6 +31,7 @@ from brain2image.core.errors import InputError
 from brain2image.formats.files import write_json
 from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel
+from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.training.resume import (
     LIBRARIES,
     InBackground,
@@ -44,6 +46,7 @@ from brain2image.training.resume import (
 from brain2image.training.start import build_model, start_linearly
 from brain2image.training.task import AlignmentTask, is_finished
 from brain2image.training_set.batches import AlignmentDataset, Batches
+from brain2image.training_set.clip_targets import ClipTargets
 from brain2image.training_set.items import describe_items, list_items
 from brain2image.training_set.joined import open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader
@@ -69,6 +72,7 @@ def train(
     code: str,
     state: str | Path,
     tested: Sequence[str | Path] = (),
+    clip: Sequence[str | Path] = (),
     n_devices: int = 1,
     n_workers: int = 0,
     model: str | Path,
@@ -90,6 +94,7 @@ def train(
     state : folder of the state and the TensorBoard events; it must outlive a failed job.
     tested : training sets of people of other data sets on whom it will be tested, for the names of their
         channels.
+    clip : embeddings of the pictures, where these are the targets.
     n_devices : GPUs that share every batch; without CUDA it is one CPU.
     n_workers : processes that read a training set above ``memory_limit_gb``.
     model, config, history, tensorboard : outputs: safetensors, JSON, CSV with a row an epoch, folder.
@@ -102,6 +107,8 @@ def train(
     """
     interpolates = run.training.missing_channels == "interpolate"
     reader, state = open_training_set(lmdbs, tested=tested, interpolates=interpolates), Path(state)
+    if run.training.targets == CLIP:
+        reader = ClipTargets(reader, read_embeddings(clip))
     file, events = state / "state.ckpt", state / "tensorboard"
     with (
         _quiet_lightning(),
@@ -112,7 +119,9 @@ def train(
         devices = compute_devices(n_devices)
         precision = resolve_precision(run.training.precision, devices[0])
         logger.info("the model's products are computed in %s", precision)
-        identity = run_identity(reader.paths, run=run, weights=weights, code=code, precision=precision)
+        sources = [*reader.paths, *map(Path, clip)]
+        identity = run_identity(sources, run=run, weights=weights, code=code, precision=precision)
+        identity["channels"] = list(reader.meta["channels"])
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, weights=weights)
         coordinates = start_linearly(aligner, reader, run) if run.model.linear_axes else None

@@ -10,7 +10,7 @@ from brain2image.core.errors import InputError
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import list_eeg_trials, list_trials, trial_means
 
-Targets = Literal["measured", "predicted", "both"]
+Targets = Literal["measured", "predicted", "both", "clip"]
 Pictures = Literal["paired", "all"]
 BLOCK = 256  # items whose EEG is in memory at once
 COLUMNS = ["person", "image", "kind", "fmri_image", "concept", "cluster", "similarity"]
@@ -25,7 +25,7 @@ def list_items(
     ----------
     split : ``train`` or ``val``.
     targets : ``measured``, the mean over the partner's repetitions; ``predicted``, what the picture encoder
-        predicts of the EEG's own picture; or ``both``.
+        predicts of the EEG's own picture; ``both``; or ``clip``, of a `clip_targets.ClipTargets`.
     pictures : ``paired``, those of the pairs, or ``all`` that may be learned from. Of val always the pairs'.
 
     Returns
@@ -52,7 +52,7 @@ def list_items(
     if shown.empty:
         raise InputError(f"{reader.path}: expected pictures that may be learned from, got none")
     predicted = shown.assign(kind="predicted", fmri_image=-1, similarity=1.0)[COLUMNS]
-    parts = [predicted] if targets == "predicted" else [predicted, pairs[COLUMNS]]
+    parts = [predicted, pairs[COLUMNS]] if targets == "both" else [predicted]
     return pd.concat(parts, ignore_index=True)
 
 

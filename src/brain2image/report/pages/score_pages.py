@@ -34,6 +34,14 @@ PAIRED_BY_CLIP = (
 )
 
 
+FIELD = "Against CLIP features of the seen picture, as papers on EEG and pictures count"
+FIELD_NOTE = (
+    "These runs learned from CLIP features and from no fMRI (training.targets: clip), and their answers are "
+    "those of the test pictures: no line of this table can be compared with one of the others. "
+    "docs/encoders.md says what must be equal for a comparison with published numbers."
+)
+
+
 def scores_page(brains: str, summary: pd.DataFrame) -> str:
     """Write the page as HTML.
 
@@ -50,8 +58,14 @@ def scores_page(brains: str, summary: pd.DataFrame) -> str:
             (whole["level"] == "transductive") & (whole["direction"] == "forward")
         ],
         "Single trials, as other projects count": summary[summary["level"] == "trial"],
+        FIELD: whole[(whole["level"] == "field") & (whole["direction"] == "forward")],
     }
-    tables = [part for title, rows in parts.items() for part in (heading(title), score_table(rows))]
+    tables = [
+        part
+        for title, rows in parts.items()
+        if len(rows)
+        for part in (heading(title), score_table(rows), *([note(FIELD_NOTE)] if title == FIELD else []))
+    ]
     n_test, n_concepts = (summary[name].iloc[0] for name in ("n_test", "n_concepts"))
     return page(
         f"Scores of {brains}: {n_test} test pictures of {n_concepts} concepts",

@@ -1,0 +1,3 @@
+"""Targets of a training that are no fMRI's."""
+
+CLIP = "clip"  # the CLIP features of the pictures
