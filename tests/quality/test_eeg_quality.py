@@ -155,3 +155,12 @@ def test_chosen_pictures_are_spread_evenly(rng, monkeypatch):
     once = (trials["image"] == 0) & (trials["repetition"] == 1)
     partition = partitions().set_index("image")["partition"]
     assert quality.choose_pictures(trials[~once], partition, "train").tolist() == [1, 6, 11]
+
+
+def test_electrodes_of_other_caps_have_a_region_too():
+    found = quality.region_rows(["Iz", "Oz", "P9", "E17", "GSN1"])
+    assert {name: rows.tolist() for name, rows in found.items()} == {
+        "parietal": [2],
+        "occipital": [0, 1],
+        "other": [3, 4],
+    }

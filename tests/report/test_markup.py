@@ -41,6 +41,9 @@ AUDIT = {
 }
 
 
+CONFUSIONS = {PLANT: [[3, 1], [2, 4]], "ridge": [[1, 3], [4, 2]]}
+
+
 def table_of_scores():
     return pd.concat([summary([PLANT], **{PLANT: 0.4}), summary([PLANT], ridge=0.2)])
 
@@ -74,8 +77,8 @@ PAGES = {
     "configuration.html": lambda: provenance.configuration_page([[PLANT] * 3], {PLANT: {PLANT: PLANT}}),
     "versions.html": lambda: provenance.versions_page([{"numpy": PLANT}], {PLANT: PLANT}),
     "resources.html": lambda: provenance.resources_page(jobs()),
-    "scores.html": lambda: scores.scores_page(PLANT, table_of_scores()),
-    "bounds.html": lambda: scores.bounds_page(PLANT, BOUNDS),
+    "scores.html": lambda: scores.scores_page(PLANT, table_of_scores(), CONFUSIONS),
+    "bounds.html": lambda: scores.bounds_page(PLANT, BOUNDS, is_exact=True),
     "audit.html": lambda: audit.audit_page(PLANT, {PLANT: AUDIT}, {PLANT: 0.1}),
     "overview.html": planted_overview,
     "figure.svg": planted_figure,

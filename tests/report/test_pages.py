@@ -159,18 +159,35 @@ def test_every_finding_of_the_audit_has_a_line(rng):
 def test_scores_stand_with_interval_chance_and_deviation():
     table = summary(flatten=0.4, ridge=0.2)
     seeds = pd.concat([table, table[table["run"] == "flatten"].assign(seed=1, value=0.6)])
-    text = text_of(scores.scores_page(PAIRS[0], seeds))
+    text = text_of(scores.scores_page(PAIRS[0], seeds, {}))
     assert "50.0 ± 14.1 30.0 – 50.0 (10.0)" in text
     assert "20.0 10.0 – 30.0 (10.0)" in text
     assert "flatten predicted, 80 pictures" in text
     assert "ridge predicted, 90 pictures" in text
 
 
+def test_clusters_and_scores_of_the_field_are_tables_of_their_own():
+    table = summary(flatten=0.4)
+    rows = [
+        table.assign(level="probe", metric="cluster", value=0.7),
+        table.assign(level="field", value=0.156),
+    ]
+    page = scores.scores_page(PAIRS[0], pd.concat([table, *rows]), {"flatten": [[3, 1], [2, 4]]})
+    assert "3, 1<br>2, 4" in page
+    text = text_of(page)
+    assert text.index("70.0") > text.index("In which cluster")
+    assert text.index("Against CLIP features") < text.index("15.6") < text.index("no line of this table")
+    assert "Against CLIP" not in text_of(scores.scores_page(PAIRS[0], table, {}))
+
+
 def test_bounds_that_are_unknown_are_left_out():
-    text = text_of(scores.bounds_page(PAIRS[0], BOUNDS))
+    text = text_of(scores.bounds_page(PAIRS[0], BOUNDS, is_exact=False))
     assert "20.0" in text
     assert "first repetition" not in text
     assert "correlation of unknown" in text
+    assert "chosen by CLIP alone" in text
+    text = text_of(scores.bounds_page(PAIRS[0], BOUNDS, is_exact=True))
+    assert "the very same pictures" in text and "chosen by CLIP" not in text
 
 
 def test_the_configuration_lists_every_key_and_marks_changes():

@@ -7,13 +7,17 @@ from brain2image.report.assembly import make_tables
 
 with job(snakemake):
     names = snakemake.params.names
-    metrics = zip(names["predictors"], snakemake.input.metrics, strict=True)
+    metrics = {
+        run: read_result(file, ["audit", "confusion"])
+        for run, file in zip(names["predictors"], snakemake.input.metrics, strict=True)
+    }
     configs = zip(names["trainings"], snakemake.input.configs, strict=True)
     pages = make_tables(
         read_table(snakemake.input.summary, SUMMARY),
         brains=snakemake.params.brains,
         bounds=read_result(snakemake.input.bounds, BOUNDS),
-        audits={run: read_result(file, ["audit"])["audit"] for run, file in metrics},
+        audits={run: content["audit"] for run, content in metrics.items()},
+        confusions={run: content["confusion"] for run, content in metrics.items()},
         query_effects={run: read_result(file, ["query_effect"])["query_effect"] for run, file in configs},
     )
     for name, text in pages.items():

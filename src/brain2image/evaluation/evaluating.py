@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from brain2image.evaluation.beyond import score_beyond_pictures
+from brain2image.evaluation.cluster_probe import probe_clusters, prototypes
 from brain2image.evaluation.people_audit import OtherSets, audit_people
 from brain2image.evaluation.predictions import Predictions, read_predictions
 from brain2image.evaluation.run_audit import SPLIT_KEYS, audit_run
@@ -18,7 +20,7 @@ from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.training_set.clip_targets import ClipTargets
 from brain2image.training_set.joined import open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader
-from brain2image.training_set.means import read_training_targets
+from brain2image.training_set.means import read_training_targets, target_means
 
 TRAINING = ("best_epoch", "network_share")
 
@@ -57,7 +59,8 @@ def evaluate_run(
     -------
     What `scores.evaluate` returns (where no fMRI was learned from the rows of level image, as level
     ``field``), ``people`` (whose EEG was learned from), ``calibration`` (n_pictures and n_trials of one, or
-    None), ``training`` (best epoch and the network's share; None of baselines),
+    None), ``training`` (best epoch and the network's share; None of baselines), ``confusion``
+    (see `cluster_probe`),
     ``learned_from`` (in words) and ``audit``, see `run_audit.audit_run`.
     """
     content = read_predictions(predictions)
@@ -92,13 +95,14 @@ def evaluate_run(
         ),
     )
     scores = evaluate(content, n_permutations=n_permutations, seed=seed)
-    if clip:
-        scores |= {"scores": _as_field(scores["scores"])}
+    row, confusion = _probe(content, own, reader, n_permutations=n_permutations, seed=seed)
+    scores["scores"] = [*(_as_field(scores["scores"]) if clip else scores["scores"]), row]
     learned = _in_words(record["learned_from"]) if config else "what was simulated"
     return scores | {
         "people": _in_a_word(record.get("people", "own")),
         "calibration": record.get("calibration"),
         "training": training,
+        "confusion": confusion,
         "learned_from": learned,
         "audit": found,
     }
@@ -107,6 +111,31 @@ def evaluate_run(
 def _as_field(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mark scores against CLIP features, which are not to be read beside those against fMRI."""
     return [row | {"level": "field"} for row in scores if row["level"] == "image"]
+
+
+def _probe(
+    content: Predictions, own: LMDBReader, reader: LMDBReader, *, n_permutations: int, seed: int
+) -> tuple[dict[str, Any], list[list[int]]]:
+    """Probe in which cluster predictions lie, by the means of what was learned from."""
+    trained = reader.pairs_of("train").drop_duplicates("fmri_image")
+    targets = target_means(reader, trained["fmri_image"]) - content.target_mean
+    of_picture = own.pairs_of("test").set_index("eeg_image")["cluster"]
+    concepts, orders = _shuffles(content, n_permutations=n_permutations, seed=seed)
+    row, confusion = probe_clusters(
+        content.predictions - content.target_mean,
+        of_picture[content.eeg_image].to_numpy(),
+        prototypes(targets, trained["cluster"].to_numpy()),
+        concepts=concepts,
+        orders=orders,
+        seed=seed,
+    )
+    return {"n_trials": "all", **row}, confusion
+
+
+def _shuffles(content: Predictions, *, n_permutations: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the test pairs' concepts, and orders that shuffle these."""
+    concepts = pd.factorize(content.concept)[0]
+    return concepts, shuffle_answers(concepts, n_permutations=n_permutations, seed=seed)
 
 
 def _in_a_word(people: str | list[str]) -> str:
@@ -130,6 +159,5 @@ def _score_beyond(
     with open_trials(predicted, "predicted_embedding", ("n_images", "n_features")) as (data, images):
         rows = find_rows(images["image"], content.eeg_image, source=predicted)
         expected = np.stack([read_rows(data, int(row)) for row in rows])
-    _, concepts = np.unique(content.concept, return_inverse=True)
-    orders = shuffle_answers(concepts, n_permutations=n_permutations, seed=seed)
+    _, orders = _shuffles(content, n_permutations=n_permutations, seed=seed)
     return score_beyond_pictures(content.predictions, content.targets, expected, orders)

@@ -30,6 +30,7 @@ from brain2image.evaluation.statistics import (
 )
 
 SMALLER_IS_BETTER = {"median_rank", "mse"}
+SHARES = ("top", "cluster")  # metrics that begin so are shares of the pictures
 # Image level is the claim. CSLS sees all test queries at once, trial level repeats its targets: rows apart.
 View = Callable[[np.ndarray], np.ndarray]
 LEVELS: dict[str, View] = {"image": lambda similarity: similarity, "transductive": csls}
@@ -115,8 +116,7 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
     for n_trials, drawn in queries.items():
         predictions = drawn - content.target_mean
         for row in _rows(predictions, targets):
-            names = {name: getattr(row, name) for name in Row._fields[:4]}
-            scores.append({"n_trials": n_trials, **names, **_score(row, concepts, orders, seed=seed)})
+            scores.append({"n_trials": n_trials, **score_row(row, concepts, orders, seed=seed)})
             if row[:3] == ("image", "forward", n_pairs) and row.metric in PER_IMAGE:
                 per_image[row.metric] = np.diag(row.table).tolist()  # the last queries are of all trials
         scores.append({"n_trials": n_trials, **_rsa(predictions, targets, concepts, orders, seed=seed)})
@@ -178,18 +178,27 @@ def _is_constant(predictions: np.ndarray, targets: np.ndarray) -> bool:
     return bool(np.ptp(predictions, axis=1).max() <= TOLERANCE * targets.std())
 
 
-def _score(row: Row, concepts: np.ndarray, orders: np.ndarray, *, seed: int) -> dict[str, float | None]:
+def score_row(row: Row, concepts: np.ndarray, orders: np.ndarray, *, seed: int) -> dict[str, Any]:
+    """Return the names of a score, its value and chance, p by shuffled answers, and the interval's bounds.
+
+    Parameters
+    ----------
+    concepts : (n_pairs,) int64, number of each pair's concept.
+    orders : (n_permutations, n_pairs) int64 of `statistics.shuffle_answers`.
+    seed : of the bootstrap.
+    """
     reduce = _reduce(row.metric)
     observed = np.diag(row.table)
     value = float(reduce(observed))
     shuffled = reduce(row.table[np.arange(len(observed)), orders], axis=1)
     bounds = interval(observed, concepts, reduce=reduce, seed=seed)
-    if row.metric.startswith("top") and (observed == observed[0]).all() and observed[0] in (0, 1):
+    if row.metric.startswith(SHARES) and (observed == observed[0]).all() and observed[0] in (0, 1):
         n_concepts = concepts.max() + 1
         bounds = share_interval(round(n_concepts * observed[0]), n_concepts)
     low, high = bounds or (None, None)
     p = permutation_p(value, shuffled, larger_is_better=row.metric not in SMALLER_IS_BETTER)
-    return {"value": value, "chance": row.chance, "p": p, "low": low, "high": high}
+    names = {name: getattr(row, name) for name in Row._fields[:4]}
+    return {**names, "value": value, "chance": row.chance, "p": p, "low": low, "high": high}
 
 
 def _reduce(metric: str) -> Any:

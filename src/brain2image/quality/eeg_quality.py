@@ -24,8 +24,9 @@ REGIONS = {
     "central": ("FC", "C", "CP"),
     "temporal": ("FT", "T", "TP"),
     "parietal": ("P",),
-    "occipital": ("PO", "O"),
+    "occipital": ("PO", "O", "I"),
 }
+OTHER = "other"  # of caps that name electrodes in another way
 PARTITIONS = ("train", "test")
 TOPOGRAPHY_TIMES = (0.1, 0.15, 0.2, 0.3, 0.4)  # s after onset
 MAX_PICTURES = 1000  # of a partition, whose channels are kept apart for the reliability: 13 MB a half
@@ -91,6 +92,7 @@ def region_rows(names: list[str]) -> dict[str, np.ndarray]:
     """Find the rows of each region's channels: ``PO7`` is of the electrodes ``PO``, thus occipital."""
     rows = np.array([name.rstrip("z0123456789") for name in names])
     found = {region: np.flatnonzero(np.isin(rows, letters)) for region, letters in REGIONS.items()}
+    found[OTHER] = np.setdiff1d(np.arange(len(names)), np.concatenate(list(found.values())))
     return {region: own for region, own in found.items() if len(own)}
 
 

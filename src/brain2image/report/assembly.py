@@ -56,6 +56,7 @@ def make_tables(
     brains: str,
     bounds: Mapping[str, Any],
     audits: Mapping[str, Mapping[str, Any]],
+    confusions: Mapping[str, Sequence[Sequence[int]]],
     query_effects: Mapping[str, float],
 ) -> dict[str, str]:
     """Make the pages ``scores``, ``bounds`` and ``audit`` of one pair of brains.
@@ -66,10 +67,11 @@ def make_tables(
     brains : those of the pages.
     bounds : what measure_bounds wrote.
     audits, query_effects : see `audit_page.audit_page`.
+    confusions : see `score_pages.scores_page`.
     """
     return {
-        "scores": scores_page(brains, summary[summary["brains"] == brains]),
-        "bounds": bounds_page(brains, bounds),
+        "scores": scores_page(brains, summary[summary["brains"] == brains], confusions),
+        "bounds": bounds_page(brains, bounds, is_exact=next(iter(audits.values()))["split"]["is_exact"]),
         "audit": audit_page(brains, audits, query_effects),
     }
 

@@ -26,4 +26,5 @@ METRICS = {
     "rsa": Column("RSA ρ", 1, "{:.2f}"),
     "cosine": Column("cosine", 1, "{:.3f}"),
     "mse": Column("MSE", 1, "{:.3f}"),
+    "cluster": Column("cluster %", 100, "{:.1f}"),
 }

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from brain2image.evaluation.run_audit import FINDINGS
 from brain2image.evaluation.summary import headline, kind, over_seeds
 from brain2image.report.pages.html import box, heading, note, page, table, verdict
-from brain2image.report.pages.score_pages import PAIRED_BY_CLIP
+from brain2image.report.pages.score_pages import PAIRED_BY_CLIP, PAIRED_EXACTLY
 from brain2image.report.verdicts import (
     ALPHA,
     above_chance,
@@ -21,6 +21,9 @@ from brain2image.report.verdicts import (
     whose_eeg,
     without_network,
 )
+
+# What is looked for, by whether pairs are exact.
+SOUGHT = {False: "a picture like the one", True: "the picture"}
 
 
 def overview_page(
@@ -42,8 +45,9 @@ def overview_page(
     is_simulated : whether the data are synthetic.
     figure : the headline figure, as SVG.
     """
+    kinds = {audit["split"]["is_exact"] for own in audits.values() for audit in own}
     return page(
-        "How well does EEG find the fMRI of a picture like the one seen?",
+        f"How well does EEG find the fMRI of {' or '.join(SOUGHT[one] for one in sorted(kinds))} seen?",
         what_was_run(summary, is_simulated=is_simulated),
         box(*findings(summary, comparisons), *leak_sentences(audits)),
         Markup(figure[figure.index("<svg") :]),
@@ -71,13 +75,13 @@ def overview_page(
         note(
             "Learned from: kind of the targets, and pictures of the EEG. Predicted targets are the picture "
             "encoder's, measured ones those of the training pairs; validation and test pairs are measured. "
-            "Likeness: median CLIP cosine of the two pictures of a test pair, which are never the same. "
+            "Likeness: median CLIP cosine of the two pictures of a test pair, 1 where they are the same. "
             "Reliability: of the mean over all trials or repetitions, from halves of them, 0 to 1; "
             "unknown where a picture was measured once. Passed over: candidates in no split though a "
             "worse one is, mostly as their concept is tested. Leaks raise scores; caveats make test pairs "
             "differ from new ones."
         ),
-        note(PAIRED_BY_CLIP),
+        *(note(PAIRED_EXACTLY if is_exact else PAIRED_BY_CLIP) for is_exact in sorted(kinds)),
     )
 
 

@@ -1,6 +1,6 @@
 """Tables of the scores and the bounds of one pair of brains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -34,6 +34,16 @@ PAIRED_BY_CLIP = (
 )
 
 
+PAIRED_EXACTLY = (
+    "Both saw the very same pictures, so that no look-alike stands in between. What is found beyond the "
+    "picture encoder's prediction of the seen picture (page Leak audit) is what EEG and fMRI share beyond "
+    "the CLIP features of that picture."
+)
+PROBE_NOTE = (
+    "A prediction's cluster is the one whose mean training target is nearest by cosine. Clusters are those "
+    "of K-means on CLIP features, fitted on the training pairs (config: clustering); chance, in brackets, is "
+    "the share of the commonest cluster among the test pairs. It is a coarse reading of the embedding."
+)
 FIELD = "Against CLIP features of the seen picture, as papers on EEG and pictures count"
 FIELD_NOTE = (
     "These runs learned from CLIP features and from no fMRI (training.targets: clip), and their answers are "
@@ -42,14 +52,16 @@ FIELD_NOTE = (
 )
 
 
-def scores_page(brains: str, summary: pd.DataFrame) -> str:
+def scores_page(brains: str, summary: pd.DataFrame, confusions: Mapping[str, Sequence[Sequence[int]]]) -> str:
     """Write the page as HTML.
 
     Parameters
     ----------
     brains : an EEG person and an fMRI subject.
     summary : its rows of the summary table.
+    confusions : of each run, numbers of test pairs by true and by predicted cluster.
     """
+    probe = summary[summary["level"] == "probe"]
     whole = summary[(summary["n_gallery"] == summary["n_test"]) & (summary["n_trials"] == "all")]
     parts = {
         "EEG finds fMRI": headline(summary),
@@ -76,6 +88,16 @@ def scores_page(brains: str, summary: pd.DataFrame) -> str:
         "All are scored on measured ones. The first table is the claim.",
         *tables,
         note(f"{TRIAL_LEVEL_NOTE[0].upper()}{TRIAL_LEVEL_NOTE[1:]}."),
+        heading("In which cluster a prediction lies"),
+        score_table(probe),
+        table(
+            ("run", "test pairs of each true cluster (a line each) by predicted cluster"),
+            [
+                (run, Markup("<br>").join(", ".join(map(str, row)) for row in confusions[run]))
+                for run in probe["run"].unique()
+            ],
+        ),
+        note(PROBE_NOTE),
     )
 
 
@@ -115,13 +137,14 @@ def _cell(score: pd.Series, column: Column) -> Markup:
     return Markup("<b>{}</b>").format(value) + Markup().join(small)
 
 
-def bounds_page(brains: str, bounds: Mapping[str, Any]) -> str:
+def bounds_page(brains: str, bounds: Mapping[str, Any], *, is_exact: bool) -> str:
     """Write the page as HTML.
 
     Parameters
     ----------
     brains : an EEG person and an fMRI subject.
     bounds : what measure_bounds wrote.
+    is_exact : whether both saw the same pictures.
     """
     n_images = bounds["eeg"]["n_images"]
     rows = [
@@ -149,7 +172,7 @@ def bounds_page(brains: str, bounds: Mapping[str, Any]) -> str:
         ),
         heading("Likeness of the two pictures of a test pair"),
         table(("quantile", *quantiles), [("CLIP cosine", *quantiles.values())]),
-        note(PAIRED_BY_CLIP),
+        note(PAIRED_EXACTLY if is_exact else PAIRED_BY_CLIP),
         heading("Agreement of representational dissimilarity matrices"),
         f"Noise-free predictions would reach a Spearman correlation of {rsa} with the measured fMRI, the "
         "square root of its reliability over repetitions.",
