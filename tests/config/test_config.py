@@ -17,7 +17,7 @@ from brain2image.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 SIMULATED = ["config/demo.yaml", "config/demo_people.yaml", "tests/tiny.yaml"]
-DATA_ELSEWHERE = dict.fromkeys(("things_images", "things_eeg", "nsd"), "/raw")
+DATA_ELSEWHERE = dict.fromkeys(("things_images", "things_eeg", "nsd", "alljoined1"), "/raw")
 
 
 def test_the_users_file_holds_exactly_the_defaults():

@@ -46,8 +46,7 @@ class DataConfig(Section):
     )
     alljoined1: PathText = Field(
         "data/alljoined1",
-        description="Folder with Alljoined1's raw/ (OSF kqgs8) and NSD's nsd_expdesign.mat, or its 05_125/; "
-        "its pictures are those of nsd.",
+        description="Folder with Alljoined1's raw/ (OSF kqgs8), and NSD's nsd_expdesign.mat or its 05_125/.",
     )
 
 
@@ -122,7 +121,7 @@ class EEGConfig(Section):
             )
         if self.bad_channels and not self.interpolate_bads:
             raise ValueError("bad_channels changes nothing without interpolate_bads: true")
-        notch = [] if self.notch == "mains" else sorted(self.notch)
+        notch = sorted(self.notch) if self.notch != "mains" else []
         if any(second - first < NOTCH_SPACING for first, second in pairwise(notch)):
             raise ValueError(f"notch: expected frequencies {NOTCH_SPACING:g} Hz apart at least, got {notch}")
         return self

@@ -33,7 +33,7 @@ def named_lines(notch: Any, *, mains: float) -> Any:
 
 
 def create_eeg(file: h5py.File, n_channels: int) -> h5py.Dataset:
-    """Create the dataset ``eeg`` (0, n_channels, 200) float32, to which trials are appended."""
+    """Make the dataset ``eeg`` (0, n_channels, 200) float32, to which trials are appended."""
     shape = (n_channels, N_TIMES)
     return file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
 

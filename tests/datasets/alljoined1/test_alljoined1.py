@@ -31,7 +31,7 @@ from brain2image.core.errors import InputError
 from brain2image.datasets.alljoined1.alljoined1 import DATASET
 from brain2image.datasets.alljoined1.alljoined_eeg import repack_eeg
 from brain2image.datasets.alljoined1.alljoined_inventory import describe_person
-from brain2image.datasets.alljoined1.recordings import CHANNELS, find_parts, read_recording
+from brain2image.datasets.alljoined1.biosemi import CHANNELS, find_parts, read_recording
 from brain2image.datasets.left_out import read_recordings
 from brain2image.formats.hdf5 import read_trials
 from brain2image.synthetic.alljoined_files import BIOSEMI_CAP, write_recording, write_table

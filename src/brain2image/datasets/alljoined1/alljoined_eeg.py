@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.alljoined1.recordings import (
+from brain2image.datasets.alljoined1.biosemi import (
     CHANNELS,
     N_CODES,
     RAW_SFREQ,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from brain2image.datasets.alljoined1.alljoined1 import DATASET
-from brain2image.datasets.alljoined1.recordings import RAW_SFREQ, SESSIONS, open_recording, split_places
+from brain2image.datasets.alljoined1.biosemi import RAW_SFREQ, SESSIONS, open_recording, split_places
 from brain2image.datasets.alljoined1.shown_pictures import read_design, read_table
 
 
