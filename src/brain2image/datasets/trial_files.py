@@ -57,7 +57,7 @@ def append_parts(
     baseline: float,
     **filters: Any,
 ) -> np.ndarray:
-    """Filter each part of a recording by itself, and append its epochs in microvolts.
+    """Append the epochs of a recording in microvolts, each part of which is filtered by itself.
 
     Parameters
     ----------
@@ -102,7 +102,9 @@ def finish_trials(
     weigh: bool,
     source: str | os.PathLike,
 ) -> None:
-    """Mend, whiten, clamp and weigh the trials of a file in place, and write their table and attributes.
+    """Prepare the trials of a file in place, and write their table and attributes.
+
+    Broken channels are interpolated, sessions whitened, outliers clamped, and trials weighed.
 
     Parameters
     ----------

@@ -226,7 +226,7 @@ def _append_trials(
     source: str,
     **recipe: Any,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Filter a recording and append the trials whose picture is known; return image and onset of each."""
+    """Append the trials of a recording whose picture is known; return image and onset of each, and facts."""
     n_before, delay = len(eeg), round(TRIGGER_DELAY * RAW_SFREQ)
     onsets = recording.onsets[is_known] + delay
     parts = find_parts(recording.data, recording.onsets)

@@ -135,7 +135,7 @@ def find_parts(data: np.ndarray, onsets: np.ndarray) -> list[tuple[int, int]]:
 
 
 def split_places(files: Sequence[str | os.PathLike]) -> tuple[dict[int, str], dict[int, str], str | None]:
-    """Sort files into recordings and tables of epochs, by session, and the design; check their subject.
+    """Divide files into recordings and tables of epochs, by session, and the design; check their subject.
 
     Raises
     ------
