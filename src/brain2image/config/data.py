@@ -93,8 +93,8 @@ class EEGConfig(Section):
     )
     whiten: Literal["none", "session"] = Field(
         "session",
-        description="Whiten raw EEG over channels by the noise of its session's training trials, or leave it "
-        "in microvolts; preprocessed releases are whitened already.",
+        description="Whiten raw EEG over channels by the noise of its session's training trials (Alljoined1: "
+        "all trials), or leave it in microvolts; preprocessed releases are whitened already.",
     )
     clip: NonNegative = Field(
         5.0, description="Clamp the EEG at so many of each channel's standard deviations; 0: do not."
