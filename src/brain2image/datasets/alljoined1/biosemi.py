@@ -105,8 +105,8 @@ def read_recording(path: str | os.PathLike) -> Recording:
     """
     raw = open_recording(path)
     rows = [row for row, name in enumerate(CHANNELS) if name in raw.ch_names]
-    data = np.zeros((len(CHANNELS), raw.n_times))
-    with readable(path, remedy=REMEDY):
+    with readable(path, remedy=REMEDY):  # a damaged header may claim any size
+        data = np.zeros((len(CHANNELS), raw.n_times))
         data[rows] = raw.get_data(picks=[CHANNELS[row] for row in rows])
         stim = raw.get_data(picks=[STIM])[0]
     check_finite(data, range(len(CHANNELS)), CHANNELS, source=path)
