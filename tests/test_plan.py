@@ -48,7 +48,10 @@ def test_people_of_brains():
     [
         ({"brains": ["things-11_subj01"]}, r"THINGS-EEG2 \(things-01 to things-10\), got 'things-11'"),
         ({"brains": ["things-01_subj09"]}, r"expected a person of NSD \(subj01 to subj08\), got 'subj09'"),
-        ({"brains": ["toy-01_subj01"]}, r"expected a person of things, got 'toy-01'; add its data set"),
+        (
+            {"brains": ["toy-01_subj01"]},
+            r"a person of alljoined or things, got 'toy-01'; add its data set",
+        ),
         ({"data": {"things_egg": "x"}}, r"unknown key 'data\.things_egg'; did you mean 'things_eeg'\?"),
     ],
 )

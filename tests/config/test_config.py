@@ -17,8 +17,8 @@ from brain2image.config.whole import Config, load_config
 from brain2image.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-SIMULATED = ["config/demo.yaml", "config/demo_people.yaml", "tests/tiny.yaml"]
-DATA_ELSEWHERE = dict.fromkeys(("things_images", "things_eeg", "nsd"), "/raw")
+SIMULATED = ["config/demo.yaml", "config/demo_people.yaml", "config/demo_exact.yaml", "tests/tiny.yaml"]
+DATA_ELSEWHERE = dict.fromkeys(("things_images", "things_eeg", "nsd", "alljoined1"), "/raw")
 
 
 def test_the_users_file_holds_exactly_the_defaults():

@@ -16,8 +16,8 @@ TOY = ROOT / "tests" / "helpers" / "toy_dataset.py"
 
 
 def test_the_built_in_data_sets():
-    assert list_datasets() == ["things", "nsd"]
-    assert list_datasets([str(TOY)]) == ["things", "toy", "nsd"]
+    assert list_datasets() == ["alljoined", "things", "nsd"]
+    assert list_datasets([str(TOY)]) == ["alljoined", "things", "toy", "nsd"]
 
 
 @pytest.mark.parametrize("dataset", load_datasets((str(TOY),)).values(), ids=lambda dataset: dataset.name)

@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
-from brain2image.datasets.signals import cut_epochs, filter_eeg, find_step, step_clearness
-from brain2image.datasets.things_eeg2.sequences import CLEAR_STEP
+from brain2image.datasets.signals import (
+    CLEAR_STEP,
+    cut_epochs,
+    cut_resampled,
+    filter_eeg,
+    find_step,
+    resampling_margin,
+    step_clearness,
+)
 from brain2image.synthetic.eeg import background
 from brain2image.synthetic.heads import draw_head
 
@@ -75,6 +82,23 @@ def test_cut_epochs_is_the_double_loop(data):
         for channel in range(3):
             for t in range(n_times):
                 assert epochs[i, channel, t] == np.float32(eeg[channel, onset + t * step])
+
+
+def test_epochs_at_another_rate_are_exact_to_their_ends(rng):
+    """Sines between 1 and 70 Hz from 512 to 200 Hz, whatever sample they begin at."""
+    frequencies, phases = rng.uniform(1, 70, 40), rng.uniform(0, 2 * np.pi, 40)
+
+    def wave(times):
+        return np.sin(2 * np.pi * np.multiply.outer(times, frequencies) + phases).sum(axis=-1)
+
+    eeg = wave(np.arange(2000) / 512)[None]
+    onsets = np.array([resampling_margin(25, 64), 777, 2000 - 512 - resampling_margin(25, 64)])
+    epochs = cut_resampled(eeg, onsets, n_times=200, up=25, down=64)
+    expected = wave(onsets[:, None] / 512 + np.arange(200) / 200)
+    assert epochs.dtype == np.float32
+    assert np.abs(epochs[:, 0] - expected).max() < 0.01 * np.sqrt(np.mean(eeg**2))
+    level = epochs - cut_resampled(eeg, onsets, n_times=200, up=25, down=64, n_baseline=30)
+    np.testing.assert_allclose(level[1], eeg[0, 747:777].mean(), atol=1e-3)
 
 
 @given(st.integers(1, 499), st.integers(1, 499), st.integers(0, 2**32 - 1))

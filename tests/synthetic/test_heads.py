@@ -95,7 +95,7 @@ def test_signal_to_noise_is_what_is_asked_for(people, rng):
 
 
 def test_people_lie_around_what_is_stated(monkeypatch):
-    monkeypatch.setattr(heads, "_compute_leadfield", lambda rng: (rng.normal(size=(63, 9, 3)), None))
+    monkeypatch.setattr(heads, "_compute_leadfield", lambda rng, cap: (rng.normal(size=(63, 9, 3)), None))
     drawn = [draw_head.__wrapped__(seed=0, subject=str(number)) for number in range(400)]
     snr, noise = np.array([(head.snr_factor, head.noise_rms / NOISE_RMS) for head in drawn]).T
     assert snr.mean() == pytest.approx(1, abs=0.03) and 0.1 < snr.std() < 0.16

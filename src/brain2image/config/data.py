@@ -45,8 +45,7 @@ class DataConfig(Section):
     )
     alljoined1: PathText = Field(
         "data/alljoined1",
-        description="Folder with Alljoined1's raw/ (OSF kqgs8) and NSD's nsd_expdesign.mat, or its 05_125/; "
-        "its pictures are those of nsd.",
+        description="Folder with Alljoined1's raw/ (OSF kqgs8), and NSD's nsd_expdesign.mat or its 05_125/.",
     )
 
 
@@ -93,8 +92,8 @@ class EEGConfig(Section):
     )
     whiten: Literal["none", "session"] = Field(
         "session",
-        description="Whiten raw EEG over channels by the noise of its session's training trials, or leave it "
-        "in microvolts; preprocessed releases are whitened already.",
+        description="Whiten raw EEG over channels by the noise of its session's training trials (Alljoined1: "
+        "all trials), or leave it in microvolts; preprocessed releases are whitened already.",
     )
     clip: NonNegative = Field(
         5.0, description="Clamp the EEG at so many of each channel's standard deviations; 0: do not."
@@ -121,7 +120,7 @@ class EEGConfig(Section):
             )
         if self.bad_channels and not self.interpolate_bads:
             raise ValueError("bad_channels changes nothing without interpolate_bads: true")
-        notch = [] if self.notch == "mains" else sorted(self.notch)
+        notch = sorted(self.notch) if self.notch != "mains" else []
         if any(second - first < NOTCH_SPACING for first, second in pairwise(notch)):
             raise ValueError(f"notch: expected frequencies {NOTCH_SPACING:g} Hz apart at least, got {notch}")
         return self

@@ -33,7 +33,7 @@ def named_lines(notch: Any, *, mains: float) -> Any:
 
 
 def create_eeg(file: h5py.File, n_channels: int) -> h5py.Dataset:
-    """Create the dataset ``eeg`` (0, n_channels, 200) float32, to which trials are appended."""
+    """Make the dataset ``eeg`` (0, n_channels, 200) float32, to which trials are appended."""
     shape = (n_channels, N_TIMES)
     return file.create_dataset("eeg", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape))
 
@@ -57,7 +57,7 @@ def append_parts(
     baseline: float,
     **filters: Any,
 ) -> np.ndarray:
-    """Filter each part of a recording by itself, and append its epochs in microvolts.
+    """Append the epochs of a recording in microvolts, each part of which is filtered by itself.
 
     Parameters
     ----------
@@ -102,7 +102,9 @@ def finish_trials(
     weigh: bool,
     source: str | os.PathLike,
 ) -> None:
-    """Mend, whiten, clamp and weigh the trials of a file in place, and write their table and attributes.
+    """Prepare the trials of a file in place, and write their table and attributes.
+
+    Broken channels are interpolated, sessions whitened, outliers clamped, and trials weighed.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ def loss_notes(recordings: pd.DataFrame | None, interpolated: list[str], *, edge
     missing = recordings[recordings["is_there"] == 0]
     if len(missing):
         names = [f"{row.session + 1} ({'test' if row.is_test else 'train'})" for row in missing.itertuples()]
-        notes.append(f"No file of session {', '.join(names)}: their trials are missing.")
+        notes.append(f"No usable file of session {', '.join(names)}: their trials are missing.")
     total = recordings.sum()
     lost = {text: total[fault] for fault, text in FAULTS.items() if total[fault]}
     if lost:

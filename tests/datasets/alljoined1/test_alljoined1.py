@@ -31,7 +31,7 @@ from brain2image.core.errors import InputError
 from brain2image.datasets.alljoined1.alljoined1 import DATASET
 from brain2image.datasets.alljoined1.alljoined_eeg import repack_eeg
 from brain2image.datasets.alljoined1.alljoined_inventory import describe_person
-from brain2image.datasets.alljoined1.recordings import CHANNELS, find_parts, read_recording
+from brain2image.datasets.alljoined1.biosemi import CHANNELS, find_parts, read_recording
 from brain2image.datasets.left_out import read_recordings
 from brain2image.formats.hdf5 import read_trials
 from brain2image.synthetic.alljoined_files import BIOSEMI_CAP, write_recording, write_table
@@ -309,12 +309,17 @@ def test_the_data_set_finds_its_files(release, tmp_path):
         DATASET.find_release(data, "alljoined-01", must_exist=True)
 
 
-def test_check_data_describes_a_person(release):
-    found = describe_person({"alljoined1": str(release.root), "nsd": "nsd"}, "alljoined-03")
-    assert found.startswith(
-        "raw: 2 recordings, 0 minutes, 64 channels at 512 Hz, volts; pictures by nsd_expd"
-    )
-    assert "pictures of 12 trials of session 2 by" in found
+def test_check_data_describes_a_person(copied):
+    data = {"alljoined1": str(copied.root), "nsd": "nsd"}
+    start = "raw: {} recordings, 0 minutes, 64 channels at 512 Hz, volts; pictures by {} tables and nsd_exp"
+    assert describe_person(data, "alljoined-03").startswith(start.format(2, 2))
+    (copied.root / paths(1)[0]).write_bytes(b"")
+    found = describe_person(data, "alljoined-03")
+    assert found.startswith(start.format(1, 2))
+    assert "subj03_session1_eeg.fif: expected EEG" in found
+    (copied.root / paths(2)[0]).unlink()
+    with pytest.raises(InputError, match=r"session1_eeg\.fif: expected EEG .*; session 2 is missing"):
+        describe_person(data, "alljoined-03")
 
 
 def test_options_of_the_config():

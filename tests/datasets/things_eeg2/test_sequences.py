@@ -109,7 +109,8 @@ def test_whole_recordings_lose_nothing_and_missing_sessions_are_counted(whole):
     assert counts["trials"].sum() == len(whole.trials) == len(whole.eeg)
     notes = loss_notes(counts.reset_index(), [], edge=2)
     assert notes == [
-        "No file of session 2 (train), 3 (train), 3 (test), 4 (train), 4 (test): their trials are missing."
+        "No usable file of session 2 (train), 3 (train), 3 (test), 4 (train), 4 (test): "
+        "their trials are missing."
     ]
     assert (EEGConfig().edge, EEGConfig().max_lost) == tuple(
         repack_eeg.__kwdefaults__[name] for name in ("edge", "max_lost")

@@ -1,7 +1,7 @@
 """Alljoined1: eight people, who saw 960 of NSD's shared 1,000 pictures, in raw recordings of two sessions.
 
 Traps, each with its reader: triggers before their pictures (`alljoined_eeg`), recordings that are missing,
-broken or short of a channel (`recordings`), event codes that only NSD's design resolves (`shown_pictures`).
+broken or short of a channel (`biosemi`), event codes that only NSD's design resolves (`shown_pictures`).
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.alljoined1.recordings import (
+from brain2image.datasets.alljoined1.biosemi import (
     CHANNELS,
     N_CODES,
     RAW_SFREQ,
@@ -226,7 +226,7 @@ def _append_trials(
     source: str,
     **recipe: Any,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Filter a recording and append the trials whose picture is known; return image and onset of each."""
+    """Append the trials of a recording whose picture is known; return image and onset of each, and facts."""
     n_before, delay = len(eeg), round(TRIGGER_DELAY * RAW_SFREQ)
     onsets = recording.onsets[is_known] + delay
     parts = find_parts(recording.data, recording.onsets)

@@ -20,7 +20,7 @@ from scipy.io import loadmat
 
 from brain2image.core.errors import InputError, reason
 from brain2image.core.regular import check_regular
-from brain2image.datasets.alljoined1.recordings import N_CODES, RAW_SFREQ, Recording
+from brain2image.datasets.alljoined1.biosemi import N_CODES, RAW_SFREQ, Recording
 from brain2image.datasets.nsd.checks import FIRST_SHARED, N_IMAGES
 from brain2image.formats.hdf5 import get_dataset, get_group, open_hdf5, read_rows
 

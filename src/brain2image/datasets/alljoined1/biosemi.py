@@ -105,8 +105,8 @@ def read_recording(path: str | os.PathLike) -> Recording:
     """
     raw = open_recording(path)
     rows = [row for row, name in enumerate(CHANNELS) if name in raw.ch_names]
-    data = np.zeros((len(CHANNELS), raw.n_times))
-    with readable(path, remedy=REMEDY):
+    with readable(path, remedy=REMEDY):  # a damaged header may claim any size
+        data = np.zeros((len(CHANNELS), raw.n_times))
         data[rows] = raw.get_data(picks=[CHANNELS[row] for row in rows])
         stim = raw.get_data(picks=[STIM])[0]
     check_finite(data, range(len(CHANNELS)), CHANNELS, source=path)
@@ -135,7 +135,7 @@ def find_parts(data: np.ndarray, onsets: np.ndarray) -> list[tuple[int, int]]:
 
 
 def split_places(files: Sequence[str | os.PathLike]) -> tuple[dict[int, str], dict[int, str], str | None]:
-    """Sort files into recordings and tables of epochs, by session, and the design; check their subject.
+    """Divide files into recordings and tables of epochs, by session, and the design; check their subject.
 
     Raises
     ------
