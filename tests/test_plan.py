@@ -1,6 +1,7 @@
 """The plan answers what the rules ask, from the config and the names of files alone."""
 
 import pytest
+import yaml
 from helpers.checkouts import ROOT
 from helpers.empty_releases import NSD, THINGS, touch
 
@@ -305,7 +306,8 @@ def test_a_run_for_everybody_is_of_one_data_set(monkeypatch):
     """Another data set's test pictures may be learned from in this one."""
     found = of_people()
     monkeypatch.setattr(found, "brains", [*THREE[:2], "toy-01_subj01"])
-    with pytest.raises(InputError, match=r"config: all: expected people of one data set.* things and toy"):
+    message = r"runs\.all\.people: expected people of one data set for 'all', got things and toy; list"
+    with pytest.raises(InputError, match=message):
         found.check_learners()
 
 
@@ -319,3 +321,85 @@ def test_options_of_several_people_change_no_run_of_one():
         of_people(model={"person_layer": kind}).runs["all"].model.person_layer for kind in ("scale", "none")
     }
     assert kinds == {"scale", "none"}
+
+
+DEMO = yaml.safe_load((ROOT / "config" / "demo_exact.yaml").read_text())
+
+
+def of_exact(**content):
+    return plan(**{"brains": ["alljoined-01_subj01"]} | content)
+
+
+def test_people_who_saw_the_pictures_of_the_fmri_have_exact_pairs():
+    found = of_exact()
+    assert found.is_exact("alljoined") and not found.is_exact("things")
+    assert found.picture_set_table("alljoined-01") == "results/pictures/nsd.parquet"
+    assert found.pictures_of("alljoined") == "results/pictures/alljoined.shown.parquet"
+    assert found.of_matching("alljoined", "subj01") == {}  # nothing is embedded to pair them
+    sides = found.of_pairs("alljoined", "subj01")
+    assert sides["eeg_embeddings"] == ["results/clip/nsd/shared.npz"]
+    assert sides["fmri_embeddings"] == ["results/clip/nsd/shared.npz", "results/clip/nsd/subj01.npz"]
+    options = found.split_options("alljoined")
+    assert (options["n_pairs"], options["test_from"]) == (None, "shared1000")
+    things = plan()
+    assert things.split_options("things")["test_from"] == "test_partition"
+    assert things.split_options("things")["n_pairs"] == 1000
+    assert list(things.of_matching("things", "subj01")) == ["eeg_embeddings", "fmri_embeddings"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"split": {"test_from": "test_partition"}},
+            "any for Alljoined1, whose pairs are exact",
+        ),
+        (
+            DEMO | {"matching": {"mode": "look_alike"}},
+            "expected exact or auto for simulated Alljoined1, got look_alike",
+        ),
+        (
+            {"brains": ["things-01_subj01"], "matching": {"mode": "exact"}},
+            "expected look_alike or auto for THINGS-EEG2, whose pictures are not NSD's, got exact",
+        ),
+    ],
+)
+def test_pairs_that_cannot_be_made(content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        of_exact(**content)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_run_of_another_data_set_learns_from_no_picture_on_which_it_is_tested():
+    runs = {"own": {}, "cross": {"people": ["things-01", "things-02"]}}
+    found = of_exact(runs=runs)
+    assert found.people == ["alljoined-01", "things-01", "things-02"]
+    assert found.tested_elsewhere("things", "subj01") == ["results/matching/alljoined_subj01/tested.npz"]
+    assert found.tested_elsewhere("alljoined", "subj01") == []  # on THINGS nobody is tested
+    assert of_exact(runs={"own": {}}).tested_elsewhere("things", "subj01") == []
+    assert found.heard_sets("people_subj01", "cross") == ["results/lmdb/alljoined-01_subj01.lmdb"]
+    assert found.heard_sets("alljoined-01_subj01", "own") == []
+    others = found.of_other_sets("alljoined-01", "subj01", "cross")
+    assert others["of_things"] == ["results/clip/things/all.npz"]
+    assert others["tested"] == ["results/matching/alljoined_subj01/tested.npz"]
+    assert found.of_other_sets("alljoined-01", "subj01", "own") == {}
+    both = of_exact(runs={"both": {"people": ["things-01", "alljoined-01"]}})
+    assert both.heard_sets("people_subj01", "both") == []
+
+
+def test_runs_may_learn_from_clip_features():
+    field = {"training": {"targets": "clip"}}
+    found = plan(runs={"field": field, "own": {}})
+    embeddings = ["results/clip/things/all.npz"]
+    assert found.clip_targets("things-01_subj01", "field") == found.clip_targets_of("things-01", "field")
+    assert found.clip_targets("things-01_subj01", "field") == embeddings
+    assert found.clip_targets("things-01_subj01", "own") == []
+    assert not any("gallery_field" in figure for figure in found.figures())
+    alone = plan(runs={"field": field}, training={"targets": "measured", "pictures": "paired"})
+    assert alone.predicted("things-01", "subj01") == []
+    with pytest.raises(InputError, match=r"training\.targets: 'clip' is for single runs"):
+        plan(training={"targets": "clip"})
+    with pytest.raises(InputError, match=r"runs\.field\.people: expected people of alljoined, on which it"):
+        of_exact(runs={"field": field | {"people": ["things-01"]}})
+    calibrated = of_people(runs={"others": {"people": "others"} | field}, calibrations=[8])
+    assert calibrated.calibrated == {}

@@ -5,6 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 import h5py
+import hdf5plugin
 import mne
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from brain2image.datasets.alljoined1.alljoined1 import DATASET
 from brain2image.datasets.alljoined1.alljoined_eeg import repack_eeg
 from brain2image.datasets.alljoined1.alljoined_inventory import describe_person
 from brain2image.datasets.alljoined1.biosemi import CHANNELS, find_parts, read_recording
+from brain2image.datasets.alljoined1.shown_pictures import read_table
 from brain2image.datasets.left_out import read_recordings
 from brain2image.formats.hdf5 import read_trials
 from brain2image.synthetic.alljoined_files import BIOSEMI_CAP, write_recording, write_table
@@ -273,8 +275,19 @@ def test_files_of_two_subjects_are_refused(release, tmp_path):
         repack_eeg(["other.fif"], release.root / "images.parquet", out=tmp_path / "eeg.h5", **OPTIONS)
 
 
+def test_blosc_is_read_as_pytables_writes_it(release, tmp_path):
+    path = shutil.copy(release.root / paths(1)[1], tmp_path / "subj03_session1.h5")
+    with h5py.File(path, "r+") as file:
+        values = file["df/block0_values"][:]
+        del file["df/block0_values"]
+        blosc = hdf5plugin.Blosc(cname="blosclz", clevel=9)
+        file["df"].create_dataset("block0_values", data=values, chunks=values.shape, compression=blosc)
+    found, expected = (read_table(file, subject=3, session=1) for file in (path, release.root / paths(1)[1]))
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_a_compression_that_is_not_at_hand(release, tmp_path):
-    """PyTables' Blosc has HDF5's filter 32001, which h5py lacks; here one that nobody has."""
+    """Here one that nobody has."""
     path = shutil.copy(release.root / paths(1)[1], tmp_path / "subj03_session1.h5")
     with h5py.File(path, "r+") as file:
         values = file["df/block0_values"][:]
@@ -285,9 +298,7 @@ def test_a_compression_that_is_not_at_hand(release, tmp_path):
         space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.NATIVE_INT64
         h5py.h5d.create(file["df"].id, b"block0_values", kind, space, properties)
     files = [release.root / paths(1)[0], path]
-    with pytest.raises(
-        InputError, match=r"HDF5's filter 32100 .*; pip install hdf5plugin, or take this file"
-    ):
+    with pytest.raises(InputError, match=r"HDF5's filter 32100; use the authors' file, or take"):
         repack_eeg(files, release.root / "images.parquet", out=tmp_path / "eeg.h5", **OPTIONS)
 
 

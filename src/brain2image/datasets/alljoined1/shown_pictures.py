@@ -9,7 +9,6 @@ copy of the file), so that both give shared pictures.
 
 import logging
 import os
-from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
@@ -98,8 +97,7 @@ def read_table(path: str | os.PathLike, *, subject: int, session: int) -> pd.Dat
     InputError
         When it is another table, or of another subject or session.
     """
-    with suppress(ImportError):
-        import_module("hdf5plugin")  # registers the compression that PyTables uses
+    import_module("hdf5plugin")  # registers Blosc, by which PyTables compresses
     with open_hdf5(path) as file:
         group = get_group(file, KEY)
         columns = _read_columns(group)
@@ -152,8 +150,7 @@ def _check_filters(dataset: h5py.Dataset) -> None:
     if missing:
         raise InputError(
             f"{dataset.file.filename}: expected a compression that h5py knows, got HDF5's filter "
-            f"{missing[0]} (Blosc has 32001); pip install hdf5plugin, or take this file away and put "
-            "nsd_expdesign.mat there"
+            f"{missing[0]}; use the authors' file, or take it away and put nsd_expdesign.mat there"
         )
 
 
