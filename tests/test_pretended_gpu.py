@@ -46,6 +46,7 @@ from brain2image.translation import loading as runs
 ROOT = Path(__file__).parents[1]
 DEVICE = torch.device("cuda:1")  # not the first one, which is what PyTorch takes without a name
 CPU = torch.device("cpu")
+DEEP = {"n_layers": 12}  # no option of these encoders, so it stays as it is
 STEPS = {
     "flatten": ({}, False),
     "attention": ({"pooling": "attention", "linear_axes": 0, "n_tokens": 2}, True),
@@ -53,6 +54,9 @@ STEPS = {
     "path alone": ({"pooling": "none"}, True),
     "several people": ({"person_layer": "spatial"}, True),
     "gains of several people": ({"person_layer": "scale"}, False),
+    "tsconv": ({"encoder": "tsconv", "channels": ["E4", "E1"], **DEEP}, True),
+    "atms": ({"encoder": "atms", **DEEP}, False),
+    "mlp": ({"encoder": "mlp", "channels": ["E4", "E1"], **DEEP}, True),
 }
 PEOPLE = ("data", "somebody")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from brain2image.config.types import Count, NonNegative, People, Positive, Section, Seed
+from brain2image.config.types import Count, Electrodes, NonNegative, People, Positive, Section, Seed
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.temperatures import TEMPERATURES
 from brain2image.core.encoder_names import check_encoder, encoder_declaration
@@ -15,7 +15,7 @@ from brain2image.core.errors import InputError
 ENCODER_OPTIONS = ("n_layers", "pretrained", "layer_decay")
 # What a pooling head leaves aside of the `model` block; its runs neither know nor depend on these.
 UNUSED_OPTIONS = {
-    ENCODERLESS: {"pretrained", "n_layers", "n_tokens", "pooling_layers", "n_heads", "alignment"},
+    ENCODERLESS: {"channels", "pretrained", "n_layers", "n_tokens", "pooling_layers", "n_heads", "alignment"},
     "flatten": {"n_tokens", "pooling_layers", "alignment"},
     "attention": {"pooling_layers", "alignment"},
     "multitoken_vit": set(),
@@ -52,6 +52,11 @@ class ModelConfig(Section):
     pooling: Literal["flatten", "attention", "multitoken_vit", "none"] = Field(
         "multitoken_vit",
         description="Pooling head; none: no encoder and no head, the linear path and its correction alone.",
+    )
+    channels: Electrodes = Field(
+        "all",
+        description="Electrodes that the encoder hears: all, posterior (the 17 of UBP), or a list of names; "
+        "the linear path and the baselines keep all.",
     )
     pretrained: bool = Field(
         True, description="Start from the encoder's published weights; false: random weights."

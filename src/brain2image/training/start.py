@@ -60,7 +60,8 @@ def _input_scale(aligner: AlignmentModel, reader: LMDBReader, items: pd.DataFram
     """Return the factor to the encoder's range, of evenly spread training trials where it is fitted."""
     assert aligner.encoder is not None  # as the caller has looked
     return aligner.encoder.input_scale(
-        reader.meta["unit"], lambda: reader.read("eeg", spread_trials(reader, items, SCALE_TRIALS))
+        reader.meta["unit"],
+        lambda: reader.read("eeg", spread_trials(reader, items, SCALE_TRIALS))[:, aligner.heard.numpy()],
     )
 
 
