@@ -4,7 +4,7 @@
 rule train:
     input:
         lmdbs=ask("training_sets", "brains", "run"),
-        weights=ask("cbramod", "run"),
+        weights=ask("encoder_weights", "run"),
     output:
         model="<results>/runs/{brains}/{run}/model.safetensors",
         config="<results>/runs/{brains}/{run}/config.json",

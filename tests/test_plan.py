@@ -124,10 +124,29 @@ def test_weights_that_are_downloaded():
     assert found.weights.find("mindeye2", subj="subj01") == []
     none = plan(model={"pretrained": False}, baselines=["ridge"])
     assert "results/weights/cbramod.pth" not in none.downloads()
-    assert none.cbramod("multitoken_vit") == []
+    assert none.encoder_weights("multitoken_vit") == []
     local = plan(weights={"clip": "clip.pt"})
     with pytest.raises(InputError, match=r"config: weights\.clip: clip\.pt: no such file"):
         local.weights.find("clip")
+
+
+def test_a_run_depends_on_the_weights_of_its_own_encoder():
+    blocks = {
+        "a": {"model": {"encoder": "braindecode:Labram"}},
+        "b": {"model": {"encoder": "braindecode:EEGNet"}},
+        "c": {"model": {"encoder": "braindecode:CBraMod", "pretrained": False}},
+        "d": {"model": {"encoder": "braindecode:CBraMod"}},
+    }
+    found = plan(
+        runs=blocks, baselines=["ridge"], weights={"encoders": {"braindecode:CBraMod": "https://x/y"}}
+    )
+    files = [found.encoder_weights(run) for run in found.runs]
+    labram, cbramod = (f"results/weights/braindecode_{name}.pth" for name in ("Labram", "CBraMod"))
+    assert files == [labram, [], [], cbramod]
+    assert found.downloads()[:2] == [cbramod, labram]
+    assert "results/weights/cbramod.pth" not in found.downloads()
+    assert found.weights.shown("braindecode:CBraMod") == "https://x/y"
+    assert found.weights.fetched_encoders["braindecode_Labram"] == "braindecode:Labram"
 
 
 def test_the_fingerprint_follows_the_reader():
@@ -159,12 +178,15 @@ def test_the_code_of_a_run_holds_its_encoder(monkeypatch):
         options, fixed_width, has_variants = ("pretrained",), None, False
 
     monkeypatch.setitem(REGISTERED, "toy", Toy)
-    found = plan(runs={"a": {}, "b": {"training": {"epochs": 2}}, "c": {"model": {"encoder": "toy"}}})
+    blocks = {"a": {}, "b": {"training": {"epochs": 2}}, "c": {"model": {"encoder": "toy"}}}
+    found = plan(runs=blocks, weights={"encoders": {"toy": "https://x/toy.pth"}})
     codes = {run: found.code_with_encoder("train", run) for run in found.runs}
     assert codes["a"] == codes["b"]
     assert len({codes["a"], codes["c"], found.code("train")}) == 3
-    assert found.from_cbramod >= {"a", "b"}
-    assert found.cbramod("c") == []
+    assert found.starts_from == {"a": "cbramod", "b": "cbramod", "c": "toy", "cbramod_linear": "cbramod"}
+    assert found.encoder_weights("c") == "results/weights/toy.pth"
+    with pytest.raises(InputError, match=r"run c: expected published weights of toy under weights\.encoders"):
+        plan(runs=blocks).encoder_weights("a")
 
 
 @pytest.mark.parametrize(

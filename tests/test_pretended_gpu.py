@@ -32,9 +32,11 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from brain2image.config import ModelConfig
 from brain2image.evaluation import predict as inference
 from brain2image.formats.precision import TF32_SWITCH, allow_tf32, resolve_precision
 from brain2image.models.alignment import PREDICT_BATCH, AlignmentModel
+from brain2image.models.encoders.base import EEGLayout, build_encoder
 from brain2image.pairs import clip
 from brain2image.projection import projecting as projection
 from brain2image.training import train as training
@@ -57,6 +59,7 @@ STEPS = {
     "tsconv": ({"encoder": "tsconv", "channels": ["E4", "E1"], **DEEP}, True),
     "atms": ({"encoder": "atms", **DEEP}, False),
     "mlp": ({"encoder": "mlp", "channels": ["E4", "E1"], **DEEP}, True),
+    "braindecode": ({"encoder": "braindecode:EEGNet", **DEEP}, False),
 }
 PEOPLE = ("data", "somebody")
 
@@ -159,6 +162,19 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
         task.optimizer_step(0, 1, optimizer, None)
         assert (loss.device, loss.dtype) == (DEVICE, torch.float32)
         assert {part.device for part in task._validation[0]} == {DEVICE}
+        assert not watch.copies
+
+
+@pytest.mark.parametrize("name", ["CBraMod", "InterpolatedBIOT", "Labram", "TSception"])
+def test_an_encoder_of_braindecode_copies_nothing(gpu, name):
+    """Of channels that it knows by name or by position."""
+    layout = EEGLayout(("P7", "P3", "Pz", "P4", "P8", "Oz"), 200, 200.0)
+    encoder = build_encoder(ModelConfig(encoder=f"braindecode:{name}"), layout).eval()
+    with gpu() as watch, torch.no_grad():
+        encoder.to(DEVICE)
+        eeg = torch.empty(3, 6, 200, device=DEVICE)
+        watch.copies.clear()
+        assert encoder(eeg).shape == (3, encoder.n_tokens, encoder.token_width)
         assert not watch.copies
 
 

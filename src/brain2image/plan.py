@@ -16,6 +16,7 @@ from brain2image.constants.brain_names import SEVERAL, divide_brains, members
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_module
+from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
@@ -77,7 +78,7 @@ class Plan(PictureFiles):
             fmri=FMRI,
             must_exist=must_exist,
         )
-        self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
+        self.weights = WeightPlaces(config.weights.sources, results=self.results, must_exist=must_exist)
 
     def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:
         """Warn of each person whom ``brains: all`` leaves out."""
@@ -116,23 +117,33 @@ class Plan(PictureFiles):
         ]
 
     @cached_property
-    def from_cbramod(self) -> set[str]:
-        """Name what starts from the published CBraMod."""
-        blocks = {name: run.model for name, run in self.runs.items()}
-        pretrained = {
-            name
-            for name, model in blocks.items()
-            if model.pretrained and model.encoder == "cbramod" and model.pooling != ENCODERLESS
-        }
-        return pretrained | ({"cbramod_linear"} & set(self.config.baselines))
+    def starts_from(self) -> dict[str, str]:
+        """Return the encoder from whose published weights each run or baseline starts, where one does.
 
-    def cbramod(self, run: str) -> str | list[str]:
-        """Return the pretrained CBraMod weights for what starts from them, nothing for others."""
-        return self.weights.find("cbramod") if run in self.from_cbramod else []
+        Raises
+        ------
+        InputError
+            When the config names none for it.
+        """
+        found = {"cbramod_linear": "cbramod"} if "cbramod_linear" in self.config.baselines else {}
+        for name, model in ((name, run.model) for name, run in self.runs.items()):
+            if model.pretrained and model.pooling != ENCODERLESS:
+                if model.encoder not in self.weights.sources:
+                    raise InputError(
+                        f"config: run {name}: expected published weights of {model.encoder} under "
+                        "weights.encoders, got none; name them, or set its model.pretrained to false"
+                    )
+                found[name] = model.encoder
+        return found
+
+    def encoder_weights(self, run: str) -> str | list[str]:
+        """Return the published weights that a run or a baseline starts from, nothing for others."""
+        return self.weights.find(self.starts_from[run]) if run in self.starts_from else []
 
     def downloads(self) -> list[str]:
         """List everything that this config downloads."""
-        return self.weights.downloads(self.subjects, without=[] if self.from_cbramod else ["cbramod"])
+        unused = {*self.weights.sources} - {"clip", "mindeye2", *self.starts_from.values()}
+        return self.weights.downloads(self.subjects, without=unused)
 
     def code(self, rule: str, *readers: str) -> str:
         """Return the fingerprint of the source that a rule runs, a change of which reruns it.
@@ -190,7 +201,7 @@ class Plan(PictureFiles):
             # costs nothing (one training alone 9.1 -> 9.3 s, two on the same two cores 36 -> 17 s)
             "GOMP_SPINCOUNT": current.get("GOMP_SPINCOUNT", "1000"),
             # params, which Snakemake keeps and prints, hold sources without their secrets
-            **true_sources([self.config.weights.clip, self.config.weights.cbramod, *checkpoints]),
+            **true_sources([*self.config.weights.sources.values(), *checkpoints]),
         }
 
     def baseline_run(self) -> dict[str, dict[str, Any]]:

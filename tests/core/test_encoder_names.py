@@ -51,7 +51,7 @@ def installed(tmp_path, monkeypatch):
 
 def test_an_installed_encoder_is_read_and_imported(installed):
     installed(SOURCE)
-    assert list_encoders() == ["atms", "cbramod", "mine:NAME", "mlp", "tsconv"]
+    assert list_encoders() == ["atms", "braindecode:NAME", "cbramod", "mine:NAME", "mlp", "tsconv"]
     assert encoder_declaration("mine:big") == Declaration(("pretrained",), 32, True)
     assert encoder_module("mine:big") == "their_encoder"
     assert "their_encoder" not in sys.modules

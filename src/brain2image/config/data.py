@@ -16,13 +16,10 @@ from brain2image.config.types import (
     Positive,
     Section,
     Seed,
-    SourceText,
-    SubjectSourceText,
     dump_block,
     text_or_block,
 )
 from brain2image.constants.notches import NOTCH_SPACING
-from brain2image.weights.sources import CBRAMOD, MINDEYE2
 
 
 class DataConfig(Section):
@@ -43,21 +40,6 @@ class DataConfig(Section):
         "data/nsd",
         description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images; or with "
         "MindEye1's webdataset_avg_new/ (pscotti/naturalscenesdataset).",
-    )
-
-
-class WeightsConfig(Section):
-    """Pretrained weights: each a local file, https://…, or hf://[datasets/]owner/repo[@revision]/path."""
-
-    clip: SourceText = Field("openai", description="CLIP's weights: an open_clip tag or a checkpoint.")
-    cbramod: SourceText = Field(
-        CBRAMOD,
-        description="CBraMod's published weights, 20 MB, or those of braindecode/cbramod-pretrained.",
-    )
-    mindeye2: SubjectSourceText = Field(
-        MINDEYE2,
-        description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
-        "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",
     )
 
 

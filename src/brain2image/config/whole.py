@@ -16,7 +16,6 @@ from brain2image.config.data import (
     PictureEncoderConfig,
     SimulateConfig,
     SplitConfig,
-    WeightsConfig,
 )
 from brain2image.config.messages import unknown_key, validate
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
@@ -29,6 +28,7 @@ from brain2image.config.training_run import (
     unused_options,
 )
 from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed
+from brain2image.config.weights import WeightsConfig
 from brain2image.constants.brain_names import divide_brains, members
 from brain2image.constants.predictors import (
     CALIBRATION_SUFFIX,
@@ -161,7 +161,9 @@ class Config(Section):
         """Refuse to land simulated files in a folder of real data."""
         folder = str(PurePath(self.results, "raw"))
         paths = {f"data.{key}": path for key, path in self.data} | {
-            f"weights.{key}": path for key, path in self.weights
+            f"weights.{key}": path
+            for key, path in self.weights
+            if key != "encoders"  # none is simulated
         }
         for key, path in paths.items():
             if not PurePath(path).is_relative_to(folder):

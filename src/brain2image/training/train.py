@@ -31,10 +31,10 @@ from brain2image.formats.files import write_json
 from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training.resume import (
-    LIBRARIES,
     InBackground,
     Resumption,
     StateFile,
+    computing_libraries,
     epochs_done,
     hand_on_signals,
     only_one,
@@ -251,7 +251,7 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
         "learned_from": describe_items(reader, items, options.targets),
         "people_known": list(aligner.people),
         "seed": run.training.seed,
-        "versions": {"brain2image": __version__} | {name: version(name) for name in LIBRARIES},
+        "versions": {"brain2image": __version__} | {name: version(name) for name in computing_libraries(run)},
     }
 
 

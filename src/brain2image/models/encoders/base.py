@@ -73,8 +73,9 @@ class Encoder(nn.Module):
 
     A subclass is built from (layout, model), hands ``n_tokens`` and ``token_width`` to this class, and has a
     ``forward`` from (n_trials, n_channels, n_times) float32, in the range of `input_scale`, to (n_trials,
-    n_tokens, token_width) float32. ``options``, ``fixed_width`` and ``has_variants`` stand in its own body as
-    plain values, as they are read without importing it; what it leaves out is as here.
+    n_tokens, token_width) float32. ``options``, ``fixed_width``, ``has_variants``, ``catalogue``,
+    ``published`` and ``unfit`` stand in its own body as plain values, as they are read without importing it;
+    what it leaves out is as here.
 
     Parameters
     ----------
@@ -87,6 +88,7 @@ class Encoder(nn.Module):
         weights) and ``layer_decay`` (its `layers` may learn at rates of their own).
     fixed_width : ``token_width``, where neither the EEG nor an option changes it.
     has_variants : whether ``model.encoder`` says after a colon which of several networks it is.
+    catalogue, published, unfit : of variants that another package lists, see `encoder_names.Declaration`.
     microvolts : what it takes as 1 in its input; None where it was trained with no unit.
     rms : root mean square of what it was trained with; the scale of EEG without a unit, or where
         ``microvolts`` is None.
@@ -96,8 +98,11 @@ class Encoder(nn.Module):
     options: ClassVar[tuple[str, ...]] = ()
     fixed_width: ClassVar[int | None] = None
     has_variants: ClassVar[bool] = False
-    microvolts: ClassVar[float | None] = None
-    rms: ClassVar[float] = 1.0
+    catalogue: ClassVar[str | None] = None
+    published: ClassVar[tuple[str, ...]] = ()
+    unfit: ClassVar[Mapping[str, str]] = {}
+    microvolts: float | None = None
+    rms: float = 1.0
 
     def __init__(self, n_tokens: int, token_width: int):
         super().__init__()
