@@ -20,7 +20,7 @@ rule train:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=growing(lambda wildcards: plan.memory(*wildcards, first=8000, further=500)),
+        mem_mb=growing(lambda wildcards: plan.training_memory(*wildcards)),
         runtime=growing(720),
         gpu=1,
     params:

@@ -149,6 +149,14 @@ def test_a_run_depends_on_the_weights_of_its_own_encoder():
     assert found.weights.fetched_encoders["braindecode_Labram"] == "braindecode:Labram"
 
 
+def test_a_large_encoder_asks_for_the_memory_of_its_state():
+    blocks = {"a": {}, "b": {"model": {"encoder": "braindecode:InterpolatedBENDR"}}, "c": {"model": {}}}
+    blocks["c"]["model"] = {"encoder": "braindecode:InterpolatedBENDR", "pooling": "none"}
+    found = plan(runs=blocks)
+    memory = {run: found.training_memory("things-01_subj01", run) for run in blocks}
+    assert memory == {"a": 8000, "b": 8000 + 44 * 158, "c": 8000}
+
+
 def test_the_fingerprint_follows_the_reader():
     found = plan()
     things, nsd = (dataset.picture_reader for dataset in (THINGS, NSD))

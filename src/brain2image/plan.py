@@ -15,7 +15,7 @@ from brain2image.config import Config
 from brain2image.constants.brain_names import SEVERAL, divide_brains, members
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
-from brain2image.core.encoder_names import encoder_module
+from brain2image.core.encoder_names import encoder_millions, encoder_module
 from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
@@ -24,6 +24,10 @@ from brain2image.datasets.selection import Selection
 from brain2image.plan_files import FMRI, PictureFiles
 from brain2image.weights.planned import WeightPlaces
 from brain2image.weights.sources import true_sources
+
+# Of a weight while it trains: it, its gradient, AdamW's two moments, its best and its averaged value, and the
+# copy of all but the gradient that is being saved, float32.
+BYTES_PER_WEIGHT = 44
 
 
 class Predictor(NamedTuple):
@@ -139,6 +143,12 @@ class Plan(PictureFiles):
     def encoder_weights(self, run: str) -> str | list[str]:
         """Return the published weights that a run or a baseline starts from, nothing for others."""
         return self.weights.find(self.starts_from[run]) if run in self.starts_from else []
+
+    def training_memory(self, brains: str, run: str) -> int:
+        """Return the memory, MB, of a training: for its people, and for the state of a large encoder."""
+        model = self.runs[run].model
+        millions = 0 if model.pooling == ENCODERLESS else encoder_millions(model.encoder)
+        return self.memory(brains, run, first=8000, further=500) + BYTES_PER_WEIGHT * millions
 
     def downloads(self) -> list[str]:
         """List everything that this config downloads."""

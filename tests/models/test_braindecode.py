@@ -111,6 +111,7 @@ def test_the_tables_name_the_same_models():
     listed = set(encoder_names._read_catalogue(encoder_names.catalogue_file("braindecode")))
     assert set(BraindecodeEncoder.unfit) | set(PUBLISHED) <= listed
     assert all(hasattr(models, name) for name in listed)
+    assert set(BraindecodeEncoder.millions) <= listed - set(BraindecodeEncoder.unfit)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from brain2image.models.encoders.mlp import MLPEncoder
 from brain2image.models.encoders.tsconv import TSConvEncoder
 from brain2image.models.losses import AlignmentLoss
 from brain2image.training.learning_rates import parameter_groups
-from brain2image.training.start import build_model
+from brain2image.training.start import build_model, check_frozen, frozen_weights
 from brain2image.training.train import train
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import read_pairs
@@ -202,6 +202,39 @@ def test_every_encoder_trains_and_predicts_the_same_once_it_is_loaded(name, lmdb
     assert torch.equal(again.predict(eeg), loaded.predict(eeg))
 
 
+@pytest.mark.parametrize("name", ["tsconv", "cbramod"])
+def test_a_frozen_encoder_does_not_change(name, lmdb, tmp_path):
+    """Nor do its batch norms' statistics; the head learns."""
+    depth = {"n_layers": 1} if name == "cbramod" else {"n_layers": 12}
+    options = {"epochs": 1, "freeze_encoder": True, "ema_decay": 0.9}
+    run = planted_run(model={"encoder": name, "linear_axes": 0} | depth, training=options)
+    outputs = {name: tmp_path / file for name, file in OUTPUTS.items()}
+    train(lmdb, run=run, weights=None, code="0", state=tmp_path / "state", **outputs)
+    torch.manual_seed(run.training.seed)
+    start, after = build_model(LMDBReader(lmdb), run=run, weights=None), load_file(outputs["model"])
+    unchanged = {key for key, value in start.state_dict().items() if torch.equal(value, after[key])}
+    assert {key for key in after if key.startswith("encoder.")} <= unchanged
+    assert "head.perceptron.1.weight" not in unchanged
+    record = json.loads(outputs["config"].read_text())["encoder"]
+    assert (record["is_frozen"], record["n_learned"]) == (True, 0)
+    assert record["n_parameters"] == sum(weight.numel() for weight in start.encoder.parameters())
+
+
+def test_a_frozen_encoder_that_changed_is_noticed():
+    model = AlignmentModel(planted_run().model, planted_layout(), 16)
+    assert frozen_weights(model) == {}
+    model.encoder.freeze()
+    assert not model.train().encoder.training
+    before = frozen_weights(model)
+    check_frozen(before, model.state_dict())
+    with torch.no_grad():
+        model.encoder.network.patch_embedding.mask_encoding += 1
+    with pytest.raises(
+        RuntimeError, match=r"1 of its 33 tensors changed .first: encoder\.network\.patch_emb"
+    ):
+        check_frozen(before, model.state_dict())
+
+
 def test_statistics_of_a_batch_norm_are_those_of_the_averaged_model_too(lmdb, tmp_path):
     model = {"encoder": "tsconv", "pooling": "flatten", "channels": ["E1", "E3"]}
     run, folder = toy_run(**model), tmp_path / "run"
@@ -223,6 +256,7 @@ def test_a_new_encoder_trains_and_is_loaded_again(toy, tmp_path):
     assert config["model"]["encoder"] == "toy"
     assert not {"pretrained", "n_layers"} & set(config["model"])
     expected = {"n_tokens": N_CHANNELS, "token_width": WIDTH, "tensors_loaded": 0, "tensors_left_out": {}}
+    expected |= {"n_parameters": 201 * WIDTH, "n_learned": 201 * WIDTH, "is_frozen": False}
     assert config["encoder"] == expected
     eeg = read_pairs(lmdb, "test").eeg
     # without a unit of its own: one root mean square of the training trials

@@ -55,8 +55,7 @@ class ModelConfig(Section):
     )
     channels: Electrodes = Field(
         "all",
-        description="Electrodes that the encoder hears: all, posterior (the 17 of UBP), or a list of names; "
-        "the linear path and the baselines keep all.",
+        description="Electrodes that the encoder hears, and it alone: all, posterior (UBP's 17), or names.",
     )
     pretrained: bool = Field(
         True, description="Start from the encoder's published weights; false: random weights."
@@ -219,6 +218,9 @@ class TrainingConfig(Section):
         0.05, description="AdamW weight decay of matrices; biases and norms have none."
     )
     gradient_clip: Positive = Field(1.0, description="Largest gradient norm.")
+    freeze_encoder: bool = Field(
+        False, description="The encoder learns nothing: a probe of its published or random weights."
+    )
     layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0,
         description="Each layer of the encoder learns this much slower than the next one; 1: all as fast.",

@@ -35,6 +35,7 @@ class Declaration(NamedTuple):
     has_variants: bool = False  # whether a colon and one of its variants follow its name
     catalogue: str | None = None  # PACKAGE/FILE, a table whose column Model lists the variants
     published: tuple[str, ...] = ()  # of the catalogue, those with published weights
+    millions: Mapping[str, int] = {}  # of the catalogue, the parameters of large ones, in millions
     unfit: Mapping[str, str] = {}  # of the catalogue, those that cannot be used, and why
 
 
@@ -92,6 +93,11 @@ def encoder_declaration(name: str) -> Declaration:
     if declared.catalogue and variant not in declared.published:
         return declared._replace(options=tuple(name for name in declared.options if name != "pretrained"))
     return declared
+
+
+def encoder_millions(name: str) -> int:
+    """Return the parameters of a large encoder in millions, 0 of others; a training needs memory for them."""
+    return encoder_declaration(name).millions.get(name.partition(":")[2], 0)
 
 
 def encoder_package(name: str) -> str | None:

@@ -41,7 +41,7 @@ from brain2image.training.resume import (
     read_state,
     run_identity,
 )
-from brain2image.training.start import build_model, start_linearly
+from brain2image.training.start import build_model, check_frozen, frozen_weights, start_linearly
 from brain2image.training.task import AlignmentTask, is_finished
 from brain2image.training_set.batches import AlignmentDataset, Batches
 from brain2image.training_set.items import describe_items, list_items
@@ -111,6 +111,7 @@ def train(
         identity = run_identity(reader.paths, run=run, weights=weights, code=code, precision=precision)
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, weights=weights)
+        frozen = frozen_weights(aligner)
         coordinates = start_linearly(aligner, reader, run) if run.model.linear_axes else None
         batches = _training_batches(reader, run, devices, n_workers, coordinates)
         task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
@@ -123,7 +124,10 @@ def train(
             with hand_on_signals(trainer):
                 trainer.fit(task, val_dataloaders=validation, ckpt_path=file if kept else None)
     outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
-    _write_best(aligner, reader, run=run, precision=precision, file=file, events=events, outputs=outputs)
+    # read from the file, as processes that trained together have ended with what they knew
+    result = StateFile().load_checkpoint(file)["training"]
+    check_frozen(frozen, result["best_weights"])
+    _write_best(aligner, reader, result, run=run, precision=precision, events=events, outputs=outputs)
 
 
 def _training_batches(
@@ -212,16 +216,14 @@ def _trainer(
 def _write_best(
     aligner: AlignmentModel,
     reader: LMDBReader,
+    result: dict[str, Any],
     *,
     run: RunConfig,
     precision: str,
-    file: Path,
     events: Path,
     outputs: dict[str, str | Path],
 ) -> None:
     """Write the best epoch's weights and how they came about, from a finished training's state."""
-    # read from the file, as processes that trained together have ended with what they knew
-    result = StateFile().load_checkpoint(file)["training"]
     with atomic_path(outputs["model"]) as scratch:
         save_file(result["best_weights"], scratch)
     aligner.load_state_dict(result["best_weights"])
@@ -264,6 +266,9 @@ def _describe_encoder(aligner: AlignmentModel) -> dict[str, Any] | None:
         "token_width": encoder.token_width,
         "tensors_loaded": encoder.loaded.n_loaded,
         "tensors_left_out": encoder.loaded.left_out,
+        "n_parameters": sum(weight.numel() for weight in encoder.parameters()),
+        "n_learned": sum(weight.numel() for weight in encoder.parameters() if weight.requires_grad),
+        "is_frozen": encoder.is_frozen,
     }
 
 

@@ -74,8 +74,8 @@ class Encoder(nn.Module):
     A subclass is built from (layout, model), hands ``n_tokens`` and ``token_width`` to this class, and has a
     ``forward`` from (n_trials, n_channels, n_times) float32, in the range of `input_scale`, to (n_trials,
     n_tokens, token_width) float32. ``options``, ``fixed_width``, ``has_variants``, ``catalogue``,
-    ``published`` and ``unfit`` stand in its own body as plain values, as they are read without importing it;
-    what it leaves out is as here.
+    ``published``, ``millions`` and ``unfit`` stand in its own body as plain values, as they are read without
+    importing it; what it leaves out is as here.
 
     Parameters
     ----------
@@ -88,11 +88,13 @@ class Encoder(nn.Module):
         weights) and ``layer_decay`` (its `layers` may learn at rates of their own).
     fixed_width : ``token_width``, where neither the EEG nor an option changes it.
     has_variants : whether ``model.encoder`` says after a colon which of several networks it is.
-    catalogue, published, unfit : of variants that another package lists, see `encoder_names.Declaration`.
+    catalogue, published, millions, unfit : of variants that another package lists, see
+        `encoder_names.Declaration`.
     microvolts : what it takes as 1 in its input; None where it was trained with no unit.
     rms : root mean square of what it was trained with; the scale of EEG without a unit, or where
         ``microvolts`` is None.
     loaded : what became of the published weights.
+    is_frozen : whether it learns nothing.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
@@ -100,6 +102,7 @@ class Encoder(nn.Module):
     has_variants: ClassVar[bool] = False
     catalogue: ClassVar[str | None] = None
     published: ClassVar[tuple[str, ...]] = ()
+    millions: ClassVar[Mapping[str, int]] = {}
     unfit: ClassVar[Mapping[str, str]] = {}
     microvolts: float | None = None
     rms: float = 1.0
@@ -108,6 +111,17 @@ class Encoder(nn.Module):
         super().__init__()
         self.n_tokens, self.token_width = n_tokens, token_width
         self.loaded = LoadedWeights(0, {})
+        self.is_frozen = False
+
+    def freeze(self) -> None:
+        """Learn nothing from now on: no weight changes, no norm's statistics do, and nothing is dropped."""
+        self.requires_grad_(False)
+        self.is_frozen = True
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Learn, or do not; what is frozen never does."""
+        return super().train(mode and not self.is_frozen)
 
     def layers(self) -> list[nn.Module]:
         """Return its parts from the input to the output, which hold all its parameters."""

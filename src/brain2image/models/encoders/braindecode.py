@@ -86,6 +86,14 @@ class BraindecodeEncoder(Encoder):
     has_variants = True
     catalogue = "braindecode/models/summary.csv"
     published = ("CBraMod", "InterpolatedBIOT", "InterpolatedEEGPT", "InterpolatedLaBraM", "Labram")
+    millions = {  # noqa: RUF012  as it is read without an import; of 63 channels and 1 s at 200 Hz
+        "CodeBrain": 15,
+        "DeepSleepNet": 92,
+        "EEGPT": 26,
+        "InterpolatedBENDR": 158,
+        "InterpolatedEEGPT": 26,
+        "ZUNA": 173,
+    }
     unfit = {  # noqa: RUF012  as it is read without an import
         "ATCNet": "has a classifier for each of its windows, so that no one place holds its features",
         "DANCE": "finds events in long recordings",
