@@ -174,6 +174,15 @@ def test_figures_and_pages():
     assert {"things-02", "sub-02", "shared", "things_subj01", "ridge"} <= set(found.benchmark_names())
 
 
+@pytest.mark.parametrize(
+    ("block", "has_page"),
+    [({}, False), ({"encoder": "tsconv"}, True), ({"pretrained": False}, True), ({"pooling": "none"}, False)],
+)
+def test_encoders_have_a_page_where_there_are_several(block, has_page):
+    found = plan(runs={"a": {}, "b": {"model": block}}, brains=["things-01_subj01"])
+    assert ("results/figures/things-01_subj01/encoders.html" in found.pages()) == has_page
+
+
 def test_one_pair_of_brains_is_not_put_beside_others():
     found = plan(brains=["things-01_subj01"])
     assert not [file for file in (*found.figures(), *found.pages()) if "/figures/people" in file]

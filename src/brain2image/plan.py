@@ -121,6 +121,12 @@ class Plan(PictureFiles):
         ]
 
     @cached_property
+    def encoders(self) -> set[tuple[str, bool]]:
+        """Return the encoders of the runs, and whether each starts from published weights."""
+        blocks = (run.model for run in self.runs.values())
+        return {(model.encoder, model.pretrained) for model in blocks if model.pooling != ENCODERLESS}
+
+    @cached_property
     def starts_from(self) -> dict[str, str]:
         """Return the encoder from whose published weights each run or baseline starts, where one does.
 
@@ -243,6 +249,7 @@ class Plan(PictureFiles):
         names = product(self.brains, ["scores", "bounds", "audit"])
         pages = ["overview", *(["people"] if len(self.brains) > 1 else [])]
         pages += [f"{brains}/{name}" for brains, name in names]
+        pages += [f"{brains}/encoders" for brains in self.brains if len(self.encoders) > 1]
         pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs]
         return [f"{self.results}/figures/{name}.html" for name in pages]
 

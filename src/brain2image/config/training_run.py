@@ -46,8 +46,7 @@ class ModelConfig(Section):
     """The network: an EEG encoder, a pooling head, and the attention alignment."""
 
     encoder: Annotated[str, AfterValidator(check_encoder)] = Field(
-        "cbramod",
-        description="EEG encoder, built in or of an installed package (docs/model.md says how to add one).",
+        "cbramod", description="EEG encoder, built in, braindecode's or a package's (docs/encoders.md)."
     )
     pooling: Literal["flatten", "attention", "multitoken_vit", "none"] = Field(
         "multitoken_vit",

@@ -249,26 +249,11 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
         **run.model_dump(),
         **data,
         "eeg": data["eeg"] | {"n_times": aligner.layout.n_times, "scale": aligner.eeg_scale.item()},
-        "encoder": _describe_encoder(aligner),
+        "encoder": aligner.encoder.describe() if aligner.encoder else None,
         "learned_from": describe_items(reader, items, options.targets),
         "people_known": list(aligner.people),
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in computing_libraries(run)},
-    }
-
-
-def _describe_encoder(aligner: AlignmentModel) -> dict[str, Any] | None:
-    encoder = aligner.encoder
-    if encoder is None:
-        return None
-    return {
-        "n_tokens": encoder.n_tokens,
-        "token_width": encoder.token_width,
-        "tensors_loaded": encoder.loaded.n_loaded,
-        "tensors_left_out": encoder.loaded.left_out,
-        "n_parameters": sum(weight.numel() for weight in encoder.parameters()),
-        "n_learned": sum(weight.numel() for weight in encoder.parameters() if weight.requires_grad),
-        "is_frozen": encoder.is_frozen,
     }
 
 

@@ -123,6 +123,19 @@ class Encoder(nn.Module):
         """Learn, or do not; what is frozen never does."""
         return super().train(mode and not self.is_frozen)
 
+    def describe(self) -> dict[str, Any]:
+        """Return its tokens, its parameters, and what became of published weights, for ``config.json``."""
+        weights = list(self.parameters())
+        return {
+            "n_tokens": self.n_tokens,
+            "token_width": self.token_width,
+            "tensors_loaded": self.loaded.n_loaded,
+            "tensors_left_out": self.loaded.left_out,
+            "n_parameters": sum(weight.numel() for weight in weights),
+            "n_learned": sum(weight.numel() for weight in weights if weight.requires_grad),
+            "is_frozen": self.is_frozen,
+        }
+
     def layers(self) -> list[nn.Module]:
         """Return its parts from the input to the output, which hold all its parameters."""
         return [self]
