@@ -6,6 +6,8 @@ from pathlib import Path
 from brain2image.core.errors import InputError
 from brain2image.weights.sources import CLIP_CONFIG, check_file, is_remote, redact
 
+OWN_KEYS = ("clip", "cbramod", "mindeye2")  # of the block; other encoders stand under `encoders`
+
 
 class WeightPlaces:
     """The places of the weights ``clip`` and ``mindeye2``, and of encoders by their names.
@@ -56,7 +58,8 @@ class WeightPlaces:
             if self.must_exist:
                 check_file(path)
         except InputError as error:
-            raise InputError(f"config: weights.{key}: {error}") from None
+            named = key if key in OWN_KEYS else f"encoders.{key}"
+            raise InputError(f"config: weights.{named}: {error}") from None
         return path
 
     def shown(self, key: str, **wildcards: str) -> str:

@@ -92,7 +92,6 @@ class BraindecodeEncoder(Encoder):
         "EEGPT": 26,
         "InterpolatedBENDR": 158,
         "InterpolatedEEGPT": 26,
-        "ZUNA": 173,
     }
     unfit = {  # noqa: RUF012  as it is read without an import
         "ATCNet": "has a classifier for each of its windows, so that no one place holds its features",
