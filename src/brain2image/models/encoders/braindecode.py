@@ -31,16 +31,15 @@ POSITIONS_IN_TIME = ("temporal_embedding",)
 
 
 class Known(NamedTuple):
-    """What a published model was trained with.
+    """What a published model was trained with; none of them with values that were clamped.
 
     ``sfreq`` in Hz; ``microvolts`` that it takes as 1, None where it was trained with no unit; ``rms`` of its
-    input; ``clamp``, the largest absolute value of it.
+    input.
     """
 
     sfreq: float
     microvolts: float | None
     rms: float
-    clamp: float | None = None
 
 
 # CBraMod: section 3.1 of https://arxiv.org/abs/2412.07236, as in `encoders.cbramod`.
@@ -128,7 +127,7 @@ class BraindecodeEncoder(Encoder):
             ) from error
         super().__init__(*tokens.shape[1:])
         self.network, self.forward_options, self.name = network, options, name
-        self.microvolts, self.rms, self.clamp = known.microvolts, known.rms, known.clamp
+        self.microvolts, self.rms = known.microvolts, known.rms
         self.is_resampled = known.sfreq != layout.sfreq
         # no part of the weights, as it follows from the config
         self.register_buffer("resampling", matrix, persistent=False)
@@ -139,8 +138,6 @@ class BraindecodeEncoder(Encoder):
         """Encode EEG (n_trials, n_channels, n_times) as tokens (n_trials, n_tokens, token_width)."""
         if self.is_resampled:
             eeg = eeg @ self.resampling
-        if self.clamp is not None:
-            eeg = eeg.clamp(-self.clamp, self.clamp)
         if self.positions is not None:  # Labram's own `forward` copies them to the device in every step
             features: Any = self.network.forward_features
             return features(eeg, input_chans=self.positions, return_all_tokens=True)[:, 1:]
