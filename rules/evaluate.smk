@@ -8,7 +8,7 @@ rule fit_baseline:
         lmdbs=lambda wildcards: plan.training_sets(f"{wildcards.person}_{wildcards.subj}", wildcards.run),
         pairs=ask("pairs", "person", "subj"),
         projection="<results>/projection/{subj}.h5",
-        cbramod=ask("cbramod", "run"),
+        cbramod=ask("encoder_weights", "run"),
     output:
         predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
         model="<results>/runs/{person}_{subj}/{run}/model.safetensors",

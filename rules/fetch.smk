@@ -1,14 +1,16 @@
 """Pretrained weights from the network; `snakemake fetch_weights` runs these rules and extract_ridge alone."""
 
 
-rule fetch_cbramod:
+rule fetch_encoder:
     output:
-        weights="<results>/weights/cbramod.pth",
-        record="<results>/weights/cbramod.json",
+        weights="<results>/weights/{encoder}.pth",
+        record="<results>/weights/{encoder}.json",
     log:
-        "<logs>/fetch_cbramod.log",
+        "<logs>/fetch_encoder/{encoder}.log",
     benchmark:
-        "<benchmarks>/fetch_cbramod.tsv"
+        "<benchmarks>/fetch_encoder/{encoder}.tsv"
+    wildcard_constraints:
+        encoder="|".join(plan.weights.fetched_encoders) or "(?!)",
     priority: 1
     localrule: True
     conda:
@@ -17,12 +19,12 @@ rule fetch_cbramod:
         mem_mb=growing(1000),
         runtime=growing(60),
     params:
-        code=plan.code("fetch_cbramod"),
-        source=plan.weights.shown("cbramod"),
+        code=plan.code("fetch_encoder"),
+        source=lambda wildcards: plan.weights.shown(plan.weights.fetched_encoders[wildcards.encoder]),
     message:
-        "Download CBraMod's weights, about 20 MB, from {params.source}"
+        "Download the published weights of {wildcards.encoder} (cbramod: 20 MB) from {params.source}"
     script:
-        "../workflow/scripts/fetch_cbramod.py"
+        "../workflow/scripts/fetch_encoder.py"
 
 
 rule fetch_clip:

@@ -73,6 +73,35 @@ rule write_tables:
         "../workflow/scripts/write_tables.py"
 
 
+rule show_encoders:
+    input:
+        summary=rules.summarise.output.summary,
+        configs=lambda wildcards: plan.training_configs(f"{wildcards.person}_{wildcards.subj}"),
+    output:
+        encoders=report(
+            "<results>/figures/{person}_{subj}/encoders.html",
+            caption="../workflow/report/encoders.rst",
+            category="5 Scores",
+            labels={"figure": "8 encoders", "brains": "{person} × {subj}"},
+        ),
+    log:
+        "<logs>/show_encoders/{person}_{subj}.log",
+    benchmark:
+        "<benchmarks>/show_encoders/{person}_{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=plan.code("show_encoders"),
+        brains="{person}_{subj}",
+        # a folder and not files: a job's benchmark is written after its outputs, and would make them look old
+        names={"trainings": list(plan.runs), "benchmarks": f"{cfg.results}/benchmarks"},
+    script:
+        "../workflow/scripts/show_encoders.py"
+
+
 rule show_picture_encoder:
     input:
         encoder=rules.fit_picture_encoder.output.quality,

@@ -4,7 +4,7 @@
 rule train:
     input:
         lmdbs=ask("training_sets", "brains", "run"),
-        weights=ask("cbramod", "run"),
+        weights=ask("encoder_weights", "run"),
         tested=ask("heard_sets", "brains", "run"),
         clip=ask("clip_targets", "brains", "run"),
     output:
@@ -22,7 +22,7 @@ rule train:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=growing(lambda wildcards: plan.memory(*wildcards, first=8000, further=500)),
+        mem_mb=growing(lambda wildcards: plan.training_memory(*wildcards)),
         runtime=growing(720),
         gpu=1,
     params:

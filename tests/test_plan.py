@@ -128,10 +128,37 @@ def test_weights_that_are_downloaded():
     assert found.weights.find("mindeye2", subj="subj01") == []
     none = plan(model={"pretrained": False}, baselines=["ridge"])
     assert "results/weights/cbramod.pth" not in none.downloads()
-    assert none.cbramod("multitoken_vit") == []
+    assert none.encoder_weights("multitoken_vit") == []
     local = plan(weights={"clip": "clip.pt"})
     with pytest.raises(InputError, match=r"config: weights\.clip: clip\.pt: no such file"):
         local.weights.find("clip")
+
+
+def test_a_run_depends_on_the_weights_of_its_own_encoder():
+    blocks = {
+        "a": {"model": {"encoder": "braindecode:Labram"}},
+        "b": {"model": {"encoder": "braindecode:EEGNet"}},
+        "c": {"model": {"encoder": "braindecode:CBraMod", "pretrained": False}},
+        "d": {"model": {"encoder": "braindecode:CBraMod"}},
+    }
+    found = plan(
+        runs=blocks, baselines=["ridge"], weights={"encoders": {"braindecode:CBraMod": "https://x/y"}}
+    )
+    files = [found.encoder_weights(run) for run in found.runs]
+    labram, cbramod = (f"results/weights/braindecode_{name}.pth" for name in ("Labram", "CBraMod"))
+    assert files == [labram, [], [], cbramod]
+    assert found.downloads()[:2] == [cbramod, labram]
+    assert "results/weights/cbramod.pth" not in found.downloads()
+    assert found.weights.shown("braindecode:CBraMod") == "https://x/y"
+    assert found.weights.fetched_encoders["braindecode_Labram"] == "braindecode:Labram"
+
+
+def test_a_large_encoder_asks_for_the_memory_of_its_state():
+    blocks = {"a": {}, "b": {"model": {"encoder": "braindecode:InterpolatedBENDR"}}, "c": {"model": {}}}
+    blocks["c"]["model"] = {"encoder": "braindecode:InterpolatedBENDR", "pooling": "none"}
+    found = plan(runs=blocks)
+    memory = {run: found.training_memory("things-01_subj01", run) for run in blocks}
+    assert memory == {"a": 8000, "b": 8000 + 44 * 158, "c": 8000}
 
 
 def test_the_fingerprint_follows_the_reader():
@@ -151,6 +178,15 @@ def test_figures_and_pages():
     assert {"things-02", "sub-02", "shared", "things_subj01", "ridge"} <= set(found.benchmark_names())
 
 
+@pytest.mark.parametrize(
+    ("block", "has_page"),
+    [({}, False), ({"encoder": "tsconv"}, True), ({"pretrained": False}, True), ({"pooling": "none"}, False)],
+)
+def test_encoders_have_a_page_where_there_are_several(block, has_page):
+    found = plan(runs={"a": {}, "b": {"model": block}}, brains=["things-01_subj01"])
+    assert ("results/figures/things-01_subj01/encoders.html" in found.pages()) == has_page
+
+
 def test_one_pair_of_brains_is_not_put_beside_others():
     found = plan(brains=["things-01_subj01"])
     assert not [file for file in (*found.figures(), *found.pages()) if "/figures/people" in file]
@@ -163,12 +199,15 @@ def test_the_code_of_a_run_holds_its_encoder(monkeypatch):
         options, fixed_width, has_variants = ("pretrained",), None, False
 
     monkeypatch.setitem(REGISTERED, "toy", Toy)
-    found = plan(runs={"a": {}, "b": {"training": {"epochs": 2}}, "c": {"model": {"encoder": "toy"}}})
+    blocks = {"a": {}, "b": {"training": {"epochs": 2}}, "c": {"model": {"encoder": "toy"}}}
+    found = plan(runs=blocks, weights={"encoders": {"toy": "https://x/toy.pth"}})
     codes = {run: found.code_with_encoder("train", run) for run in found.runs}
     assert codes["a"] == codes["b"]
     assert len({codes["a"], codes["c"], found.code("train")}) == 3
-    assert found.from_cbramod >= {"a", "b"}
-    assert found.cbramod("c") == []
+    assert found.starts_from == {"a": "cbramod", "b": "cbramod", "c": "toy", "cbramod_linear": "cbramod"}
+    assert found.encoder_weights("c") == "results/weights/toy.pth"
+    with pytest.raises(InputError, match=r"run c: expected published weights of toy under weights\.encoders"):
+        plan(runs=blocks).encoder_weights("a")
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,11 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from brain2image.config import ModelConfig
 from brain2image.evaluation import predict as inference
 from brain2image.formats.precision import TF32_SWITCH, allow_tf32, resolve_precision
 from brain2image.models.alignment import PREDICT_BATCH, AlignmentModel
+from brain2image.models.encoders.base import EEGLayout, build_encoder
 from brain2image.pairs import clip
 from brain2image.projection import projecting as projection
 from brain2image.training import train as training
@@ -46,6 +48,7 @@ from brain2image.translation import loading as runs
 ROOT = Path(__file__).parents[1]
 DEVICE = torch.device("cuda:1")  # not the first one, which is what PyTorch takes without a name
 CPU = torch.device("cpu")
+DEEP = {"n_layers": 12}  # no option of these encoders, so it stays as it is
 STEPS = {
     "flatten": ({}, False),
     "attention": ({"pooling": "attention", "linear_axes": 0, "n_tokens": 2}, True),
@@ -53,6 +56,10 @@ STEPS = {
     "path alone": ({"pooling": "none"}, True),
     "several people": ({"person_layer": "spatial"}, True),
     "gains of several people": ({"person_layer": "scale"}, False),
+    "tsconv": ({"encoder": "tsconv", "channels": ["E4", "E1"], **DEEP}, True),
+    "atms": ({"encoder": "atms", **DEEP}, False),
+    "mlp": ({"encoder": "mlp", "channels": ["E4", "E1"], **DEEP}, True),
+    "braindecode": ({"encoder": "braindecode:EEGNet", **DEEP}, False),
 }
 PEOPLE = ("data", "somebody")
 
@@ -155,6 +162,19 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
         task.optimizer_step(0, 1, optimizer, None)
         assert (loss.device, loss.dtype) == (DEVICE, torch.float32)
         assert {part.device for part in task._validation[0]} == {DEVICE}
+        assert not watch.copies
+
+
+@pytest.mark.parametrize("name", ["CBraMod", "InterpolatedBIOT", "Labram", "TSception"])
+def test_an_encoder_of_braindecode_copies_nothing(gpu, name):
+    """Of channels that it knows by name or by position."""
+    layout = EEGLayout(("P7", "P3", "Pz", "P4", "P8", "Oz"), 200, 200.0)
+    encoder = build_encoder(ModelConfig(encoder=f"braindecode:{name}"), layout).eval()
+    with gpu() as watch, torch.no_grad():
+        encoder.to(DEVICE)
+        eeg = torch.empty(3, 6, 200, device=DEVICE)
+        watch.copies.clear()
+        assert encoder(eeg).shape == (3, encoder.n_tokens, encoder.token_width)
         assert not watch.copies
 
 

@@ -15,7 +15,8 @@ from brain2image.config import Config
 from brain2image.constants.brain_names import SEVERAL, divide_brains, members
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
-from brain2image.core.encoder_names import encoder_module
+from brain2image.core.encoder_names import encoder_millions, encoder_module
+from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
@@ -23,6 +24,10 @@ from brain2image.datasets.selection import Selection
 from brain2image.plan_files import FMRI, PictureFiles
 from brain2image.weights.planned import WeightPlaces
 from brain2image.weights.sources import true_sources
+
+# Of a weight while it trains: it, its gradient, AdamW's two moments, its best and its averaged value, and the
+# copy of all but the gradient that is being saved, float32.
+BYTES_PER_WEIGHT = 44
 
 
 class Predictor(NamedTuple):
@@ -78,7 +83,7 @@ class Plan(PictureFiles):
             must_exist=must_exist,
         )
         self.check_pairs()
-        self.weights = WeightPlaces(dict(config.weights), results=self.results, must_exist=must_exist)
+        self.weights = WeightPlaces(config.weights.sources, results=self.results, must_exist=must_exist)
 
     def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:
         """Warn of each person whom ``brains: all`` leaves out."""
@@ -117,23 +122,45 @@ class Plan(PictureFiles):
         ]
 
     @cached_property
-    def from_cbramod(self) -> set[str]:
-        """Name what starts from the published CBraMod."""
-        blocks = {name: run.model for name, run in self.runs.items()}
-        pretrained = {
-            name
-            for name, model in blocks.items()
-            if model.pretrained and model.encoder == "cbramod" and model.pooling != ENCODERLESS
-        }
-        return pretrained | ({"cbramod_linear"} & set(self.config.baselines))
+    def encoders(self) -> set[tuple[str, bool]]:
+        """Return the encoders of the runs, and whether each starts from published weights."""
+        blocks = (run.model for run in self.runs.values())
+        return {(model.encoder, model.pretrained) for model in blocks if model.pooling != ENCODERLESS}
 
-    def cbramod(self, run: str) -> str | list[str]:
-        """Return the pretrained CBraMod weights for what starts from them, nothing for others."""
-        return self.weights.find("cbramod") if run in self.from_cbramod else []
+    @cached_property
+    def starts_from(self) -> dict[str, str]:
+        """Return the encoder from whose published weights each run or baseline starts, where one does.
+
+        Raises
+        ------
+        InputError
+            When the config names none for it.
+        """
+        found = {"cbramod_linear": "cbramod"} if "cbramod_linear" in self.config.baselines else {}
+        for name, model in ((name, run.model) for name, run in self.runs.items()):
+            if model.pretrained and model.pooling != ENCODERLESS:
+                if model.encoder not in self.weights.sources:
+                    raise InputError(
+                        f"config: run {name}: expected published weights of {model.encoder} under "
+                        "weights.encoders, got none; name them, or set its model.pretrained to false"
+                    )
+                found[name] = model.encoder
+        return found
+
+    def encoder_weights(self, run: str) -> str | list[str]:
+        """Return the published weights that a run or a baseline starts from, nothing for others."""
+        return self.weights.find(self.starts_from[run]) if run in self.starts_from else []
+
+    def training_memory(self, brains: str, run: str) -> int:
+        """Return the memory, MB, of a training: for its people, and for the state of a large encoder."""
+        model = self.runs[run].model
+        millions = 0 if model.pooling == ENCODERLESS else encoder_millions(model.encoder)
+        return self.memory(brains, run, first=8000, further=500) + BYTES_PER_WEIGHT * millions
 
     def downloads(self) -> list[str]:
         """List everything that this config downloads."""
-        return self.weights.downloads(self.subjects, without=[] if self.from_cbramod else ["cbramod"])
+        unused = {*self.weights.sources} - {"clip", "mindeye2", *self.starts_from.values()}
+        return self.weights.downloads(self.subjects, without=unused)
 
     def code(self, rule: str, *readers: str) -> str:
         """Return the fingerprint of the source that a rule runs, a change of which reruns it.
@@ -191,7 +218,7 @@ class Plan(PictureFiles):
             # costs nothing (one training alone 9.1 -> 9.3 s, two on the same two cores 36 -> 17 s)
             "GOMP_SPINCOUNT": current.get("GOMP_SPINCOUNT", "1000"),
             # params, which Snakemake keeps and prints, hold sources without their secrets
-            **true_sources([self.config.weights.clip, self.config.weights.cbramod, *checkpoints]),
+            **true_sources([*self.config.weights.sources.values(), *checkpoints]),
         }
 
     def baseline_run(self) -> dict[str, dict[str, Any]]:
@@ -222,6 +249,7 @@ class Plan(PictureFiles):
         names = product(self.brains, ["scores", "bounds", "audit"])
         pages = ["overview", *(["people"] if len(self.brains) > 1 else [])]
         pages += [f"{brains}/{name}" for brains, name in names]
+        pages += [f"{brains}/encoders" for brains in self.brains if len(self.encoders) > 1]
         pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs]
         return [f"{self.results}/figures/{name}.html" for name in pages]
 

@@ -45,7 +45,7 @@ def schema():
     return Draft202012Validator(content)
 
 
-@pytest.mark.parametrize("file", ["config/config.yaml", *SIMULATED])
+@pytest.mark.parametrize("file", ["config/config.yaml", "config/encoders.yaml", *SIMULATED])
 def test_the_files_fit_the_json_schema_that_they_name(schema, file):
     path = ROOT / file
     text = path.read_text()
@@ -88,6 +88,19 @@ def test_the_json_schema_refuses_what_the_config_refuses(schema, content):
     assert not schema.is_valid(content)
     with pytest.raises(InputError):
         load_config(content)
+
+
+def test_the_encoders_that_are_compared_share_all_but_what_is_compared():
+    pytest.importorskip("braindecode")
+    config = load_config(yaml.safe_load((ROOT / "config" / "encoders.yaml").read_text()))
+    runs = [run for run in config.seeded_runs().values() if run.model.pooling != "none"]
+    own = {"model": {"encoder", "channels", "pretrained", "n_layers"}, "training": {"freeze_encoder", "seed"}}
+    assert len({repr(run.model_dump(exclude=own)) for run in runs}) == 1
+    kinds = {(run.model.encoder, run.model.pretrained) for run in runs}
+    assert {"cbramod", "tsconv", "atms", "mlp"} < {encoder for encoder, _ in kinds}
+    assert {encoder for encoder, pretrained in kinds if pretrained} < {
+        name for name, is_own in kinds if not is_own
+    }
 
 
 @pytest.mark.parametrize("file", SIMULATED)

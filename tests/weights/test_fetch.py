@@ -57,7 +57,7 @@ def test_all_weights_are_fetched_and_kept(pool, server, tmp_path, rng):
     options = {"endpoint": server.url, "cbramod": CBRAMOD, "mindeye2": MINDEYE2}
 
     _, plan = run(pool, tmp_path, "--dry-run", "fetch_weights", **options)
-    assert f"Download CBraMod's weights, about 20 MB, from {CBRAMOD}" in plan
+    assert f"Download the published weights of cbramod (cbramod: 20 MB) from {CBRAMOD}" in plan
     assert "Download the CLIP weights openai of ViT-L-14-quickgelu (ViT-L-14: 1.7 GB" in plan
     assert f"Read the ridge of subj01 out of {MINDEYE2.format(subj='subj01')} (downloads 200 to" in plan
 
@@ -76,7 +76,7 @@ def test_all_weights_are_fetched_and_kept(pool, server, tmp_path, rng):
     }
     assert [path.name for path in (results / "weights/clip").glob("[!.]*")] == ["open_clip_pytorch_model.bin"]
     assert digest in (results / "projection/subj01_ridge.safetensors").read_bytes()[:1000].decode("latin1")
-    assert "downloading 7.0 kB" in (results / "logs/fetch_cbramod.log").read_text()
+    assert "downloading 7.0 kB" in (results / "logs/fetch_encoder/cbramod.log").read_text()
     assert server.sent < weight.nbytes + 1e6
 
     shutil.rmtree(tmp_path / "cache")
@@ -89,7 +89,7 @@ def test_without_network_a_download_says_where_to_make_it(pool, tmp_path):
     source = "http://SECRET:SECRET@127.0.0.1:1/cbramod.pth?token=SECRET"
     status, output = run(pool, tmp_path, target, cbramod=source)
     assert status == 1
-    assert f"fetch_cbramod: {redact(source)}: the server cannot be reached" in output
+    assert f"fetch_encoder: {redact(source)}: the server cannot be reached" in output
     assert "run `snakemake fetch_weights` where there is network" in output
     assert not (tmp_path / "results/weights").exists()
     # nor does anything else say what the source hides

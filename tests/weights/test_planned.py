@@ -21,3 +21,13 @@ def test_what_is_fetched_has_its_place_among_the_results():
 def test_the_users_file_must_be_there():
     with pytest.raises(InputError, match=r"config: weights\.cbramod: here\.pth"):
         WeightPlaces(SOURCES, results="out", must_exist=True).find("cbramod")
+    sources = SOURCES | {"braindecode:Labram": "no.pth"}
+    with pytest.raises(InputError, match=r"config: weights\.encoders\.braindecode:Labram: no\.pth"):
+        WeightPlaces(sources, results="out", must_exist=True).find("braindecode:Labram")
+
+
+def test_weights_of_encoders_lie_in_files_without_a_colon():
+    sources = SOURCES | {"braindecode:Labram": "https://x/labram"}
+    places = WeightPlaces(sources, results="out", must_exist=True)
+    assert places.find("braindecode:Labram") == "out/weights/braindecode_Labram.pth"
+    assert places.fetched_encoders == {"braindecode_Labram": "braindecode:Labram"}

@@ -2,14 +2,9 @@
 
 from brain2image.config.data import SimulateConfig
 from brain2image.config.listing import list_runs, list_settings
+from brain2image.config.optimisation import LossConfig, TrainingConfig
 from brain2image.config.reading import check_config_file, check_config_files
-from brain2image.config.training_run import (
-    UNUSED_OPTIONS,
-    LossConfig,
-    ModelConfig,
-    RunConfig,
-    TrainingConfig,
-)
+from brain2image.config.training_run import UNUSED_OPTIONS, ModelConfig, RunConfig
 from brain2image.config.types import Section
 from brain2image.config.whole import Config, load_config
 

@@ -15,13 +15,10 @@ from brain2image.config.types import (
     Positive,
     Section,
     Seed,
-    SourceText,
-    SubjectSourceText,
     dump_block,
     text_or_block,
 )
 from brain2image.constants.notches import NOTCH_SPACING
-from brain2image.weights.sources import CBRAMOD, MINDEYE2
 
 
 class DataConfig(Section):
@@ -46,21 +43,6 @@ class DataConfig(Section):
     alljoined1: PathText = Field(
         "data/alljoined1",
         description="Folder with Alljoined1's raw/ (OSF kqgs8), and NSD's nsd_expdesign.mat or its 05_125/.",
-    )
-
-
-class WeightsConfig(Section):
-    """Pretrained weights: each a local file, https://…, or hf://[datasets/]owner/repo[@revision]/path."""
-
-    clip: SourceText = Field("openai", description="CLIP's weights: an open_clip tag or a checkpoint.")
-    cbramod: SourceText = Field(
-        CBRAMOD,
-        description="CBraMod's published weights, 20 MB, or those of braindecode/cbramod-pretrained.",
-    )
-    mindeye2: SubjectSourceText = Field(
-        MINDEYE2,
-        description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
-        "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",
     )
 
 

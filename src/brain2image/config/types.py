@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from brain2image.constants.brain_names import BRAINS
+from brain2image.constants.electrodes import ALL, ELECTRODE_SETS
 from brain2image.constants.notches import LINE_RANGE
 from brain2image.core.errors import printable
 from brain2image.weights.sources import normalise
@@ -131,6 +132,28 @@ else:
         PeopleList,
         WrapValidator(_word_or_people, json_schema_input_type=Literal["own", "others", "all"] | PeopleList),
         PlainSerializer(lambda people: people),
+    ]
+
+
+def _word_or_electrodes(value: Any, check_list: ValidatorFunctionWrapHandler) -> Any:
+    """Let the names of sets pass; a union of types would report a wrong list twice."""
+    words = (ALL, *ELECTRODE_SETS)
+    if isinstance(value, str) and value not in words:
+        raise ValueError(f"expected {', '.join(words)} or a list of channel names, got {value!r}")
+    if isinstance(value, list) and len(set(map(str, value))) < len(value):
+        raise ValueError(f"expected each channel once, got {value}")
+    return value if isinstance(value, str) else check_list(value)
+
+
+ElectrodeList = Annotated[list[PlainText], Field(min_length=1)]
+ElectrodeWords = Literal["all", "posterior"]
+if TYPE_CHECKING:
+    Electrodes = ElectrodeWords | list[str]
+else:
+    Electrodes = Annotated[
+        ElectrodeList,
+        WrapValidator(_word_or_electrodes, json_schema_input_type=ElectrodeWords | ElectrodeList),
+        PlainSerializer(lambda channels: channels),
     ]
 
 

@@ -13,20 +13,14 @@ from brain2image.config.data import (
     LMDBConfig,
     PictureEncoderConfig,
     SimulateConfig,
-    WeightsConfig,
 )
 from brain2image.config.messages import unknown_key, validate
+from brain2image.config.optimisation import LossConfig, TrainingConfig
 from brain2image.config.pairing import ClusteringConfig, MatchingConfig, SplitConfig
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
-from brain2image.config.training_run import (
-    SEVERAL_OPTIONS,
-    LossConfig,
-    ModelConfig,
-    RunConfig,
-    TrainingConfig,
-    unused_options,
-)
+from brain2image.config.training_run import SEVERAL_OPTIONS, ModelConfig, RunConfig, unused_options
 from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed
+from brain2image.config.weights import WeightsConfig
 from brain2image.constants.brain_names import divide_brains, members
 from brain2image.constants.predictors import (
     CALIBRATION_SUFFIX,
@@ -168,7 +162,9 @@ class Config(Section):
         is_read = any(brains.startswith("alljoined-") for brains in self.brains)
         unread = set() if is_read else {"alljoined1"} - self.data.model_fields_set
         paths = {f"data.{key}": path for key, path in self.data if key not in unread} | {
-            f"weights.{key}": path for key, path in self.weights
+            f"weights.{key}": path
+            for key, path in self.weights
+            if key != "encoders"  # none is simulated
         }
         for key, path in paths.items():
             if not PurePath(path).is_relative_to(folder):

@@ -6,9 +6,11 @@ registered in this process. The contract is `brain2image.models.encoders.base.En
 """
 
 import ast
+import csv
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -31,6 +33,10 @@ class Declaration(NamedTuple):
     options: tuple[str, ...] = ()  # keys of the configuration that it has and others have not
     fixed_width: int | None = None  # of its tokens, where the EEG and its options do not change it
     has_variants: bool = False  # whether a colon and one of its variants follow its name
+    catalogue: str | None = None  # PACKAGE/FILE, a table whose column Model lists the variants
+    published: tuple[str, ...] = ()  # of the catalogue, those with published weights
+    millions: Mapping[str, int] = {}  # of the catalogue, the parameters of large ones, in millions
+    unfit: Mapping[str, str] = {}  # of the catalogue, those that cannot be used, and why
 
 
 def register_encoder(name: str) -> Callable[[type], type]:
@@ -72,12 +78,32 @@ def check_encoder(name: str) -> str:
         or bool(variant) != _declared(kind).has_variants
     ):
         raise InputError(f"expected an encoder, one of {', '.join(list_encoders())}, got {name!r}")
+    if _declared(kind).catalogue:
+        _check_variant(name)
     return name
 
 
 def encoder_declaration(name: str) -> Declaration:
-    """Return what an encoder declares, read from its source as it stands there."""
-    return _declared(check_encoder(name).partition(":")[0])
+    """Return what an encoder declares, read from its source as it stands there.
+
+    Of variants in a catalogue, those without published weights have no option ``pretrained``.
+    """
+    kind, _, variant = check_encoder(name).partition(":")
+    declared = _declared(kind)
+    if declared.catalogue and variant not in declared.published:
+        return declared._replace(options=tuple(name for name in declared.options if name != "pretrained"))
+    return declared
+
+
+def encoder_millions(name: str) -> int:
+    """Return the parameters of a large encoder in millions, 0 of others; a training needs memory for them."""
+    return encoder_declaration(name).millions.get(name.partition(":")[2], 0)
+
+
+def encoder_package(name: str) -> str | None:
+    """Return the package that an encoder's variants are from; None where it has no catalogue."""
+    catalogue = encoder_declaration(name).catalogue
+    return catalogue and catalogue.partition("/")[0]
 
 
 def encoder_module(name: str) -> str:
@@ -104,6 +130,51 @@ def find_encoder(name: str) -> type:
             f"{encoder.__name__}, got some of them from elsewhere; write them there"
         )
     return encoder
+
+
+def _check_variant(name: str) -> None:
+    """Raise InputError unless the package of a catalogue is installed and its table lists the variant."""
+    kind, _, variant = name.partition(":")
+    file, unfit = catalogue_file(kind), _declared(kind).unfit
+    known = [one for one in _read_catalogue(file) if one not in unfit]
+    if variant in unfit:
+        raise InputError(f"encoder {name!r} {unfit[variant]}; take another one")
+    if variant not in known:
+        near = get_close_matches(variant, known, n=3, cutoff=0.5) or known
+        raise InputError(
+            f"encoder {name!r}: expected a model of {kind}, such as {', '.join(near)}, got {variant!r}"
+        )
+
+
+def catalogue_file(kind: str) -> Path:
+    """Return the table that lists the variants of an encoder, in another package; imports nothing.
+
+    Raises
+    ------
+    InputError
+        When the package is not installed.
+    """
+    catalogue = _declared(kind).catalogue
+    assert catalogue is not None  # as the caller has looked
+    package = catalogue.partition("/")[0]
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise InputError(
+            f"encoder {kind}: expected the package {package}, got none; pip install 'brain2image[encoders]'"
+        )
+    return Path(spec.origin).parents[1] / catalogue
+
+
+@cache
+def _read_catalogue(file: Path) -> list[str]:
+    """List the column Model of a table."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as table:
+            return [row["Model"].strip() for row in csv.DictReader(table)]
+    except (OSError, KeyError) as error:
+        raise InputError(
+            f"{file}: expected a table with a column Model, got none; install it again"
+        ) from error
 
 
 @cache
@@ -133,7 +204,8 @@ def _declared(kind: str) -> Declaration:
 
 
 def _values(encoder: type) -> Declaration:
-    return Declaration(*(getattr(encoder, field) for field in Declaration._fields))
+    given = {field: getattr(encoder, field) for field in Declaration._fields if hasattr(encoder, field)}
+    return Declaration(**given)
 
 
 @cache

@@ -24,6 +24,7 @@ LIBRARIES = {
     "himalaya": "himalaya",
     "sklearn": "scikit-learn",
     "lightning": "lightning",
+    "braindecode": "braindecode",
 }
 # Tells a version from params where Snakemake gives the reason of a rerun.
 UPGRADE = "library "

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
 from brain2image.config.messages import block_reason
+from brain2image.constants.electrodes import ALL
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.core.errors import InputError
 from brain2image.core.regular import check_regular
@@ -55,6 +56,7 @@ class AlignmentModel(nn.Module):
     ----------
     person_layer : what is each person's own; None of a run of one person.
     encoder : of the EEG; None where the model is its linear path alone.
+    heard : (n_channels of the encoder,) int64, the rows of the EEG that the encoder hears.
     eeg_scale : () float32, factor from the EEG's stored unit to the range that the encoder was trained with.
     network_share : () float32, weight of the network beside the linear path; 1 while they learn.
     target_mean : (n_features,) float32, mean training embedding, in embedding units.
@@ -63,6 +65,7 @@ class AlignmentModel(nn.Module):
         compare the latency of other recordings with; zeros where it is not known.
     """
 
+    heard: Tensor
     eeg_scale: Tensor
     network_share: Tensor
     target_mean: Tensor
@@ -85,7 +88,10 @@ class AlignmentModel(nn.Module):
         self.encoder: Encoder | None = None
         if model.pooling != ENCODERLESS:
             n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
-            self.encoder = build_encoder(model, layout)
+            rows = layout.find(model.channels)
+            self.encoder = build_encoder(model, layout.select(rows))
+            # no part of the weights, as it follows from the config
+            self.register_buffer("heard", torch.tensor(rows), persistent=False)
             self.head = POOLING_HEADS[model.pooling](
                 model,
                 n_inputs=self.encoder.n_tokens,
@@ -167,6 +173,8 @@ class AlignmentModel(nn.Module):
         eeg = eeg * self.eeg_scale
         if self.person_layer is not None:
             eeg = self.person_layer(eeg, person)
+        if self.config.channels != ALL:
+            eeg = eeg.index_select(1, self.heard)
         tokens = self.head(self.encoder(eeg))
         tokens = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
         embedding = self.alignment(query.unsqueeze(1), tokens).squeeze(1)

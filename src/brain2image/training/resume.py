@@ -17,9 +17,11 @@ from lightning.pytorch.plugins.io import AsyncCheckpointIO, CheckpointIO
 from torch.multiprocessing.spawn import ProcessExitedException
 
 from brain2image.config import RunConfig
+from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.atomic import atomic_path
 from brain2image.core.disk import lock
+from brain2image.core.encoder_names import encoder_package
 from brain2image.core.versions import minor_version
 from brain2image.formats.files import sha256
 from brain2image.training.task import AlignmentTask
@@ -29,7 +31,7 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0  # between two looks whether another process still trains
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # SLURM before the time is up; Ctrl-C
 clock = time.monotonic  # s
-LIBRARIES = ("torch", "lightning", "numpy", "scipy", "scikit-learn")  # that a training computes with
+LIBRARIES = ("torch", "lightning", "numpy", "scipy", "scikit-learn")  # that any training computes with
 
 
 @contextmanager
@@ -81,6 +83,12 @@ class InBackground(AsyncCheckpointIO):
         super().save_checkpoint(*arguments, **options)
 
 
+def computing_libraries(run: RunConfig) -> list[str]:
+    """List the libraries that a run's training computes with, that of its encoder included."""
+    package = None if run.model.pooling == ENCODERLESS else encoder_package(run.model.encoder)
+    return [*LIBRARIES, *([package] if package else [])]
+
+
 def run_identity(
     lmdbs: Sequence[Path], *, run: RunConfig, weights: str | Path | None, code: str, precision: str
 ) -> dict[str, Any]:
@@ -101,7 +109,7 @@ def run_identity(
         f"{block}.{key}": value for block, values in blocks.items() for key, value in values.items()
     }
     settings["training.precision"] = precision
-    libraries = {name: minor_version(name) for name in LIBRARIES}
+    libraries = {name: minor_version(name) for name in computing_libraries(run)}
     published = sha256(weights) if weights else None
     return {
         "lmdb": [sha256(lmdb) for lmdb in lmdbs],

@@ -1,10 +1,12 @@
 """The model before its first step: published weights, scales, and the linear path."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from brain2image.config import RunConfig
 from brain2image.core.errors import InputError
@@ -36,6 +38,8 @@ def build_model(reader: LMDBReader, *, run: RunConfig, weights: str | Path | Non
                 "name them under weights, or set model.pretrained to false"
             )
         aligner.encoder.load_pretrained(weights)
+    if aligner.encoder is not None and run.training.freeze_encoder:
+        aligner.encoder.freeze()
     items = _training_items(reader, run)
     responses = torch.from_numpy(person_responses(reader, items))
     aligner.mean_response.copy_(responses.mean(dim=0))
@@ -52,6 +56,30 @@ def build_model(reader: LMDBReader, *, run: RunConfig, weights: str | Path | Non
     return aligner
 
 
+def frozen_weights(aligner: AlignmentModel) -> dict[str, Tensor]:
+    """Return copies of what must not change while training: all that a frozen encoder holds."""
+    encoder = aligner.encoder
+    if encoder is None or not encoder.is_frozen:
+        return {}
+    return {f"encoder.{name}": value.detach().clone() for name, value in encoder.state_dict().items()}
+
+
+def check_frozen(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
+    """Raise RuntimeError unless a training left as they were all weights that were frozen.
+
+    Parameters
+    ----------
+    before : of `frozen_weights`.
+    after : the trained model's state.
+    """
+    changed = sorted(name for name, value in before.items() if not torch.equal(value, after[name]))
+    if changed:
+        raise RuntimeError(
+            f"training: expected a frozen encoder, but {len(changed)} of its {len(before)} tensors changed "
+            f"(first: {changed[0]}); report it"
+        )
+
+
 def _training_items(reader: LMDBReader, run: RunConfig) -> pd.DataFrame:
     return list_items(reader, "train", targets=run.training.targets, pictures=run.training.pictures)
 
@@ -60,7 +88,8 @@ def _input_scale(aligner: AlignmentModel, reader: LMDBReader, items: pd.DataFram
     """Return the factor to the encoder's range, of evenly spread training trials where it is fitted."""
     assert aligner.encoder is not None  # as the caller has looked
     return aligner.encoder.input_scale(
-        reader.meta["unit"], lambda: reader.read("eeg", spread_trials(reader, items, SCALE_TRIALS))
+        reader.meta["unit"],
+        lambda: reader.read("eeg", spread_trials(reader, items, SCALE_TRIALS))[:, aligner.heard.numpy()],
     )
 
 

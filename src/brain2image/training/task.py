@@ -178,6 +178,10 @@ class AlignmentTask(L.LightningModule):
             decay = min(self.run.training.ema_decay, (1 + self.global_step) / (10 + self.global_step))
             for average, weight in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 average.lerp_(weight.detach(), 1 - decay)
+            if self.model.encoder and self.average.encoder:  # the statistics of a batch norm are no weights
+                encoders = self.average.encoder.buffers(), self.model.encoder.buffers()
+                for kept, statistic in zip(*encoders, strict=True):
+                    kept.copy_(statistic)
 
     def validation_step(self, batch: tuple[Tensor, ...], _: int) -> None:
         """Predict one batch of pictures from EEG alone."""

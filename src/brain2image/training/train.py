@@ -33,17 +33,17 @@ from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel
 from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.training.resume import (
-    LIBRARIES,
     InBackground,
     Resumption,
     StateFile,
+    computing_libraries,
     epochs_done,
     hand_on_signals,
     only_one,
     read_state,
     run_identity,
 )
-from brain2image.training.start import build_model, start_linearly
+from brain2image.training.start import build_model, check_frozen, frozen_weights, start_linearly
 from brain2image.training.task import AlignmentTask, is_finished
 from brain2image.training_set.batches import AlignmentDataset, Batches
 from brain2image.training_set.clip_targets import ClipTargets
@@ -124,6 +124,7 @@ def train(
         identity["channels"] = list(reader.meta["channels"])
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, weights=weights)
+        frozen = frozen_weights(aligner)
         coordinates = start_linearly(aligner, reader, run) if run.model.linear_axes else None
         batches = _training_batches(reader, run, devices, n_workers, coordinates)
         task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
@@ -136,7 +137,10 @@ def train(
             with hand_on_signals(trainer):
                 trainer.fit(task, val_dataloaders=validation, ckpt_path=file if kept else None)
     outputs = {"model": model, "config": config, "history": history, "tensorboard": tensorboard}
-    _write_best(aligner, reader, run=run, precision=precision, file=file, events=events, outputs=outputs)
+    # read from the file, as processes that trained together have ended with what they knew
+    result = StateFile().load_checkpoint(file)["training"]
+    check_frozen(frozen, result["best_weights"])
+    _write_best(aligner, reader, result, run=run, precision=precision, events=events, outputs=outputs)
 
 
 def _training_batches(
@@ -225,16 +229,14 @@ def _trainer(
 def _write_best(
     aligner: AlignmentModel,
     reader: LMDBReader,
+    result: dict[str, Any],
     *,
     run: RunConfig,
     precision: str,
-    file: Path,
     events: Path,
     outputs: dict[str, str | Path],
 ) -> None:
     """Write the best epoch's weights and how they came about, from a finished training's state."""
-    # read from the file, as processes that trained together have ended with what they knew
-    result = StateFile().load_checkpoint(file)["training"]
     with atomic_path(outputs["model"]) as scratch:
         save_file(result["best_weights"], scratch)
     aligner.load_state_dict(result["best_weights"])
@@ -260,23 +262,11 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
         **run.model_dump(),
         **data,
         "eeg": data["eeg"] | {"n_times": aligner.layout.n_times, "scale": aligner.eeg_scale.item()},
-        "encoder": _describe_encoder(aligner),
+        "encoder": aligner.encoder.describe() if aligner.encoder else None,
         "learned_from": describe_items(reader, items, options.targets),
         "people_known": list(aligner.people),
         "seed": run.training.seed,
-        "versions": {"brain2image": __version__} | {name: version(name) for name in LIBRARIES},
-    }
-
-
-def _describe_encoder(aligner: AlignmentModel) -> dict[str, Any] | None:
-    encoder = aligner.encoder
-    if encoder is None:
-        return None
-    return {
-        "n_tokens": encoder.n_tokens,
-        "token_width": encoder.token_width,
-        "tensors_loaded": encoder.loaded.n_loaded,
-        "tensors_left_out": encoder.loaded.left_out,
+        "versions": {"brain2image": __version__} | {name: version(name) for name in computing_libraries(run)},
     }
 
 

@@ -6,26 +6,31 @@ from pathlib import Path
 from brain2image.core.errors import InputError
 from brain2image.weights.sources import CLIP_CONFIG, check_file, is_remote, redact
 
+OWN_KEYS = ("clip", "cbramod", "mindeye2")  # of the block; other encoders stand under `encoders`
+
 
 class WeightPlaces:
-    """The places of the weights ``clip``, ``cbramod`` and ``mindeye2``.
+    """The places of the weights ``clip`` and ``mindeye2``, and of encoders by their names.
 
     Parameters
     ----------
-    sources : the config's block ``weights``.
+    sources : of all of them, `WeightsConfig.sources`.
     results : the results folder.
     must_exist : whether the user's files must be there; simulated ones are made first.
     """
 
     def __init__(self, sources: Mapping[str, str], *, results: str, must_exist: bool):
         self.sources, self.must_exist = dict(sources), must_exist
-        places = {
-            "cbramod": f"{results}/weights/cbramod.pth",
+        others = {
             "clip": f"{results}/weights/clip",
             "mindeye2": f"{results}/projection/{{subj}}_ridge.safetensors",
         }
+        # encoders by the names of their files, which have no colon
+        encoders = {key.replace(":", "_"): key for key in sources if key not in others}
+        places = {key: f"{results}/weights/{name}.pth" for name, key in encoders.items()} | others
         # where the workflow keeps what it downloads, by the key in the config
         self.fetched = {key: path for key, path in places.items() if self.is_fetched(key)}
+        self.fetched_encoders = {name: key for name, key in encoders.items() if key in self.fetched}
 
     @property
     def clip_tag(self) -> str | None:
@@ -53,7 +58,8 @@ class WeightPlaces:
             if self.must_exist:
                 check_file(path)
         except InputError as error:
-            raise InputError(f"config: weights.{key}: {error}") from None
+            named = key if key in OWN_KEYS else f"encoders.{key}"
+            raise InputError(f"config: weights.{named}: {error}") from None
         return path
 
     def shown(self, key: str, **wildcards: str) -> str:

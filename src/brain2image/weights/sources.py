@@ -29,6 +29,19 @@ MINDEYE2 = (
     "/train_logs/final_{subj}_pretrained_40sess_24bs/last.pth"
 )
 
+# Of encoders that are not built in: the repositories that the documentation of braindecode 1.8.1 names, and
+# the file in which its models are published.
+ENCODERS = {
+    f"braindecode:{model}": f"hf://braindecode/{repository}/model.safetensors"
+    for model, repository in {
+        "CBraMod": "cbramod-pretrained",
+        "InterpolatedBIOT": "biot-pretrained-six-datasets-18chs",
+        "InterpolatedEEGPT": "eegpt-pretrained",
+        "InterpolatedLaBraM": "labram-pretrained",
+        "Labram": "labram-pretrained",
+    }.items()
+}
+
 
 class Known(NamedTuple):
     """What is known of a published file before it is downloaded: bytes (or None) and SHA-256."""

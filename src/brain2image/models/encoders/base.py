@@ -1,7 +1,7 @@
 """The contract of EEG encoders: what each is built from, says of itself, and gives."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
+from brain2image.constants.electrodes import ALL, ELECTRODE_SETS
 from brain2image.core.encoder_names import find_encoder
 from brain2image.core.errors import InputError
 
@@ -26,6 +27,33 @@ class EEGLayout(NamedTuple):
     def n_channels(self) -> int:
         """Count the channels."""
         return len(self.channels)
+
+    def find(self, channels: str | Sequence[str]) -> list[int]:
+        """Return the rows of some channels, in the order in which they are named.
+
+        Parameters
+        ----------
+        channels : ``all``, the name of a set, or the names.
+
+        Raises
+        ------
+        InputError
+            When the EEG lacks one of them.
+        """
+        if channels == ALL:
+            return list(range(self.n_channels))
+        names = ELECTRODE_SETS[channels] if isinstance(channels, str) else channels
+        if missing := [name for name in names if name not in self.channels]:
+            asked = f"{channels}, " if isinstance(channels, str) else ""
+            raise InputError(
+                f"model.channels: expected channels of the EEG ({', '.join(self.channels)}), got {asked}of "
+                f"which it lacks {', '.join(missing)}; name others"
+            )
+        return [self.channels.index(name) for name in names]
+
+    def select(self, rows: Sequence[int]) -> "EEGLayout":
+        """Return the layout of some of the rows."""
+        return self._replace(channels=tuple(self.channels[row] for row in rows))
 
     @classmethod
     def of(cls, meta: Mapping[str, Any]) -> "EEGLayout":
@@ -45,8 +73,9 @@ class Encoder(nn.Module):
 
     A subclass is built from (layout, model), hands ``n_tokens`` and ``token_width`` to this class, and has a
     ``forward`` from (n_trials, n_channels, n_times) float32, in the range of `input_scale`, to (n_trials,
-    n_tokens, token_width) float32. ``options``, ``fixed_width`` and ``has_variants`` stand in its own body as
-    plain values, as they are read without importing it; what it leaves out is as here.
+    n_tokens, token_width) float32. ``options``, ``fixed_width``, ``has_variants``, ``catalogue``,
+    ``published``, ``millions`` and ``unfit`` stand in its own body as plain values, as they are read without
+    importing it; what it leaves out is as here.
 
     Parameters
     ----------
@@ -59,22 +88,53 @@ class Encoder(nn.Module):
         weights) and ``layer_decay`` (its `layers` may learn at rates of their own).
     fixed_width : ``token_width``, where neither the EEG nor an option changes it.
     has_variants : whether ``model.encoder`` says after a colon which of several networks it is.
+    catalogue, published, millions, unfit : of variants that another package lists, see
+        `encoder_names.Declaration`.
     microvolts : what it takes as 1 in its input; None where it was trained with no unit.
     rms : root mean square of what it was trained with; the scale of EEG without a unit, or where
         ``microvolts`` is None.
     loaded : what became of the published weights.
+    is_frozen : whether it learns nothing.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
     fixed_width: ClassVar[int | None] = None
     has_variants: ClassVar[bool] = False
-    microvolts: ClassVar[float | None] = None
-    rms: ClassVar[float] = 1.0
+    catalogue: ClassVar[str | None] = None
+    published: ClassVar[tuple[str, ...]] = ()
+    millions: ClassVar[Mapping[str, int]] = {}
+    unfit: ClassVar[Mapping[str, str]] = {}
+    microvolts: float | None = None
+    rms: float = 1.0
 
     def __init__(self, n_tokens: int, token_width: int):
         super().__init__()
         self.n_tokens, self.token_width = n_tokens, token_width
         self.loaded = LoadedWeights(0, {})
+        self.is_frozen = False
+
+    def freeze(self) -> None:
+        """Learn nothing from now on: no weight changes, no norm's statistics do, and nothing is dropped."""
+        self.requires_grad_(False)
+        self.is_frozen = True
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Learn, or do not; what is frozen never does."""
+        return super().train(mode and not self.is_frozen)
+
+    def describe(self) -> dict[str, Any]:
+        """Return its tokens, its parameters, and what became of published weights, for ``config.json``."""
+        weights = list(self.parameters())
+        return {
+            "n_tokens": self.n_tokens,
+            "token_width": self.token_width,
+            "tensors_loaded": self.loaded.n_loaded,
+            "tensors_left_out": self.loaded.left_out,
+            "n_parameters": sum(weight.numel() for weight in weights),
+            "n_learned": sum(weight.numel() for weight in weights if weight.requires_grad),
+            "is_frozen": self.is_frozen,
+        }
 
     def layers(self) -> list[nn.Module]:
         """Return its parts from the input to the output, which hold all its parameters."""

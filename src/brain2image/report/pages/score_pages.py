@@ -111,10 +111,14 @@ def score_table(rows: pd.DataFrame) -> str:
     scores = over_seeds(rows, ["run", "metric"])
     metrics = [metric for metric in METRICS if metric in set(rows["metric"])]
     runs = rows.drop_duplicates("run")
+
+    def cells(run: str) -> list[Markup]:
+        return [score_cell(scores.loc[(run, metric)], METRICS[metric]) for metric in metrics]
+
     return table(
         ("run", *(METRICS[metric].heading for metric in metrics)),
         [
-            (_name(run, learned), *(_cell(scores.loc[(run, metric)], METRICS[metric]) for metric in metrics))
+            (_name(run, learned), *cells(run))
             for run, learned in zip(runs["run"], runs["learned_from"], strict=True)
         ],
     )
@@ -124,7 +128,8 @@ def _name(run: str, learned_from: str) -> Markup:
     return Markup("{}<br><small>{}</small>").format(run, learned_from)
 
 
-def _cell(score: pd.Series, column: Column) -> Markup:
+def score_cell(score: pd.Series, column: Column) -> Markup:
+    """Write a score with its spread over seeds, interval and chance, as far as they are known."""
     value, deviation, low, high, chance = (
         column.show(score[name]) for name in ("value", "deviation", "low", "high", "chance")
     )

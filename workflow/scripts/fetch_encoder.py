@@ -1,4 +1,4 @@
-"""Download CBraMod's weights."""
+"""Download the published weights of an encoder."""
 
 from brain2image.core.jobs import job
 from brain2image.weights.download import copy, fetch

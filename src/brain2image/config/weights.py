@@ -1,0 +1,46 @@
+"""The block of the configuration on pretrained weights."""
+
+from pydantic import Field, field_validator
+
+from brain2image.config.types import Section, SourceText, SubjectSourceText
+from brain2image.core.encoder_names import encoder_declaration
+from brain2image.weights.sources import CBRAMOD, ENCODERS, MINDEYE2
+
+
+class WeightsConfig(Section):
+    """Pretrained weights: each a local file, https://…, or hf://[datasets/]owner/repo[@revision]/path."""
+
+    clip: SourceText = Field("openai", description="CLIP's weights: an open_clip tag or a checkpoint.")
+    cbramod: SourceText = Field(
+        CBRAMOD,
+        description="CBraMod's published weights, 20 MB, or those of braindecode/cbramod-pretrained.",
+    )
+    encoders: dict[str, SourceText] = Field(
+        {},
+        description="Published weights of other encoders, by what model.encoder calls them, such as "
+        "{braindecode:Labram: labram.safetensors}; of those that are not named, see docs/encoders.md.",
+    )
+    mindeye2: SubjectSourceText = Field(
+        MINDEYE2,
+        description="MindEye2 checkpoint of each NSD subject ({subj} stands for subj01 and so on), or one "
+        "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",
+    )
+
+    @field_validator("encoders")
+    @classmethod
+    def _have_published(cls, given: dict[str, str]) -> dict[str, str]:
+        """Refuse what no encoder would read."""
+        for name in given:
+            if name == "cbramod":
+                raise ValueError("cbramod has a key of its own, weights.cbramod")
+            if name not in ENCODERS and "pretrained" not in encoder_declaration(name).options:
+                raise ValueError(f"encoder {name!r} has no published weights; leave it out")
+        return given
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Return every source by its key, those of other encoders by their names."""
+        return {"clip": self.clip, "cbramod": self.cbramod, "mindeye2": self.mindeye2} | {
+            **ENCODERS,
+            **self.encoders,
+        }

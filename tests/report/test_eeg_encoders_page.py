@@ -1,0 +1,45 @@
+"""The page of the EEG encoders says what each run learned with, what it scored and what it took."""
+
+import re
+
+import numpy as np
+from helpers.report_tables import PAIRS, summary
+
+from brain2image.report.pages.eeg_encoders_page import encoders_page, training_costs
+
+
+def config(encoder, *, pretrained=False, is_frozen=False, channels="all", left_out=0):
+    record = {"n_parameters": 4_924_000, "n_learned": 0 if is_frozen else 4_923_800, "tensors_loaded": 209}
+    record |= {"is_frozen": is_frozen, "tensors_left_out": {"a reason": left_out} if left_out else {}}
+    return {"model": {"encoder": encoder, "pretrained": pretrained, "channels": channels}, "encoder": record}
+
+
+def text_of(page):
+    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
+
+
+def test_a_row_says_what_the_run_learned_with_and_what_it_took():
+    table = summary(flatten=0.25, tsconv=0.5)
+    configs = {
+        "flatten": config("cbramod", pretrained=True, is_frozen=True, left_out=2),
+        "tsconv": config("tsconv", channels=["Oz", "O1"]),
+        "tsconv_seed-1": config("tsconv", channels=["Oz", "O1"]),
+    }
+    costs = {"flatten": {"s": 65.0, "max_rss": 1500.0}, "tsconv": {"s": np.nan, "max_rss": np.nan}}
+    text = text_of(encoders_page("a", table, configs, costs | {"tsconv_seed-1": {"s": 10, "max_rss": 800.0}}))
+    assert "flatten cbramod published weights, frozen, channels: all 25.0" in text
+    assert "4,924,000 0 209, 2 left out 1 min 05 s 1.5" in text
+    assert "tsconv tsconv random weights, channels: 2 named 50.0" in text
+    assert "4,924,000 4,923,800 209 0.8" in text  # one of two jobs has no time, so their mean is not known
+    assert text.count("tsconv tsconv") == 1
+    assert "Encoders of a" in text
+
+
+def test_costs_are_read_where_snakemake_noted_them(tmp_path):
+    (tmp_path / "train/x").mkdir(parents=True)
+    (tmp_path / "train/x/a.tsv").write_text("s\tmax_rss\tcpu_time\n5.5\t700\t9\n")
+    files = [f"results/runs/x/{run}/config.json" for run in ("a", "b")]
+    first, second = training_costs(files, tmp_path)
+    assert first == {"s": 5.5, "max_rss": 700.0}
+    assert np.isnan(list(second.values())).all()
+    assert PAIRS
