@@ -31,6 +31,7 @@ from recovery_data import Setting, draw_world, record_trials, write_person, writ
 
 from brain2image.config import RunConfig
 from brain2image.core.atomic import atomic_path
+from brain2image.core.encoder_names import encoder_declaration
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training.task import AlignmentTask
 from brain2image.training.train import train
@@ -58,9 +59,9 @@ def train_encoder(encoder: str, weights: str | None, seed: int, data: Path, thre
     """Train one run in a process of its own; return scores of pictures, parameters, time and memory."""
     torch.set_num_threads(threads)
     training = {**BUDGET, **RATES, **LEARNED_FROM["all"], "seed": seed}
-    model = {"encoder": encoder, "pretrained": weights is not None, **HEAD}
-    if not weights and encoder != "cbramod":
-        model.pop("pretrained")  # which not all have
+    model = {"encoder": encoder, **HEAD}
+    if "pretrained" in encoder_declaration(encoder).options:
+        model["pretrained"] = weights is not None
     starts: list[float] = []
     AlignmentTask.on_train_batch_start = lambda *_: starts.append(time.perf_counter())
     with tempfile.TemporaryDirectory() as scratch:

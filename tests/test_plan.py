@@ -135,6 +135,7 @@ def test_weights_that_are_downloaded():
 
 
 def test_a_run_depends_on_the_weights_of_its_own_encoder():
+    pytest.importorskip("braindecode")
     blocks = {
         "a": {"model": {"encoder": "braindecode:Labram"}},
         "b": {"model": {"encoder": "braindecode:EEGNet"}},
@@ -154,6 +155,7 @@ def test_a_run_depends_on_the_weights_of_its_own_encoder():
 
 
 def test_a_large_encoder_asks_for_the_memory_of_its_state():
+    pytest.importorskip("braindecode")
     blocks = {"a": {}, "b": {"model": {"encoder": "braindecode:InterpolatedBENDR"}}, "c": {"model": {}}}
     blocks["c"]["model"] = {"encoder": "braindecode:InterpolatedBENDR", "pooling": "none"}
     found = plan(runs=blocks)

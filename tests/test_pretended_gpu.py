@@ -132,6 +132,8 @@ def gpu(monkeypatch):
 
 @pytest.mark.parametrize(("model", "short"), STEPS.values(), ids=STEPS)
 def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
+    if "braindecode" in model.get("encoder", ""):
+        pytest.importorskip("braindecode")
     loss = {"learnable_temperature": True, "duplicate_cosine": 0.99}
     people = PEOPLE if "person_layer" in model else ()
     run = planted_run(model=model, loss=loss, training={"ema_decay": 0.5, "negatives": "person"})
@@ -168,6 +170,7 @@ def test_a_training_step_and_a_validation_step(gpu, lmdb, model, short):
 @pytest.mark.parametrize("name", ["CBraMod", "InterpolatedBIOT", "Labram", "TSception"])
 def test_an_encoder_of_braindecode_copies_nothing(gpu, name):
     """Of channels that it knows by name or by position."""
+    pytest.importorskip("braindecode")
     layout = EEGLayout(("P7", "P3", "Pz", "P4", "P8", "Oz"), 200, 200.0)
     encoder = build_encoder(ModelConfig(encoder=f"braindecode:{name}"), layout).eval()
     with gpu() as watch, torch.no_grad():

@@ -51,6 +51,8 @@ RULES = re.findall(
 REAL = {
     "brains": ["things-01_subj02-subj05", "things-02_subj02"],
     "weights": {"mindeye2": "hf://datasets/pscotti/mindeyev2/train_logs/final_multisubject_subj01/last.pth"},
+    # several encoders, which have a page of their own
+    "runs": {"multitoken_vit": {}, "tsconv": {"model": {"encoder": "tsconv"}}},
 }
 
 

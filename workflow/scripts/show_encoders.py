@@ -6,7 +6,9 @@ from brain2image.formats.tables import SUMMARY, read_result, read_table
 from brain2image.report.pages.eeg_encoders_page import encoders_page, training_costs
 
 with job(snakemake):
-    names, files, brains = snakemake.params.names, snakemake.input.configs, snakemake.params.brains
+    names = snakemake.params.names
+    files = snakemake.input.configs
+    brains = snakemake.params.brains
     summary = read_table(snakemake.input.summary, SUMMARY)
     configs = {
         folder: read_result(file, ["model", "encoder"])

@@ -168,7 +168,9 @@ class BraindecodeEncoder(Encoder):
 
 def _build(name: str, layout: EEGLayout) -> nn.Module:
     """Build a model of braindecode, and put nothing in the place of its classifier."""
-    from braindecode import models
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of what braindecode itself calls
+        from braindecode import models
 
     builder = getattr(models, name)
     arguments = {
