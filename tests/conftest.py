@@ -68,20 +68,23 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory):
-    """A checkout after the run of tests/tiny.yaml, for all test processes: copy it before you change it."""
-    folder = tmp_path_factory.getbasetemp()
-    is_shared = "PYTEST_XDIST_WORKER" in os.environ  # then each process has a folder inside a common one
-    return build_tiny_run((folder.parent if is_shared else folder) / "tiny_run")
-
-
-@pytest.fixture(scope="module")
 def pool():
-    """Processes that have imported Snakemake, for the functions of dry_runs.py."""
+    """Processes that have imported Snakemake and the libraries, for the functions of dry_runs.py."""
     from helpers.dry_runs import warm_processes  # it imports Snakemake, which few test files need
 
     with warm_processes() as processes:
         yield processes
+
+
+@pytest.fixture(scope="session")
+def tiny_run(pool, tmp_path_factory):
+    """A checkout after the run of tests/tiny.yaml, for all test processes: copy it before you change it."""
+    from helpers.dry_runs import run_snakemake
+
+    folder = tmp_path_factory.getbasetemp()
+    is_shared = "PYTEST_XDIST_WORKER" in os.environ  # then each process has a folder inside a common one
+    folder = (folder.parent if is_shared else folder) / "tiny_run"
+    return build_tiny_run(folder, lambda checkout: pool.apply(run_snakemake, (checkout,)))
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from snakemake.settings.enums import Quietness
 
 from helpers.checkouts import TINY, changed_config, clone
 from helpers.fork_server import fork_server, in_fork
+from helpers.forked_scripts import fork_scripts
 
 cli.get_argument_parser()  # loads the plugins
 
@@ -98,9 +99,10 @@ def status_upgraded(
 def run_snakemake(
     folder: Path, *arguments: str, config: str = TINY, environment: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Run Snakemake in a checkout as `checkouts.snakemake` does; its status and all that was said."""
+    """Run Snakemake in a checkout, its scripts in forks; its status and all that was said."""
     os.environ.update(environment or {})
     enter(folder)
+    fork_scripts()
     with tempfile.TemporaryFile() as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())  # for good: this process ends with its task
