@@ -1,4 +1,4 @@
-"""Snakemake whose scripts run in forks of the server that it is a fork of, which has imported the libraries.
+"""Snakemake whose scripts run in forks of a process that has imported the libraries.
 
 Importing them takes half of the time of a run as small as the tests'. The scripts, their params, logs,
 benchmarks and exit codes are Snakemake's own; `make demo` and some tests start each script by itself.
@@ -9,10 +9,12 @@ import os
 import runpy
 import subprocess
 import sys
-from multiprocessing import forkserver, process, reduction
+from multiprocessing import process, reduction
 
 from snakemake import benchmark
 from snakemake.script import PythonScript
+
+from helpers.fork_server import served_by
 
 CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -52,10 +54,10 @@ def execute(self: PythonScript, fname: str, edit: bool = False) -> None:
         raise subprocess.CalledProcessError(started.exitcode, f"python {fname}")
 
 
-def fork_scripts() -> None:
-    """Let the Snakemake of this process, a task of a pool of a fork server, run its scripts in forks."""
-    forkserver._forkserver.ensure_running = lambda: None  # a fork may ask its own server, which does run
-    process.current_process()._config["daemon"] = False  # a pool's processes may have no children else
+def fork_scripts(address: str) -> None:
+    """Let the Snakemake of this process, a task of a pool, have a server fork for its scripts."""
+    served_by(address).start()
+    process.current_process()._config["daemon"] = False  # the processes of a pool may start none else
     PythonScript.execute_script = execute
     # A look at a job goes through all its memory, much of which is the server's, 20 ms each.
     benchmark.BENCHMARK_INTERVAL_SHORT = 5

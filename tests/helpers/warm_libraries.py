@@ -1,5 +1,7 @@
 """What scripts import from other projects, for the forks of forked_scripts.py; nothing of Brain2Image."""
 
+import gc
+
 import h5py  # noqa: F401
 import lightning  # noqa: F401
 import lmdb  # noqa: F401
@@ -12,3 +14,5 @@ import scipy.stats  # noqa: F401
 import sklearn.cluster  # noqa: F401
 import snakemake.script  # noqa: F401
 import torch  # noqa: F401
+
+gc.freeze()  # else every fork would go through, and so copy, all that it shares with the server

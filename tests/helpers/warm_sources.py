@@ -9,7 +9,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from helpers import dry_runs, warm_libraries  # noqa: F401  the server of forks imports this module alone
+from helpers import dry_runs  # noqa: F401  the server of forks imports this module alone
 from helpers.checkouts import ROOT
 
 FILES = [*ROOT.glob("src/brain2image/**/*.py"), *ROOT.glob("workflow/scripts/*.py")]

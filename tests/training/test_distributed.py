@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.distributed as dist
+from helpers.fork_server import SCRIPT_SERVER, served_by
 from helpers.planted import ALL, OUTPUTS, planted_lmdb, planted_run
 from lightning.pytorch.strategies import DDPStrategy
 from safetensors.torch import load_file
@@ -20,9 +21,6 @@ from brain2image.training.resume import Resumption
 from brain2image.training.task import AlignmentTask
 
 N_ROWS, N_PROCESSES = 12, 2
-pytestmark = pytest.mark.usefixtures(
-    "pool"
-)  # whose server, which has imported PyTorch, forks every process here
 
 
 def example():
@@ -56,6 +54,13 @@ def gather_and_learn(rank, folder):
     dist.all_reduce(matrix.grad)
     torch.save((loss.detach(), matrix.grad / N_PROCESSES), folder / f"{rank}.pt")
     dist.destroy_process_group()
+
+
+@pytest.fixture(autouse=True)
+def server(pool):
+    """Every process here is a fork of one that has imported PyTorch and Lightning."""
+    with served_by(os.environ[SCRIPT_SERVER]):
+        yield
 
 
 def test_gathered_loss_and_gradient_equal_those_of_one_process(tmp_path):
