@@ -28,14 +28,15 @@ SLOW_NAMES = {
     "repack_eeg",
     "open_clip",
 }
-# Folders whose files take longest, the longest first.
-LONG = ["workflow", "training", "translation"]
+# What begins: the file that makes the tiny run, folders of long files that need none, and one that does.
+FIRST = ["test_staleness.py", "training", "translation", "workflow"]
 
 
 def pytest_collection_modifyitems(items):
     """Mark what is slow by what it uses, so that no list of tests has to be kept.
 
-    The folders with the longest files come first, as one of these would else be the last of one process.
+    The longest files come first, as one of these would else be the last of one process; and while one process
+    makes the tiny run, another one does not wait for it.
     """
     for item in items:
         # a function or module by its own name, whatever the file calls it
@@ -44,7 +45,12 @@ def pytest_collection_modifyitems(items):
         }
         if SLOW_FIXTURES & set(item.fixturenames) or SLOW_NAMES & names:
             item.add_marker("slow")
-    items.sort(key=lambda item: [*LONG, folder := item.path.parent.name].index(folder))
+    items.sort(key=lambda item: min(map(place, (item.path.name, item.path.parent.name))))
+
+
+def place(name):
+    """Where a file or folder stands among those that begin, or behind all of them."""
+    return FIRST.index(name) if name in FIRST else len(FIRST)
 
 
 @pytest.fixture(scope="session", autouse=True)
