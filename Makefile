@@ -7,7 +7,7 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 # Its jobs are so small that two beside each other with a core each take less time than one after the other with two.
-SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_images=1
+SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_images=1 project_fmri=1
 
 .PHONY: demo test test-fast lint test-faults test-gpu test-cluster docs setup clean
 .DEFAULT_GOAL := demo

@@ -13,6 +13,7 @@ rule embed_images:
         "<logs>/embed_images/{dataset}/{part}.log",
     benchmark:
         "<benchmarks>/embed_images/{dataset}/{part}.tsv"
+    priority: 1  # all that comes after the pictures waits for the last of them; the EEG is needed later
     conda:
         "../envs/torch.yaml"
     threads: 8

@@ -28,14 +28,15 @@ SLOW_NAMES = {
     "repack_eeg",
     "open_clip",
 }
-# Folders whose files take longest, the longest first.
-LONG = ["workflow", "training", "translation"]
+# What begins: the file that makes the tiny run, folders of long files that need none, and one that does.
+FIRST = ["test_staleness.py", "training", "translation", "workflow"]
 
 
 def pytest_collection_modifyitems(items):
     """Mark what is slow by what it uses, so that no list of tests has to be kept.
 
-    The folders with the longest files come first, as one of these would else be the last of one process.
+    The longest files come first, as one of these would else be the last of one process; and while one process
+    makes the tiny run, another one does not wait for it.
     """
     for item in items:
         # a function or module by its own name, whatever the file calls it
@@ -44,7 +45,12 @@ def pytest_collection_modifyitems(items):
         }
         if SLOW_FIXTURES & set(item.fixturenames) or SLOW_NAMES & names:
             item.add_marker("slow")
-    items.sort(key=lambda item: [*LONG, folder := item.path.parent.name].index(folder))
+    items.sort(key=lambda item: min(map(place, (item.path.name, item.path.parent.name))))
+
+
+def place(name):
+    """Where a file or folder stands among those that begin, or behind all of them."""
+    return FIRST.index(name) if name in FIRST else len(FIRST)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,20 +74,23 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory):
-    """A checkout after the run of tests/tiny.yaml, for all test processes: copy it before you change it."""
-    folder = tmp_path_factory.getbasetemp()
-    is_shared = "PYTEST_XDIST_WORKER" in os.environ  # then each process has a folder inside a common one
-    return build_tiny_run((folder.parent if is_shared else folder) / "tiny_run")
-
-
-@pytest.fixture(scope="module")
 def pool():
-    """Processes that have imported Snakemake, for the functions of dry_runs.py."""
+    """Processes that have imported Snakemake and the libraries, for the functions of dry_runs.py."""
     from helpers.dry_runs import warm_processes  # it imports Snakemake, which few test files need
 
     with warm_processes() as processes:
         yield processes
+
+
+@pytest.fixture(scope="session")
+def tiny_run(pool, tmp_path_factory):
+    """A checkout after the run of tests/tiny.yaml, for all test processes: copy it before you change it."""
+    from helpers.dry_runs import run_snakemake
+
+    folder = tmp_path_factory.getbasetemp()
+    is_shared = "PYTEST_XDIST_WORKER" in os.environ  # then each process has a folder inside a common one
+    folder = (folder.parent if is_shared else folder) / "tiny_run"
+    return build_tiny_run(folder, lambda checkout: pool.apply(run_snakemake, (checkout,)))
 
 
 @pytest.fixture

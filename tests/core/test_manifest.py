@@ -12,8 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers.checkouts import TINY, changed_config, clone, copy_checkout, snakemake
-from helpers.dry_runs import dry_run, note_start, warm_processes
+from helpers.checkouts import TINY, changed_config, clone, copy_checkout
+from helpers.dry_runs import dry_run, note_start, run_snakemake
 from helpers.stale_jobs import jobs_of, short
 from snakemake.exceptions import WorkflowError
 from snakemake.persistence import MetadataRecord
@@ -32,12 +32,6 @@ OTHER_CONFIGS = [
     ({"matching.top_k": 39}, ["splits"]),
     ({"training.epochs": 3}, ["runs"]),
 ]
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with warm_processes() as processes:
-        yield processes
 
 
 @pytest.mark.parametrize(("changes", "stale"), OTHER_CONFIGS)
@@ -67,8 +61,9 @@ def test_another_checkout_on_the_same_results(tiny_run, pool, tmp_path, changes,
 def test_what_another_checkout_made_is_stale_in_the_first(tiny_run, pool, tmp_path):
     first, other = clone(tiny_run, tmp_path / "first"), copy_checkout(tmp_path / "other")
     changes = {"clustering.n_clusters": 3}
-    result = snakemake(other, str(first / PAIRS), config=in_the_results_of(first, other, changes))
-    assert result.returncode == 0, result.stderr
+    options = {"config": in_the_results_of(first, other, changes)}
+    status, text = pool.apply(run_snakemake, (other, str(first / PAIRS)), options)
+    assert status == 0, text
     clusters = jobs_of(["clusters"])
     assert short(pool.apply(dry_run, (first, "--configfile", TINY))) == clusters
     planned = pool.apply(dry_run, (first, "--configfile", changed_config(first, changes)))
@@ -207,13 +202,13 @@ def test_a_second_snakemake_is_kept_out(tiny_run, pool, tmp_path):
     first, other = clone(tiny_run, tmp_path / "first"), copy_checkout(tmp_path / "other")
     config = in_the_results_of(first, other, {"clustering.seed": 1})
     with Hold(str(first / "results"), is_local=True):
-        result = snakemake(other, str(first / PAIRS), config=config)
+        status, text = pool.apply(run_snakemake, (other, str(first / PAIRS)), {"config": config})
         assert short(pool.apply(dry_run, (other, str(first / PAIRS), "--configfile", config))) == {
             "cluster_pairs"
         }
-    assert result.returncode == 1
-    assert f"{first}/results: these results are being made by a Snakemake of " in result.stderr
-    assert "File " not in result.stderr
+    assert status == 1
+    assert f"{first}/results: these results are being made by a Snakemake of " in text
+    assert "File " not in text
 
 
 def test_a_link_in_place_of_the_lock(tmp_path):

@@ -1,12 +1,14 @@
 """Data sets say of themselves what the workflow needs; one of one's own is one file."""
 
+import re
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from helpers.checkouts import ROOT, TINY, clone, snakemake
+from helpers.checkouts import ROOT, TINY, clone
+from helpers.dry_runs import run_snakemake
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.base import EEGDataset
@@ -52,7 +54,7 @@ def test_a_missing_file(tmp_path):
         load_datasets((str(tmp_path / "none.py"),))
 
 
-def test_a_data_set_of_ones_own_runs(tiny_run, tmp_path, rng):
+def test_a_data_set_of_ones_own_runs(tiny_run, pool, tmp_path, rng):
     """On the tiny run's NSD files as if they had been downloaded: nothing of those is made again."""
     checkout = clone(tiny_run, tmp_path / "checkout")
     shutil.copy(TOY, checkout / "toy.py")
@@ -72,14 +74,11 @@ def test_a_data_set_of_ones_own_runs(tiny_run, tmp_path, rng):
         "results/figures/toy_subj01/pairs.svg",
         "results/figures/toy-01/channels.svg",
     ]
-    run = snakemake(checkout, *targets, config="toy.yaml", are_forked=True)
-    assert run.returncode == 0, run.stderr
+    status, text = pool.apply(run_snakemake, (checkout, *targets), {"config": "toy.yaml"})
+    assert status == 0, text
     assert all((checkout / target).is_file() for target in targets)
-    made = {
-        line.split()[-1].strip(":")
-        for line in (run.stderr + run.stdout).splitlines()
-        if line.startswith("rule ")
-    }
+    made = set(re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE))
+    assert "repack_eeg" in made
     assert not {"repack_fmri", "project_fmri"} & made
     pairs = pd.read_parquet(checkout / "results/pairs/toy_subj01.parquet")
     assert pairs["eeg_image"].min() >= 100

@@ -36,12 +36,10 @@ def clone(source, target):
     return shutil.copytree(source, target, copy_function=copy, ignore=PASSING)
 
 
-def snakemake(folder, *arguments, config=TINY, are_forked=False):
-    """Run Snakemake in a checkout, on that checkout's own package; its scripts in forks, if that will do."""
-    module = "helpers.forked_scripts" if are_forked else "snakemake"
-    command = [sys.executable, "-m", module, "--configfile", config, "--cores", "2", *arguments]
-    path = os.pathsep.join([str(folder / "src"), *([str(ROOT / "tests")] if are_forked else [])])
-    environment = os.environ | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
+def snakemake(folder, *arguments, config=TINY):
+    """Run Snakemake in a checkout, on that checkout's own package; dry_runs.py has a quicker way."""
+    command = [sys.executable, "-m", "snakemake", "--configfile", config, "--cores", "2", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "HF_HUB_OFFLINE": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -75,15 +73,18 @@ def changed_config(folder, changes, *, name="changed.yaml"):
     return name
 
 
-def build_tiny_run(folder):
-    """A checkout after its tiny run, in a folder that test processes share: the first of them builds it."""
+def build_tiny_run(folder, run):
+    """A checkout after its tiny run, in a folder that test processes share: the first of them builds it.
+
+    The function `run` gets a checkout, and returns the status of Snakemake there and what it said.
+    """
     folder.mkdir(exist_ok=True)
     checkout, mark = folder / "checkout", folder / "is_built"
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not mark.exists():
             shutil.rmtree(checkout, ignore_errors=True)
-            result = snakemake(copy_checkout(checkout), are_forked=True)
-            assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+            status, text = run(copy_checkout(checkout))
+            assert status == 0, text[-5000:]
             mark.touch()
     return checkout

@@ -29,7 +29,8 @@ from snakemake.settings import types
 from snakemake.settings.enums import Quietness
 
 from helpers.checkouts import TINY, changed_config, clone
-from helpers.fork_server import fork_server, in_fork
+from helpers.fork_server import SCRIPT_SERVER, fork_server, in_fork, second_server
+from helpers.forked_scripts import fork_scripts
 
 cli.get_argument_parser()  # loads the plugins
 
@@ -96,11 +97,17 @@ def status_upgraded(
 
 
 def run_snakemake(
-    folder: Path, *arguments: str, config: str = TINY, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    config: str = TINY,
+    environment: Mapping[str, str] | None = None,
+    are_forked: bool = True,
 ) -> tuple[int, str]:
-    """Run Snakemake in a checkout as `checkouts.snakemake` does; its status and all that was said."""
+    """Run Snakemake in a checkout, its scripts in forks if that will do; its status and all that was said."""
     os.environ.update(environment or {})
     enter(folder)
+    if are_forked:
+        fork_scripts(os.environ[SCRIPT_SERVER])
     with tempfile.TemporaryFile() as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())  # for good: this process ends with its task
@@ -281,9 +288,11 @@ def parsed_once() -> contextlib.AbstractContextManager[Any]:
 @contextlib.contextmanager
 def warm_processes(n_processes: int = 2) -> Iterator[Pool]:
     """A pool that runs every task in a fork of its own of a process that has imported all that it needs."""
-    # the server looks for the modules along its own path
+    # the servers look for the modules along their own path
     with (
         mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parents[1])),
+        second_server("helpers.warm_libraries") as address,
+        mock.patch.dict(os.environ, {SCRIPT_SERVER: address}),
         fork_server("helpers.warm_sources") as context,
         context.Pool(n_processes, maxtasksperchild=1) as pool,
     ):

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from typing import Any
+from unittest import mock
+
+SCRIPT_SERVER = "SCRIPT_SERVER"  # variable with the address of the server that forks for scripts
 
 
 @contextlib.contextmanager
@@ -23,6 +26,26 @@ def fork_server(module: str) -> Iterator[ForkServerContext]:
         yield context
     finally:
         stop()
+
+
+@contextlib.contextmanager
+def second_server(module: str) -> Iterator[str]:
+    """The address of a server beside Python's own, which has imported the module, for `served_by`."""
+    server = forkserver.ForkServer()
+    server.set_forkserver_preload([module])
+    server.ensure_running()
+    try:
+        yield server._forkserver_address
+    finally:
+        server._stop()
+
+
+def served_by(address: str) -> Any:
+    """A patch with which the processes that this one starts are forks of another server."""
+    # in a fork of Python's own server, a look whether that one runs would start one more
+    return mock.patch.multiple(
+        forkserver._forkserver, _forkserver_address=address, ensure_running=lambda: None
+    )
 
 
 def in_fork(function: Callable[..., Any], *arguments: Any) -> Any:

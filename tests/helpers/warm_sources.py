@@ -4,6 +4,7 @@ Half of a dry run's time goes into reading them anew, and in a changed copy all 
 """
 
 import gc
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -35,4 +36,4 @@ def recall(fingerprint: Any) -> None:
         known = path.is_relative_to(root) and KNOWN.get((str(path.relative_to(root)), path.read_bytes()))
         return known or read(path)
 
-    fingerprint._source = source
+    fingerprint._source = cache(source)

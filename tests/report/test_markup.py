@@ -6,7 +6,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from helpers.browsers import browser, needs_chromium  # noqa: F401, a fixture
-from helpers.checkouts import changed_config, clone, snakemake
+from helpers.checkouts import changed_config, clone
+from helpers.dry_runs import run_snakemake
 from helpers.report_tables import BOUNDS, LEAKY, comparisons, summary
 
 from brain2image.config import Config, load_config
@@ -136,12 +137,13 @@ def texts(block, prefix=""):
 
 
 @needs_chromium
-def test_no_script_runs_in_the_report_of_snakemake(browser, tiny_run, tmp_path):  # noqa: F811
+def test_no_script_runs_in_the_report_of_snakemake(browser, tiny_run, pool, tmp_path):  # noqa: F811
     """Whatever odd characters a path may hold."""
     checkout = clone(tiny_run, tmp_path / "checkout")
     changes = {f"data.{key}": f"results/raw/{ODD}/{key}" for key in ("things_images", "things_eeg", "nsd")}
     changes |= {"weights.clip": f"results/raw/{ODD}.pt", "weights.cbramod": f"results/raw/{ODD}.pth"}
-    result = snakemake(checkout, "--report", "report.html", config=changed_config(checkout, changes))
-    assert result.returncode == 0, result.stdout + result.stderr
+    options = {"config": changed_config(checkout, changes)}
+    status, text = pool.apply(run_snakemake, (checkout, "--report", "report.html"), options)
+    assert status == 0, text
     assert "] %3C $1 #/nsd" in (checkout / "report.html").read_text()  # the params of the page on the config
     assert not ran(browser, checkout / "report.html")

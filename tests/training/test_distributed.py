@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.distributed as dist
-from helpers.fork_server import fork_server
+from helpers.fork_server import SCRIPT_SERVER, served_by
 from helpers.planted import ALL, OUTPUTS, planted_lmdb, planted_run
 from lightning.pytorch.strategies import DDPStrategy
 from safetensors.torch import load_file
@@ -56,10 +56,10 @@ def gather_and_learn(rank, folder):
     dist.destroy_process_group()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server():
-    """Every process here is a fork of one that has imported everything."""
-    with fork_server("brain2image.training.train"):
+@pytest.fixture(autouse=True)
+def server(pool):
+    """Every process here is a fork of one that has imported PyTorch and Lightning."""
+    with served_by(os.environ[SCRIPT_SERVER]):
         yield
 
 

@@ -83,7 +83,8 @@ def send(number):
 
 
 def train_until_killed(lmdb, folder, moment):
-    """In a process of its own."""
+    """In a fork, where PyTorch's other threads are missing."""
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         disturb(patch, moment, lambda: send(signal.SIGKILL))
         train_in(lmdb, folder)
@@ -120,7 +121,7 @@ def test_saved_by_time_and_at_the_end(lmdb, tmp_path, undisturbed, monkeypatch):
 
 def test_killed_three_times(lmdb, tmp_path, undisturbed):
     """Once for good, and then by errors, in the middle of epochs and of a step's batches."""
-    process = multiprocessing.get_context("spawn").Process(
+    process = multiprocessing.get_context("fork").Process(
         target=train_until_killed, args=(lmdb, tmp_path, (2, 1))
     )
     process.start()

@@ -46,7 +46,9 @@ def run(pool, folder, *arguments, endpoint="http://127.0.0.1:1", **weights):
     config.write_text(yaml.safe_dump({"weights": weights}))
     environment = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "0"}
     arguments = (ROOT, "--directory", str(folder), "--show-failed-logs", *arguments)
-    return pool.apply(run_snakemake, arguments, {"config": str(config), "environment": environment})
+    # huggingface_hub reads these variables when it is imported, which for forks was before
+    options = {"config": str(config), "environment": environment, "are_forked": False}
+    return pool.apply(run_snakemake, arguments, options)
 
 
 def test_all_weights_are_fetched_and_kept(pool, server, tmp_path, rng):

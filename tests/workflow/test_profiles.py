@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.checkouts import changed_config, copy_checkout, planned_jobs, snakemake
+from helpers.checkouts import changed_config, copy_checkout
+from helpers.dry_runs import dry_run, run_snakemake
 from helpers.empty_releases import THINGS
 from helpers.rules import PROFILE, RULES, slurm_profile
 
@@ -53,15 +54,27 @@ def checkout(tmp_path_factory):
     return copy_checkout(tmp_path_factory.mktemp("profiles") / "repository")
 
 
-def test_snakemake_takes_the_profile(checkout):
-    result = snakemake(checkout, "--dry-run", "--quiet", "all", "--workflow-profile", PROFILE)
-    assert result.returncode == 0, result.stderr
+def test_snakemake_takes_the_profile(checkout, pool):
+    arguments = ("--dry-run", "--quiet", "all", "--workflow-profile", PROFILE)
+    status, text = pool.apply(run_snakemake, (checkout, *arguments))
+    assert status == 0, text
 
 
-def test_several_pairs_of_brains_share_what_they_have_in_common(checkout):
+@pytest.fixture
+def plan(checkout, pool):
+    """Function that counts the jobs of each rule with changes of the tiny config."""
+
+    def plan(**changes):
+        jobs = pool.apply(dry_run, (checkout, "--configfile", changed_config(checkout, changes)))
+        return Counter(job.partition("/")[0] for job in jobs)
+
+    return plan
+
+
+def test_several_pairs_of_brains_share_what_they_have_in_common(plan):
     """Two EEG people x two fMRI subjects x two runs, as one submission."""
     brains = [f"{person}_{subj}" for person in ("things-01", "things-02") for subj in ("subj01", "subj02")]
-    planned = planned_jobs(checkout, config=changed_config(checkout, {"brains": brains}))
+    planned = plan(brains=brains)
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
     once += ["write_overview", "write_provenance", "plot_people"]
     per_person = ["simulate_eeg", "repack_eeg", "inspect_eeg"]
@@ -88,13 +101,9 @@ PEOPLE = {
 }
 
 
-def people_config(checkout, **changes):
-    return changed_config(checkout, PEOPLE | changes)
-
-
-def test_people_who_are_learned_from_together_share_what_they_have_in_common(checkout):
+def test_people_who_are_learned_from_together_share_what_they_have_in_common(plan):
     """Three people, of whom a run learns from each, from the others, and from all, as one submission."""
-    planned = planned_jobs(checkout, config=people_config(checkout))
+    planned = plan(**PEOPLE)
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise", "write_overview"]
     once += [
         "write_provenance",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.checkouts import PASSING, ROOT, TINY, changed_config, clone, copy_checkout, snakemake
+from helpers.checkouts import PASSING, ROOT, TINY, changed_config, clone, copy_checkout
 from helpers.dry_runs import (
     Change,
     dry_run,
@@ -292,11 +292,11 @@ def test_a_harmless_change_makes_nothing_stale(tiny_run, pool, tmp_path, name):
     assert pool.apply(dry_run, (folder, *(arguments or ["--configfile", TINY]))) == set()
 
 
-def run_for_real(checkout, config):
+def run_for_real(pool, checkout, config):
     """Run the workflow; the jobs that ran, which open their logs anew."""
     start = time.time()
-    result = snakemake(checkout, config=config, are_forked=True)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    status, text = pool.apply(run_snakemake, (checkout,), {"config": config})
+    assert status == 0, text[-5000:]
     logs = checkout / "results" / "logs"
     changed = [log for log in logs.rglob("*.log") if log.stat().st_mtime >= start]
     return {log.relative_to(logs).with_suffix("").as_posix() for log in changed}
@@ -313,5 +313,5 @@ def test_what_is_stale_runs_and_is_then_fresh(tiny_run, pool, tmp_path):
         for file, text in change.appended.items():
             (checkout / file).write_text((checkout / file).read_text() + text)
     config = changed_config(checkout, changes)
-    assert short(run_for_real(checkout, config)) == expected
+    assert short(run_for_real(pool, checkout, config)) == expected
     assert pool.apply(dry_run, (checkout, "--configfile", config)) == set()

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def _source(path: Path) -> tuple[frozenset[str], str]:
     """
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -131,3 +132,11 @@ def _source(path: Path) -> tuple[frozenset[str], str]:
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]
     return frozenset(names), ast.unparse(tree)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a module and all of its statements, the inner ones too; expressions are nine tenths of a tree."""
+    yield node
+    for block in ("body", "handlers", "cases", "orelse", "finalbody"):
+        for inner in getattr(node, block, ()):
+            yield from _statements(inner)

@@ -234,7 +234,7 @@ def test_a_link_without_its_file_says_which(release, damage):
 
 def test_every_bad_tar_is_named(release):
     for name in ("train/0.tar", "new_test/0.tar"):
-        cut(f"subj01/{name}")(release.root)
+        cut(f"subj01/{name}", share=0.3001)(release.root)  # within a member
     with pytest.raises(InputError, match=r"train/0\.tar: cannot read.*new_test/0\.tar: cannot read"):
         repack(release.root)
 
