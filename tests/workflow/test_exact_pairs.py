@@ -1,0 +1,82 @@
+"""People who saw the pictures of the fMRI, from raw files to scores, and learning from another data set."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.checkouts import changed_config, clone
+from helpers.dry_runs import run_snakemake
+
+from brain2image.formats.hdf5 import read_trial_table
+
+BRAINS = "alljoined-01_subj01"
+PATH = {"pooling": "none"}
+CHANGES = {
+    "brains": [BRAINS],
+    "data.alljoined1": "results/raw/alljoined1",
+    "runs": {
+        "own": {"model": PATH},
+        "cross": {"model": PATH, "people": ["things-01"]},
+        "field": {"model": PATH, "training": {"targets": "clip"}},
+    },
+    "baselines": ["ridge"],
+}
+TARGETS = ["results/summary.csv", f"results/figures/{BRAINS}/scores.html"]
+
+
+@pytest.fixture(scope="module")
+def results(pool, tiny_run, tmp_path_factory):
+    """Of the tiny run, which has all of THINGS, gone on with."""
+    checkout = clone(tiny_run, tmp_path_factory.mktemp("exact") / "checkout")
+    config = changed_config(checkout, CHANGES)
+    status, text = pool.apply(run_snakemake, (checkout, *TARGETS), {"config": config})
+    assert status == 0, text[-5000:]
+    return checkout / "results"
+
+
+def test_every_picture_that_both_saw_is_its_own_partner(results):
+    pairs = pd.read_parquet(results / "pairs" / "alljoined_subj01.parquet")
+    pictures = pd.read_parquet(results / "pictures" / "nsd.parquet")
+    shared = set(pictures["image"][pictures["shared1000"]])
+    assert (pairs["eeg_image"] == pairs["fmri_image"]).all() and (pairs["similarity"] == 1).all()
+    scanned = set(read_trial_table(results / "fmri" / "subj01.h5")["image"])
+    assert set(pairs["eeg_image"]) == shared & scanned
+    is_tested = pairs["split"] == "test"
+    assert not set(pairs["concept"][is_tested]) & set(pairs["concept"][~is_tested])
+
+
+def test_no_audit_finds_a_leak(results):
+    for run in ("own", "cross", "field", "ridge"):
+        audit = json.loads((results / "runs" / BRAINS / run / "metrics.json").read_text())["audit"]
+        assert audit["leaks"] == [], run
+        assert audit["split"]["is_exact"]
+        # of the shared 1,000 MindEye2's ridge knows none
+        assert set(audit["split"]["ridge_fitted_targets"].values()) == {0.0}
+        assert ("near duplicates elsewhere" in audit["people"]["shared_with_training"]) == (run == "cross")
+
+
+def test_a_run_from_another_data_set_hears_the_channels_of_both(results):
+    config = json.loads((results / "runs" / "people_subj01" / "cross" / "config.json").read_text())
+    assert len(config["eeg"]["channels"]) == 59
+    assert config["learned_from"]["people"] == ["things-01"]
+    whole = json.loads((results / "runs" / BRAINS / "own" / "config.json").read_text())
+    assert len(whole["eeg"]["channels"]) == 64
+    log = (results / "logs" / "cluster_pairs" / "things_subj01.log").read_text()
+    assert "as a picture of theirs nearly equals one on which another data set is tested" in log
+
+
+def test_scores_against_clip_features_stand_apart(results):
+    table = pd.read_csv(results / "summary.csv")
+    levels = table.groupby("run")["level"].agg(set)
+    assert levels["field"] == {"field", "probe"}
+    assert "field" not in set.union(*levels[["own", "cross", "ridge", "ceiling"]])
+    predictions = np.load(results / "runs" / BRAINS / "field" / "predictions.npz")
+    assert (
+        predictions["targets"].shape[1]
+        != np.load(results / "runs" / BRAINS / "own" / "predictions.npz")["targets"].shape[1]
+    )
+    comparisons = pd.read_csv(results / "comparisons.csv")
+    assert set(comparisons["run"]) == {"own"}  # cross learned from other people than the baseline
+    page = (results / "figures" / BRAINS / "scores.html").read_text()
+    assert "Against CLIP features of the seen picture" in page
