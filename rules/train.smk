@@ -92,5 +92,6 @@ rule predict:
         gpu=1,
     params:
         code=lambda wildcards: plan.code_with_encoder("predict", wildcards.run),
+        hearing=lambda wildcards: {"interpolates": plan.interpolates(wildcards.run)},
     script:
         "../workflow/scripts/predict.py"

@@ -185,7 +185,7 @@ def test_a_prediction_is_read_back_once(gpu, lmdb, monkeypatch):
     pairs = SimpleNamespace(eeg=np.zeros((2, N_CHANNELS, 200), np.float32))
     models = [AlignmentModel(planted_run().model, planted_layout(), N_FEATURES) for _ in range(2)]
     monkeypatch.setattr(AlignmentModel, "load", lambda _: models.pop())
-    monkeypatch.setattr(inference, "LMDBReader", lambda _: SimpleNamespace(people=["things-01"]))
+    monkeypatch.setattr(inference, "LMDBReader", lambda *_, **__: SimpleNamespace(people=["things-01"]))
     asked = []
     monkeypatch.setattr(
         inference, "write_test_predictions", lambda _, predict, *__, **___: asked.append(predict(pairs))

@@ -46,6 +46,11 @@ class PeopleFiles:
         """Tell whether a training learns from CLIP features and no fMRI."""
         return run in self.runs and self.runs[run].training.targets == CLIP
 
+    def interpolates(self, run: str) -> bool:
+        """Tell whether a training, or that of a calibration, interpolates channels that a cap lacks."""
+        trained = self.runs[self.calibrated.get(run, (run,))[0]]
+        return trained.has_several and trained.training.missing_channels == "interpolate"
+
     @property
     def calibrations_pattern(self) -> str:
         """Return the pattern of the calibrations' names, which matches nothing where there are none."""

@@ -14,7 +14,7 @@ OPTIONS = {"n_permutations": 500, "seed": 0}
 def metrics(scores, concepts, people="own", n_pictures=None):
     per_image = {"top1": (scores > 0).astype(float).tolist(), "mrr": scores.tolist(), "concept": concepts}
     learned = {"people": people, "calibration": n_pictures and {"n_pictures": n_pictures}}
-    return {"per_image": per_image, "is_constant": bool(np.ptp(scores) == 0), **learned}
+    return {"per_image": per_image, "is_constant": bool(np.ptp(scores) == 0), "is_field": False, **learned}
 
 
 def table(pairs, concepts=None, **runs):

@@ -369,6 +369,7 @@ def test_scripts(lmdb, tmp_path):
             "input": _Input(
                 lmdb=tmp_path / "data.lmdb", model=run / OUTPUTS["model"], config=run / OUTPUTS["config"]
             ),
+            "params": SimpleNamespace(hearing={"interpolates": False}),
             "output": _Input(predictions=run / "predictions.npz"),
         },
     }

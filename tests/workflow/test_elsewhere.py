@@ -95,7 +95,7 @@ HDF5 = [
     (kind, name)
     for kind, reader in READERS.items()
     for name in reader.files
-    if name.endswith((".h5", ".hdf5", ".mat"))
+    if name.endswith((".h5", ".hdf5"))
 ]
 
 

@@ -13,7 +13,7 @@ with job(snakemake):
         config=config,
         history=history,
         predicted=snakemake.input.get("predicted"),
-        clip=snakemake.input.clip,
+        clip=snakemake.input.get("clip", []),
         learned=snakemake.input.learned,
         others={name: snakemake.input[name] for name in snakemake.params.others},
         **snakemake.params.evaluation,

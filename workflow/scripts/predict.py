@@ -7,6 +7,7 @@ with job(snakemake):
     predict_pairs(
         snakemake.input.model,
         snakemake.input.lmdb,
-        clip=snakemake.input.clip,
+        clip=snakemake.input.get("clip", []),
+        interpolates=snakemake.params.hearing["interpolates"],
         out=snakemake.output.predictions,
     )

@@ -59,7 +59,7 @@ def compare(
     varying = {
         p["run"]
         for p, content in zip(predictors, metrics, strict=True)
-        if not content["is_constant"] and content["scores"][0]["level"] != "field"
+        if not (content["is_constant"] or content["is_field"])
     }
     is_network = {p["run"]: p["seed"] is not None for p in predictors if p["run"] in varying - ORACLES}
     networks = [run for run in is_network if is_network[run]]

@@ -59,20 +59,15 @@ def evaluate_run(
     -------
     What `scores.evaluate` returns (where no fMRI was learned from the rows of level image, as level
     ``field``), ``people`` (whose EEG was learned from), ``calibration`` (n_pictures and n_trials of one, or
-    None), ``training`` (best epoch and the network's share; None of baselines), ``confusion``
+    None), ``training`` (best epoch and the network's share; None of baselines), ``is_field``, ``confusion``
     (see `cluster_probe`),
     ``learned_from`` (in words) and ``audit``, see `run_audit.audit_run`.
     """
     content = read_predictions(predictions)
     record = read_result(config, ["learned_from", *(TRAINING if history else ())]) if config else {}
     readers, own = [LMDBReader(path) for path in learned], LMDBReader(lmdb)
-    # a calibration changes no statistics of the embeddings
-    names = record["learned_from"]["people"] if config else own.people
-    paths = [reader.path for reader in readers if reader.people[0] in names]
     training = {key: record[key] for key in TRAINING} if history else None
-    reader = open_training_set(paths)
-    if clip:
-        reader, predicted = ClipTargets(reader, read_embeddings(clip)), None
+    reader = _learned(readers, record["learned_from"]["people"] if config else own.people, clip)
     found = audit_run(
         read_result(audit, SPLIT_KEYS),
         target_dependence=float(content.target_dependence),
@@ -82,7 +77,7 @@ def evaluate_run(
         history=read_table(history, ["epoch", "val_loss"]) if history else None,
         # a ceiling knows more than the picture's features, so that it must find more
         beyond=_score_beyond(
-            content, predicted if config else None, n_permutations=n_permutations, seed=seed
+            content, predicted if config and not clip else None, n_permutations=n_permutations, seed=seed
         ),
         people=audit_people(
             own.pairs_of("test"),
@@ -96,16 +91,22 @@ def evaluate_run(
     )
     scores = evaluate(content, n_permutations=n_permutations, seed=seed)
     row, confusion = _probe(content, own, reader, n_permutations=n_permutations, seed=seed)
-    scores["scores"] = [*(_as_field(scores["scores"]) if clip else scores["scores"]), row]
-    learned = _in_words(record["learned_from"]) if config else "what was simulated"
     return scores | {
+        "scores": [*(_as_field(scores["scores"]) if clip else scores["scores"]), row],
+        "is_field": bool(clip),
+        "confusion": confusion,
         "people": _in_a_word(record.get("people", "own")),
         "calibration": record.get("calibration"),
         "training": training,
-        "confusion": confusion,
-        "learned_from": learned,
+        "learned_from": _in_words(record["learned_from"]) if config else "what was simulated",
         "audit": found,
     }
+
+
+def _learned(readers: Sequence[LMDBReader], people: Sequence[str], clip: Sequence[str | Path]) -> LMDBReader:
+    """Open what a run was trained on as one; a calibration changes no statistics of the embeddings."""
+    reader = open_training_set([reader.path for reader in readers if reader.people[0] in people])
+    return ClipTargets(reader, read_embeddings(clip)) if clip else reader
 
 
 def _as_field(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -116,7 +117,7 @@ def _as_field(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _probe(
     content: Predictions, own: LMDBReader, reader: LMDBReader, *, n_permutations: int, seed: int
 ) -> tuple[dict[str, Any], list[list[int]]]:
-    """Probe in which cluster predictions lie, by the means of what was learned from."""
+    """Find in which cluster predictions lie, by the means of what was learned from."""
     trained = reader.pairs_of("train").drop_duplicates("fmri_image")
     targets = target_means(reader, trained["fmri_image"]) - content.target_mean
     of_picture = own.pairs_of("test").set_index("eeg_image")["cluster"]

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from brain2image.constants.target_kinds import CLIP
 from brain2image.core.devices import compute_device
 from brain2image.evaluation.queries import write_test_predictions
-from brain2image.formats.files import read_json
 from brain2image.models.alignment import AlignmentModel
 from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.training_set.clip_targets import ClipTargets
@@ -15,7 +13,12 @@ from brain2image.training_set.means import mean_response
 
 
 def predict_pairs(
-    model: str | Path, lmdb: str | Path, *, out: str | Path, clip: Sequence[str | Path] = ()
+    model: str | Path,
+    lmdb: str | Path,
+    *,
+    out: str | Path,
+    clip: Sequence[str | Path] = (),
+    interpolates: bool = False,
 ) -> None:
     """Predict the fMRI embedding of every test pair from means of its EEG trials.
 
@@ -26,15 +29,13 @@ def predict_pairs(
         labels.
     lmdb : the data set.
     clip : embeddings of the pictures, of a run that learned from these.
+    interpolates : whether channels that the person's cap lacks are interpolated.
     out : ``predictions.npz`` as `queries.write_test_predictions` writes it.
     """
-    record = read_json(Path(model).parent / "config.json")
     aligner = AlignmentModel.load(Path(model).parent).to(compute_device())
     target_mean = aligner.target_mean.cpu().numpy()
-    heard = aligner.layout.channels
-    interpolates = record["training"].get("missing_channels") == "interpolate"
-    reader = LMDBReader(lmdb, heard, interpolates=interpolates)
-    if record["training"]["targets"] == CLIP:
+    reader = LMDBReader(lmdb, aligner.layout.channels, interpolates=interpolates)
+    if clip:
         reader = ClipTargets(reader, read_embeddings(clip))
     person = reader.people[0] if reader.people[0] in aligner.people else None
     response = None

@@ -121,7 +121,8 @@ def train(
         logger.info("the model's products are computed in %s", precision)
         sources = [*reader.paths, *map(Path, clip)]
         identity = run_identity(sources, run=run, weights=weights, code=code, precision=precision)
-        identity["channels"] = list(reader.meta["channels"])
+        if tested:  # which are no sources of what is learned, but of their channels
+            identity["channels"] = list(reader.meta["channels"])
         torch.manual_seed(run.training.seed)
         aligner = build_model(reader, run=run, weights=weights)
         frozen = frozen_weights(aligner)
