@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from brain2image.config.documents import DOCUMENTS, json_schema
 from brain2image.config.listing import list_settings
+from brain2image.config.optimisation import LossConfig
 from brain2image.config.pairing import SplitConfig
 from brain2image.config.reading import check_config_file
 from brain2image.config.training_run import UNUSED_OPTIONS, ModelConfig
@@ -25,6 +26,11 @@ def test_the_users_file_holds_exactly_the_defaults():
     content = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     assert load_config(content) == Config()
     assert set(content) == set(Config.model_fields) - {"simulate"}
+
+
+def test_a_loss_needs_a_term():
+    with pytest.raises(ValueError, match="at least one of mse, info_nce and prototype must be above 0"):
+        LossConfig(mse=0, info_nce=0, prototype=0)
 
 
 def test_shares_need_not_be_exact_to_the_last_bit():

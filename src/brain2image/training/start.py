@@ -1,6 +1,6 @@
 """The model before its first step: published weights, scales, and the linear path."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from brain2image.config import RunConfig
+from brain2image.constants.target_kinds import CLIP
 from brain2image.core.errors import InputError
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.base import EEGLayout
 from brain2image.models.regression import N_FOLDS, AxisRidge, fit_axis_ridge, fold_by_group
 from brain2image.models.windows import Windows
+from brain2image.pairs.clip_embeddings import read_embeddings
+from brain2image.training_set.clip_targets import ClipTargets
 from brain2image.training_set.items import encode_items, item_targets, item_weights, list_items
+from brain2image.training_set.joined import open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import (
     READ_TRIALS,
@@ -24,6 +28,19 @@ from brain2image.training_set.means import (
 )
 
 SCALE_TRIALS = 2000  # EEG trials from which a scale is fitted where it is; plenty for one number
+
+
+def open_data(
+    lmdbs: str | Path | Sequence[str | Path],
+    run: RunConfig,
+    *,
+    tested: Sequence[str | Path],
+    clip: Sequence[str | Path],
+) -> LMDBReader:
+    """Open what a run learns from; the parameters are those of `train.train`."""
+    interpolates = run.training.missing_channels == "interpolate"
+    reader = open_training_set(lmdbs, tested=tested, interpolates=interpolates)
+    return ClipTargets(reader, read_embeddings(clip), clip) if run.training.targets == CLIP else reader
 
 
 def build_model(reader: LMDBReader, *, run: RunConfig, weights: str | Path | None) -> AlignmentModel:

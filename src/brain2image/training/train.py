@@ -23,7 +23,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
-from brain2image.constants.target_kinds import CLIP
 from brain2image.core.atomic import atomic_path
 from brain2image.core.devices import compute_devices
 from brain2image.core.disk import explained_disk_errors
@@ -31,7 +30,6 @@ from brain2image.core.errors import InputError
 from brain2image.formats.files import write_json
 from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel
-from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.training.resume import (
     InBackground,
     Resumption,
@@ -43,12 +41,16 @@ from brain2image.training.resume import (
     read_state,
     run_identity,
 )
-from brain2image.training.start import build_model, check_frozen, frozen_weights, start_linearly
+from brain2image.training.start import (
+    build_model,
+    check_frozen,
+    frozen_weights,
+    open_data,
+    start_linearly,
+)
 from brain2image.training.task import AlignmentTask, is_finished
 from brain2image.training_set.batches import AlignmentDataset, Batches
-from brain2image.training_set.clip_targets import ClipTargets
 from brain2image.training_set.items import describe_items, list_items
-from brain2image.training_set.joined import open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader
 from brain2image.training_set.means import read_pairs
 
@@ -105,10 +107,7 @@ def train(
         When the pretrained weights are missing or wrong, a split has no pairs, values or the loss are not
         finite, or the memory is too small.
     """
-    interpolates = run.training.missing_channels == "interpolate"
-    reader, state = open_training_set(lmdbs, tested=tested, interpolates=interpolates), Path(state)
-    if run.training.targets == CLIP:
-        reader = ClipTargets(reader, read_embeddings(clip))
+    reader, state = open_data(lmdbs, run, tested=tested, clip=clip), Path(state)
     file, events = state / "state.ckpt", state / "tensorboard"
     with (
         _quiet_lightning(),
@@ -119,8 +118,7 @@ def train(
         devices = compute_devices(n_devices)
         precision = resolve_precision(run.training.precision, devices[0])
         logger.info("the model's products are computed in %s", precision)
-        sources = [*reader.paths, *map(Path, clip)]
-        identity = run_identity(sources, run=run, weights=weights, code=code, precision=precision)
+        identity = run_identity(reader.paths, run=run, weights=weights, code=code, precision=precision)
         if tested:  # which are no sources of what is learned, but of their channels
             identity["channels"] = list(reader.meta["channels"])
         torch.manual_seed(run.training.seed)

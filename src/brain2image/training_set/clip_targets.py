@@ -1,6 +1,7 @@
 """A training set whose targets are the CLIP features of the pictures that the EEG's people saw."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ class ClipTargets(LMDBReader):
     ----------
     reader : of one person, or of several who saw one set of pictures.
     pictures : CLIP's embeddings of these pictures.
+    files : where these are stored; they join ``paths``, on all of which a training depends.
 
     Raises
     ------
@@ -27,10 +29,10 @@ class ClipTargets(LMDBReader):
         When a picture has no features, or the people saw different sets.
     """
 
-    def __init__(self, reader: LMDBReader, pictures: Embeddings):
+    def __init__(self, reader: LMDBReader, pictures: Embeddings, files: Sequence[str | Path] = ()):
         self._reader = reader
         self.path, self.people = reader.path, reader.people
-        self.paths = reader.paths
+        self.paths = [*reader.paths, *map(Path, files)]
         self.pictures, self.eeg_index = reader.pictures, reader.eeg_index
         self.pairs = reader.pairs.assign(fmri_image=reader.pairs["eeg_image"], similarity=1.0)
         tested = np.unique(reader.pictures.loc[reader.pictures["split"] == "test", "image"])
