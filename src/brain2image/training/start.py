@@ -37,7 +37,15 @@ def open_data(
     tested: Sequence[str | Path],
     clip: Sequence[str | Path],
 ) -> LMDBReader:
-    """Open what a run learns from; the parameters are those of `train.train`."""
+    """Open what a run learns from.
+
+    Parameters
+    ----------
+    lmdbs, run : see `train.train`.
+    tested : training sets of people of other data sets on whom it will be tested, for the names of their
+        channels.
+    clip : embeddings of the pictures, where these are the targets.
+    """
     interpolates = run.training.missing_channels == "interpolate"
     reader = open_training_set(lmdbs, tested=tested, interpolates=interpolates)
     return ClipTargets(reader, read_embeddings(clip), clip) if run.training.targets == CLIP else reader

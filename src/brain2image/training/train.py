@@ -94,9 +94,7 @@ def train(
     weights : the encoder's published ones; None when ``run.model.pretrained`` is false.
     code : fingerprint of the source, the encoder's too.
     state : folder of the state and the TensorBoard events; it must outlive a failed job.
-    tested : training sets of people of other data sets on whom it will be tested, for the names of their
-        channels.
-    clip : embeddings of the pictures, where these are the targets.
+    tested, clip : see `start.open_data`.
     n_devices : GPUs that share every batch; without CUDA it is one CPU.
     n_workers : processes that read a training set above ``memory_limit_gb``.
     model, config, history, tensorboard : outputs: safetensors, JSON, CSV with a row an epoch, folder.
