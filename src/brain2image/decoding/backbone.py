@@ -145,7 +145,7 @@ def decode_tokens(
     allow_tf32("fp32")
     backbone = backbone.to(device)
     for start in range(0, len(embedding), block_trials):
-        block = torch.from_numpy(embedding[start : start + block_trials]).to(device)
+        block = torch.from_numpy(np.array(embedding[start : start + block_trials], np.float32)).to(device)
         with torch.no_grad():
             tokens, clip_tokens = backbone(block)
         yield tokens.cpu().numpy(), clip_tokens.cpu().numpy()

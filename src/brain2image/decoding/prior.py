@@ -180,7 +180,7 @@ def sample_tokens(
     allow_tf32("fp32")
     prior = prior.to(device)
     for start in range(0, len(brain), block_trials):
-        block = torch.from_numpy(brain[start : start + block_trials]).to(device)
+        block = torch.from_numpy(np.array(brain[start : start + block_trials], np.float32)).to(device)
         draw = _noise(range(start, start + len(block)), shape, seed, device)
         with torch.no_grad():
             tokens = prior.sample(block, draw, steps=steps)

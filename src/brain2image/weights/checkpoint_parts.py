@@ -49,9 +49,7 @@ def read_parts(
     source = {"checkpoint": redact(checkpoint)}
     if not is_remote(checkpoint):
         check_file(checkpoint)
-        if is_hashed:
-            source |= {"sha256": sha256(checkpoint), "size": str(os.path.getsize(checkpoint))}
-        return _read(Path(checkpoint), read, source)
+        return _read(checkpoint, read, source, is_hashed=is_hashed)
     try:
         with open_remote(checkpoint) as remote:
             if not remote.has_ranges:
@@ -67,9 +65,18 @@ def read_parts(
         return _read(fetched.path, read, source | known)
 
 
-def _read(path: Path, read: Callable[[Checkpoint, Mapping[str, str]], Part], source: dict[str, str]) -> Part:
-    with path.open("rb") as file:
-        return read(Checkpoint(file, name=source["checkpoint"]), source)
+def _read(
+    path: str | Path,
+    read: Callable[[Checkpoint, Mapping[str, str]], Part],
+    source: dict[str, str],
+    *,
+    is_hashed: bool = False,
+) -> Part:
+    with open(path, "rb") as file:
+        content = Checkpoint(file, name=source["checkpoint"])
+        if is_hashed:  # only now: what is no checkpoint is refused at once
+            source |= {"sha256": sha256(path), "size": str(os.path.getsize(path))}
+        return read(content, source)
 
 
 def keep_parts(
