@@ -113,5 +113,5 @@ def cache(tmp_path, monkeypatch):
         return path
 
     monkeypatch.setattr("brain2image.weights.download.cache_folder", folder)
-    monkeypatch.setattr("brain2image.projection.ridge.cache_folder", folder)
+    monkeypatch.setattr("brain2image.weights.checkpoint_parts.cache_folder", folder)
     return tmp_path / "cache"

@@ -15,6 +15,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from helpers.mindeye2_networks import backbone_shapes, prior_shapes
 from helpers.planted import (
     ALL,
     N_ALONE,
@@ -33,6 +34,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from brain2image.config import ModelConfig
+from brain2image.decoding import backbone, prior
+from brain2image.decoding.stored import build_empty
+from brain2image.decoding.stored_linear import stored_weights
 from brain2image.evaluation import predict as inference
 from brain2image.formats.precision import TF32_SWITCH, allow_tf32, resolve_precision
 from brain2image.models.alignment import PREDICT_BATCH, AlignmentModel
@@ -112,7 +116,7 @@ def read(value):
 @pytest.fixture
 def gpu(monkeypatch):
     """The second of two pretended GPUs, which this process has claimed, and what happens on it."""
-    for module in (clip, projection, inference, runs):
+    for module in (clip, projection, inference, runs, backbone, prior):
         monkeypatch.setattr(module, "compute_device", lambda: str(DEVICE))
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
@@ -217,6 +221,34 @@ def test_a_projection(gpu):
     with gpu() as watch:
         assert [part.shape for part in projection.project(blocks, weight, bias)] == [(4, 3), (2, 3)]
     assert watch.devices == {CPU, DEVICE}
+
+
+def published(network, shapes, dtype):
+    """A network of these shapes, its linear layers in half precision."""
+    shapes = {key.removeprefix(network.prefix): shape for key, shape in shapes.items()}
+    module = build_empty(network, shapes, source="", remedy="").to_empty(device="cpu")
+    for key, tensor in module.named_parameters():
+        tensor.data = tensor.to(dtype if key in stored_weights(module) else tensor.dtype)
+    return module
+
+
+def test_tokens_are_read_back_once_a_block(gpu):
+    network = published(backbone.BACKBONE, backbone_shapes(), torch.float16)
+    with gpu() as watch:
+        blocks = backbone.decode_tokens(network, np.zeros((5, 12), np.float32), block_trials=4)
+        assert [len(tokens) for tokens, _ in blocks] == [4, 1]
+    assert watch.copies == ["cuda", "cpu", "cpu"] * 2
+
+
+@pytest.mark.parametrize(("steps", "n_draws"), [(3, 2), (5, 5)])
+def test_samples_are_read_back_once_a_block(gpu, steps, n_draws):
+    network = published(prior.PRIOR, prior_shapes(depth=1, n_times=5), torch.bfloat16)
+    with gpu() as watch:
+        blocks = prior.sample_tokens(
+            network, np.zeros((3, 3, 8), np.float32), seed=0, steps=steps, block_trials=2
+        )
+        assert [len(tokens) for tokens in blocks] == [2, 1]
+    assert watch.copies == ["cuda", *["cuda"] * n_draws, "cpu"] * 2
 
 
 @pytest.mark.parametrize("short", ["auto", "fp32"])

@@ -267,6 +267,7 @@ ROOMS = (
     "models",
     "training",
     "evaluation",
+    "decoding",
     "translation",
     "quality",
     "synthetic",

@@ -156,3 +156,31 @@ def check(content, *, exact):
     else:
         if exact and array is not None:
             np.testing.assert_array_equal(array, np.arange(12.0).reshape(3, 4))
+
+
+@pytest.mark.parametrize("n_values", [1, 7, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_a_tensor_comes_in_blocks_too(n_values, dtype):
+    """Also one that shares its storage with others, as its middle."""
+    whole = torch.randn(30, 4).to(dtype)
+    file = io.BytesIO()
+    torch.save({"model_state_dict": {"whole": whole, "part": whole[5:20]}}, file)
+    checkpoint = Checkpoint(file, name="last.pth")
+    for key, values in {"whole": whole, "part": whole[5:20]}.items():
+        blocks = list(checkpoint.read_blocks(key, n_values=n_values))
+        assert max(map(len, blocks)) <= n_values
+        np.testing.assert_array_equal(np.concatenate(blocks), checkpoint.read(key).ravel())
+        np.testing.assert_array_equal(np.concatenate(blocks), values.float().ravel())
+
+
+@pytest.mark.parametrize("place", [0, 40, -4])
+def test_damage_is_noticed_behind_the_last_block(place):
+    values = torch.randn(30)
+    file = io.BytesIO()
+    torch.save({"model_state_dict": {"values": values}}, file)
+    content = bytearray(file.getvalue())
+    content[content.find(values.numpy().tobytes()) + place % 120] ^= 1
+    blocks = Checkpoint(io.BytesIO(content), name="last.pth").read_blocks("values", n_values=10)
+    assert [len(next(blocks)) for _ in range(3)] == [10, 10, 10]
+    with pytest.raises(InputError, match=r"last\.pth: cannot read this values \(its checksum \(CRC-32\)"):
+        next(blocks)

@@ -11,7 +11,7 @@ import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ OTHER_STORAGES = {
 LEGACY_PICKLES = 5  # before PyTorch 1.6: number, version, system, content, keys of the storages
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 DESCRIPTION_LIMIT = 16 << 20  # bytes of data.pkl; that of MindEye2 takes less than 0.1 MB
+BLOCK_VALUES = 1 << 24  # 64 MB of float32
 REMEDY = "download it again"
 # What zipfile adds: places before the file's start, foreign methods, broken compression, absurd lengths.
 DAMAGED_ZIP = (*DAMAGE, OSError, NotImplementedError, zlib.error, MemoryError)
@@ -104,12 +105,56 @@ class Checkpoint:
         except DAMAGED_ZIP as error:
             raise InputError(f"{self._name}: cannot read this {key} ({reason(error)}); {REMEDY}") from None
         values = storage[tensor.offset : tensor.offset + math.prod(tensor.shape)].reshape(tensor.shape)
-        if tensor.storage.kind == "BFloat16Storage":
-            return (values.astype(np.uint32) << 16).view(np.float32)
-        return values.astype(np.float32, copy=False)
+        return _as_float32(values, tensor.storage.kind)
+
+    def read_blocks(self, key: str, *, n_values: int = BLOCK_VALUES) -> Iterator[np.ndarray]:
+        """Yield one tensor as float32, flat and in blocks, for one that is too large for the memory.
+
+        The CRC-32 of its storage is compared behind the last block, so a use of the blocks before counts
+        only once all have come.
+
+        Parameters
+        ----------
+        key : name of the tensor.
+        n_values : length of a block.
+
+        Raises
+        ------
+        InputError
+            As `read`.
+        """
+        tensor = self.tensors[key]
+        kind = tensor.storage.kind
+        try:
+            entry = self._open_storage(tensor.storage)
+            item = np.dtype(DTYPES[kind]).itemsize
+            _check_layout(tensor, entry.file_size // item)
+            crc, stop = 0, tensor.offset + math.prod(tensor.shape)
+            for start in range(0, entry.file_size // item, n_values):
+                content = np.empty(min(n_values * item, entry.file_size - start * item), np.uint8)
+                if self._file.readinto(content.data) != len(content):
+                    raise zipfile.BadZipFile("the file is cut")
+                crc = zlib.crc32(content.data, crc)
+                block = content.view(DTYPES[kind])[max(0, tensor.offset - start) : max(0, stop - start)]
+                if block.size:
+                    yield _as_float32(block, kind)
+            _check_crc(crc, entry)
+        except InputError:
+            raise
+        except DAMAGED_ZIP as error:
+            raise InputError(f"{self._name}: cannot read this {key} ({reason(error)}); {REMEDY}") from None
 
     def _read_storage(self, storage: Storage) -> np.ndarray:
         """Read all values of a storage; its bytes go from the file into the array, once."""
+        entry = self._open_storage(storage)
+        content = np.empty(entry.file_size, np.uint8)
+        if self._file.readinto(content.data) != len(content):
+            raise zipfile.BadZipFile("the file is cut")
+        _check_crc(zlib.crc32(content.data), entry)
+        return content.view(DTYPES[storage.kind])
+
+    def _open_storage(self, storage: Storage) -> zipfile.ZipInfo:
+        """Move to the first byte of a storage; return its entry in the archive."""
         entry = self._entries[f"{self._folder}data/{storage.key}"]
         if entry.compress_type != zipfile.ZIP_STORED or storage.kind not in DTYPES:
             raise ValueError(f"expected stored floats, got a {storage.kind} by method {entry.compress_type}")
@@ -118,12 +163,7 @@ class Checkpoint:
         self._file.seek(n_name + n_extra, io.SEEK_CUR)
         if magic != b"PK\x03\x04" or self._file.tell() + entry.file_size > self._size:
             raise zipfile.BadZipFile("the file is damaged")
-        content = np.empty(entry.file_size, np.uint8)
-        if self._file.readinto(content.data) != len(content):
-            raise zipfile.BadZipFile("the file is cut")
-        if zlib.crc32(content.data) != entry.CRC:
-            raise zipfile.BadZipFile("its checksum (CRC-32) is wrong")
-        return content.view(DTYPES[storage.kind])
+        return entry
 
     def _problem(self, error: Exception) -> str:
         self._file.seek(0)
@@ -236,6 +276,17 @@ def _is_tensor(value: Any) -> bool:
             check_shape((*stride, value.offset))
             return True
     return False
+
+
+def _as_float32(values: np.ndarray, kind: str) -> np.ndarray:
+    if kind == "BFloat16Storage":
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32, copy=False)
+
+
+def _check_crc(crc: int, entry: zipfile.ZipInfo) -> None:
+    if crc != entry.CRC:
+        raise zipfile.BadZipFile("its checksum (CRC-32) is wrong")
 
 
 def _check_layout(tensor: Tensor, n_values: int) -> None:

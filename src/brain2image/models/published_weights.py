@@ -58,6 +58,19 @@ def check_weights(
     remedy: str,
 ) -> None:
     """Raise InputError unless ``weights`` has exactly the published keys and shapes, and finite values."""
+    check_shapes(weights, published, source=source, model=model, remedy=remedy)
+    check_finite(weights, source=source, remedy=remedy)
+
+
+def check_shapes(
+    weights: Mapping[str, Any],
+    published: Mapping[str, torch.Size],
+    *,
+    source: str | Path,
+    model: str,
+    remedy: str,
+) -> None:
+    """Raise InputError unless ``weights``, or what describes them, has the published keys and shapes."""
     missing = sorted(published.keys() - weights.keys())
     unknown = sorted(weights.keys() - published.keys())
     if missing or unknown:
@@ -70,4 +83,3 @@ def check_weights(
         if got != shape:
             shapes = f"of shape {tuple(shape)}, got {got and tuple(got)}"
             raise InputError(f"{source}: expected {name} {shapes}; {remedy}")
-    check_finite(weights, source=source, remedy=remedy)

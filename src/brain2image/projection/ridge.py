@@ -5,10 +5,9 @@ Scotti et al., "MindEye2: Shared-Subject Models Enable fMRI-To-Image With 1 Hour
 https://huggingface.co/datasets/pscotti/mindeyev2/tree/main/train_logs
 """
 
-import io
-import logging
-import os
 import re
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,10 @@ from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
 from brain2image.datasets.nsd.checks import N_VOXELS
 from brain2image.formats.checkpoints import Checkpoint
-from brain2image.formats.files import sha256
-from brain2image.weights.download import cache_folder, copy, fetch, is_current, locked, open_remote
-from brain2image.weights.remote import RangesRefused
-from brain2image.weights.sources import check_file, check_finite, format_size, hub_file, is_remote, redact
+from brain2image.weights.checkpoint_parts import keep_parts, read_parts
+from brain2image.weights.sources import check_finite, redact
 
-logger = logging.getLogger(__name__)
-
+WHAT = "the ridge"  # is read, in the log
 RIDGE_WEIGHT = re.compile(r"ridge\.linears\.(\d+)\.weight")
 
 
@@ -47,8 +43,8 @@ def read_ridge(path_or_url: str | Path, *, subject: str | None = None) -> tuple[
     InputError
         When the file is missing, no checkpoint, damaged, or has no ridge of this subject.
     """
-    weight, bias, _ = _read_ridge(str(path_or_url), subject)
-    return weight, bias
+    checkpoint = str(path_or_url)
+    return read_parts(checkpoint, lambda content, _: _ridge(content, checkpoint, subject), what=WHAT)
 
 
 def extract_ridge(checkpoint: str, *, subject: str, out: str | Path) -> None:
@@ -66,56 +62,22 @@ def extract_ridge(checkpoint: str, *, subject: str, out: str | Path) -> None:
         is that of the whole checkpoint: computed where all of it is at hand, else as the server states it,
         and empty where it does not. The ridge itself is verified by the CRC-32 of its two storages.
     """
-    if not is_remote(checkpoint):
-        _write_ridge(checkpoint, subject, out)
-        return
-    file = hub_file(checkpoint)
-    remote = None
-    if not (file and file.is_pinned):  # then the content behind this address may change
-        remote = open_remote(checkpoint)
-    version = remote and (remote.size, remote.version)
-    cached = cache_folder("ridges", checkpoint, subject, version) / "ridge.safetensors"
-    with locked(cached.with_suffix(".lock")):
-        if not (is_current(cached, remote) if remote else cached.exists()):
-            _write_ridge(checkpoint, subject, cached)
-    copy(cached, out)
+    write = partial(_write_ridge, checkpoint, subject)
+    keep_parts(checkpoint, write, kind="ridges", identity=(subject,), name="ridge.safetensors", out=out)
 
 
 def _write_ridge(checkpoint: str, subject: str, out: str | Path) -> None:
-    weight, bias, source = _read_ridge(checkpoint, subject)
-    if not is_remote(checkpoint):
-        source = {"sha256": sha256(checkpoint), "size": str(os.path.getsize(checkpoint))}
-    source = {"checkpoint": redact(checkpoint), **source}
+    def read(content: Checkpoint, source: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+        return *_ridge(content, checkpoint, subject), dict(source)
+
+    weight, bias, source = read_parts(checkpoint, read, what=WHAT, is_hashed=True)
     with atomic_path(out) as path:
         save_file({"weight": weight, "bias": bias}, path, metadata=source)
 
 
-def _read_ridge(checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
-    """Read weight, bias, and what a server states of the checkpoint."""
-    if not is_remote(checkpoint):
-        check_file(checkpoint)
-        with open(checkpoint, "rb") as file:
-            return *_ridge(file, checkpoint, subject), {}
-    try:
-        with open_remote(checkpoint) as remote:
-            if not remote.has_ranges:
-                raise RangesRefused
-            logger.info("%s: reading the ridge alone out of %s", remote.name, format_size(remote.size))
-            source = {"sha256": remote.sha256 or "", "size": str(remote.size), "commit": remote.commit or ""}
-            ridge = _ridge(io.BufferedReader(remote), checkpoint, subject)
-    except RangesRefused:
-        logger.warning("%s: the server gives no parts of files; downloading all of it", redact(checkpoint))
-        fetched = fetch(checkpoint)
-        source = {"sha256": fetched.sha256, "size": str(fetched.size), "commit": fetched.commit or ""}
-        with fetched.path.open("rb") as file:
-            ridge = _ridge(file, checkpoint, subject)
-    return *ridge, source
-
-
-def _ridge(file: io.BufferedReader, checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
+def _ridge(content: Checkpoint, checkpoint: str, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Read weight and bias of a subject's ridge in an open checkpoint."""
     checkpoint = redact(checkpoint)
-    content = Checkpoint(file, name=checkpoint)
     numbers = sorted(int(match[1]) for match in map(RIDGE_WEIGHT.fullmatch, content.tensors) if match)
     number = _ridge_number(numbers, checkpoint, subject)
     keys = [f"ridge.linears.{number}.{name}" for name in ("weight", "bias")]
