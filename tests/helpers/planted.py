@@ -63,12 +63,19 @@ def rotation_of(person, angle=1.0):
 
 
 def planted_lmdb(
-    folder, unit="uV", splits=SPLITS, shuffle_targets=False, person=None, cap=None, picture_set=""
+    folder,
+    unit="uV",
+    splits=SPLITS,
+    shuffle_targets=False,
+    person=None,
+    cap=None,
+    picture_set="",
+    **recorded,
 ):
     """EEG and fMRI that share four latents; the EEG is smooth in time. Predictions are right.
 
     A person has noise of their own, and channels that are rotated by `rotation_of`. A cap is a list of the
-    channels' names, in an order of its own.
+    channels' names, in an order of its own; ``recorded`` are further attributes of the EEG.
 
     Three trials each of the pairs' pictures and of `N_ALONE` others, and three repetitions of the pairs'.
     """
@@ -95,7 +102,7 @@ def planted_lmdb(
     source = {"checkpoint": "synthetic", "sha256": "0" * 64}
     with h5py.File(folder / "eeg.h5", "w") as file:
         file["eeg"] = (scale * eeg).astype(np.float32)
-        attributes = {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": channels}
+        attributes = {"unit": unit, "sfreq": 200.0, "t0": 0.0, "channels": channels, **recorded}
         write_trials(file, trials.assign(onset=-1), attributes)
     with h5py.File(folder / "projection.h5", "w") as file:
         file["embedding"] = targets.astype(np.float32)

@@ -87,7 +87,11 @@ CAP = ["E5", "E0", "E3", "E7"]
 def of_two_sets(tmp_path_factory):
     """Somebody with all channels, and somebody with another cap who saw another set of pictures."""
     folder, found = tmp_path_factory.mktemp("sets"), []
-    for name, options in {"things-01": {}, "toy-01": {"cap": CAP, "picture_set": "toy"}}.items():
+    people = {
+        "things-01": {"notch": [50.0], "reference": "Fz"},
+        "toy-01": {"cap": CAP, "picture_set": "toy", "notch": [60.0], "reference": "CMS"},
+    }
+    for name, options in people.items():
         (folder / name).mkdir()
         path = planted_lmdb(folder / name, unit="whitened", person=1, **options)
         found.append(path.rename(folder / f"{name}_subj01.lmdb"))
@@ -104,6 +108,13 @@ def test_people_with_different_caps_share_the_channels_that_both_have(of_two_set
     np.testing.assert_array_equal(joined.read("eeg", trials)[1], part.eeg(0)[[1, 2, 0, 3]])
     np.testing.assert_array_equal(expected, part.eeg(0)[[1, 2, 0, 3]])  # one person's EEG, by two caps
     assert AlignmentDataset(joined, "train")[[0]]["eeg"].shape == (1, 4, 200)
+
+
+def test_eeg_of_two_places_lacks_the_power_lines_of_both(of_two_sets):
+    """New EEG is prepared so, and its reference compared with none."""
+    attributes = open_training_set(of_two_sets).describe()["eeg"]
+    assert (attributes["notch"], attributes["reference"]) == ([50.0, 60.0], "unknown")
+    assert open_training_set(of_two_sets[:1]).describe()["eeg"]["reference"] == "Fz"
 
 
 def test_a_tested_cap_leaves_out_what_it_lacks(of_two_sets):

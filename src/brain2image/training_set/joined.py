@@ -151,11 +151,22 @@ def _common_meta(readers: Sequence[LMDBReader]) -> dict[str, Any]:
         for key, value in first.meta["eeg_attributes"].items()
         if all(reader.meta["eeg_attributes"].get(key) == value for reader in others)
     }
+    if len({reader.meta["picture_set"] for reader in readers}) > 1:
+        common |= _places(readers)
     return {
         **first.meta,
         "eeg_attributes": common,
         "n_pairs": sum(reader.meta["n_pairs"] for reader in readers),
     }
+
+
+def _places(readers: Sequence[LMDBReader]) -> dict[str, Any]:
+    """Return what is true of EEG from several places: all power lines are gone, one reference or none known."""
+    attributes = [reader.meta["eeg_attributes"] for reader in readers]
+    lines = {float(line) for one in attributes for line in np.atleast_1d(one.get("notch", []))}
+    references = {one.get("reference", "unknown") for one in attributes}
+    place: dict[str, Any] = {"reference": references.pop() if len(references) == 1 else "unknown"}
+    return place | ({"notch": sorted(lines)} if any("notch" in one for one in attributes) else {})
 
 
 def _check_equal(name: str, first: LMDBReader, other: LMDBReader, expected: Any, found: Any) -> None:
