@@ -40,6 +40,15 @@ def test_differences_are_means_over_seeds_and_pictures(rng):
     assert row["low"] < row["difference"] < row["high"]
 
 
+def test_scores_against_other_targets_are_compared_with_nothing(rng):
+    names = [f"concept{number}" for number in range(20)]
+    contents = [metrics(scores, names) for scores in rng.standard_normal((3, 20))]
+    contents[1] |= {"is_field": True}
+    predictors = [{"brains": "a", "run": run, "seed": seed} for run, seed in (("net", 0), ("field", 0))]
+    predictors.append({"brains": "a", "run": "ridge", "seed": None})
+    assert set(compare(predictors, contents, **OPTIONS)["run"]) == {"net"}
+
+
 def test_a_better_network_is_found_and_an_equal_one_is_not(rng):
     ridge = rng.standard_normal((1, 40))
     rows = table(

@@ -161,7 +161,7 @@ def _common_meta(readers: Sequence[LMDBReader]) -> dict[str, Any]:
 
 
 def _places(readers: Sequence[LMDBReader]) -> dict[str, Any]:
-    """Return what is true of EEG from several places: all power lines are gone, one reference or none known."""
+    """Return what is true of EEG from several places: which power lines are gone, and the reference."""
     attributes = [reader.meta["eeg_attributes"] for reader in readers]
     lines = {float(line) for one in attributes for line in np.atleast_1d(one.get("notch", []))}
     references = {one.get("reference", "unknown") for one in attributes}
