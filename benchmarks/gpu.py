@@ -1,10 +1,11 @@
 """What the heavy stages reach on a GPU, in one table: CLIP, projection, training steps and epochs, saving.
 
-    python benchmarks/gpu.py                      (needs a GPU with CUDA; some 10 minutes and 6 GB of disk)
+    python benchmarks/gpu.py [--compile]          (needs a GPU with CUDA; some 3 minutes and 6 GB of disk)
     python benchmarks/gpu.py --device cpu --toy   (the same code at a size that says nothing, to try it)
 
 Sizes are the real ones: ViT-L/14 on pictures of 224 x 224, a ridge from 15,724 voxels to 4,096 features, the
 default model of 63 channels and 12 layers on batches of 64. Weights and data are random, at the same cost.
+--compile measures compiled steps too, after minutes of compiling.
 `of bare` compares with the same products and nothing around them; `idle` is the share of the time in which no
 kernel ran; `peak` is the most memory that PyTorch held on the device.
 """
@@ -31,7 +32,7 @@ class Sizes(NamedTuple):
     """How much is computed."""
 
     clip: str = "ViT-L-14-quickgelu"
-    n_images: int = 4096
+    n_images: int = 1024
     n_trials: int = 8192
     n_voxels: int = 15_724
     n_features: int = 4096
@@ -39,6 +40,7 @@ class Sizes(NamedTuple):
     n_steps: int = 50
     epochs: int = 4
     model: dict[str, Any] = {"pretrained": False}  # noqa: RUF012 (nobody changes it)
+    compiled: bool = False
 
 
 TOY = Sizes(
@@ -217,7 +219,7 @@ def training_rows(sizes: Sizes, device: str, folder: Path) -> Iterator[Row]:
     n_val = max(2, sizes.n_pairs // 10)
     lmdb = write_set(folder, sizes.n_pairs, n_val=n_val, n_features=sizes.n_features)
     n_batches = (sizes.n_pairs - n_val) * N_TRIALS // BATCH
-    settings = ("fp32", "tf32", "bf16", "bf16 + compile") if device != "cpu" else ("fp32",)
+    settings = ["fp32", *(["tf32", "bf16"] if device != "cpu" else []), *["bf16 + compile"] * sizes.compiled]
     state = None
     for setting in settings:
         with number_format(setting) as options:
@@ -259,6 +261,9 @@ def training_steps(
     batches = Batches(data, options.batch_size)
     task = AlignmentTask(model, run=run, batches=batches, identity={}).to(device)
     allow_tf32(resolve_precision(options.precision, device))
+    if device != "cpu":  # as in `train`
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
     if options.compile:
         task.model.compile()
     optimizer = task.configure_optimizers()["optimizer"]
@@ -285,6 +290,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--toy", action="store_true", help="sizes that say nothing about speed")
+    parser.add_argument("--compile", action="store_true", help="compiled training steps too")
     options = parser.parse_args(arguments)
     if options.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -295,7 +301,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.device == "cuda" and not torch.cuda.is_available():
         print(NO_GPU)
         return
-    device, sizes = compute_device(), TOY if options.toy else Sizes()
+    device, sizes = compute_device(), (TOY if options.toy else Sizes())._replace(compiled=options.compile)
     name = torch.cuda.get_device_name(device) if device != "cpu" else f"{torch.get_num_threads()} CPU threads"
     note = "; toy sizes, which say nothing about speed" if options.toy else ""
     print(f"{name}, PyTorch {torch.__version__}{note}\n")
