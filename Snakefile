@@ -23,6 +23,11 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
+if cfg.decoding.tokens:
+
+    include: "rules/decode.smk"
+
+
 if cfg.simulate:
 
     include: "rules/demo.smk"

@@ -73,6 +73,7 @@ rule simulate_fmri:
         latents="<results>/simulated/latents.npz",
         indices=rules.simulate_images.output.indices,
         shared1000=rules.simulate_images.output.shared1000,
+        tokens="<results>/simulated/tokens.npz" if cfg.decoding.tokens else [],
     output:
         betas=f"{cfg.data.nsd}/betas_all_{{subj}}_fp32_renorm.hdf5",
         wds=directory(f"{cfg.data.nsd}/wds/{{subj}}"),
@@ -117,6 +118,7 @@ rule simulate_cbramod:
 rule simulate_clip:
     output:
         weights=cfg.weights.clip,
+        tokens="<results>/simulated/tokens.npz" if cfg.decoding.tokens else [],
     log:
         "<logs>/simulate_clip.log",
     benchmark:

@@ -24,6 +24,6 @@ rule embed_images:
     params:
         code=lambda wildcards: plan.code_with_pictures("embed_images", wildcards.dataset),
         pictures=lambda wildcards: plan.data.reading(wildcards.dataset) | {"part": wildcards.part},
-        clip=cfg.clip.model_dump() | {"tag": plan.weights.clip_tag},
+        clip=cfg.clip.model_dump() | {"tag": plan.weights.clip_tag()},
     script:
         "../workflow/scripts/embed_images.py"

@@ -91,6 +91,7 @@ rule measure_bounds:
 rule summarise:
     input:
         metrics=expand("<results>/runs/{brains}/{run}/metrics.json", brains=plan.brains, run=plan.predictors),
+        decoded=plan.decoded_scores(),
     output:
         summary=report(
             "<results>/summary.csv",

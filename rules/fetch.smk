@@ -29,12 +29,14 @@ rule fetch_encoder:
 
 rule fetch_clip:
     output:
-        weights=directory("<results>/weights/clip"),
-        record="<results>/weights/clip.json",
+        weights=directory("<results>/weights/{clip}"),
+        record="<results>/weights/{clip}.json",
     log:
-        "<logs>/fetch_clip.log",
+        "<logs>/fetch_clip/{clip}.log",
     benchmark:
-        "<benchmarks>/fetch_clip.tsv"
+        "<benchmarks>/fetch_clip/{clip}.tsv"
+    wildcard_constraints:
+        clip="clip|token_clip",
     priority: 1
     localrule: True
     conda:
@@ -44,7 +46,10 @@ rule fetch_clip:
         runtime=growing(240),
     params:
         code=plan.code("fetch_clip"),
-        clip={"model": cfg.clip.model, "weights": plan.weights.shown("clip")},
+        clip=lambda wildcards: {
+            "model": cfg.clip.model if wildcards.clip == "clip" else cfg.decoding.model,
+            "weights": plan.weights.shown(wildcards.clip),
+        },
     message:
         "Download the CLIP weights {params.clip[weights]} of {params.clip[model]}"
         " (ViT-L-14: 1.7 GB, ViT-H-14: 3.9 GB, ViT-bigG-14: 10.2 GB)"

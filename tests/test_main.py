@@ -31,6 +31,7 @@ def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
             "best_epoch": None if kind(run) != "network" else 2,
             "network_share": None if kind(run) != "network" else 0.5,
             "level": "image",
+            "space": "embedding",
             "n_trials": "all",
             "direction": "forward",
             "n_gallery": 10,

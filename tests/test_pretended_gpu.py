@@ -259,7 +259,7 @@ def test_an_embedding_is_read_back_once(gpu, monkeypatch, short):
     network = nn.Module()
     network.encode_image = network.tower = tower.eval()
     preprocess = open_clip.image_transform(32, is_train=False)
-    monkeypatch.setattr(clip, "_load", lambda *_: (network, preprocess))
+    monkeypatch.setattr(clip, "load_clip", lambda *_: (network, preprocess))
     monkeypatch.setattr(clip, "allow_tf32", lambda _: None)
     images = [Image.new("RGB", (30 + number, 40)) for number in range(5)]
     options = {"model": "", "weights": "", "batch_size": 2, "n_threads": 1}

@@ -28,7 +28,7 @@ CONDA_NAMES = {
 # Rules that only print.
 WITHOUT_OUTPUT = {"check_data"}
 # Rules that import a module that claims a device, for another function of it.
-CLAIM_NOTHING = {"combine_projections", "fetch_clip"}
+CLAIM_NOTHING = {"combine_projections", "extract_backbone", "fetch_clip"}
 # Packages that run the workflow itself, or only the command line, and no job.
 NOT_IN_JOBS = {"snakemake"}
 
@@ -274,6 +274,7 @@ ROOMS = (
     "report",
     "plan_people",
     "plan_files",
+    "plan_decoding",
     "plan",
     "__main__",
 )
@@ -370,6 +371,7 @@ def test_no_test_file_imports_another():
 # Modules that tests reach through the data sets, the plan and the workflow alone; one that gets a test of
 # its own leaves this list.
 THROUGH_OTHERS = {
+    "brain2image.config.decoding",
     "brain2image.constants.brain_names",
     "brain2image.datasets.nsd.nsd_inventory",
     "brain2image.datasets.picture_sets",
@@ -379,6 +381,7 @@ THROUGH_OTHERS = {
     "brain2image.datasets.things_eeg2.things_inventory",
     "brain2image.evaluation.evaluating",
     "brain2image.models.target_scales",
+    "brain2image.plan_decoding",
     "brain2image.plan_people",
     "brain2image.report.assembly",
 }

@@ -21,7 +21,8 @@ from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
-from brain2image.plan_files import FMRI, PictureFiles
+from brain2image.plan_decoding import DecodingFiles
+from brain2image.plan_files import FMRI
 from brain2image.weights.planned import WeightPlaces
 from brain2image.weights.sources import true_sources
 
@@ -37,7 +38,7 @@ class Predictor(NamedTuple):
     seed: int | None  # None of what is not trained
 
 
-class Plan(PictureFiles):
+class Plan(DecodingFiles):
     """The answers to what the rules ask.
 
     Parameters
@@ -114,6 +115,11 @@ class Plan(PictureFiles):
         others = [*sorted(self.config.baselines), *(CEILINGS if self.config.simulate else [])]
         return runs | {name: Predictor(name, None) for name in others}
 
+    @property
+    def decoded(self) -> list[str]:
+        """List what may be decoded to tokens: all that predicts an fMRI embedding."""
+        return [run for run in self.predictors if not self.has_clip_targets(run)]
+
     def listed_predictors(self) -> list[dict[str, Any]]:
         """List brains, run and seed of everything that is evaluated, in the order of its metrics."""
         return [
@@ -160,7 +166,7 @@ class Plan(PictureFiles):
     def downloads(self) -> list[str]:
         """List everything that this config downloads."""
         unused = {*self.weights.sources} - {"clip", "mindeye2", *self.starts_from.values()}
-        return self.weights.downloads(self.subjects, without=unused)
+        return self.weights.downloads(self.subjects, without=unused - self.token_weights) + self.backbones()
 
     def code(self, rule: str, *readers: str) -> str:
         """Return the fingerprint of the source that a rule runs, a change of which reruns it.
@@ -186,7 +192,11 @@ class Plan(PictureFiles):
         owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people), FMRI]
         return {
             "data": self.folders,
-            "weights": {key: self.weights.shown(key) for key in self.weights.sources},
+            "weights": {
+                key: self.weights.shown(key)
+                for key in self.weights.sources
+                if key != "token_clip" or self.token_weights
+            },
             "datasets": list(self.config.datasets),
             "people": {name: self.data.people_of(name) for name in owners},
             "subjects": self.subjects,
@@ -251,6 +261,7 @@ class Plan(PictureFiles):
         pages += [f"{brains}/{name}" for brains, name in names]
         pages += [f"{brains}/encoders" for brains in self.brains if len(self.encoders) > 1]
         pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs]
+        pages += self.decoding_pages()
         return [f"{self.results}/figures/{name}.html" for name in pages]
 
     def benchmark_names(self) -> list[str]:

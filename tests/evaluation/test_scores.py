@@ -248,7 +248,18 @@ def test_the_summary_is_tidy(targets):
     assert of_each.loc["a"].tolist() == ["others", 8, 32]
     assert of_each.loc["ridge"].isna().tolist() == [False, True, True]
     assert set(table["n_concepts"]) == {40}
-    keys = ["brains", "run", "seed", "n_test", "n_trials", "level", "direction", "n_gallery", "metric"]
+    keys = [
+        "brains",
+        "run",
+        "seed",
+        "n_test",
+        "n_trials",
+        "level",
+        "space",
+        "direction",
+        "n_gallery",
+        "metric",
+    ]
     assert tuple(table) == SUMMARY
     assert set(table["n_passed_over"]) == {7}
     assert set(table["learned_from"]) == {"both, 20 pictures"}
@@ -257,6 +268,20 @@ def test_the_summary_is_tidy(targets):
     assert not table.duplicated(keys).any()
     assert len(headline(table)) == 2 * 10
     json.dumps(metrics, allow_nan=False)
+
+
+def test_what_was_decoded_stands_beside_the_run_and_the_measured_fmri(targets):
+    metrics = evaluate(content(targets, targets), n_permutations=100, seed=0) | FACTS
+    predictors = [{"brains": "a", "run": "net", "seed": seed} for seed in (3, 4)]
+    row = {**metrics["scores"][0], "level": "tokens", "space": "tokens", "value": 0.25}
+    scores = {"net": [row], "net_seed-4": [row | {"value": 0.5}], "measured_fmri": [row | {"value": 1.0}]}
+    table = summarise(predictors, [metrics] * 2, [{"brains": "a", "scores": scores}])
+    decoded = table[table["level"] == "tokens"].set_index("run")
+    assert decoded.loc["net", "value"].tolist() == [0.25, 0.5]
+    assert decoded.loc["net", "seed"].tolist() == [3, 4]
+    assert decoded.loc["measured_fmri", "learned_from"] == "nothing, it was measured"
+    assert decoded.loc["measured_fmri", ["seed", "network_share"]].isna().all()
+    assert len(headline(table)) == 2 * 10  # these are the embedding's
 
 
 def test_the_share_of_the_ceiling_counts_from_chance(rng, targets):

@@ -32,7 +32,8 @@ def is_network(run):
 
 def content(top1, people, calibration):
     """What is known of a run on one pair of brains, as far as tables of several people show it."""
-    names = {"level": "image", "n_trials": "all", "direction": "forward", "n_gallery": len(top1)}
+    names = {"space": "embedding", "level": "image", "n_trials": "all"}
+    names |= {"direction": "forward", "n_gallery": len(top1)}
     score = {"value": sum(top1) / len(top1), "chance": 1 / len(top1), "p": 0.01, "low": 0.0, "high": 1.0}
     return {
         "n_test": len(top1),

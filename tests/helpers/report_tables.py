@@ -54,6 +54,7 @@ def summary(pairs=PAIRS[:1], p=0.0005, **top1):
             "network_share": None if run in ("ridge", "ceiling") else 0.5,
             "n_trials": "all",
             "level": "image",
+            "space": "embedding",
             "direction": "forward",
             "n_gallery": 10,
             "metric": metric,

@@ -343,6 +343,7 @@ def write_results(root: Path) -> None:
         "n_calibration": [None, None],
         "n_calibration_trials": [None, None],
         "level": "image",
+        "space": "embedding",
     }
     scores |= {"n_trials": ["all", "1"], "direction": "forward", "n_gallery": 9, "metric": "top1"}
     scores |= {

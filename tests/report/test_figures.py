@@ -87,6 +87,7 @@ def summary(runs=RUNS, seeds=(0,), galleries=(60,)):
             "n_concepts": 50,
             "n_trials": n_trials,
             "level": "image",
+            "space": "embedding",
             "direction": direction,
             "n_gallery": n_gallery,
             "metric": metric,

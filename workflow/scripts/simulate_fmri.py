@@ -14,4 +14,5 @@ with job(snakemake):
         wds=snakemake.output.wds,
         checkpoint=snakemake.output.checkpoint,
         oracle=snakemake.output.oracle,
+        tokens=snakemake.input.get("tokens"),
     )

@@ -12,5 +12,6 @@ with job(snakemake):
         read_result(file, ["n_test", "n_concepts", "people", "calibration", "scores", "per_image"])
         for file in snakemake.input.metrics
     ]
-    write_csv(snakemake.output.summary, summarise(predictors, metrics))
+    decoded = [read_result(file, ["brains", "scores"]) for file in snakemake.input.decoded]
+    write_csv(snakemake.output.summary, summarise(predictors, metrics, decoded))
     write_csv(snakemake.output.comparisons, compare(predictors, metrics, **snakemake.params.evaluation))

@@ -26,6 +26,12 @@ class WeightsConfig(Section):
         "final_multisubject checkpoint; of a remote one only the ridge is downloaded, about 250 MB.",
     )
 
+    token_clip: SourceText = Field(
+        "laion2b_s39b_b160k",
+        description="Weights of the CLIP whose tokens MindEye2's backbone gives (decoding.model): a tag of "
+        "open_clip or a checkpoint.",
+    )
+
     @field_validator("encoders")
     @classmethod
     def _have_published(cls, given: dict[str, str]) -> dict[str, str]:
@@ -40,7 +46,5 @@ class WeightsConfig(Section):
     @property
     def sources(self) -> dict[str, str]:
         """Return every source by its key, those of other encoders by their names."""
-        return {"clip": self.clip, "cbramod": self.cbramod, "mindeye2": self.mindeye2} | {
-            **ENCODERS,
-            **self.encoders,
-        }
+        own = {key: getattr(self, key) for key in ("clip", "token_clip", "cbramod", "mindeye2")}
+        return own | ENCODERS | self.encoders

@@ -14,6 +14,7 @@ from brain2image.config.data import (
     PictureEncoderConfig,
     SimulateConfig,
 )
+from brain2image.config.decoding import DecodingConfig
 from brain2image.config.messages import unknown_key, validate
 from brain2image.config.optimisation import LossConfig, TrainingConfig
 from brain2image.config.pairing import ClusteringConfig, MatchingConfig, SplitConfig
@@ -97,6 +98,7 @@ class Config(Section):
         "end in _paired on the measured pairs alone, in _others or _all on the EEG of those people.",
     )
     evaluation: EvaluationConfig = EvaluationConfig()
+    decoding: DecodingConfig = DecodingConfig()
     simulate: SimulateConfig | None = Field(
         None, description="Write synthetic raw data first; only for the demo and tests."
     )
@@ -161,10 +163,9 @@ class Config(Section):
         # of Alljoined1 nothing is written where nobody asks for it
         is_read = any(brains.startswith("alljoined-") for brains in self.brains)
         unread = set() if is_read else {"alljoined1"} - self.data.model_fields_set
+        unread |= {"encoders"} | ({"token_clip"} if not self.decoding.tokens else set())  # nor simulated
         paths = {f"data.{key}": path for key, path in self.data if key not in unread} | {
-            f"weights.{key}": path
-            for key, path in self.weights
-            if key != "encoders"  # none is simulated
+            f"weights.{key}": path for key, path in self.weights if key not in unread
         }
         for key, path in paths.items():
             if not PurePath(path).is_relative_to(folder):

@@ -39,7 +39,7 @@ def take_inventory(
     Parameters
     ----------
     data : folders by their key in the config.
-    weights : the sources ``clip``, ``cbramod`` and ``mindeye2``.
+    weights : the sources ``clip``, ``cbramod`` and ``mindeye2``, and ``token_clip`` where it is needed.
     datasets : files of data sets that the config lists.
     people : those whose data are read, by the name of their data set.
     subjects : the people whose fMRI is read, each with a MindEye2 ridge.
@@ -51,6 +51,10 @@ def take_inventory(
     for name in people:
         checks |= _data_checks(known[name], data, people[name])
     checks["CLIP weights"] = partial(_weights, weights["clip"], fetched.get("clip"))
+    if "token_clip" in weights:
+        checks["CLIP weights for tokens"] = partial(
+            _weights, weights["token_clip"], fetched.get("token_clip")
+        )
     checks["CBraMod weights"] = partial(_weights, weights["cbramod"], fetched.get("cbramod"))
     for subject in subjects:
         sources = weights["mindeye2"], fetched.get("mindeye2", "")

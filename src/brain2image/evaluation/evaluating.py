@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brain2image.constants.target_kinds import CLIP
 from brain2image.evaluation.beyond import score_beyond_pictures
 from brain2image.evaluation.cluster_probe import probe_clusters, prototypes
 from brain2image.evaluation.people_audit import OtherSets, audit_people
 from brain2image.evaluation.predictions import Predictions, read_predictions
 from brain2image.evaluation.run_audit import SPLIT_KEYS, audit_run
-from brain2image.evaluation.scores import evaluate
+from brain2image.evaluation.scores import EMBEDDING, evaluate
 from brain2image.evaluation.statistics import shuffle_answers
 from brain2image.formats.hdf5 import open_trials, read_rows
 from brain2image.formats.tables import find_rows, read_result, read_table
@@ -89,10 +90,11 @@ def evaluate_run(
             others=OtherSets.read(others) if others else None,
         ),
     )
-    scores = evaluate(content, n_permutations=n_permutations, seed=seed)
+    space = CLIP if clip else EMBEDDING
+    scores = evaluate(content, n_permutations=n_permutations, seed=seed, space=space)
     row, confusion = _probe(content, own, reader, n_permutations=n_permutations, seed=seed)
     return scores | {
-        "scores": [*(_as_field(scores["scores"]) if clip else scores["scores"]), row],
+        "scores": [*(_as_field(scores["scores"]) if clip else scores["scores"]), {"space": space, **row}],
         "is_field": bool(clip),
         "confusion": confusion,
         "people": _in_a_word(record.get("people", "own")),

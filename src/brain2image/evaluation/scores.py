@@ -35,6 +35,7 @@ SHARES = ("top", "cluster")  # metrics that begin so are shares of the pictures
 View = Callable[[np.ndarray], np.ndarray]
 LEVELS: dict[str, View] = {"image": lambda similarity: similarity, "transductive": csls}
 DIRECTIONS: dict[str, View] = {"forward": lambda similarity: similarity, "backward": np.transpose}
+EMBEDDING = "embedding"  # the space of fMRI embeddings
 PER_IMAGE = ("top1", "mrr")  # kept for each picture, for comparisons between runs
 TOLERANCE = 1e-6  # of the targets' deviation; what float32 makes of equal predictions
 TRIAL_LEVEL_NOTE = (
@@ -74,7 +75,9 @@ def retrieval_scores(predictions: np.ndarray, targets: np.ndarray) -> dict[str, 
     return {name: float(_reduce(name)(scores)) for name, scores in rank_scores(own, len(targets)).items()}
 
 
-def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[str, Any]:
+def evaluate(
+    content: Predictions, *, n_permutations: int, seed: int, space: str = EMBEDDING
+) -> dict[str, Any]:
     """Score one run, each score with chance, a permutation p and a 95 % interval over concepts.
 
     Embeddings are centred on the mean target of the training pairs, which knows nothing of the test pairs.
@@ -86,6 +89,7 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
     content : predictions and targets, in the units of the embedding.
     n_permutations : number of shuffles.
     seed : seed of the shuffles and of the bootstrap.
+    space : name of the targets' space, for the rows.
 
     Returns
     -------
@@ -93,10 +97,10 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
         independently, and of shuffles.
     is_constant : whether the prediction is the same for every picture. Its ranks, all ties, are then the
         expected ones, chance: counted against it, as ties are, anything random would be above it.
-    scores : rows of ``level`` (image, transductive, trial), ``n_trials`` (EEG trials in a query: 1, 2, 4, …,
-        all), ``direction`` (forward: EEG finds fMRI; backward; both), ``n_gallery``, ``metric``, ``value``,
-        ``chance``, ``p``, ``low``, ``high``; None where there is none. Chance of retrieval is that of a
-        random order, of mse that of predicting the training mean, of cosine the mean over wrong pairs.
+    scores : rows of ``space``, ``level`` (image, transductive, trial), ``n_trials`` (EEG trials in a query:
+        1, 2, 4, …, all), ``direction`` (forward: EEG finds fMRI; backward; both), ``n_gallery``, ``metric``,
+        ``value``, ``chance``, ``p``, ``low``, ``high``; None where there is none. Chance of retrieval is that
+        of a random order, of mse that of predicting the training mean, of cosine the mean over wrong pairs.
     per_image : eeg_image, fmri_image, concept, and the forward top1 and mrr of each, for all trials.
     trial_level_note : how to read the rows of level trial.
 
@@ -125,7 +129,7 @@ def evaluate(content: Predictions, *, n_permutations: int, seed: int) -> dict[st
         "n_concepts": int(concepts.max()) + 1,
         "n_permutations": n_permutations,
         "is_constant": _is_constant(content.predictions[None], targets),
-        "scores": scores + _trial_level(content),
+        "scores": [{"space": space, **row} for row in scores + _trial_level(content)],
         "per_image": {
             "eeg_image": content.eeg_image.tolist(),
             "fmri_image": content.fmri_image.tolist(),

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from brain2image.constants.predictors import ORACLES, RESERVED_RUNS
+from brain2image.constants.predictors import MEASURED, ORACLES, RESERVED_RUNS, SEED_SUFFIX
+from brain2image.formats.tables import SUMMARY
 
 # Whose EEG a run or a baseline learned from, by `whose`; in this order they are shown.
 WHOSE = {
@@ -16,6 +17,7 @@ WHOSE = {
     "listed": "the EEG of people that the config lists",
 }
 
+OF_TRAINING = ("best_epoch", "network_share", "n_calibration", "n_calibration_trials")
 MAYBE = ("seed", "best_epoch", "n_calibration", "n_calibration_trials")  # which not every row has
 
 
@@ -78,13 +80,19 @@ def headline(summary: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Make one row a pair of brains, run, seed, level, number of trials, direction, gallery and metric.
+def summarise(
+    predictors: Sequence[Mapping[str, Any]],
+    metrics: Sequence[Mapping[str, Any]],
+    decoded: Sequence[Mapping[str, Any]] = (),
+) -> pd.DataFrame:
+    """Make a row a pair of brains, run, seed, level, space, number of trials, direction, gallery and metric.
 
     Parameters
     ----------
     predictors : brains, run and seed of each of ``metrics``.
     metrics : what `evaluate` returned.
+    decoded : ``brains``, and the ``scores`` of levels ``tokens`` and ``drawn`` by the names of runs and of
+        ``measured_fmri``.
 
     Returns
     -------
@@ -100,12 +108,55 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
         for predictor, content in zip(predictors, metrics, strict=True)
         for score in content["scores"]
     ]
+    rows += _decoded_rows(predictors, metrics, decoded)
     table = pd.DataFrame(rows).astype(dict.fromkeys(MAYBE, "Int64"))
     gain = table["value"] - table["chance"]
-    keys = ["brains", "level", "n_trials", "direction", "n_gallery", "metric"]
+    keys = ["brains", "level", "space", "n_trials", "direction", "n_gallery", "metric"]
     ceiling = table[table["run"] == "ceiling"].assign(gain=gain)[[*keys, "gain"]]
     reachable = table[keys].merge(ceiling, how="left", on=keys)["gain"]
-    return table.assign(share_of_ceiling=gain / reachable.where(reachable != 0))
+    return table.assign(share_of_ceiling=gain / reachable.where(reachable != 0))[list(SUMMARY)]
+
+
+def _decoded_rows(
+    predictors: Sequence[Mapping[str, Any]],
+    metrics: Sequence[Mapping[str, Any]],
+    decoded: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Make the rows of what was decoded, with what each run's other rows say of it."""
+    known = {}
+    for predictor, folder, content in zip(predictors, _folders(predictors), metrics, strict=True):
+        facts = _facts(content)
+        known[predictor["brains"], folder] = {**predictor, **facts}
+        measured = {
+            "run": MEASURED,
+            "seed": None,
+            "learned_from": "nothing, it was measured",
+            "people": "own",
+        }
+        known[predictor["brains"], MEASURED] = {
+            **predictor,
+            **facts,
+            **dict.fromkeys(OF_TRAINING),
+            **measured,
+        }
+    return [
+        {**known[content["brains"], name], **row}
+        for content in decoded
+        for name, rows in content["scores"].items()
+        for row in rows
+    ]
+
+
+def _folders(predictors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names under which the seeds of runs lie, see `config.Config.seeded_runs`."""
+    first: dict[str, int] = {}
+    for predictor in predictors:
+        if predictor["seed"] is not None:
+            first[predictor["run"]] = min(predictor["seed"], first.get(predictor["run"], predictor["seed"]))
+    return [
+        run if seed in (None, first.get(run)) else f"{run}{SEED_SUFFIX}{seed}"
+        for run, seed in ((predictor["run"], predictor["seed"]) for predictor in predictors)
+    ]
 
 
 def _facts(content: Mapping[str, Any]) -> dict[str, Any]:

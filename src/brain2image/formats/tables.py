@@ -36,7 +36,7 @@ TEXTS = {
 SUMMARY = (
     *("brains", "run", "seed", "n_test", "n_concepts", "n_passed_over"),
     *("learned_from", "people", "n_calibration", "n_calibration_trials", "best_epoch", "network_share"),
-    *("n_trials", "level", "direction", "n_gallery", "metric"),
+    *("n_trials", "level", "space", "direction", "n_gallery", "metric"),
     *("value", "chance", "p", "low", "high", "share_of_ceiling"),
 )
 COMPARISONS = ("brains", "run", "baseline", "metric", "difference", "low", "high", "p", "p_floor", "p_holm")

@@ -73,7 +73,7 @@ def embed_images(
     """
     import torch
 
-    network, transform = _load(model, weights, tag, preprocess)
+    network, transform = load_clip(model, weights, tag, preprocess)
     encode = make_encode(network, model, layers)
     device = compute_device()
     precision = resolve_precision(precision, device)
@@ -233,7 +233,7 @@ def pretrained_sources(model: str, tag: str) -> list[str]:
     return [f"hf://{repository}/{file}" for file in names] if repository else [settings["url"]]
 
 
-def _load(
+def load_clip(
     model: str, weights: str | Path, tag: str | None, preprocess: str | Mapping[str, Any] = "auto"
 ) -> tuple[Any, Any]:
     """Load the open_clip network in eval mode and the preprocessing of its evaluation."""

@@ -15,6 +15,7 @@ from brain2image.core.atomic import atomic_path
 from brain2image.formats.hdf5 import atomic_hdf5
 from brain2image.formats.tables import REMEDY, read_npz
 from brain2image.formats.unpickling import read_npy
+from brain2image.synthetic.backbone_weights import backbone_state
 from brain2image.synthetic.fmri import Scaling, Voxels, draw_betas, draw_ridge, draw_voxels, fit_scaling
 from brain2image.synthetic.latents import N_NSD_IMAGES, TRIALS_PER_SESSION, generator
 
@@ -35,6 +36,7 @@ def simulate_fmri(
     wds: str | Path,
     checkpoint: str | Path,
     oracle: str | Path,
+    tokens: str | Path | None = None,
 ) -> None:
     """Simulate one NSD subject and write the files of MindEye2's release (pscotti/mindeyev2).
 
@@ -45,8 +47,9 @@ def simulate_fmri(
     latents, indices, shared1000 : what `images.simulate_images` wrote.
     betas : HDF5, ``betas`` (n_trials, n_voxels) float32, z-scored per session, in the order of trials.
     wds : folder of ``train/{session}.tar`` and ``new_test/0.tar`` with the behaviour of each trial.
-    checkpoint : torch file with ``ridge.linears.0`` from n_voxels to n_features.
+    checkpoint : torch file with ``ridge.linears.0`` from n_voxels to n_features; a backbone from ``tokens``.
     oracle : what was planted, see `oracle_arrays`.
+    tokens : what `clip_weights.describe_tokens` found.
     """
     seed = simulate["seed"]
     planted = read_npz(latents, what="planted arrays", names=["nsd", "nsd_images"])
@@ -67,9 +70,14 @@ def simulate_fmri(
     behaviour = behaviour_table(images, shared, int(subject[-2:]), rng=generator(seed, "behaviour", subject))
     write_wds(wds, behaviour, sessions, shared)
     with atomic_path(checkpoint) as scratch:
-        torch.save({"model_state_dict": _state(weight, bias, seed=seed)}, scratch)
+        arrays = oracle_arrays(voxels, scaling, weight, bias)
+        rest = backbone_state(arrays, read_npz(tokens, what="tokens")) if tokens else _unread(seed)
+        state = {"ridge.linears.0.weight": weight, "ridge.linears.0.bias": bias} | rest
+        torch.save(
+            {"model_state_dict": OrderedDict({k: torch.from_numpy(v) for k, v in state.items()})}, scratch
+        )
     with atomic_path(oracle) as scratch:
-        np.savez(scratch, allow_pickle=False, **oracle_arrays(voxels, scaling, weight, bias))
+        np.savez(scratch, allow_pickle=False, **arrays)
 
 
 def oracle_arrays(
@@ -196,19 +204,12 @@ def _padded(rows: np.ndarray, n_rows: int) -> np.ndarray:
     return padded
 
 
-def _state(weight: np.ndarray, bias: np.ndarray, *, seed: int) -> OrderedDict[str, torch.Tensor]:
-    """Make the state dict of a MindEye2 model whose backbone and prior, never read, are a few numbers."""
+def _unread(seed: int) -> dict[str, np.ndarray]:
+    """Make the parts of a MindEye2 model that nobody reads, of a few numbers."""
     rng = generator(seed, "mindeye2 rest")
-
-    def small(*shape: int) -> torch.Tensor:
-        return torch.from_numpy(rng.normal(scale=0.02, size=shape).astype(np.float32))
-
-    return OrderedDict(
-        {
-            "ridge.linears.0.weight": torch.from_numpy(weight),
-            "ridge.linears.0.bias": torch.from_numpy(bias),
-            "backbone.mixer_blocks1.0.0.weight": small(64),
-            "backbone.backbone_linear.weight": small(32, 64),
-            "diffusion_prior.net.null_image_embed": small(4, 32),
-        }
-    )
+    shapes = {
+        "backbone.mixer_blocks1.0.0.weight": (64,),
+        "backbone.backbone_linear.weight": (32, 64),
+        "diffusion_prior.net.null_image_embed": (4, 32),
+    }
+    return {key: rng.normal(scale=0.02, size=shape).astype(np.float32) for key, shape in shapes.items()}

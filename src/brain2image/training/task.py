@@ -111,7 +111,7 @@ class AlignmentTask(L.LightningModule):
         """Prepare what a process does not inherit: TF32, the compiled model, and the log of the first one."""
         allow_tf32(resolve_precision(self.run.training.precision, self.device))
         # else `deterministic` fills every new tensor, a thousand kernels a step, lest one is read unset
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         if self.run.training.compile:
             self.model.compile()
         if self._log and self.global_rank == 0 and not logging.root.handlers:

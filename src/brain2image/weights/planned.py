@@ -6,7 +6,8 @@ from pathlib import Path
 from brain2image.core.errors import InputError
 from brain2image.weights.sources import CLIP_CONFIG, check_file, is_remote, redact
 
-OWN_KEYS = ("clip", "cbramod", "mindeye2")  # of the block; other encoders stand under `encoders`
+CLIPS = ("clip", "token_clip")  # that an open_clip tag may name
+OWN_KEYS = (*CLIPS, "cbramod", "mindeye2")  # of the block; other encoders stand under `encoders`
 
 
 class WeightPlaces:
@@ -22,7 +23,7 @@ class WeightPlaces:
     def __init__(self, sources: Mapping[str, str], *, results: str, must_exist: bool):
         self.sources, self.must_exist = dict(sources), must_exist
         others = {
-            "clip": f"{results}/weights/clip",
+            **{key: f"{results}/weights/{key}" for key in CLIPS},
             "mindeye2": f"{results}/projection/{{subj}}_ridge.safetensors",
         }
         # encoders by the names of their files, which have no colon
@@ -32,15 +33,14 @@ class WeightPlaces:
         self.fetched = {key: path for key, path in places.items() if self.is_fetched(key)}
         self.fetched_encoders = {name: key for name, key in encoders.items() if key in self.fetched}
 
-    @property
-    def clip_tag(self) -> str | None:
-        """Return the open_clip tag of the CLIP weights; None where they are a file or a URL."""
-        source = self.sources["clip"]
+    def clip_tag(self, key: str = "clip") -> str | None:
+        """Return the open_clip tag of weights of CLIP; None where they are a file or a URL."""
+        source = self.sources[key]
         return None if "/" in source or Path(source).suffix else source
 
     def is_fetched(self, key: str) -> bool:
         """Say whether the workflow downloads these weights."""
-        is_tag = key == "clip" and self.clip_tag is not None
+        is_tag = key in CLIPS and self.clip_tag(key) is not None
         return is_tag or is_remote(self.sources[key])
 
     def find(self, key: str, **wildcards: str) -> str | list[str]:
@@ -67,10 +67,10 @@ class WeightPlaces:
         source = self.sources[key]
         return redact(source.format(**wildcards) if wildcards else source)
 
-    def clip_config(self) -> list[str]:
-        """List the file beside the CLIP weights that says how pictures are prepared, if there is one."""
-        beside = Path(self.sources["clip"]).with_name(CLIP_CONFIG)
-        return [str(beside)] if not self.is_fetched("clip") and beside.exists() else []
+    def clip_config(self, key: str = "clip") -> list[str]:
+        """List the file beside weights of CLIP that says how pictures are prepared, if there is one."""
+        beside = Path(self.sources[key]).with_name(CLIP_CONFIG)
+        return [str(beside)] if not self.is_fetched(key) and beside.exists() else []
 
     def downloads(self, subjects: Iterable[str], *, without: Iterable[str]) -> list[str]:
         """List everything that is downloaded.

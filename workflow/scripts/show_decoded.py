@@ -1,0 +1,25 @@
+"""Write the report's page on pictures from EEG."""
+
+from brain2image.core.jobs import job
+from brain2image.datasets.picture_sets import open_picture_sets
+from brain2image.evaluation.predictions import read_predictions
+from brain2image.formats.files import write_text
+from brain2image.formats.tables import SUMMARY, read_result, read_table
+from brain2image.report.pages.pictures_page import pictures_page, read_drawings
+
+with job(snakemake):
+    brains, drawn = snakemake.params.brains, snakemake.input.get("drawn", [])
+    tables = [snakemake.input.eeg_pictures, snakemake.input.fmri_pictures]
+    eeg, fmri = open_picture_sets(tables, snakemake.params.pictures)
+    tested = read_predictions(snakemake.input.predictions)
+    summary = read_table(snakemake.input.summary, SUMMARY)
+    page = pictures_page(
+        brains,
+        summary[summary["brains"] == brains],
+        read_result(snakemake.input.decoded, ["similarity", "n_fitted", "clip"]),
+        seen=eeg.read(tested.eeg_image),
+        partners=fmri.read(tested.fmri_image),
+        titles=(eeg.title, fmri.title),
+        drawings=read_drawings(*drawn) if drawn else None,
+    )
+    write_text(snakemake.output.page, page)
