@@ -46,7 +46,8 @@ class JoinedReader(LMDBReader):
 
     Trials are numbered on from one person to the next. An fMRI repetition or a predicted embedding, which
     belongs to a picture and to nobody's EEG, is there once, from the first training set that has it. Ids of
-    the EEG's pictures are those of the first set of pictures; those of further sets are moved up.
+    the EEG's pictures, and numbers of clusters, are those of the first set of pictures; those of further sets
+    are moved up, as the third cluster of one has nothing to do with the third of another.
 
     Parameters
     ----------
@@ -103,17 +104,22 @@ class JoinedReader(LMDBReader):
 
 
 def _tell_sets_apart(readers: Sequence[LMDBReader]) -> None:
-    """Move the ids of the EEG's pictures of further sets up, so that they are not those of others."""
-    sets = list(dict.fromkeys(reader.meta["picture_set"] for reader in readers))
-    for reader in readers:
-        first = FIRST_OF_SET * sets.index(reader.meta["picture_set"])
-        for table, column in (
-            (reader.pairs, "eeg_image"),
-            (reader.pictures, "image"),
-            (reader.eeg_index, "image"),
-            (reader.predicted_index, "image"),
-        ):
-            table[column] += first
+    """Move ids of the EEG's pictures, and clusters, of further sets up, so that none is that of another."""
+    n_clusters = 0
+    for number, name in enumerate(dict.fromkeys(reader.meta["picture_set"] for reader in readers)):
+        of_set = [reader for reader in readers if reader.meta["picture_set"] == name]
+        for reader in of_set:
+            for table, column in (
+                (reader.pairs, "eeg_image"),
+                (reader.pictures, "image"),
+                (reader.eeg_index, "image"),
+                (reader.predicted_index, "image"),
+            ):
+                table[column] += FIRST_OF_SET * number
+            for table in (reader.pairs, reader.pictures):
+                table["cluster"] += n_clusters
+        highest = max(table["cluster"].max() for one in of_set for table in (one.pairs, one.pictures))
+        n_clusters = int(highest) + 1
 
 
 def _stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -40,9 +40,10 @@ PAIRED_EXACTLY = (
     "the CLIP features of that picture."
 )
 PROBE_NOTE = (
-    "A prediction's cluster is the one whose mean training target is nearest by cosine. Clusters are those "
-    "of K-means on CLIP features, fitted on the training pairs (config: clustering); chance, in brackets, is "
-    "the share of the commonest cluster among the test pairs. It is a coarse reading of the embedding."
+    "A prediction's cluster is the one whose mean target is nearest by cosine, by the training pairs of the "
+    "person who is tested. Clusters are those of K-means on CLIP features, fitted on the training pairs "
+    "(config: clustering); chance, in brackets, is the share of the commonest cluster among the test pairs. "
+    "It is a coarse reading of the embedding."
 )
 FIELD = "Against CLIP features of the seen picture, as papers on EEG and pictures count"
 FIELD_NOTE = (
