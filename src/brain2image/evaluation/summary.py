@@ -63,15 +63,16 @@ def whose(people: str, n_calibration: float | None) -> str:
     return people if people in WHOSE else "listed"
 
 
-def headline(summary: pd.DataFrame) -> pd.DataFrame:
+def headline(summary: pd.DataFrame, *, level: str = "image") -> pd.DataFrame:
     """Select the rows that a paper's table shows: image level, all trials, EEG finds fMRI, whole gallery.
 
     Parameters
     ----------
     summary : table of `summarise`.
+    level : ``image``, or ``field`` of runs that learned from CLIP features, which have no rows of the other.
     """
     return summary[
-        (summary["level"] == "image")
+        (summary["level"] == level)
         & (summary["n_trials"] == "all")
         & (summary["direction"] != "backward")
         & (summary["n_gallery"] == summary["n_test"])
@@ -93,10 +94,10 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
     how much EEG of the tested person a calibration was fitted; best_epoch or network_share of 0 mean that the
     training brought nothing, baselines have neither; ``share_of_ceiling = (value - chance) / (ceiling - its
     chance)`` where the run called ceiling, the best prediction from
-    the seen picture, which simulated data have, passes chance.
+    the seen picture, which simulated data have, passes chance, and the run is held against the same answers.
     """
     rows = [
-        {**predictor, **_facts(content), **score}
+        {**predictor, **_facts(content), **score, "is_field": content["is_field"]}
         for predictor, content in zip(predictors, metrics, strict=True)
         for score in content["scores"]
     ]
@@ -105,7 +106,8 @@ def summarise(predictors: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping
     keys = ["brains", "level", "n_trials", "direction", "n_gallery", "metric"]
     ceiling = table[table["run"] == "ceiling"].assign(gain=gain)[[*keys, "gain"]]
     reachable = table[keys].merge(ceiling, how="left", on=keys)["gain"]
-    return table.assign(share_of_ceiling=gain / reachable.where(reachable != 0))
+    share = gain / reachable.where(reachable != 0)
+    return table.assign(share_of_ceiling=share.mask(table.pop("is_field")))
 
 
 def _facts(content: Mapping[str, Any]) -> dict[str, Any]:

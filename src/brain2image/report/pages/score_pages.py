@@ -43,7 +43,8 @@ PROBE_NOTE = (
     "A prediction's cluster is the one whose mean target is nearest by cosine, by the training pairs of the "
     "person who is tested. Clusters are those of K-means on CLIP features, fitted on the training pairs "
     "(config: clustering); chance, in brackets, is the share of the commonest cluster among the test pairs. "
-    "It is a coarse reading of the embedding."
+    "It is a coarse reading of the embedding. Runs that learned from CLIP features are held against means of "
+    "these, so that their lines cannot be compared with the others."
 )
 FIELD = "Against CLIP features of the seen picture, as papers on EEG and pictures count"
 FIELD_NOTE = (
@@ -71,7 +72,7 @@ def scores_page(brains: str, summary: pd.DataFrame, confusions: Mapping[str, Seq
             (whole["level"] == "transductive") & (whole["direction"] == "forward")
         ],
         "Single trials, as other projects count": summary[summary["level"] == "trial"],
-        FIELD: whole[(whole["level"] == "field") & (whole["direction"] == "forward")],
+        FIELD: headline(summary, level="field"),
     }
     tables = [
         part
