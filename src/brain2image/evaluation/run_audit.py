@@ -70,7 +70,8 @@ def audit_run(
         "statistics not of the training pairs": not is_from_training,
         "checkpoint not chosen on validation": chosen_on == "other",
     }
-    # of exact pairs it is a finding, as one picture may say more to two brains than CLIP sees in it
+    # of exact pairs it is a finding, as one picture may say more to two brains than what the picture encoder
+    # makes of its CLIP features
     is_more = beyond is not None and beyond["p"] < ALPHA
     caveats |= {"more is found than pictures explain": is_more and not split["is_exact"]}
     names = dict(zip(FINDINGS, (leaks, caveats, unknown), strict=True))

@@ -120,11 +120,11 @@ RUN_CHECKS = {
         _beyond,
         "the prediction seeks the measured embedding after what the picture encoder says of the seen picture "
         "was taken off both. Of exact pairs more than 50 %, chance, is a finding: the EEG knows what CLIP "
-        "features do not tell. The partner of a look-alike pair is chosen by CLIP features alone, so that "
-        "beyond them its fMRI holds nothing that the EEG could know: 50 %, chance, unless CLIP features are "
-        "a noisy account of what both pictures share, as in simulated data, the picture encoder has not "
-        "learned all that CLIP features tell, or answers leaked. Each p is of its run alone; ceilings are "
-        "not asked, as they know more",
+        "features do not tell, or what the picture encoder has not learned of them. The partner of a "
+        "look-alike pair is chosen by CLIP features alone, so that beyond them its fMRI holds nothing that "
+        "the EEG could know: 50 %, chance, unless CLIP features are a noisy account of what both pictures "
+        "share, as in simulated data, the picture encoder has not learned all that CLIP features tell, or "
+        "answers leaked. Each p is of its run alone; ceilings are not asked, as they know more",
     ),
     "targets in predictions": Check(
         "largest move of a prediction when test targets are shuffled",

@@ -37,7 +37,7 @@ PAIRED_BY_CLIP = (
 PAIRED_EXACTLY = (
     "Both saw the very same pictures, so that no look-alike stands in between. What is found beyond the "
     "picture encoder's prediction of the seen picture (page Leak audit) is what EEG and fMRI share beyond "
-    "the CLIP features of that picture."
+    "what that encoder makes of the picture's CLIP features: the less it has learned of these, the more."
 )
 PROBE_NOTE = (
     "A prediction's cluster is the one whose mean target is nearest by cosine, by the training pairs of the "
