@@ -149,8 +149,8 @@ def test_every_finding_of_the_audit_has_a_line(rng):
     for part in ("0.25", "0 EEG pictures, 0 concepts", "things-01", "12 of 1,234", "50 % two-way, p = 0.400"):
         assert part in page
     page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
-    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 4 + 1
-    assert page.count(">caveat<") == 2
+    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 5 + 1
+    assert page.count(">caveat<") == 3
     split = CLEAN | {"overlapping_test_trials": None}
     unknown = audit_run(
         split | {"picture_encoder": None},

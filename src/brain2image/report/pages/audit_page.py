@@ -108,6 +108,13 @@ SPLIT_CHECKS = {
         "not fitted: with split.test_from: test_partition or shared1000, and all pairs of data sets that "
         "showed these alone",
     ),
+    "EEG whitened by test trials, too": Check(
+        "test pictures whose EEG is among that by which all EEG was whitened or clamped",
+        lambda audit: _percent(audit["split"]["whitened_by_test"]),
+        "eeg.whiten, eeg.clip: by all trials but those of pictures that the EEG's authors kept for testing. "
+        "Without labels, but a new recording has no such part; 0 % with split.test_from: test_partition, or "
+        "with eeg.whiten: none and eeg.clip: 0",
+    ),
     "raw EEG samples shared with training": Check(
         "test trials that share raw EEG samples with a training trial",
         lambda audit: _percent(audit["split"]["overlapping_test_trials"]),
