@@ -46,8 +46,9 @@ class JoinedReader(LMDBReader):
 
     Trials are numbered on from one person to the next. An fMRI repetition or a predicted embedding, which
     belongs to a picture and to nobody's EEG, is there once, from the first training set that has it. Ids of
-    the EEG's pictures, and numbers of clusters, are those of the first set of pictures; those of further sets
-    are moved up, as the third cluster of one has nothing to do with the third of another.
+    the EEG's pictures are those of the first set of pictures, and numbers of clusters those of the first data
+    set; those of further ones are moved up, as the third cluster of one has nothing to do with the third of
+    another.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ class JoinedReader(LMDBReader):
     ):
         self._readers = [LMDBReader(path, channels, interpolates=interpolates) for path in paths]
         _tell_sets_apart(self._readers)
+        _tell_clusters_apart(self._readers)
         self.path = self._readers[0].path
         self.paths = [reader.path for reader in self._readers]
         self.people = tuple(name for reader in self._readers for name in reader.people)
@@ -104,22 +106,29 @@ class JoinedReader(LMDBReader):
 
 
 def _tell_sets_apart(readers: Sequence[LMDBReader]) -> None:
-    """Move ids of the EEG's pictures, and clusters, of further sets up, so that none is that of another."""
+    """Move the ids of the EEG's pictures of further sets up, so that they are not those of others."""
+    sets = list(dict.fromkeys(reader.meta["picture_set"] for reader in readers))
+    for reader in readers:
+        first = FIRST_OF_SET * sets.index(reader.meta["picture_set"])
+        for table, column in (
+            (reader.pairs, "eeg_image"),
+            (reader.pictures, "image"),
+            (reader.eeg_index, "image"),
+            (reader.predicted_index, "image"),
+        ):
+            table[column] += first
+
+
+def _tell_clusters_apart(readers: Sequence[LMDBReader]) -> None:
+    """Move the clusters of further data sets up: each has a K-means of its own, whatever it showed."""
+    by_set: dict[str, list[pd.DataFrame]] = {}
+    for reader in readers:
+        by_set.setdefault(reader.people[0].rpartition("-")[0], []).extend([reader.pairs, reader.pictures])
     n_clusters = 0
-    for number, name in enumerate(dict.fromkeys(reader.meta["picture_set"] for reader in readers)):
-        of_set = [reader for reader in readers if reader.meta["picture_set"] == name]
-        for reader in of_set:
-            for table, column in (
-                (reader.pairs, "eeg_image"),
-                (reader.pictures, "image"),
-                (reader.eeg_index, "image"),
-                (reader.predicted_index, "image"),
-            ):
-                table[column] += FIRST_OF_SET * number
-            for table in (reader.pairs, reader.pictures):
-                table["cluster"] += n_clusters
-        highest = max(table["cluster"].max() for one in of_set for table in (one.pairs, one.pictures))
-        n_clusters = int(highest) + 1
+    for tables in by_set.values():
+        for table in tables:
+            table["cluster"] += n_clusters
+        n_clusters = max(int(table["cluster"].max()) for table in tables) + 1
 
 
 def _stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
