@@ -89,6 +89,7 @@ rule list_tested:
         runtime=growing(10),
     params:
         code=plan.code("list_tested"),
+        splits=lambda wildcards: plan.judged_splits(wildcards.dataset, wildcards.subj),
     script:
         "../workflow/scripts/list_tested.py"
 

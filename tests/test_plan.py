@@ -426,6 +426,10 @@ def test_a_run_of_another_data_set_learns_from_no_picture_on_which_it_is_tested(
     assert found.of_other_sets("alljoined-01", "subj01", "own") == {}
     both = of_exact(runs={"both": {"people": ["things-01", "alljoined-01"]}})
     assert both.heard_sets("people_subj01", "both") == []
+    # its checkpoint is chosen on the val pairs of both, though on THINGS nobody is tested
+    assert both.tested_elsewhere("alljoined", "subj01") == ["results/matching/things_subj01/tested.npz"]
+    assert both.judged_splits("things", "subj01") == ["val"]
+    assert both.judged_splits("alljoined", "subj01") == ["val", "test"]
 
 
 def test_runs_may_learn_from_clip_features():

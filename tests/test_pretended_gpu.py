@@ -34,7 +34,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from brain2image.config import ModelConfig
-from brain2image.decoding import backbone, prior
+from brain2image.decoding import backbone, blocks, prior
 from brain2image.decoding.stored import build_empty
 from brain2image.decoding.stored_linear import stored_weights
 from brain2image.evaluation import predict as inference
@@ -116,7 +116,7 @@ def read(value):
 @pytest.fixture
 def gpu(monkeypatch):
     """The second of two pretended GPUs, which this process has claimed, and what happens on it."""
-    for module in (clip, projection, inference, runs, backbone, prior):
+    for module in (clip, projection, inference, runs, blocks):
         monkeypatch.setattr(module, "compute_device", lambda: str(DEVICE))
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
@@ -235,8 +235,8 @@ def published(network, shapes, dtype):
 def test_tokens_are_read_back_once_a_block(gpu):
     network = published(backbone.BACKBONE, backbone_shapes(), torch.float16)
     with gpu() as watch:
-        blocks = backbone.decode_tokens(network, np.zeros((5, 12), np.float32), block_trials=4)
-        assert [len(tokens) for tokens, _ in blocks] == [4, 1]
+        found = backbone.decode_tokens(network, np.zeros((5, 12), np.float32), block_trials=4)
+        assert [len(tokens) for tokens, _ in found] == [4, 1]
     assert watch.copies == ["cuda", "cpu", "cpu"] * 2
 
 
@@ -244,10 +244,10 @@ def test_tokens_are_read_back_once_a_block(gpu):
 def test_samples_are_read_back_once_a_block(gpu, steps, n_draws):
     network = published(prior.PRIOR, prior_shapes(depth=1, n_times=5), torch.bfloat16)
     with gpu() as watch:
-        blocks = prior.sample_tokens(
+        found = prior.sample_tokens(
             network, np.zeros((3, 3, 8), np.float32), seed=0, steps=steps, block_trials=2
         )
-        assert [len(tokens) for tokens in blocks] == [2, 1]
+        assert [len(tokens) for tokens in found] == [2, 1]
     assert watch.copies == ["cuda", *["cuda"] * n_draws, "cpu"] * 2
 
 

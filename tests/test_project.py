@@ -379,7 +379,6 @@ THROUGH_OTHERS = {
     "brain2image.datasets.selection",
     "brain2image.datasets.things_eeg2.sessions",
     "brain2image.datasets.things_eeg2.things_inventory",
-    "brain2image.evaluation.evaluating",
     "brain2image.models.target_scales",
     "brain2image.plan_decoding",
     "brain2image.plan_people",

@@ -175,15 +175,24 @@ class PeopleFiles:
             )
 
     def tested_elsewhere(self, dataset: str, subj: str) -> list[str]:
-        """List the files of the pictures on which others are tested by runs that learn from a data set.
+        """List the files of the pictures on which runs that learn from a data set are judged by another one.
 
-        These pictures may not be learned from, whichever data set they are of.
+        These are the pictures of validation pairs of whatever is learned from with it, by which checkpoints
+        are chosen, and those of whoever is tested. They may not be learned from, whichever set they are of.
         """
-        lists = (run.people for run in self.runs.values() if isinstance(run.people, list))
-        if not any(data_set_of(who) == dataset for people in lists for who in people):
-            return []
-        tested = {data_set_of(who) for who, fmri in map(divide_brains, self.brains) if fmri == subj}
-        return [f"{self.results}/matching/{name}_{subj}/tested.npz" for name in sorted(tested - {dataset})]
+        lists = [run.people for run in self.runs.values() if isinstance(run.people, list)]
+        together = [{data_set_of(who) for who in people} for people in lists]
+        judging = set().union(*(names for names in together if dataset in names))
+        if judging:
+            judging |= self._tested_sets(subj)
+        return [f"{self.results}/matching/{name}_{subj}/tested.npz" for name in sorted(judging - {dataset})]
+
+    def judged_splits(self, dataset: str, subj: str) -> list[str]:
+        """List the splits whose pictures no other data set may let a run learn from."""
+        return ["val", "test"] if dataset in self._tested_sets(subj) else ["val"]
+
+    def _tested_sets(self, subj: str) -> set[str]:
+        return {data_set_of(who) for who, fmri in map(divide_brains, self.brains) if fmri == subj}
 
     def heard_sets(self, brains: str, run: str) -> list[str]:
         """List an LMDB of each further data set on which a run is tested, whose channels it must have."""

@@ -30,7 +30,7 @@ def probe(predictions, clusters, means, concepts=None):
 
 def test_against_a_library(clustered):
     training, clusters, targets, predictions = clustered
-    means = prototypes(targets, training)
+    means = prototypes(targets, training, n_clusters=3)
     row, confusion = probe(predictions, clusters, means)
     named = NearestCentroid().fit(unit(means), range(3)).predict(unit(predictions))
     assert row["value"] == accuracy_score(clusters, named)
@@ -42,6 +42,18 @@ def test_against_a_library(clustered):
 
 def test_predictions_of_nothing_are_at_chance(clustered, rng):
     training, clusters, targets, _ = clustered
-    means = prototypes(targets, training)
+    means = prototypes(targets, training, n_clusters=3)
     ps = [probe(rng.standard_normal((24, 8)), clusters, means)[0]["p"] for _ in range(10)]
     assert 0.2 < np.mean(ps) < 0.8
+
+
+def test_a_cluster_without_a_training_pair_is_never_named(clustered):
+    """Somebody who missed a session may have no training pair of a cluster in which a test pair lies."""
+    training, clusters, targets, predictions = clustered
+    is_there = training != 1
+    means = prototypes(targets[is_there], training[is_there], n_clusters=4)  # the last has no pair at all
+    assert np.isnan(means[[1, 3]]).all()
+    row, confusion = probe(predictions, clusters, means)
+    assert np.sum(confusion, axis=0)[[1, 3]].tolist() == [0, 0]
+    assert np.sum(confusion, axis=1).tolist() == [12, 6, 6, 0]
+    assert 0 < row["value"] <= 18 / 24

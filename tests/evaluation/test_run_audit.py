@@ -96,11 +96,12 @@ def test_each_leak_of_a_run_is_named(run):
         ("ridge-fitted test targets", "ridge_fitted_targets", {"test": 0.1}),
         ("raw EEG samples shared with training", "overlapping_test_trials", 0.1),
         ("raw EEG samples shared with training", "overlapping_test_trials", None),
+        ("EEG whitened by test trials, too", "whitened_by_test", 0.5),
     ],
 )
 def test_each_finding_of_the_split_is_a_leak_a_caveat_or_unknown(run, name, key, value):
     """What test trials and targets are like is a caveat; what is unknown is no leak."""
-    kinds = {"ridge_fitted_targets": "caveats", "overlapping_test_trials": "caveats"}
+    kinds = dict.fromkeys(("ridge_fitted_targets", "overlapping_test_trials", "whitened_by_test"), "caveats")
     expected = "unknown" if value is None else kinds.get(key, "leaks")
     content = audit_run(**run | {"split": run["split"] | {key: value}})
     assert {finding: content[finding] for finding in FINDINGS if content[finding]} == {expected: [name]}

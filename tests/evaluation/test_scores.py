@@ -15,6 +15,7 @@ from brain2image.evaluation.summary import headline, summarise
 from brain2image.formats.tables import SUMMARY
 
 FACTS = {
+    "is_field": False,
     "training": None,
     "learned_from": "both, 20 pictures",
     "people": "own",
@@ -295,3 +296,7 @@ def test_the_share_of_the_ceiling_counts_from_chance(rng, targets):
     expected = (ridge - 1 / 40) / (ceiling - 1 / 40)
     assert rows.loc[("ridge", "top1"), "share_of_ceiling"] == pytest.approx(expected)
     assert 0 < expected < 1
+    # nor is a share of a ceiling that knows fMRI reached by what is held against other answers
+    field = evaluate(contents[1], n_permutations=100, seed=0, space="clip") | FACTS
+    rows = summarise(predictors, [metrics[0], field])
+    assert rows[rows["run"] == "ridge"]["share_of_ceiling"].isna().all()

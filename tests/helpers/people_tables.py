@@ -41,6 +41,7 @@ def content(top1, people, calibration):
         "people": people,
         "calibration": calibration,
         "training": None,
+        "is_field": False,
         "learned_from": "predicted, 80 pictures",
         "audit": {"split": {"n_passed_over": 0}},
         "scores": [{**names, "metric": "top1", **score}, {**names, "metric": "mrr", **score}],

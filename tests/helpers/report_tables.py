@@ -5,6 +5,7 @@ from PIL import Image
 
 PAIRS = ("things-01_subj01", "things-02_subj01")
 CLEAN = {
+    "whitened_by_test": 0.0,
     "is_exact": False,
     "n_pairs": {"train": 80, "val": 10, "test": 10},
     "n_passed_over": 37,
@@ -17,6 +18,7 @@ CLEAN = {
     "n_pictures": 90,
 }
 LEAKY = CLEAN | {
+    "whitened_by_test": 1.0,
     "ridge_fitted_targets": {"train": 0.9, "test": 0.86},
     "overlapping_test_trials": 0.5,
     "shared_with_training": {"test": {"EEG pictures": 1, "fMRI pictures": 2, "concepts": 3}},

@@ -55,7 +55,9 @@ def tables():
         "candidates": candidates,
         "eeg_pictures": things,
         "fmri_pictures": nsd,
-        "stored": Stored(pairs, pictures, eeg, fmri, {"n_dropped": 2, "n_trials": 10}, raw_sfreq=1000.0),
+        "stored": Stored(
+            pairs, pictures, eeg, fmri, {"n_dropped": 2, "n_trials": 10}, eeg_attributes={"raw_sfreq": 1000.0}
+        ),
         "encoder_images": [100, 101, 102, 106],
         "eeg": Embeddings(things["image"].to_numpy(), features[:8], "eeg.npz"),
         "fmri": Embeddings(nsd["image"].to_numpy(), features[8:], "fmri.npz"),
@@ -75,6 +77,7 @@ def test_a_clean_split_is_clean(tables):
         "n_pictures": 4,
         "ridge_fitted_targets": {"train": 1.0, "val": 1.0, "test": 0.0},
         "overlapping_test_trials": 0.0,
+        "whitened_by_test": 0.0,
         "overlapping_trials": {"n_dropped": 2, "n_trials": 10},
         "shared_with_training": {
             "val": {"EEG pictures": 0, "fMRI pictures": 0, "concepts": 0},
@@ -183,3 +186,18 @@ def test_trials_of_pictures_without_a_pair_overlap_too(tables):
 def test_unknown_onsets_are_not_guessed(tables):
     tables["stored"].eeg_trials["onset"] = -1
     assert audit(tables)["overlapping_test_trials"] is None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "share"),
+    [
+        ({"whiten": "session"}, 0.5),
+        ({"whiten": "none", "clip": 5.0}, 0.5),
+        ({"whiten": "none", "clip": 0.0}, 0),
+    ],
+)
+def test_eeg_that_was_whitened_by_test_trials_is_counted(tables, recipe, share):
+    """By all but those of pictures that the EEG's authors kept for testing, of which one is tested here."""
+    tables["eeg_pictures"].loc[5, "partition"] = "test"
+    tables["stored"] = tables["stored"]._replace(eeg_attributes={"raw_sfreq": 1000.0} | recipe)
+    assert audit(tables)["whitened_by_test"] == share

@@ -22,7 +22,7 @@ def sides():
 
 
 def test_both_pictures_of_judged_pairs_are_kept(sides, tmp_path):
-    write_tested(tmp_path / "a.npz", *sides)
+    write_tested(tmp_path / "a.npz", *sides, splits=["val", "test"])
     eeg, fmri = read_tested([tmp_path / "a.npz"], clip="a model")
     np.testing.assert_array_equal(eeg, AXES[3:6])
     np.testing.assert_array_equal(fmri, AXES[13:16])
@@ -31,6 +31,8 @@ def test_both_pictures_of_judged_pairs_are_kept(sides, tmp_path):
     with pytest.raises(InputError, match=r"a\.npz: expected features of another, got a model"):
         read_tested([tmp_path / "a.npz"], clip="another")
     assert [len(side) for side in read_tested([], clip="a model")] == [0, 0]
+    write_tested(tmp_path / "b.npz", *sides, splits=["val"])  # nobody is tested on its test pairs
+    np.testing.assert_array_equal(read_tested([tmp_path / "b.npz"], clip="a model")[0], AXES[3:4])
 
 
 def test_pairs_that_another_data_set_is_tested_on_are_left_out(sides):

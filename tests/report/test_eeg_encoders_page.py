@@ -35,6 +35,21 @@ def test_a_row_says_what_the_run_learned_with_and_what_it_took():
     assert "Encoders of a" in text
 
 
+def test_a_run_of_clip_features_stands_in_a_table_of_its_own():
+    rows = summary(own=0.25, field=0.5, ridge=0.2)
+    rows.loc[rows["run"] == "field", "level"] = "field"
+    cost = {"s": 65.0, "max_rss": 1500.0}
+    configs = {run: config("tsconv") for run in ("own", "field")}
+    page = encoders_page("a", rows, configs, dict.fromkeys(configs, cost))
+    assert page.count("<table>") == 2
+    first, second = page.split("Against CLIP features")
+    assert ("own<br>" in first, "field<br>" in first) == (True, False)
+    assert ("own<br>" in second, "field<br>" in second) == (False, True)
+    alone = encoders_page("a", rows[rows["run"] != "own"], configs, dict.fromkeys(configs, cost))
+    assert alone.count("<table>") == 1
+    assert "own<br>" not in alone
+
+
 def test_costs_are_read_where_snakemake_noted_them(tmp_path):
     (tmp_path / "train/x").mkdir(parents=True)
     (tmp_path / "train/x/a.tsv").write_text("s\tmax_rss\tcpu_time\n5.5\t700\t9\n")

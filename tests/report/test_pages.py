@@ -59,6 +59,15 @@ def test_the_best_of_networks_of_several_people_is_said_to_have_learned_from_the
     assert chance.startswith(named)
 
 
+def test_runs_of_clip_features_are_no_networks_that_find_fmri():
+    rows = summary(own=0.3, field=0.9, ridge=0.2)
+    rows.loc[rows["run"] == "field", "level"] = "field"
+    first, *_ = overview.findings(rows, comparisons(0.1, 0.01, run="own"))
+    assert first.startswith("own, the only network, finds 30.0 %")
+    alone = overview.findings(rows[rows["run"] != "own"], comparisons(0.1, 0.01).iloc[:0])
+    assert alone == [overview.NO_NETWORK]
+
+
 def test_the_overview_holds_figure_data_and_leaks():
     found = {"caveats": ["a caveat"], "unknown": ["what nobody knows"]}
     runs = [{"split": CLEAN, "leaks": leaks, **found} for leaks in ([], ["a leak"])]
@@ -140,8 +149,8 @@ def test_every_finding_of_the_audit_has_a_line(rng):
     for part in ("0.25", "0 EEG pictures, 0 concepts", "things-01", "12 of 1,234", "50 % two-way, p = 0.400"):
         assert part in page
     page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
-    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 4 + 1
-    assert page.count(">caveat<") == 2
+    assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 5 + 1
+    assert page.count(">caveat<") == 3
     split = CLEAN | {"overlapping_test_trials": None}
     unknown = audit_run(
         split | {"picture_encoder": None},

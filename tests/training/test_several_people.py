@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.planted import OUTPUTS, planted_lmdb, planted_people, planted_run
+from helpers.planted import N_CHANNELS, OUTPUTS, planted_lmdb, planted_people, planted_run
 
 from brain2image.core.errors import InputError
+from brain2image.evaluation.baselines.fitting import fit_baseline
 from brain2image.evaluation.predict import predict_pairs
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.losses import info_nce
@@ -136,6 +137,31 @@ def test_nobody_is_calibrated_to_themselves(paths, trained, tmp_path):
         calibrate_to_training_set(trained, paths[0], n_pictures=8, **files)
     with pytest.raises(InputError, match="expected 99 training pictures to calibrate with, got 52"):
         calibrate_to_training_set(trained, paths[2], n_pictures=99, **files)
+
+
+@pytest.fixture
+def turned(tmp_path):
+    """The third person's training set, of a cap with the same channels in another order."""
+    (tmp_path / "turned").mkdir()
+    cap = [f"E{number}" for number in reversed(range(N_CHANNELS))]
+    path = planted_lmdb(tmp_path / "turned", unit="whitened", person=3, cap=cap)
+    return path.rename(tmp_path / "turned" / "things-03_subj01.lmdb")
+
+
+def test_a_cap_with_another_order_of_the_channels_changes_nothing(paths, trained, turned, tmp_path):
+    """Neither of a baseline of other people, nor of a calibration: channels are found by their names."""
+    found = []
+    for number, lmdb in enumerate((paths[2], turned)):
+        folder = tmp_path / str(number)
+        files = {"model": folder / "model.safetensors", "config": folder / "config.json"}
+        options = {"clip": None, "read_scanned": None, "cbramod": None, "run": planted_run()}
+        outputs = files | {"predictions": folder / "predictions.npz"}
+        fit_baseline("ridge_others", lmdb, learned=paths[:2], **options, **outputs)
+        predictions = np.load(outputs["predictions"])["predictions"]
+        calibrate_to_training_set(trained, lmdb, n_pictures=8, **files)
+        found.append((predictions, json.loads(files["config"].read_text())["calibration"]["gain"]))
+    np.testing.assert_allclose(found[1][0], found[0][0], atol=1e-5)
+    assert found[1][1] == pytest.approx(found[0][1], abs=1e-6)
 
 
 def test_a_run_is_tested_on_a_smaller_cap(tmp_path):

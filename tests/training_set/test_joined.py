@@ -138,6 +138,28 @@ def test_one_id_of_two_sets_is_two_pictures(of_two_sets):
     np.testing.assert_array_equal(item_targets(joined, theirs), item_targets(own, of_own))
 
 
+def test_clusters_of_two_sets_are_others(paths, of_two_sets):
+    """K-means of one set has nothing to do with that of another; the people of one set share its clusters."""
+    joined, own = open_training_set(of_two_sets), LMDBReader(of_two_sets[1])
+    n_clusters = int(max(table["cluster"].max() for table in (own.pairs, own.pictures))) + 1
+    for table, theirs in ((joined.pairs, own.pairs), (joined.pictures, own.pictures)):
+        first, second = (table.loc[table["person"] == person, "cluster"].tolist() for person in (0, 1))
+        assert first == theirs["cluster"].tolist()  # one planted world under two names
+        assert second == (theirs["cluster"] + n_clusters).tolist()
+    assert AlignmentDataset(joined, "train").n_clusters == 2 * n_clusters
+    people = open_training_set(paths)
+    assert set(people.pairs["cluster"]) == set(LMDBReader(paths[0]).pairs["cluster"])
+
+
+def test_clusters_of_two_data_sets_that_showed_the_same_pictures_are_others(paths, tmp_path):
+    other = tmp_path / "toy-01_subj01.lmdb"
+    other.hardlink_to(paths[1])
+    joined = open_training_set([paths[0], other])
+    first, second = (set(joined.pairs.loc[joined.pairs["person"] == person, "cluster"]) for person in (0, 1))
+    assert not first & second
+    assert set(joined.pairs["eeg_image"]) == set(LMDBReader(paths[0]).pairs["eeg_image"])
+
+
 def test_interpolated_channels_are_those_of_splines():
     """A field that is smooth over the head is found again where an electrode is missing."""
     names = ["Fz", "Cz", "Pz", "Oz", "C3", "C4", "P3", "P4", "F3", "F4", "O1", "O2"]

@@ -15,7 +15,7 @@ with job(snakemake):
         reader.eeg_index,
         reader.fmri_index,
         overlapping_trials=reader.meta["overlapping_trials"],
-        raw_sfreq=reader.meta["eeg_attributes"].get("raw_sfreq"),
+        eeg_attributes=reader.meta["eeg_attributes"],
     )
     counts = audit_split(
         read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "split"]),

@@ -14,7 +14,7 @@ with job(snakemake):
             snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity", "concept", "cluster", "split"]
         ),
         eeg_pictures=read_table(snakemake.input.eeg_pictures, ["image", "partition"]),
-        predicted=snakemake.input.get("predicted"),
+        predicted=snakemake.input.get("predicted") or None,  # empty where nobody learns from it
         learnable=read_table(learnable, ["image", "concept", "cluster"]) if learnable else None,
         **snakemake.params.options,
     )

@@ -12,7 +12,7 @@ with job(snakemake):
         snakemake.input.audit,
         config=config,
         history=history,
-        predicted=snakemake.input.get("predicted"),
+        predicted=snakemake.input.get("predicted") or None,  # empty where nobody learns from it
         clip=snakemake.input.get("clip", []),
         learned=snakemake.input.learned,
         others={name: snakemake.input[name] for name in snakemake.params.others},

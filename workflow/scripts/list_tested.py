@@ -11,4 +11,5 @@ with job(snakemake):
         read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "split"]),
         read_embeddings(snakemake.input.eeg_embeddings),
         read_embeddings(snakemake.input.fmri_embeddings),
+        splits=snakemake.params.splits,
     )

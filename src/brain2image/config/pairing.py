@@ -62,7 +62,8 @@ class SplitConfig(Section):
     drop_overlapping_trials: bool = Field(
         True,
         description="Leave out training trials whose second of EEG overlaps that of a val or test trial, "
-        "about a tenth; of raw recordings only, as others do not say when their trials were.",
+        "about a tenth of THINGS-EEG2's and a third of Alljoined1's; of raw recordings only, as others do "
+        "not say when their trials were.",
     )
 
     @model_validator(mode="after")

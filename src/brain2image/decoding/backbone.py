@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError
+from brain2image.decoding.blocks import compute_blocks
 from brain2image.decoding.stored import Network, Shapes, extract_network, load_network
 from brain2image.decoding.stored_linear import StoredLinear
-from brain2image.formats.precision import allow_tf32
 
 BLOCK_TRIALS = 64  # whose tokens, of both kinds, take 0.2 GB in the published size
 
@@ -141,11 +139,6 @@ def decode_tokens(
             f"expected an embedding of shape (n_trials, {hidden}), as the backbone has it, got "
             f"{embedding.shape}; use the backbone of the embedding's own checkpoint"
         )
-    device = compute_device()
-    allow_tf32("fp32")
-    backbone = backbone.to(device)
-    for start in range(0, len(embedding), block_trials):
-        block = torch.from_numpy(np.array(embedding[start : start + block_trials], np.float32)).to(device)
-        with torch.no_grad():
-            tokens, clip_tokens = backbone(block)
+    blocks = compute_blocks(backbone, embedding, lambda block, _: backbone(block), block_trials=block_trials)
+    for tokens, clip_tokens in blocks:
         yield tokens.cpu().numpy(), clip_tokens.cpu().numpy()

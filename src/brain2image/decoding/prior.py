@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError
+from brain2image.decoding.blocks import compute_blocks
 from brain2image.decoding.prior_network import PriorNetwork, PriorSizes
 from brain2image.decoding.stored import Network, Shapes, extract_network, load_network
-from brain2image.formats.precision import allow_tf32
 
 STEPS = 20  # of the published pictures
 BLOCK_TRIALS = 8
@@ -176,18 +175,16 @@ def sample_tokens(
             f"expected tokens of shape (n_trials, {shape[0]}, {shape[1]}), as the prior has them, got "
             f"{brain.shape}; use prior and backbone of one checkpoint"
         )
-    device = compute_device()
-    allow_tf32("fp32")
-    prior = prior.to(device)
-    for start in range(0, len(brain), block_trials):
-        block = torch.from_numpy(np.array(brain[start : start + block_trials], np.float32)).to(device)
-        draw = _noise(range(start, start + len(block)), shape, seed, device)
-        with torch.no_grad():
-            tokens = prior.sample(block, draw, steps=steps)
+
+    def sample(block: Tensor, start: int) -> Tensor:
+        draw = _noise(range(start, start + len(block)), shape, seed, block.device)
+        return prior.sample(block, draw, steps=steps)
+
+    for tokens in compute_blocks(prior, brain, sample, block_trials=block_trials):
         yield tokens.cpu().numpy()
 
 
-def _noise(rows: range, shape: tuple[int, ...], seed: int, device: str) -> Callable[[], Tensor]:
+def _noise(rows: range, shape: tuple[int, ...], seed: int, device: torch.device) -> Callable[[], Tensor]:
     generators = [np.random.default_rng([seed, row]) for row in rows]
 
     def draw() -> Tensor:

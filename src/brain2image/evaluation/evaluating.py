@@ -92,7 +92,7 @@ def evaluate_run(
     )
     space = CLIP if clip else EMBEDDING
     scores = evaluate(content, n_permutations=n_permutations, seed=seed, space=space)
-    row, confusion = _probe(content, own, reader, n_permutations=n_permutations, seed=seed)
+    row, confusion = _probe(content, _with_targets(own, clip), n_permutations=n_permutations, seed=seed)
     return scores | {
         "scores": [*(_as_field(scores["scores"]) if clip else scores["scores"]), {"space": space, **row}],
         "is_field": bool(clip),
@@ -108,6 +108,11 @@ def evaluate_run(
 def _learned(readers: Sequence[LMDBReader], people: Sequence[str], clip: Sequence[str | Path]) -> LMDBReader:
     """Open what a run was trained on as one; a calibration changes no statistics of the embeddings."""
     reader = open_training_set([reader.path for reader in readers if reader.people[0] in people])
+    return _with_targets(reader, clip)
+
+
+def _with_targets(reader: LMDBReader, clip: Sequence[str | Path]) -> LMDBReader:
+    """Return a reader whose targets are CLIP features where these are given."""
     return ClipTargets(reader, read_embeddings(clip)) if clip else reader
 
 
@@ -117,17 +122,20 @@ def _as_field(scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _probe(
-    content: Predictions, own: LMDBReader, reader: LMDBReader, *, n_permutations: int, seed: int
+    content: Predictions, own: LMDBReader, *, n_permutations: int, seed: int
 ) -> tuple[dict[str, Any], list[list[int]]]:
-    """Find in which cluster predictions lie, by the means of what was learned from."""
-    trained = reader.pairs_of("train").drop_duplicates("fmri_image")
-    targets = target_means(reader, trained["fmri_image"]) - content.target_mean
-    of_picture = own.pairs_of("test").set_index("eeg_image")["cluster"]
+    """Find in which cluster predictions lie, by the tested person's training pairs.
+
+    Whoever is learned from: clusters of another set of pictures are others.
+    """
+    trained, of_picture = own.pairs_of("train"), own.pairs_of("test").set_index("eeg_image")["cluster"]
+    targets = target_means(own, trained["fmri_image"]) - content.target_mean
+    n_clusters = int(own.pairs["cluster"].max()) + 1
     concepts, orders = _shuffles(content, n_permutations=n_permutations, seed=seed)
     row, confusion = probe_clusters(
         content.predictions - content.target_mean,
         of_picture[content.eeg_image].to_numpy(),
-        prototypes(targets, trained["cluster"].to_numpy()),
+        prototypes(targets, trained["cluster"].to_numpy(), n_clusters=n_clusters),
         concepts=concepts,
         orders=orders,
         seed=seed,

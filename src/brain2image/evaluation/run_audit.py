@@ -15,6 +15,7 @@ SPLIT_KEYS = (
     "is_exact",
     *("shared_with_training", "near_duplicates", "picture_encoder"),
     *("ridge_fitted_targets", "overlapping_test_trials", "overlapping_trials", "n_pictures"),
+    "whitened_by_test",
 )
 ALPHA = 0.05
 
@@ -70,7 +71,8 @@ def audit_run(
         "statistics not of the training pairs": not is_from_training,
         "checkpoint not chosen on validation": chosen_on == "other",
     }
-    # of exact pairs it is a finding, as one picture may say more to two brains than CLIP sees in it
+    # of exact pairs it is a finding, as one picture may say more to two brains than what the picture encoder
+    # makes of its CLIP features
     is_more = beyond is not None and beyond["p"] < ALPHA
     caveats |= {"more is found than pictures explain": is_more and not split["is_exact"]}
     names = dict(zip(FINDINGS, (leaks, caveats, unknown), strict=True))
@@ -97,6 +99,7 @@ def _split_findings(split: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str
     caveats = {
         "ridge-fitted test targets": split["ridge_fitted_targets"]["test"] > 0,
         "raw EEG samples shared with training": (overlapping or 0) > 0,
+        "EEG whitened by test trials, too": split["whitened_by_test"] > 0,
     }
     return leaks, caveats, {"raw EEG samples shared with training": overlapping is None}
 

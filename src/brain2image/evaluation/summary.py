@@ -65,15 +65,16 @@ def whose(people: str, n_calibration: float | None) -> str:
     return people if people in WHOSE else "listed"
 
 
-def headline(summary: pd.DataFrame) -> pd.DataFrame:
+def headline(summary: pd.DataFrame, *, level: str = "image") -> pd.DataFrame:
     """Select the rows that a paper's table shows: image level, all trials, EEG finds fMRI, whole gallery.
 
     Parameters
     ----------
     summary : table of `summarise`.
+    level : ``image``, or ``field`` of runs that learned from CLIP features, which have no rows of the other.
     """
     return summary[
-        (summary["level"] == "image")
+        (summary["level"] == level)
         & (summary["n_trials"] == "all")
         & (summary["direction"] != "backward")
         & (summary["n_gallery"] == summary["n_test"])
@@ -101,7 +102,7 @@ def summarise(
     how much EEG of the tested person a calibration was fitted; best_epoch or network_share of 0 mean that the
     training brought nothing, baselines have neither; ``share_of_ceiling = (value - chance) / (ceiling - its
     chance)`` where the run called ceiling, the best prediction from
-    the seen picture, which simulated data have, passes chance.
+    the seen picture, which simulated data have, passes chance, and the run is held against the same answers.
     """
     rows = [
         {**predictor, **_facts(content), **score}

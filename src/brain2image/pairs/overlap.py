@@ -12,7 +12,7 @@ def overlapping(trials: pd.DataFrame, others: pd.DataFrame, *, sfreq: float | No
     """Find the trials whose second overlaps that of one of others in the same raw file.
 
     In THINGS-EEG2 pictures follow one another every 0.2 s, so that a trial shares samples with about eight
-    others, in Alljoined1 every 0.6 s.
+    others, in Alljoined1 every 0.8 s, with two.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ class Stored(NamedTuple):
     eeg_trials: pd.DataFrame  # image, session (-1: unknown), onset (sample of its raw file, -1: unknown)
     fmri_trials: pd.DataFrame  # image
     overlapping_trials: dict[str, int] | None  # n_dropped of n_trials; None: nobody knows
-    raw_sfreq: float | None  # Hz, of the onsets
+    eeg_attributes: Mapping[str, Any]  # of the EEG: raw_sfreq (Hz, of the onsets), whiten, clip
 
 
 def audit_split(
@@ -63,6 +63,8 @@ def audit_split(
         all but the shared 1,000 (Scotti et al., ICML 2024).
     overlapping_test_trials : share of the test pairs' EEG trials that share raw samples with a trial that is
         learned from; None where the EEG's source does not say when its trials were.
+    whitened_by_test : share of the test pairs whose EEG was among that by which the EEG was whitened, or by
+        whose amplitudes it was clamped: all of the pictures that the EEG's authors meant for training.
     overlapping_trials : how many of all training trials were left out because of such an overlap, see
         `lmdb_build.write_lmdb`.
     shared_with_training : number of val and test pairs whose EEG picture or concept is that of a picture that
@@ -96,6 +98,7 @@ def audit_split(
         "overlapping_test_trials": _overlapping_share(
             stored, eeg_pictures, test=parts["test"]["eeg_image"], learned=learned
         ),
+        "whitened_by_test": _whitened_share(stored, eeg_pictures, parts["test"]["eeg_image"]),
         "overlapping_trials": stored.overlapping_trials,
         "shared_with_training": {
             split: {name: int(parts[split][key].isin(values).sum()) for name, (key, values) in known.items()}
@@ -156,8 +159,17 @@ def _overlapping_share(
     placed = trials.assign(partition=shown["partition"].to_numpy())
     is_test = placed["image"].isin(test)
     is_learned = placed["image"].isin(learned)
-    found = overlapping(placed[is_test], placed[is_learned], sfreq=stored.raw_sfreq)
+    found = overlapping(placed[is_test], placed[is_learned], sfreq=stored.eeg_attributes.get("raw_sfreq"))
     return None if found is None else float(found.mean())
+
+
+def _whitened_share(stored: Stored, pictures: pd.DataFrame, test: pd.Series) -> float:
+    """Return the share of test pictures by whose EEG all EEG was whitened or clamped, without labels."""
+    recipe = stored.eeg_attributes
+    if recipe.get("whiten", "none") == "none" and not recipe.get("clip", 0):
+        return 0.0
+    shown = pick_rows(pictures, test, source="the table of the EEG's pictures")
+    return float((shown["partition"] == "train").mean())
 
 
 def _trials_per_image(trials: pd.DataFrame, images: pd.Series) -> dict[str, int]:

@@ -16,7 +16,14 @@ from brain2image.pairs.duplicates import NEAR_DUPLICATE, find_near_duplicates
 logger = logging.getLogger(__name__)
 
 
-def write_tested(out: str | os.PathLike, pairs: pd.DataFrame, eeg: Embeddings, fmri: Embeddings) -> None:
+def write_tested(
+    out: str | os.PathLike,
+    pairs: pd.DataFrame,
+    eeg: Embeddings,
+    fmri: Embeddings,
+    *,
+    splits: Sequence[str],
+) -> None:
     """Write the CLIP features of both pictures of every validation and test pair.
 
     Parameters
@@ -25,8 +32,9 @@ def write_tested(out: str | os.PathLike, pairs: pd.DataFrame, eeg: Embeddings, f
         ``clip``, the identity of the model.
     pairs : columns eeg_image, fmri_image, split.
     eeg, fmri : embeddings of the pictures of both sets.
+    splits : ``val``, and ``test`` where anybody of the data set is tested.
     """
-    judged = pairs[pairs["split"] != "train"]
+    judged = pairs[pairs["split"].isin(splits)]
     with atomic_path(out) as path, open(path, "wb") as file:
         np.savez(
             file,

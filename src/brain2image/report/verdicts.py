@@ -54,16 +54,14 @@ def best_run(summary: pd.DataFrame, runs: Sequence[str]) -> str | None:
     return None if rows.empty else str(rows.groupby("run")["value"].mean().idxmax())
 
 
-def best_network(summary: pd.DataFrame) -> str:
-    """Return the network with the highest mean top-1."""
-    best = best_run(summary, networks(summary))
-    assert best is not None  # a config without runs is refused
-    return best
+def best_network(summary: pd.DataFrame) -> str | None:
+    """Return the network with the highest mean top-1; None where all learned from CLIP features."""
+    return best_run(summary, networks(summary))
 
 
 def networks(summary: pd.DataFrame) -> list[str]:
-    """List the networks of a summary."""
-    return [run for run in dict.fromkeys(summary["run"]) if kind(run) == "network"]
+    """List the networks of a summary that are held against fMRI, which those of CLIP features are not."""
+    return [run for run in dict.fromkeys(headline(summary)["run"]) if kind(run) == "network"]
 
 
 def best_of(n_runs: int, noun: str) -> str:
@@ -93,11 +91,12 @@ def against_baselines(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[
     ----------
     summary, comparisons : the tables, of one pair of brains or of all.
     """
-    groups = [
-        (learned, own) for learned, own in summary.groupby(whose_eeg(summary), sort=False) if networks(own)
-    ]
-    verdicts = {who: _verdict(own, comparisons) for who, own in groups}
-    return [f"Learned from {who}: {text}" if len(groups) > 1 else text for who, text in verdicts.items()]
+    verdicts = {
+        who: _verdict(network, own, comparisons)
+        for who, own in summary.groupby(whose_eeg(summary), sort=False)
+        if (network := best_network(own))
+    }
+    return [f"Learned from {who}: {text}" if len(verdicts) > 1 else text for who, text in verdicts.items()]
 
 
 def whose_eeg(summary: pd.DataFrame) -> pd.Series:
@@ -110,9 +109,8 @@ def whose_eeg(summary: pd.DataFrame) -> pd.Series:
     return pd.Series(words, index=summary.index)
 
 
-def _verdict(summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
-    """Return what may be said of the runs of a summary that have all learned from the same people."""
-    network = best_network(summary)
+def _verdict(network: str, summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """Return what may be said of the best of runs that have all learned from the same people."""
     if not above_chance(summary, network).any():
         return f"No network is above chance; the best is {network}."
     named = f"{network}, {best_of(len(networks(summary)), 'network')},"

@@ -46,7 +46,9 @@ class JoinedReader(LMDBReader):
 
     Trials are numbered on from one person to the next. An fMRI repetition or a predicted embedding, which
     belongs to a picture and to nobody's EEG, is there once, from the first training set that has it. Ids of
-    the EEG's pictures are those of the first set of pictures; those of further sets are moved up.
+    the EEG's pictures are those of the first set of pictures, and numbers of clusters those of the first data
+    set; those of further ones are moved up, as the third cluster of one has nothing to do with the third of
+    another.
 
     Parameters
     ----------
@@ -69,6 +71,7 @@ class JoinedReader(LMDBReader):
     ):
         self._readers = [LMDBReader(path, channels, interpolates=interpolates) for path in paths]
         _tell_sets_apart(self._readers)
+        _tell_clusters_apart(self._readers)
         self.path = self._readers[0].path
         self.paths = [reader.path for reader in self._readers]
         self.people = tuple(name for reader in self._readers for name in reader.people)
@@ -114,6 +117,18 @@ def _tell_sets_apart(readers: Sequence[LMDBReader]) -> None:
             (reader.predicted_index, "image"),
         ):
             table[column] += first
+
+
+def _tell_clusters_apart(readers: Sequence[LMDBReader]) -> None:
+    """Move the clusters of further data sets up: each has a K-means of its own, whatever it showed."""
+    by_set: dict[str, list[pd.DataFrame]] = {}
+    for reader in readers:
+        by_set.setdefault(reader.people[0].rpartition("-")[0], []).extend([reader.pairs, reader.pictures])
+    n_clusters = 0
+    for tables in by_set.values():
+        for table in tables:
+            table["cluster"] += n_clusters
+        n_clusters = max(int(table["cluster"].max()) for table in tables) + 1
 
 
 def _stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

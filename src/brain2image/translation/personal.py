@@ -60,8 +60,10 @@ def calibrate_to_training_set(
     InputError
         When the person has fewer pictures.
     """
-    record, reader = read_json(Path(run_folder) / "config.json"), LMDBReader(lmdb)
+    record = read_json(Path(run_folder) / "config.json")
     options = record["training"]
+    interpolates = options["missing_channels"] == "interpolate"
+    reader = LMDBReader(lmdb, record["eeg"]["channels"], interpolates=interpolates)
     items = list_items(reader, "train", targets=options["targets"], pictures=options["pictures"])
     items = items.drop_duplicates("image").reset_index(drop=True)  # of two targets the first, a prediction
     if n_pictures > len(items):

@@ -333,6 +333,20 @@ def test_check_data_describes_a_person(copied):
         describe_person(data, "alljoined-03")
 
 
+def test_check_data_says_which_session_nothing_names(copied):
+    """As the repacking would, an hour later."""
+    data = {"alljoined1": str(copied.root), "nsd": "nsd"}
+    (copied.root / DESIGN).unlink()
+    assert "pictures by 2 tables" in describe_person(data, "alljoined-03")
+    (copied.root / paths(1)[1]).unlink()
+    found = describe_person(data, "alljoined-03")
+    assert found.startswith("raw: 1 recordings")
+    assert "session1_eeg.fif: expected nsd_expdesign.mat, or the session's .h5 in 05_125" in found
+    (copied.root / paths(2)[1]).unlink()
+    with pytest.raises(InputError, match=r"session1_eeg\.fif: expected nsd_.*; .*session2_eeg"):
+        describe_person(data, "alljoined-03")
+
+
 def test_options_of_the_config():
     config = EEGConfig(interpolate_bads=True, bad_channels={"alljoined-03": ["Cz"]})
     options = DATASET.eeg_options(config, "alljoined-03", "raw")

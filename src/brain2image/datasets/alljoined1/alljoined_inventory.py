@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from brain2image.core.errors import InputError
 from brain2image.datasets.alljoined1.alljoined1 import DATASET
 from brain2image.datasets.alljoined1.biosemi import RAW_SFREQ, SESSIONS, open_recording, split_places
-from brain2image.datasets.alljoined1.shown_pictures import read_design, read_table
+from brain2image.datasets.alljoined1.shown_pictures import check_named, read_design, read_table
 
 
 def describe_person(data: Mapping[str, str], person: str) -> str:
@@ -25,6 +25,8 @@ def describe_person(data: Mapping[str, str], person: str) -> str:
             n_samples = open_recording(recordings[session]).n_times
             if session in tables:
                 read_table(tables[session], subject=subject, session=session)
+            elif design is None:
+                check_named(None, None, source=recordings[session])
             minutes += n_samples / RAW_SFREQ / 60
         except InputError as error:
             problems.append(str(error))
@@ -36,4 +38,4 @@ def describe_person(data: Mapping[str, str], person: str) -> str:
         sources.append("nsd_expdesign.mat")
     n_usable = len(SESSIONS) - len(problems)
     found = f"raw: {n_usable} recordings, {minutes:.0f} minutes, 64 channels at {RAW_SFREQ} Hz, volts"
-    return "; ".join([found, f"pictures by {' and '.join(sources) or 'nothing'}", *problems])
+    return "; ".join([found, f"pictures by {' and '.join(sources)}", *problems])

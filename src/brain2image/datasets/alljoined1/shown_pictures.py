@@ -10,7 +10,7 @@ copy of the file), so that both give shared pictures.
 import logging
 import os
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -181,11 +181,7 @@ def name_pictures(
     WrongPicturesError
         When the table contradicts itself or the design, or is of another recording.
     """
-    if design is None and table is None:
-        raise InputError(
-            f"{source}: expected nsd_expdesign.mat, or the session's .h5 in 05_125, to know its pictures, "
-            "got neither; download one of them"
-        )
+    check_named(design, table, source=source)
     images = np.full(N_CODES + 1, UNKNOWN)
     if design is not None:
         images[1:] = design
@@ -200,6 +196,15 @@ def name_pictures(
             )
         images[code] = image
     return images
+
+
+def check_named(design: Any, table: Any, *, source: str | os.PathLike) -> None:
+    """Raise InputError where neither the design nor a table of epochs names the pictures of a session."""
+    if design is None and table is None:
+        raise InputError(
+            f"{source}: expected nsd_expdesign.mat, or the session's .h5 in 05_125, to know its pictures, "
+            "got neither; download one of them"
+        )
 
 
 def _codes_of(table: pd.DataFrame, recording: Recording, *, source: str | os.PathLike) -> dict[int, int]:

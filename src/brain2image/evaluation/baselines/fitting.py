@@ -101,13 +101,13 @@ def fit_baseline(
     )
     predict = BASELINES[name](training)
     response = training.encode(lambda eeg: eeg.sum(axis=0, keepdims=True)).sum(axis=0) / len(training.items)
+    own = LMDBReader(lmdb, training.reader.meta["channels"])  # whose cap may have them in another order
     if training.responses is not None:
-        own = LMDBReader(lmdb)
         response = mean_response(own, own.pictures[own.pictures["split"] == "train"])
         predict = _centred(predict, response.astype(np.float32))
     # of measured embeddings whatever was learned from, as scores are centred on it
     mean = read_training_targets(training.reader).mean(axis=0)
-    write_test_predictions(predictions, predict, lmdb, target_mean=mean)
+    write_test_predictions(predictions, predict, own, target_mean=mean)
     described = describe_items(training.reader, training.items, _learned_from(name, run)["targets"])
     if counted.n_pictures:  # the targets are those of scanned pictures, and the EEG's pictures have features
         described |= {"targets": "measured", "n_scanned": counted.n_pictures}

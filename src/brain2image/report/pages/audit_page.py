@@ -108,10 +108,18 @@ SPLIT_CHECKS = {
         "not fitted: with split.test_from: test_partition or shared1000, and all pairs of data sets that "
         "showed these alone",
     ),
+    "EEG whitened by test trials, too": Check(
+        "test pictures whose EEG is among that by which all EEG was whitened or clamped",
+        lambda audit: _percent(audit["split"]["whitened_by_test"]),
+        "eeg.whiten, eeg.clip: by all trials but those of pictures that the EEG's authors kept for testing. "
+        "Without labels, but a new recording has no such part; 0 % with split.test_from: test_partition, or "
+        "with eeg.whiten: none and eeg.clip: 0",
+    ),
     "raw EEG samples shared with training": Check(
         "test trials that share raw EEG samples with a training trial",
         lambda audit: _percent(audit["split"]["overlapping_test_trials"]),
-        "a trial lasts 1 s and pictures follow each other every 200 ms, so neighbours overlap",
+        "a trial lasts 1 s and pictures follow each other sooner (THINGS-EEG2: 0.2 s, Alljoined1: 0.8 s), so "
+        "neighbours overlap",
     ),
 }
 RUN_CHECKS = {
@@ -120,11 +128,11 @@ RUN_CHECKS = {
         _beyond,
         "the prediction seeks the measured embedding after what the picture encoder says of the seen picture "
         "was taken off both. Of exact pairs more than 50 %, chance, is a finding: the EEG knows what CLIP "
-        "features do not tell. The partner of a look-alike pair is chosen by CLIP features alone, so that "
-        "beyond them its fMRI holds nothing that the EEG could know: 50 %, chance, unless CLIP features are "
-        "a noisy account of what both pictures share, as in simulated data, the picture encoder has not "
-        "learned all that CLIP features tell, or answers leaked. Each p is of its run alone; ceilings are "
-        "not asked, as they know more",
+        "features do not tell, or what the picture encoder has not learned of them. The partner of a "
+        "look-alike pair is chosen by CLIP features alone, so that beyond them its fMRI holds nothing that "
+        "the EEG could know: 50 %, chance, unless CLIP features are a noisy account of what both pictures "
+        "share, as in simulated data, the picture encoder has not learned all that CLIP features tell, or "
+        "answers leaked. Each p is of its run alone; ceilings are not asked, as they know more",
     ),
     "targets in predictions": Check(
         "largest move of a prediction when test targets are shuffled",

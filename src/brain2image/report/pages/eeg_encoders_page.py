@@ -12,9 +12,9 @@ from brain2image.constants.predictors import SEED_SUFFIX
 from brain2image.evaluation.summary import headline, over_seeds
 from brain2image.formats.tables import read_table
 from brain2image.report.headings import METRICS
-from brain2image.report.pages.html import note, page, table
+from brain2image.report.pages.html import heading, note, page, table
 from brain2image.report.pages.provenance_pages import duration
-from brain2image.report.pages.score_pages import score_cell
+from brain2image.report.pages.score_pages import FIELD, FIELD_NOTE, score_cell
 
 SHOWN = ("top1", "mrr")
 COST = ["s", "max_rss"]  # of Snakemake's benchmark of a job: its duration, and its peak memory, MB
@@ -35,37 +35,52 @@ def encoders_page(
     configs : of each training that has an encoder, by the name of its folder, its ``config.json``.
     costs : of these, what `training_costs` found.
     """
-    rows = headline(summary)
-    rows = rows[rows["metric"].isin(SHOWN)]
-    scores = over_seeds(rows, ["run", "metric"])
     folders: dict[str, list[str]] = {}
     for folder in configs:
         folders.setdefault(folder.partition(SEED_SUFFIX)[0], []).append(folder)
+    learned, field = (
+        _table(headline(summary, level=level), folders, configs, costs) for level in ("image", "field")
+    )
     return page(
         f"Encoders of {brains}",
         "The same pairs and the same test pictures, each run with its own encoder. Each score: ± SD over "
         "seeds where there are several, 95 % interval over concepts, and chance in brackets. Below each run: "
         "its encoder, where its weights began, and the electrodes that it hears.",
-        table(
-            (
-                "run",
-                *(METRICS[metric].heading for metric in SHOWN),
-                "encoder's weights",
-                "of them learned",
-                "tensors published",
-                "training",
-                "memory, GB",
-            ),
-            [
-                (_name(run, configs[own[0]]), *_row(run, own, scores, configs, costs))
-                for run, own in folders.items()
-            ],
-        ),
+        learned,
+        *([heading(FIELD), field, note(FIELD_NOTE)] if field else []),
         note(
             "Time and memory are those of the training's whole job, the mean and the largest over seeds, "
             "wherever it ran; on a GPU, memory is the machine's and not the GPU's. They tell encoders apart "
             "where the jobs ran alike. Published tensors: loaded, and left out where there were any."
         ),
+    )
+
+
+def _table(
+    rows: pd.DataFrame,
+    folders: Mapping[str, Sequence[str]],
+    configs: Mapping[str, Mapping[str, Any]],
+    costs: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Write a row a run that has scores here; nothing where none has."""
+    scores = over_seeds(rows[rows["metric"].isin(SHOWN)], ["run", "metric"])
+    shown = [run for run in folders if run in set(rows["run"])]
+    if not shown:
+        return ""
+    return table(
+        (
+            "run",
+            *(METRICS[metric].heading for metric in SHOWN),
+            "encoder's weights",
+            "of them learned",
+            "tensors published",
+            "training",
+            "memory, GB",
+        ),
+        [
+            (_name(run, configs[folders[run][0]]), *_row(run, folders[run], scores, configs, costs))
+            for run in shown
+        ],
     )
 
 

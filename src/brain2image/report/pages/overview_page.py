@@ -24,6 +24,10 @@ from brain2image.report.verdicts import (
 
 # What is looked for, by whether pairs are exact.
 SOUGHT = {False: "a picture like the one", True: "the picture"}
+NO_NETWORK = (
+    "No network of this config learned to find fMRI: all of them learned from CLIP features "
+    "(training.targets: clip), see the page Scores."
+)
 
 
 def overview_page(
@@ -104,6 +108,8 @@ def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
 def findings(summary: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     """Compare the best network with chance, baselines and ceiling, and name networks that do nothing."""
     network = best_network(summary)
+    if network is None:
+        return [NO_NETWORK, *without_network(summary)]
     rows = headline(summary)
     top1 = over_seeds(rows[rows["metric"] == "top1"], ["run", "brains"])
     own = top1.loc[network]

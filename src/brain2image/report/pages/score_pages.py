@@ -37,12 +37,14 @@ PAIRED_BY_CLIP = (
 PAIRED_EXACTLY = (
     "Both saw the very same pictures, so that no look-alike stands in between. What is found beyond the "
     "picture encoder's prediction of the seen picture (page Leak audit) is what EEG and fMRI share beyond "
-    "the CLIP features of that picture."
+    "what that encoder makes of the picture's CLIP features: the less it has learned of these, the more."
 )
 PROBE_NOTE = (
-    "A prediction's cluster is the one whose mean training target is nearest by cosine. Clusters are those "
-    "of K-means on CLIP features, fitted on the training pairs (config: clustering); chance, in brackets, is "
-    "the share of the commonest cluster among the test pairs. It is a coarse reading of the embedding."
+    "A prediction's cluster is the one whose mean target is nearest by cosine, by the training pairs of the "
+    "person who is tested. Clusters are those of K-means on CLIP features, fitted on the training pairs "
+    "(config: clustering); chance, in brackets, is the share of the commonest cluster among the test pairs. "
+    "It is a coarse reading of the embedding. Runs that learned from CLIP features are held against means of "
+    "these, so that their lines cannot be compared with the others."
 )
 FIELD = "Against CLIP features of the seen picture, as papers on EEG and pictures count"
 FIELD_NOTE = (
@@ -70,7 +72,7 @@ def scores_page(brains: str, summary: pd.DataFrame, confusions: Mapping[str, Seq
             (whole["level"] == "transductive") & (whole["direction"] == "forward")
         ],
         "Single trials, as other projects count": summary[summary["level"] == "trial"],
-        FIELD: whole[(whole["level"] == "field") & (whole["direction"] == "forward")],
+        FIELD: headline(summary, level="field"),
     }
     tables = [
         part
