@@ -2,6 +2,7 @@
 
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from brain2image.decoding.unclip import (
 from brain2image.decoding.unclip_network import UNCLIP, UnclipSizes, convert, unclip_sizes
 
 pytest.importorskip("diffusers", reason="diffusers is not installed, of which the networks are built")
+ROOT = Path(__file__).parents[2]
 SIZES = Sizes()
 SIDE = 8  # pixels, four latents
 
@@ -297,3 +299,14 @@ def test_a_missing_diffusers_is_said_in_one_line(tmp_path, tensors, monkeypatch)
     with pytest.raises(InputError, match=r"run: pip install 'brain2image\[pictures\]'$") as error:
         load(tmp_path, tensors)
     assert "\n" not in str(error.value)
+
+
+def test_the_benchmark_runs_at_toy_size(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    import drawing
+
+    drawing.main(["--toy", "--images", "2"])
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("| 16 x 16 pixels in 3 steps, 1 at a time | ")
+    assert second.startswith("| 16 x 16 pixels in 3 steps, 4 at a time | ")
