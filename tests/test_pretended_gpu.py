@@ -34,9 +34,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from brain2image.config import ModelConfig
-from brain2image.decoding import backbone, blocks, prior
+from brain2image.decoding import backbone, blocks, prior, unclip
 from brain2image.decoding.stored import build_empty
 from brain2image.decoding.stored_linear import stored_weights
+from brain2image.decoding.unclip_network import Unclip, UnclipSizes, unet_matrices
+from brain2image.evaluation import picture_metrics, picture_networks
 from brain2image.evaluation import predict as inference
 from brain2image.formats.precision import TF32_SWITCH, allow_tf32, resolve_precision
 from brain2image.models.alignment import PREDICT_BATCH, AlignmentModel
@@ -116,7 +118,8 @@ def read(value):
 @pytest.fixture
 def gpu(monkeypatch):
     """The second of two pretended GPUs, which this process has claimed, and what happens on it."""
-    for module in (clip, projection, inference, runs, blocks):
+    decoding = (blocks, unclip, picture_metrics, picture_networks)
+    for module in (clip, projection, inference, runs, *decoding):
         monkeypatch.setattr(module, "compute_device", lambda: str(DEVICE))
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
@@ -249,6 +252,44 @@ def test_samples_are_read_back_once_a_block(gpu, steps, n_draws):
         )
         assert [len(tokens) for tokens in found] == [2, 1]
     assert watch.copies == ["cuda", *["cuda"] * n_draws, "cpu"] * 2
+
+
+def test_pictures_are_read_back_once_a_sample(gpu):
+    """And the UNet computes in half precision, the decoder in float32."""
+    pytest.importorskip("diffusers", reason="diffusers is not installed, of which the networks are built")
+    with torch.device("meta"):
+        network = Unclip(UnclipSizes((32, 64), (0, 1), 6, 16, (32, 64)))
+    network = network.to_empty(device="cpu").requires_grad_(False)
+    for key, tensor in network.named_parameters():
+        tensor.data = tensor.to(torch.float16 if key in unet_matrices(network) else torch.float32)
+    types = {}
+    for name in ("unet.conv_in", "decoder.conv_in", "decoder.conv_out"):
+        network.get_submodule(name).register_forward_hook(
+            lambda *call, name=name: types.__setitem__(name, call[2].dtype)
+        )
+    with gpu() as watch:
+        tokens = np.zeros((3, 5, 6), np.float32)
+        blocks = unclip.draw_pictures(network, tokens, seed=0, steps=1, n_samples=2, side=8, block_trials=2)
+        assert [pictures.shape for pictures in blocks] == [(2, 2, 8, 8, 3), (1, 2, 8, 8, 3)]
+    assert types == {"unet.conv_in": torch.float16} | dict.fromkeys(list(types)[1:], torch.float32)
+    to_device = ["cuda", "cuda", *(["cuda"] * 5 + ["cpu"]) * 2]
+    assert watch.copies == to_device * 2
+
+
+def test_pictures_are_compared_on_the_device(gpu, monkeypatch):
+    """Features are read back once a block, structural similarities once."""
+    with torch.device("meta"):
+        network = picture_networks.NETWORKS["swav"].build()
+    network = network.to_empty(device="cpu").eval().requires_grad_(False)
+    monkeypatch.setattr(picture_networks, "load_picture_network", lambda *_: network)
+    pictures = np.zeros((3, 20, 20, 3), np.uint8)
+    with gpu() as watch:
+        found = picture_networks.picture_features("swav", "", pictures, pictures[:1], block_images=2)
+        assert [part.shape for part in found["swav"]] == [(3, 2048), (1, 2048)]
+        assert watch.copies.count("cpu") == 3
+        watch.copies.clear()
+        assert picture_metrics.structural_similarities(pictures, pictures).shape == (3, 3)
+        assert watch.copies.count("cpu") == 1
 
 
 @pytest.mark.parametrize("short", ["auto", "fp32"])

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brain2image.core.errors import InputError
+from brain2image.formats.checkpoint_pickles import DESCRIPTIONS
 from brain2image.formats.checkpoints import Checkpoint
 
 
@@ -105,6 +106,24 @@ def test_nothing_is_executed(tmp_path):
             with pytest.raises(InputError, match="it would call"):
                 read(content, "a")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_trainers_state_is_passed_over(tmp_path):
+    """Lightning's checkpoints hold objects of any class; of them nothing is made, nor taken for a tensor."""
+    evil = [Evil(open, str(tmp_path / "ran"), "w"), Evil(getattr, OrderedDict, "clear"), Evil(eval, "1")]
+    content = saved({"a": torch.arange(3.0)})
+    assert set(DESCRIPTIONS) == {"model_state_dict", "state_dict"}
+    file = io.BytesIO()
+    state = {"state_dict": OrderedDict(a=torch.arange(3.0), b=evil[0]), "callbacks": {"c": evil[1:]}}
+    torch.save(state, file)
+    checkpoint = Checkpoint(file, name="unclip.ckpt", state="state_dict")
+    assert list(checkpoint.tensors) == ["a"]
+    assert checkpoint.read("a").tolist() == [0, 1, 2]
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(InputError, match="it would call"):
+        Checkpoint(file, name="unclip.ckpt")
+    with pytest.raises(InputError, match="expected a PyTorch checkpoint with 'state_dict', but"):
+        Checkpoint(io.BytesIO(content), name="unclip.ckpt", state="state_dict")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ in the memory, and MindEye2's backbone takes 7.6 GB.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -34,6 +35,18 @@ SOURCE = ("checkpoint", "sha256")
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+class Held(NamedTuple):
+    """A tensor of a checkpoint: its key there, and its shape in the network, of as many values in all."""
+
+    key: str
+    shape: tuple[int, ...]
+
+
+def _as_held(shapes: Shapes) -> dict[str, Held]:
+    """Give each tensor the key that it has in the checkpoint."""
+    return {key: Held(key, shape) for key, shape in shapes.items()}
+
+
 class Network(NamedTuple):
     """A network of a checkpoint.
 
@@ -42,12 +55,21 @@ class Network(NamedTuple):
     unread : how keys of parts begin, behind the prefix, that are not used.
     build : from the shapes of the tensors, by key, to the module; KeyError, IndexError, ValueError or
         ZeroDivisionError where they tell no size.
+    convert : from the shapes of the tensors by their keys in the checkpoint, without the prefix, to what each
+        tensor of the module is there; raises as ``build``.
+    halves : of a module, the tensors that are stored in half precision.
+    state : what the checkpoint calls its state dict.
+    origin : which checkpoint has it, for the messages.
     """
 
     name: str
     prefix: str
     unread: tuple[str, ...]
     build: Callable[[Shapes], nn.Module]
+    convert: Callable[[Shapes], Mapping[str, Held]] = _as_held
+    halves: Callable[[nn.Module], set[str]] = stored_weights
+    state: str = "model_state_dict"
+    origin: str = "the whole last.pth of a MindEye2 model"
 
 
 def extract_network(checkpoint: str, network: Network, *, dtype: str, out: str | Path) -> None:
@@ -73,21 +95,28 @@ def extract_network(checkpoint: str, network: Network, *, dtype: str, out: str |
 
 def _write(checkpoint: str, network: Network, dtype: str, out: str | Path) -> None:
     def read(content: Checkpoint, source: Mapping[str, str]) -> None:
-        shapes = _shapes(content, network, source["checkpoint"])
-        halves = stored_weights(build_empty(network, shapes, source=source["checkpoint"], remedy=REMEDY))
+        held = _find(content, network, source["checkpoint"])
+        shapes = {key: tensor.shape for key, tensor in held.items()}
+        halves = network.halves(build_empty(network, shapes, source=source["checkpoint"], remedy=REMEDY))
         types = {key: dtype if key in halves else "float32" for key in shapes}
-        order = sorted(shapes, key=lambda key: (-TYPES[types[key]].itemsize, key))  # keeps floats aligned
+        places = {key: place for place, key in enumerate(content.tensors)}
+        # wide types first, which keeps them aligned; among them as they lie in the checkpoint
+        order = sorted(
+            shapes, key=lambda key: (-TYPES[types[key]].itemsize, places[network.prefix + held[key].key])
+        )
         with path.open("wb") as file:
             _write_header(file, {key: (types[key], shapes[key]) for key in order}, source)
             for key in order:
-                _write_tensor(file, content, network.prefix + key, types[key], source["checkpoint"])
+                own = network.prefix + held[key].key
+                _write_tensor(file, content, own, types[key], source["checkpoint"])
 
     with atomic_path(out) as path:
-        read_parts(checkpoint, read, what=f"the {network.name}", is_hashed=True)
+        what = f"the {network.name}"
+        read_parts(checkpoint, read, what=what, state=network.state, is_hashed=True)
 
 
-def _shapes(content: Checkpoint, network: Network, name: str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a network's tensors in a checkpoint, by their keys without the prefix."""
+def _find(content: Checkpoint, network: Network, name: str) -> Mapping[str, Held]:
+    """Return what each of a network's tensors is in a checkpoint, by their keys in the network."""
     shapes = {
         key.removeprefix(network.prefix): tensor.shape
         for key, tensor in content.tensors.items()
@@ -97,9 +126,24 @@ def _shapes(content: Checkpoint, network: Network, name: str) -> dict[str, tuple
     if not shapes:
         raise InputError(
             f"{name}: expected a {network.name} ({network.prefix}…), got none among {len(content.tensors)} "
-            "tensors; use the whole last.pth of a MindEye2 model"
+            f"tensors; use {network.origin}"
         )
-    return shapes
+    with _sizes_told(network, source=name, remedy=REMEDY):
+        return network.convert(shapes)
+
+
+@contextmanager
+def _sizes_told(network: Network, *, source: str | Path, remedy: str) -> Iterator[None]:
+    """Raise InputError where the shapes of its tensors do not tell a network's sizes."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
+        raise InputError(
+            f"{source}: expected the {network.name}'s sizes in the shapes of its tensors, but they are not "
+            f"there ({type(error).__name__}: {reason(error)}); {remedy}"
+        ) from None
 
 
 def build_empty(network: Network, shapes: Shapes, *, source: str | Path, remedy: str) -> nn.Module:
@@ -110,14 +154,8 @@ def build_empty(network: Network, shapes: Shapes, *, source: str | Path, remedy:
     InputError
         When tensors are missing, unknown or of other shapes.
     """
-    try:
-        with torch.device("meta"):
-            module = network.build(shapes)
-    except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
-        raise InputError(
-            f"{source}: expected the {network.name}'s sizes in the shapes of its tensors, but they are not "
-            f"there ({type(error).__name__}: {reason(error)}); {remedy}"
-        ) from None
+    with _sizes_told(network, source=source, remedy=remedy), torch.device("meta"):
+        module = network.build(shapes)
     expected = {key: tensor.shape for key, tensor in module.state_dict().items()}
     found = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
     check_shapes(found, expected, source=source, model=f"the {network.name}", remedy=remedy)
@@ -168,7 +206,7 @@ def load_network(
         check_source(source, embedding, path=path, name=network.name)
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     module = build_empty(network, shapes, source=path, remedy=AGAIN)
-    halves = stored_weights(module)
+    halves = network.halves(module)
     for key, tensor in tensors.items():
         if tensor.dtype not in (TYPES.values() if key in halves else [torch.float32]):
             raise InputError(f"{path}: expected {key} as float32, got {tensor.dtype}; {AGAIN}")

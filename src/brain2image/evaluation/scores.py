@@ -29,7 +29,7 @@ from brain2image.evaluation.statistics import (
     shuffle_answers,
 )
 
-SMALLER_IS_BETTER = {"median_rank", "mse"}
+SMALLER_IS_BETTER = {"median_rank", "mse", "efficientnet_b1", "swav"}
 SHARES = ("top", "cluster")  # metrics that begin so are shares of the pictures
 # Image level is the claim. CSLS sees all test queries at once, trial level repeats its targets: rows apart.
 View = Callable[[np.ndarray], np.ndarray]

@@ -11,21 +11,16 @@ import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from brain2image.core.errors import InputError, reason
-from brain2image.formats.pickles import LimitedUnpickler, check_shape, dispatch, ordered_dict
+from brain2image.formats.checkpoint_pickles import DESCRIPTIONS, DTYPES, Skeleton, Storage, Tensor
+from brain2image.formats.pickles import check_shape
 from brain2image.formats.unpickling import DAMAGE
 
-# bfloat16 is the upper half of a float32, so it is read as the integers it looks like.
-DTYPES = {"FloatStorage": "<f4", "HalfStorage": "<f2", "DoubleStorage": "<f8", "BFloat16Storage": "<u2"}
-# Names of storages that a checkpoint may mention; what is not in DTYPES cannot be read.
-OTHER_STORAGES = {
-    f"{kind}Storage" for kind in ("Long", "Int", "Short", "Char", "Byte", "Bool", "ComplexFloat", "Untyped")
-}
 LEGACY_PICKLES = 5  # before PyTorch 1.6: number, version, system, content, keys of the storages
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 DESCRIPTION_LIMIT = 16 << 20  # bytes of data.pkl; that of MindEye2 takes less than 0.1 MB
@@ -35,25 +30,6 @@ REMEDY = "download it again"
 DAMAGED_ZIP = (*DAMAGE, OSError, NotImplementedError, zlib.error, MemoryError)
 
 
-class Storage(NamedTuple):
-    """What ``data.pkl`` says of a storage: type and key; its bytes are not read."""
-
-    kind: str
-    key: str
-
-
-class Tensor(NamedTuple):
-    """What ``data.pkl`` says of a tensor."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    requires_grad: bool = False
-    hooks: Any = None
-    metadata: Any = None
-
-
 class Checkpoint:
     """The state dict of a checkpoint, whose tensors are read one by one.
 
@@ -61,6 +37,8 @@ class Checkpoint:
     ----------
     file : seekable binary file, on the disk or elsewhere.
     name : what the file is called in messages.
+    state : what the state dict is called in the file: ``model_state_dict``, or ``state_dict``, as Lightning
+        calls it. Its files hold the trainer's state too, of which nothing is made.
 
     Attributes
     ----------
@@ -72,16 +50,17 @@ class Checkpoint:
         When it is no checkpoint, damaged, or its ``data.pkl`` names anything but tensors and containers.
     """
 
-    def __init__(self, file: io.BufferedIOBase, *, name: str):
+    def __init__(self, file: io.BufferedIOBase, *, name: str, state: str = "model_state_dict"):
         self._file, self._name, self._size = file, name, file.seek(0, io.SEEK_END)
+        self._state = state
         try:
             with zipfile.ZipFile(file) as archive:
                 self._entries = {entry.filename: entry for entry in archive.infolist()}
                 description, content = read_description(archive)
             self._folder = description.removesuffix("data.pkl")
-            state = _Description(io.BytesIO(content)).load()["model_state_dict"]
+            held = DESCRIPTIONS[state](io.BytesIO(content)).load()[state]
             self.tensors: dict[str, Tensor] = {
-                str(key): value for key, value in state.items() if _is_tensor(value)
+                str(key): value for key, value in held.items() if _is_tensor(value)
             }
         except InputError:  # of a remote file
             raise
@@ -171,7 +150,7 @@ class Checkpoint:
         format_ = "it has the format of PyTorch before 1.6, from which no part can be read"
         what = format_ if is_legacy else reason(error)[:120]
         remedy = "load it with PyTorch and save it again" if is_legacy else REMEDY
-        return f"{self._name}: expected a PyTorch checkpoint with 'model_state_dict', but {what}; {remedy}"
+        return f"{self._name}: expected a PyTorch checkpoint with {self._state!r}, but {what}; {remedy}"
 
 
 def read_description(archive: zipfile.ZipFile) -> tuple[str, bytes]:
@@ -183,67 +162,6 @@ def read_description(archive: zipfile.ZipFile) -> tuple[str, bytes]:
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > DESCRIPTION_LIMIT:
         raise ValueError("its data.pkl is compressed or too large")
     return entry.filename, archive.read(entry)
-
-
-class _Description(LimitedUnpickler):
-    """Reads ``data.pkl`` into `Tensor` and `Storage`; nothing else can be made, and nothing is executed."""
-
-    allowed: ClassVar[Mapping] = {
-        ("collections", "OrderedDict"): ordered_dict,
-        ("torch._utils", "_rebuild_tensor_v2"): Tensor,
-        **{("torch", kind): kind for kind in (*DTYPES, *OTHER_STORAGES)},
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.allowed:
-            raise pickle.UnpicklingError(f"it would call {module}.{name}")
-        return self.allowed[module, name]
-
-    def persistent_load(self, pid: Any) -> Storage:
-        """Build a storage from ``("storage", type, key, device, number of values)``."""
-        match pid:
-            case ("storage", str(kind), str(key), *_):
-                return Storage(kind, key)
-        raise pickle.UnpicklingError("it names an unknown object")
-
-    def load_build(self) -> None:
-        """Drop the state of an object, that is the ``_metadata`` of a state dict."""
-        self.stack.pop()
-
-    dispatch: ClassVar[dict] = dispatch(BUILD=load_build)
-
-
-class _Anything(dict):
-    """What stands for any object: it takes items, and forgets members."""
-
-    append = extend = lambda *_: None
-
-
-class _Skeleton(LimitedUnpickler):
-    """Reads what holds what in any pickle; no name is looked up, and nothing is called."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        return _Anything
-
-    def persistent_load(self, pid: Any) -> Any:
-        self.check_size(pid)
-
-    def load_reduce(self) -> None:
-        """Put something in place of what a call would give."""
-        self.check_size(self.stack.pop())
-        self.stack[-1] = _Anything()
-
-    def load_newobj_ex(self) -> None:
-        """Do the same for a class that is called with keywords."""
-        self.check_size(self.stack.pop())
-        self.load_reduce()
-
-    dispatch: ClassVar[dict] = dispatch(
-        BUILD=_Description.load_build,
-        REDUCE=load_reduce,
-        NEWOBJ=load_reduce,
-        NEWOBJ_EX=load_newobj_ex,
-    )
 
 
 def check_torch_file(path: str | os.PathLike, *, remedy: str) -> None:
@@ -258,10 +176,10 @@ def check_torch_file(path: str | os.PathLike, *, remedy: str) -> None:
         try:
             if magic == b"PK\x03\x04":
                 with zipfile.ZipFile(file) as archive:
-                    _Skeleton(io.BytesIO(read_description(archive)[1])).load()
+                    Skeleton(io.BytesIO(read_description(archive)[1])).load()
             elif magic[:1] == pickle.PROTO:
                 for _ in range(LEGACY_PICKLES):
-                    _Skeleton(file).load()
+                    Skeleton(file).load()
         except DAMAGED_ZIP as error:
             raise InputError(
                 f"{path}: expected weights as torch.save writes them, but they cannot be read "

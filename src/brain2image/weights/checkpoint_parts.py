@@ -23,6 +23,7 @@ def read_parts(
     read: Callable[[Checkpoint, Mapping[str, str]], Part],
     *,
     what: str,
+    state: str = "model_state_dict",
     is_hashed: bool = False,
 ) -> Part:
     """Read parts of a checkpoint; on a server that gives parts of files, nothing else is downloaded.
@@ -34,6 +35,7 @@ def read_parts(
         and, of one on a server, ``commit``. It is called again, with the whole file, where the server turns
         out to give no parts.
     what : what is read, for the log: ``the ridge``.
+    state : what the state dict is called in the file, see `formats.checkpoints.Checkpoint`.
     is_hashed : whether a file on this machine is read as a whole first, for its ``sha256`` and ``size``. Of
         one on a server the hash is what the server states, and empty where it states none.
 
@@ -49,31 +51,32 @@ def read_parts(
     source = {"checkpoint": redact(checkpoint)}
     if not is_remote(checkpoint):
         check_file(checkpoint)
-        return _read(checkpoint, read, source, is_hashed=is_hashed)
+        return _read(checkpoint, read, source, state, is_hashed=is_hashed)
     try:
         with open_remote(checkpoint) as remote:
             if not remote.has_ranges:
                 raise RangesRefused
             logger.info("%s: reading %s alone out of %s", remote.name, what, format_size(remote.size))
             stated = {"sha256": remote.sha256 or "", "size": str(remote.size), "commit": remote.commit or ""}
-            content = Checkpoint(io.BufferedReader(remote), name=source["checkpoint"])
+            content = Checkpoint(io.BufferedReader(remote), name=source["checkpoint"], state=state)
             return read(content, source | stated)
     except RangesRefused:
         logger.warning("%s: the server gives no parts of files; downloading all of it", redact(checkpoint))
         fetched = fetch(checkpoint)
         known = {"sha256": fetched.sha256, "size": str(fetched.size), "commit": fetched.commit or ""}
-        return _read(fetched.path, read, source | known)
+        return _read(fetched.path, read, source | known, state)
 
 
 def _read(
     path: str | Path,
     read: Callable[[Checkpoint, Mapping[str, str]], Part],
     source: dict[str, str],
+    state: str,
     *,
     is_hashed: bool = False,
 ) -> Part:
     with open(path, "rb") as file:
-        content = Checkpoint(file, name=source["checkpoint"])
+        content = Checkpoint(file, name=source["checkpoint"], state=state)
         if is_hashed:  # only now: what is no checkpoint is refused at once
             source |= {"sha256": sha256(path), "size": str(os.path.getsize(path))}
         return read(content, source)
