@@ -275,6 +275,7 @@ ROOMS = (
     "plan_people",
     "plan_files",
     "plan",
+    "commands",
     "__main__",
 )
 
