@@ -32,6 +32,7 @@ def snakemake_arguments(
     *,
     configfile: str | None = None,
     cores: str = "all",
+    is_short: bool = True,
     further: Sequence[str] = (),
 ) -> list[str]:
     """Build the arguments of Snakemake, in the order in which it takes none for another.
@@ -41,6 +42,7 @@ def snakemake_arguments(
     targets : rules or files.
     configfile : instead of config/config.yaml.
     cores : a number, or all.
+    is_short : print a line a job; otherwise all that Snakemake says.
     further : Snakemake's own options.
 
     Raises
@@ -54,7 +56,8 @@ def snakemake_arguments(
         check_config_file(configfile)
     # --configfile takes all names up to the next option, so targets stand before it
     named = ["--configfile", configfile] if configfile else []
-    return [*targets, *named, "--cores", cores, *further]
+    short = ["--logger", "brain2image"] if is_short else []
+    return [*targets, *named, *short, "--cores", cores, *further]
 
 
 def check_folder() -> None:

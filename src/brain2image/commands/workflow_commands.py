@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,25 +20,29 @@ def _console() -> "Console":
     return Console(markup=False)
 
 
-def run_workflow(options: argparse.Namespace) -> None:
-    """Run the workflow, or some of its targets."""
+def _call(options: argparse.Namespace, targets: Sequence[str], *further: str, cores: str = "1") -> None:
+    """Call Snakemake for targets, with the options of a command; what a dry run says is its purpose."""
     from brain2image.commands.snakemake_calls import call_snakemake, snakemake_arguments
 
-    further = [*(["--dry-run"] if options.dry_run else []), *options.further]
     call_snakemake(
         snakemake_arguments(
-            options.targets, configfile=options.configfile, cores=options.cores, further=further
+            targets,
+            configfile=options.configfile,
+            cores=cores,
+            is_short=not (options.verbose or "--dry-run" in further),
+            further=[*further, *options.further],
         )
     )
 
 
+def run_workflow(options: argparse.Namespace) -> None:
+    """Run the workflow, or some of its targets."""
+    _call(options, options.targets, *(["--dry-run"] if options.dry_run else []), cores=options.cores)
+
+
 def check_data(options: argparse.Namespace) -> None:
     """Print what data and weights were found, and what is missing."""
-    from brain2image.commands.snakemake_calls import call_snakemake, snakemake_arguments
-
-    call_snakemake(
-        snakemake_arguments(["check_data"], configfile=options.configfile, cores="1", further=options.further)
-    )
+    _call(options, ["check_data"])
 
 
 def write_report(options: argparse.Namespace) -> None:
@@ -49,16 +54,12 @@ def write_report(options: argparse.Namespace) -> None:
 
 def fetch_weights(options: argparse.Namespace) -> None:
     """Download the weights that the config needs; with ``--refresh`` ask for those again that are there."""
-    from brain2image.commands.snakemake_calls import call_snakemake, snakemake_arguments
     from brain2image.weights.download import REFRESH
 
-    further = list(options.further)
     if options.refresh:
         os.environ[REFRESH] = "1"  # read by the jobs
-        further.insert(0, "--forceall")  # of that target, which has no other jobs
-    call_snakemake(
-        snakemake_arguments(["fetch_weights"], configfile=options.configfile, cores="1", further=further)
-    )
+    # all jobs of that target, which has no others
+    _call(options, ["fetch_weights"], *(["--forceall"] if options.refresh else []))
 
 
 def print_status(options: argparse.Namespace) -> None:
@@ -125,5 +126,7 @@ def add_workflow(commands: argparse._SubParsersAction) -> None:
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")
     summary.add_argument("file", nargs="?", help="results/summary.csv, or that of other results")
     summary.set_defaults(call=print_summary)
+    for command in (run, check, fetch):
+        command.add_argument("--verbose", action="store_true", help="print all that Snakemake says")
     for command in (run, check, report, fetch, status, summary):
         command.add_argument("--configfile", metavar="FILE", help="instead of config/config.yaml")
