@@ -21,7 +21,7 @@ def _console() -> "Console":
 
 
 def _call(options: argparse.Namespace, targets: Sequence[str], *further: str, cores: str = "1") -> None:
-    """Call Snakemake for targets, with the options of a command; what a dry run says is its purpose."""
+    """Make a call of Snakemake with the options of a command; what a dry run says is its purpose."""
     from brain2image.commands.snakemake_calls import call_snakemake, snakemake_arguments
 
     call_snakemake(
