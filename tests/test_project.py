@@ -282,6 +282,7 @@ ROOMS = (
     "quality",
     "synthetic",
     "report",
+    "sharing",
     "plan_people",
     "plan_files",
     "plan",

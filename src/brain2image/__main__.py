@@ -23,6 +23,21 @@ def new_project(options: argparse.Namespace) -> None:
     )
 
 
+def export(options: argparse.Namespace) -> None:
+    """Write a run as a folder that can be given away, or push it to the Hub."""
+    if options.push_to_hub:
+        from brain2image.sharing.hub import push_run
+
+        print(f"Pushed: {push_run(options.run, options.push_to_hub, is_public=options.public)}")
+        return
+    from brain2image.sharing.exporting import export_run
+
+    run = Path(options.run).absolute()
+    out = options.out or f"{run.parent.name}_{run.name}"
+    export_run(run, out)
+    print(f"{out}: README.md, config.json, model.safetensors; read the README before you give it away")
+
+
 def write_docs(options: argparse.Namespace) -> None:
     """Write the documents of the config."""
     from brain2image.config.documents import write_config_docs
@@ -41,6 +56,12 @@ def command_line() -> argparse.ArgumentParser:
     new.set_defaults(call=new_project)
     add_translate(commands)
     add_calibrate(commands)
+    share = commands.add_parser("export", help="write a trained run with a model card, to give away")
+    share.add_argument("run", metavar="RUN", help="folder of a trained run: results/runs/BRAINS/RUN")
+    share.add_argument("--out", metavar="FOLDER", help="to write (BRAINS_RUN)")
+    share.add_argument("--push-to-hub", metavar="OWNER/NAME", help="push it there instead, closed to others")
+    share.add_argument("--public", action="store_true", help="a repository that is new is open to everybody")
+    share.set_defaults(call=export)
     docs = commands.add_parser("config-docs", help="write the documents of config/ from the config's schema")
     docs.add_argument("folder", type=Path, help="the folder config/ of the checkout")
     docs.set_defaults(call=write_docs)
