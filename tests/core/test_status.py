@@ -19,7 +19,7 @@ from brain2image.core.versions import Upgrade
 
 def status(folder, config):
     command = [sys.executable, "-m", "brain2image", "status", "--configfile", config]
-    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "COLUMNS": "200"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
