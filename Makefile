@@ -13,7 +13,7 @@ SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_ima
 .DEFAULT_GOAL := demo
 
 demo: setup
-	@$(DEMO_RUN) --cores all $(SIDE_BY_SIDE)
+	@$(DEMO_RUN) --logger brain2image --cores all $(SIDE_BY_SIDE)
 	@$(MAKE) --no-print-directory $(DEMO)/report.html
 	@$(BIN)/brain2image summary $(DEMO)/summary.csv
 	@echo "Report: $(DEMO)/report.html"

@@ -13,5 +13,7 @@ rule check_data:
     params:
         code=plan.code("check_data"),
         inventory=plan.inventory(),
+    message:
+        "Look for the data and weights that the config names"
     script:
         "../workflow/scripts/check_data.py"

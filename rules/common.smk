@@ -1,7 +1,6 @@
 """Shared by all files here: the checked configuration, its plan, and what Snakemake wants said once."""
 
 import os
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -32,7 +31,8 @@ if not workflow.overwrite_configfiles:
 
 
 cfg = asked(load_config, config, checkout=workflow.basedir)
-plan = asked(Plan, cfg, scripts=Path(workflow.basedir) / "workflow" / "scripts")
+scripts = workflow.current_basedir.join("../workflow/scripts")  # not of the project folder that includes this
+plan = asked(Plan, cfg, scripts=scripts.get_path_or_uri(secret_free=True))
 if workflow.is_main_process:
     plan.say_who_is_left_out(logger.warning)
 keep_beside(cfg.results, workflow, rerun_on_upgrade=cfg.rerun_on_upgrade)

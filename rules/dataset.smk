@@ -27,5 +27,7 @@ rule build_lmdb:
             "drop_overlapping_trials": cfg.split.drop_overlapping_trials,
             "picture_set": plan.data.picture_set_of(wildcards.person),
         },
+    message:
+        "Build the training set of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/build_lmdb.py"

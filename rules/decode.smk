@@ -54,6 +54,8 @@ rule embed_tokens:
         pictures=plan.data.pictures(plan.scanned_set),
         clip=plan.token_clip(),
         chosen=cfg.decoding.model_dump(include={"n_fitted", "seed"}),
+    message:
+        "Compute the CLIP tokens of pictures of {wildcards.dataset} and {wildcards.subj}"
     script:
         "../workflow/scripts/embed_tokens.py"
 
@@ -83,6 +85,8 @@ rule decode_tokens:
         brains="{person}_{subj}",
         runs=plan.decoded,
         evaluation=cfg.evaluation.model_dump(),
+    message:
+        "Decode the predictions of {wildcards.person} and {wildcards.subj} to CLIP tokens"
     script:
         "../workflow/scripts/decode_tokens.py"
 
@@ -113,6 +117,8 @@ rule draw_pictures:
         brains="{person}_{subj}",
         pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person)),
         evaluation=cfg.evaluation.model_dump(),
+    message:
+        "Draw pictures from the tokens of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/draw_pictures.py"
 
@@ -146,5 +152,7 @@ rule show_decoded:
         code=lambda wildcards: plan.code_with_pictures("show_decoded", *plan.sets_of(wildcards.person)),
         pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person)),
         brains="{person}_{subj}",
+    message:
+        "Write the page of pictures from the EEG of {wildcards.person}"
     script:
         "../workflow/scripts/show_decoded.py"

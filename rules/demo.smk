@@ -33,6 +33,8 @@ rule simulate_images:
             }
         ),
         subjects=plan.subjects,
+    message:
+        "Simulate pictures"
     script:
         "../workflow/scripts/simulate_images.py"
 
@@ -64,6 +66,8 @@ rule simulate_eeg:
             include={"n_concepts", "images_per_concept", "n_test_concepts", "n_latents", "eeg_snr", "seed"}
         ),
         subject="{sub}",
+    message:
+        "Simulate the raw EEG of {wildcards.sub}"
     script:
         "../workflow/scripts/simulate_eeg.py"
 
@@ -92,6 +96,8 @@ rule simulate_fmri:
         code=plan.code("simulate_fmri"),
         simulate=cfg.simulate.model_dump(include={"n_voxels", "n_latents", "n_features", "seed"}),
         subject="{subj}",
+    message:
+        "Simulate the fMRI and the checkpoint of {wildcards.subj}"
     script:
         "../workflow/scripts/simulate_fmri.py"
 
@@ -111,6 +117,8 @@ rule simulate_cbramod:
     params:
         code=plan.code("simulate_cbramod"),
         seed=cfg.simulate.seed,
+    message:
+        "Simulate CBraMod's weights"
     script:
         "../workflow/scripts/simulate_cbramod.py"
 
@@ -133,6 +141,8 @@ rule simulate_clip:
         code=plan.code("simulate_clip"),
         simulate=cfg.simulate.model_dump(include={"n_latents", "seed"}),
         model=cfg.clip.model,
+    message:
+        "Simulate CLIP's weights"
     script:
         "../workflow/scripts/simulate_clip.py"
 
@@ -168,6 +178,8 @@ rule predict_ceilings:
             "include_test": cfg.matching.include_test,
             "options": asked(plan.split_options_of, wildcards.person),
         },
+    message:
+        "Compute the ceilings of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/predict_ceilings.py"
 

@@ -19,6 +19,8 @@ rule simulate_expdesign:
     params:
         code=plan.code("simulate_expdesign"),
         simulate=cfg.simulate.model_dump(include={"seed"}),
+    message:
+        "Simulate NSD's experiment design"
     script:
         "../workflow/scripts/simulate_expdesign.py"
 
@@ -51,5 +53,7 @@ rule simulate_alljoined:
         code=plan.code("simulate_alljoined"),
         simulate=cfg.simulate.model_dump(include={"n_latents", "eeg_snr", "seed"}),
         person=lambda wildcards: wildcards.subj.replace("subj", "alljoined-"),
+    message:
+        "Simulate the raw EEG of {params.person}"
     script:
         "../workflow/scripts/simulate_alljoined.py"

@@ -25,5 +25,7 @@ rule embed_images:
         code=lambda wildcards: plan.code_with_pictures("embed_images", wildcards.dataset),
         pictures=lambda wildcards: plan.data.reading(wildcards.dataset) | {"part": wildcards.part},
         clip=cfg.clip.model_dump() | {"tag": plan.weights.clip_tag()},
+    message:
+        "Embed the pictures of {wildcards.dataset} ({wildcards.part})"
     script:
         "../workflow/scripts/embed_images.py"

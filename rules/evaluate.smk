@@ -32,6 +32,8 @@ rule fit_baseline:
     params:
         code=plan.code("fit_baseline"),
         run=plan.baseline_run(),
+    message:
+        "Fit {wildcards.run} on {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/fit_baseline.py"
 
@@ -63,6 +65,8 @@ rule evaluate:
             asked(plan.of_other_sets, wildcards.person, wildcards.subj, wildcards.run)
         ),
         evaluation=cfg.evaluation.model_dump(),
+    message:
+        "Score {wildcards.run} on {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/evaluate.py"
 
@@ -84,6 +88,8 @@ rule measure_bounds:
         runtime=growing(10),
     params:
         code=plan.code("measure_bounds"),
+    message:
+        "Measure the bounds of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/measure_bounds.py"
 
@@ -118,5 +124,7 @@ rule summarise:
         code=plan.code("summarise"),
         predictors=plan.listed_predictors(),
         evaluation=cfg.evaluation.model_dump(),
+    message:
+        "Summarise the scores"
     script:
         "../workflow/scripts/summarise.py"

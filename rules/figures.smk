@@ -26,6 +26,8 @@ rule plot_pairs:
     params:
         code=lambda wildcards: plan.code_with_pictures("plot_pairs", *plan.sets(wildcards.dataset)),
         pictures=lambda wildcards: plan.data.pictures(*plan.sets(wildcards.dataset)),
+    message:
+        "Draw pairs of {wildcards.dataset} and {wildcards.subj}"
     script:
         "../workflow/scripts/plot_pairs.py"
 
@@ -52,6 +54,8 @@ rule plot_clusters:
         runtime=growing(10),
     params:
         code=plan.code("plot_clusters"),
+    message:
+        "Draw the clusters of {wildcards.dataset} and {wildcards.subj}"
     script:
         "../workflow/scripts/plot_clusters.py"
 
@@ -79,6 +83,8 @@ rule plot_training:
     params:
         code=plan.code("plot_training"),
         runs=list(plan.runs),
+    message:
+        "Draw the trainings of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/plot_training.py"
 
@@ -119,6 +125,8 @@ rule plot_scores:
     params:
         code=plan.code("plot_scores"),
         brains="{person}_{subj}",
+    message:
+        "Draw the scores of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/plot_scores.py"
 
@@ -148,6 +156,8 @@ rule plot_gallery:
     params:
         code=lambda wildcards: plan.code_with_pictures("plot_gallery", *plan.sets_of(wildcards.person)),
         pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person)),
+    message:
+        "Draw what {wildcards.run} retrieves for {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/plot_gallery.py"
 
@@ -182,5 +192,7 @@ rule plot_people:
     params:
         code=plan.code("plot_people"),
         predictors=plan.listed_predictors(),
+    message:
+        "Compare the methods on all people"
     script:
         "../workflow/scripts/plot_people.py"

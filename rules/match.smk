@@ -18,6 +18,8 @@ rule list_shown:
         runtime=growing(10),
     params:
         code=plan.code("list_shown"),
+    message:
+        "List the pictures that people of {wildcards.dataset} saw"
     script:
         "../workflow/scripts/list_shown.py"
 
@@ -44,6 +46,8 @@ rule match_images:
     params:
         code=plan.code("match_images"),
         include_test=cfg.matching.include_test,
+    message:
+        "Match the pictures of {wildcards.dataset} and {wildcards.subj}"
     script:
         "../workflow/scripts/match_images.py"
 
@@ -68,6 +72,8 @@ rule split_pairs:
     params:
         code=plan.code("split_pairs"),
         split=ask("split_options", "dataset"),
+    message:
+        "Split the pairs of {wildcards.dataset} and {wildcards.subj}"
     script:
         "../workflow/scripts/split_pairs.py"
 
@@ -90,6 +96,8 @@ rule list_tested:
     params:
         code=plan.code("list_tested"),
         splits=lambda wildcards: plan.judged_splits(wildcards.dataset, wildcards.subj),
+    message:
+        "List what {wildcards.dataset} and {wildcards.subj} are tested on"
     script:
         "../workflow/scripts/list_tested.py"
 
@@ -115,6 +123,8 @@ rule cluster_pairs:
     params:
         code=plan.code("cluster_pairs"),
         clustering=cfg.clustering.model_dump(),
+    message:
+        "Cluster the pairs of {wildcards.dataset} and {wildcards.subj}"
     script:
         "../workflow/scripts/cluster_pairs.py"
 
@@ -145,5 +155,7 @@ rule audit_split:
             "is_ridge_fitted": not cfg.simulate,  # the simulated ridge was fitted on no picture
             "is_exact": asked(plan.is_exact_of, wildcards.person),
         },
+    message:
+        "Audit the splits of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/audit_split.py"

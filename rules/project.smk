@@ -49,6 +49,8 @@ rule project_fmri:
         gpu=1,
     params:
         code=plan.code("project_fmri"),
+    message:
+        "Project the fMRI of {wildcards.subj}"
     script:
         "../workflow/scripts/project_fmri.py"
 
@@ -74,6 +76,8 @@ rule combine_projections:
     params:
         code=plan.code("combine_projections"),
         subjects=lambda wildcards: members(wildcards.subj),
+    message:
+        "Combine the projections of {wildcards.subj}"
     script:
         "../workflow/scripts/combine_projections.py"
 
@@ -101,5 +105,7 @@ rule fit_picture_encoder:
     params:
         code=plan.code("fit_picture_encoder"),
         picture_encoder=cfg.picture_encoder.model_dump() | {"layers": cfg.clip.layers},
+    message:
+        "Fit the picture encoder of {wildcards.dataset} and {wildcards.subj}"
     script:
         "../workflow/scripts/fit_picture_encoder.py"

@@ -36,6 +36,8 @@ rule inspect_eeg:
         runtime=growing(30),
     params:
         code=plan.code("inspect_eeg"),
+    message:
+        "Inspect the EEG of {wildcards.person}"
     script:
         "../workflow/scripts/inspect_eeg.py"
 
@@ -67,5 +69,7 @@ rule inspect_fmri:
         runtime=growing(30),
     params:
         code=plan.code("inspect_fmri"),
+    message:
+        "Inspect the fMRI of {wildcards.subj}"
     script:
         "../workflow/scripts/inspect_fmri.py"

@@ -18,6 +18,8 @@ rule repack_images:
     params:
         code=lambda wildcards: plan.code("repack_images", asked(plan.data.images, wildcards.dataset).reader),
         reader=lambda wildcards: asked(plan.data.images, wildcards.dataset).reader,
+    message:
+        "List the pictures of {wildcards.dataset}"
     script:
         "../workflow/scripts/repack_images.py"
 
@@ -42,6 +44,8 @@ rule repack_eeg:
         code=lambda wildcards: plan.code("repack_eeg", asked(plan.data.eeg, wildcards.person).reader),
         reader=lambda wildcards: asked(plan.data.eeg, wildcards.person).reader,
         eeg=lambda wildcards: asked(plan.data.eeg_options, wildcards.person, cfg.eeg),
+    message:
+        "Repack the EEG of {wildcards.person}"
     script:
         "../workflow/scripts/repack_eeg.py"
 
@@ -66,5 +70,7 @@ rule repack_fmri:
             "reader": asked(plan.data.fmri, wildcards.subj).reader,
             "subject": wildcards.subj,
         },
+    message:
+        "Repack the fMRI of {wildcards.subj}"
     script:
         "../workflow/scripts/repack_fmri.py"

@@ -27,6 +27,8 @@ rule write_overview:
         code=plan.code("write_overview"),
         brains=[brains for brains in plan.brains for run in plan.predictors],
         is_simulated=bool(cfg.simulate),
+    message:
+        "Write the overview"
     script:
         "../workflow/scripts/write_overview.py"
 
@@ -69,6 +71,8 @@ rule write_tables:
         code=plan.code("write_tables"),
         brains="{person}_{subj}",
         names={"predictors": list(plan.predictors), "trainings": list(plan.runs)},
+    message:
+        "Write the tables of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/write_tables.py"
 
@@ -98,6 +102,8 @@ rule show_encoders:
         brains="{person}_{subj}",
         # a folder and not files: a job's benchmark is written after its outputs, and would make them look old
         names={"trainings": list(plan.runs), "benchmarks": f"{cfg.results}/benchmarks"},
+    message:
+        "Compare the encoders of {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/show_encoders.py"
 
@@ -128,6 +134,8 @@ rule show_picture_encoder:
             "pairs": f"{wildcards.dataset}_{wildcards.subj}",
             "subjects": members(wildcards.subj),
         },
+    message:
+        "Describe the picture encoder of {wildcards.dataset} and {wildcards.subj}"
     script:
         "../workflow/scripts/show_picture_encoder.py"
 
@@ -177,5 +185,7 @@ rule write_provenance:
                 rule.name: plan.code(rule.name) for rule in workflow.rules if rule.script and rule.output
             },
         },
+    message:
+        "Write how all this was made"
     script:
         "../workflow/scripts/write_provenance.py"

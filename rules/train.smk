@@ -40,6 +40,8 @@ rule train:
         ),
         # no output, for Snakemake deletes the outputs of a job that failed
         state=f"{cfg.results}/state/{{brains}}/{{run}}",
+    message:
+        "Train {wildcards.run} on {wildcards.brains}"
     script:
         "../workflow/scripts/train.py"
 
@@ -67,6 +69,8 @@ rule calibrate:
     params:
         code=lambda wildcards: plan.code_with_encoder("calibrate", wildcards.run),
         n_pictures=lambda wildcards: plan.calibrated[wildcards.run][1],
+    message:
+        "Calibrate {wildcards.run} to {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/calibrate.py"
 
@@ -93,5 +97,7 @@ rule predict:
     params:
         code=lambda wildcards: plan.code_with_encoder("predict", wildcards.run),
         hearing=lambda wildcards: {"interpolates": plan.interpolates(wildcards.run)},
+    message:
+        "Predict with {wildcards.run} for {wildcards.person} and {wildcards.subj}"
     script:
         "../workflow/scripts/predict.py"

@@ -1,15 +1,15 @@
 """The command line."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from brain2image.__main__ import main
+from brain2image.commands.scores_table import summary_table
 from brain2image.evaluation.summary import kind
 from brain2image.formats.tables import COMPARISONS
-from brain2image.weights.download import REFRESH
 
 CHANCE = {"top1": 0.1, "top5": 0.5, "two_way": 0.5, "median_rank": 5.5, "mse": 0.8, "cosine": 0.0}
 BETTER = {"top1": 0.4, "top5": 0.9, "two_way": 0.8, "median_rank": 2.0, "mse": 0.5, "cosine": 0.6}
@@ -56,6 +56,11 @@ def summary(path, difference=0.3, low=0.1, p_holm=0.001, **runs):
     return str(path)
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def printed(path, capsys):
     main(["summary", path])
     return " ".join(capsys.readouterr().out.split())
@@ -66,6 +71,21 @@ def test_scores_stand_before_chance(tmp_path, capsys):
     assert "40.0* (10.0)" in text
     assert "10 test pictures of 8 concepts, score (chance); 3 candidates passed over" in text
     assert "flatten, the only network, is above ridge, the only baseline: +30.0 percentage points" in text
+
+
+def test_a_table_of_networks_fits_a_terminal_of_80_columns(tmp_path):
+    """Of three seeds, whose deviations take most room."""
+    seeds = [BETTER | {"top1": value, "median_rank": 10 * value} for value in (0.3, 0.4, 1.0)]
+    path = Path(summary(tmp_path / "summary.csv", multitoken_vit_others=seeds, ridge_others=CHANCE))
+    tables = pd.read_csv(path), pd.read_csv(path.with_name("comparisons.csv"))
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(summary_table(*tables, "things-01_subj01", width=80))
+    lines = [line.split() for line in capture.get().splitlines()]
+    assert ["multitoken_vit_others", "56.7", "90.0", "80.0", "5.7", "0.500", "0.600"] in lines
+    assert ["±", "37.9*", "±", "0.0*", "±", "0.0*", "±", "3.8", "±", "0.000*", "±", "0.000*"] in lines
+    assert ["(10.0)", "(50.0)", "(50.0)", "(5.5)", "(0.800)", "(0.000)"] in lines
+    assert "…" not in capture.get()
 
 
 def test_what_was_learned_from_stands_below_within_100_columns(tmp_path, capsys):
@@ -138,15 +158,3 @@ def test_another_file_is_named(tmp_path, content):
         path.write_text(content)
     with pytest.raises(SystemExit, match=r"^brain2image: .*other\.csv: "):
         main(["summary", str(path)])
-
-
-def test_weights_are_fetched_and_refreshed(monkeypatch):
-    monkeypatch.setenv(REFRESH, "")
-    calls = []
-    monkeypatch.setattr("snakemake.cli.main", calls.append)
-    main(["fetch"])
-    assert not os.environ[REFRESH]
-    main(["fetch", "--refresh", "--configfile", "mine.yaml"])
-    assert os.environ[REFRESH]
-    plain = ["fetch_weights", "--cores", "1"]
-    assert calls == [plain, [*plain, "--configfile", "mine.yaml", "--forceall"]]

@@ -49,7 +49,7 @@ def test_rules_were_found():
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_is_complete(rule):
     found = directives(rule)
-    assert {"log", "conda", "resources", "params", "script"} <= set(found)
+    assert {"log", "conda", "resources", "params", "message", "script"} <= set(found)
     assert rule in WITHOUT_OUTPUT or {"output", "benchmark"} <= set(found)
     order = [
         "input",
@@ -70,6 +70,16 @@ def test_every_rule_is_complete(rule):
     assert "runtime=growing(" in RULES[rule]
     assert re.search(rf'code=.*plan\.code(_with_\w+)?\(\s*"{rule}"', RULES[rule]), rule
     assert f'"../workflow/scripts/{rule}.py"' in RULES[rule]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_message_names_wildcards_of_its_rule(rule):
+    """Snakemake fills them in when the job starts."""
+    message = re.search(r"^    message:\n((?:        .*\n)+)", RULES[rule], re.MULTILINE)[1]
+    output = RULES[rule].partition("    output:")[2].partition("    log:")[0]
+    named = re.findall(r"\{wildcards\.(\w+)\}", message)
+    assert re.match(r'        "[A-Z]', message)
+    assert set(named) <= {*re.findall(r"\{(\w+)\}", output), *re.findall(r"rules\.\w+\.output", output)}
 
 
 @pytest.mark.parametrize("rule", [rule for rule, text in RULES.items() if "caption=" in text])
@@ -272,10 +282,12 @@ ROOMS = (
     "quality",
     "synthetic",
     "report",
+    "sharing",
     "plan_people",
     "plan_files",
     "plan_decoding",
     "plan",
+    "commands",
     "__main__",
 )
 

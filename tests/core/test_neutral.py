@@ -14,6 +14,7 @@ from brain2image.core.fingerprint import NEUTRAL, PACKAGE, imported_modules
 SCRIPTS = sorted((PACKAGE.parents[1] / "workflow/scripts").glob("*.py"))
 # These plan and print. What is imported for them alone, and by no computation, computes nothing either.
 PLANNING = {"brain2image.__main__", "brain2image.plan"}
+PLANNING |= {f"brain2image.commands.{file.stem}" for file in (PACKAGE / "commands").glob("*.py")}
 # Written down with a result as what made it.
 # a version that is written down, what an error says, and the check of a block that a command is given
 NOTED = {

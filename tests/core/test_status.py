@@ -14,11 +14,12 @@ from rich.console import Console
 from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import source_fingerprint
 from brain2image.core.status import Stage, last_seconds, planned_jobs, recorded_fingerprint, status_table
+from brain2image.core.versions import Upgrade
 
 
 def status(folder, config):
     command = [sys.executable, "-m", "brain2image", "status", "--configfile", config]
-    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "COLUMNS": "200"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -39,8 +40,8 @@ def test_it_names_what_an_older_source_made(tiny_run, tmp_path):
     assert result.returncode == 0, result.stderr
     stages = rows(result.stdout)
     made_with, now, n_jobs, n_stale, seconds, *why = stages["plot_gallery"]
-    assert (made_with, n_jobs, n_stale, why) == (old, "3", "3", ["older", "source"])
-    assert now not in ("same", old)
+    assert (made_with, n_jobs, n_stale, why) == (old[:8], "3", "3", ["older", "source"])
+    assert now not in ("same", old[:8])
     assert sum(int(part) for part in seconds.split(":")) > 0
     assert stages["evaluate"][1:4] == ["same", "6", "6"]
     assert stages["evaluate"][5:] == ["config"]
@@ -62,9 +63,17 @@ def test_a_plan_that_fails_is_one_line(tmp_path, monkeypatch):
     folder = copy_checkout(tmp_path / "checkout")
     (folder / "bad.yaml").write_text(yaml.safe_dump({"clip": {"modle": "x"}}))
     monkeypatch.chdir(folder)
-    with pytest.raises(InputError, match=r"^snakemake: .*unknown key 'clip\.modle'") as error:
+    with pytest.raises(InputError, match=r"^config: unknown key 'clip\.modle'") as error:
         planned_jobs("--configfile", "bad.yaml")
     assert "\n" not in str(error.value)
+
+
+def test_data_that_are_missing_are_one_readable_line(tmp_path):
+    result = status(copy_checkout(tmp_path / "checkout"), "config/config.yaml")
+    assert result.returncode == 1
+    assert re.fullmatch(
+        r"brain2image: data/things/images/training_images: no such file or folder\. .+\n", result.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,9 +103,16 @@ def test_seconds_of_the_last_time(tmp_path, text, seconds):
 
 
 def test_a_table_of_hours():
-    stages = [Stage("train", 3, {"a", "b"}, {"b"}, [], 2, [3600.0, 61.4], ["older source"])]
-    console = Console(width=150)
+    upgrades = [Upgrade("scikit-learn", "1.5", "1.6")]
+    reasons = ["older source", "after another stage"]
+    stages = [
+        Stage("combine_projections", 300, {"a" * 16}, {"b" * 16}, upgrades, 2, [36000.0, 61.4], reasons)
+    ]
+    console = Console(width=80)
     with console.capture() as capture:
         console.print(status_table(stages))
-    assert "1:01:01" in capture.get()
-    assert "2 of 3 jobs would run; last time they took 1:01:01" in capture.get()
+    row = " ".join(capture.get().split())
+    assert "combine_projections aaaaaaaa bbbbbbbb 300 2 10:01:01 older" in row
+    assert "combine_projections: made with scikit-learn 1.5, now 1.6" in row
+    assert "2 of 300 jobs would run; last time they took 10:01:01" in row
+    assert "…" not in row

@@ -16,6 +16,9 @@ from brain2image.core.manifest import job_place, recorded_params
 from brain2image.core.versions import UPGRADE, Upgrade, find_upgrades
 
 FINGERPRINT = re.compile(r"'([0-9a-f]{16})'")
+SHOWN_DIGITS = 8  # of a fingerprint, in the table
+# What the rules say of an error that the user can mend: a line below its kind and above the frames.
+SAID = re.compile(r"^ *WorkflowError(?: in file .*)?:\n *(.+)$", re.MULTILINE)
 # How Snakemake begins a reason, and what that means here.
 REASONS = {
     "Missing output files": "missing",
@@ -72,16 +75,19 @@ class Stage(NamedTuple):
 
 
 class _Plan(logging.Handler):
-    """Collects the jobs among Snakemake's log records."""
+    """Collects the jobs and the errors among Snakemake's log records."""
 
     def __init__(self) -> None:
         super().__init__()
         self.jobs: list[PlannedJob] = []
+        self.errors: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         from snakemake_interface_logger_plugins.common import LogEvent
 
         said = vars(record)  # Snakemake adds its own to what a record always has
+        if record.levelno >= logging.ERROR:
+            self.errors.append(record.getMessage())
         if said.get("event") == LogEvent.JOB_INFO and said["log"]:
             rule = said["rule_name"]
             if place := job_place(said["log"][0], rule):
@@ -107,11 +113,17 @@ def planned_jobs(*arguments: str) -> list[PlannedJob]:
             cli.main(["--dry-run", "--nocolor", *arguments])
     except SystemExit as end:
         if end.code:
-            raise InputError(f"snakemake: {' '.join(output.getvalue().split())}") from None
+            raise InputError(_one_line("\n".join(plan.errors) or output.getvalue())) from None
     finally:
         logging.getLogger().removeHandler(plan)
     sources = _sources()
     return [job._replace(source=sources[job.name]) for job in plan.jobs]
+
+
+def _one_line(said: str) -> str:
+    """Return what is wrong, out of what Snakemake says of an error."""
+    line = SAID.search(said)
+    return line[1] if line else f"snakemake: {' '.join(said.split())}"
 
 
 def _sources() -> dict[str, str]:
@@ -187,26 +199,32 @@ def status_table(stages: Sequence[Stage]) -> Table:
         caption += f"; last time they took {_duration(seconds)}, one after the other"
     if n_new:
         caption += f"; {n_new} have not run before"
-    table = Table(caption=caption, box=SIMPLE_HEAD)
-    for heading in ("stage", "made with source", "source now"):
-        table.add_column(heading, no_wrap=True)
-    if is_upgraded := any(stage.upgrades for stage in stages):
-        table.add_column("made with versions", no_wrap=True)
+    upgraded = [
+        f"{stage.rule}: made with {_spell(upgrade)}" for stage in stages for upgrade in stage.upgrades
+    ]
+    caption = "\n".join([caption, *upgraded])
+    table = Table(caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("stage", no_wrap=True)
+    for heading in ("made with source", "source now"):
+        table.add_column(heading, min_width=SHOWN_DIGITS)
     for heading in ("jobs", "stale", "last time"):
         table.add_column(heading, justify="right")
     table.add_column("why")
     for stage in stages:
         table.add_row(
             stage.rule,
-            "\n".join(sorted(stage.made_with)) or "-",
-            "same" if stage.made_with == stage.source else "\n".join(sorted(stage.source)),
-            *(["\n".join(map(_spell, stage.upgrades)) or "same"] if is_upgraded else []),
+            _shorten(stage.made_with) or "-",
+            "same" if stage.made_with == stage.source else _shorten(stage.source),
             str(stage.n_jobs),
             str(stage.n_stale or "-"),
             _duration(sum(stage.seconds)) if stage.seconds else "-",
             ", ".join(stage.reasons),
         )
     return table
+
+
+def _shorten(fingerprints: set[str]) -> str:
+    return "\n".join(sorted(fingerprint[:SHOWN_DIGITS] for fingerprint in fingerprints))
 
 
 def _spell(upgrade: Upgrade) -> str:

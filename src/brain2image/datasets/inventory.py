@@ -11,9 +11,12 @@ from rich.text import Text
 
 from brain2image.core.errors import InputError
 from brain2image.core.modules import load_module
+from brain2image.core.wrapping import wrap_paths
 from brain2image.datasets.base import Dataset
 from brain2image.datasets.registry import load_datasets
 from brain2image.weights.sources import check_file, is_remote
+
+FRAME, MIN_ROOM = 12, 30  # columns of the table's lines, spaces and first column; of what was found, at least
 
 
 class Finding(NamedTuple):
@@ -76,9 +79,12 @@ def print_inventory(**needs: Any) -> None:
     findings = take_inventory(**needs)
     table = Table("", "what", show_lines=True)
     table.add_column("found", overflow="fold")
+    console = Console(markup=False)  # paths may hold square brackets
+    room = max(console.width - max(len(finding.what) for finding in findings) - FRAME, MIN_ROOM)
     for finding in findings:
-        table.add_row("ok" if finding.is_usable else Text("--", "red"), finding.what, finding.found)
-    Console(markup=False).print(table)  # paths may hold square brackets
+        mark = "ok" if finding.is_usable else Text("--", "red")
+        table.add_row(mark, finding.what, wrap_paths(finding.found, room))
+    console.print(table)
     if n_missing := sum(not finding.is_usable for finding in findings):
         raise InputError(f"{n_missing} of {len(findings)} are missing or wrong; see docs/data.md")
 

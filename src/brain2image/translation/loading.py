@@ -13,6 +13,7 @@ from brain2image.core.errors import InputError
 from brain2image.formats.files import read_json
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.linear_model import LINEAR_BASELINES, read_baseline
+from brain2image.weights.hub_runs import PREFIX, fetch_run
 
 # Gives (n_trials, n_features) float32 for EEG (n_trials, n_channels, n_times) float32 in the training's unit;
 # that of a network takes ``person`` and ``response`` as well, see `AlignmentModel.predict`.
@@ -31,7 +32,9 @@ class Model(NamedTuple):
 
 
 def load_model(run_folder: str | os.PathLike) -> Model:
-    """Read a trained network, or a baseline whose weights were kept, from its run folder.
+    """Read a trained network, or a baseline whose weights were kept, from its run folder or from the Hub.
+
+    ``hf://owner/name``, with ``@revision`` if need be, is downloaded once into the Hub's cache.
 
     ``predict`` of what is returned takes EEG (n_trials, n_channels, n_times) float32 as the training's, whose
     channels, rate and unit ``config["eeg"]`` names, and gives embeddings (n_trials, n_features) float32.
@@ -46,7 +49,7 @@ def load_model(run_folder: str | os.PathLike) -> Model:
     InputError
         When the folder holds neither, or something is missing or damaged.
     """
-    folder = Path(run_folder)
+    folder = fetch_run(str(run_folder)) if str(run_folder).startswith(PREFIX) else Path(run_folder)
     path = folder / "config.json"
     if not path.exists() and folder.name in RESERVED_RUNS:
         raise InputError(
