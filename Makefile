@@ -7,9 +7,9 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 # Its jobs are so small that two beside each other with a core each take less time than one after the other with two.
-SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_images=1 project_fmri=1
+SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_images=1 project_fmri=1 simulate_clip=1
 
-.PHONY: demo test test-fast lint test-faults test-gpu test-cluster docs setup clean
+.PHONY: demo test tested linted test-fast lint lint-workflow test-faults test-gpu test-cluster docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -22,10 +22,16 @@ demo: setup
 $(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*.html $(DEMO)/figures/*/* workflow/report/* rules/*.smk)
 	@$(DEMO_RUN) --quiet all --report $@
 
-test: lint
-	$(SNAKEMAKE) --lint
-	$(SNAKEMAKE) --lint --configfile config/demo.yaml
+# The linters run beside the tests, as before them they leave a core idle; what they say comes last.
+test: setup
+	@said=$$(mktemp); $(MAKE) --no-print-directory --jobs=2 --keep-going tested linted SAID=$$said; status=$$?; \
+	cat $$said; rm $$said; exit $$status
+
+tested: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+linted: setup
+	@$(MAKE) --no-print-directory lint lint-workflow > $(SAID) 2>&1
 
 # While one works on one room: all but what takes seconds (tests/conftest.py).
 test-fast: lint
@@ -36,6 +42,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
+
+lint-workflow: setup
+	$(SNAKEMAKE) --lint
+	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 
 # Kills, full disks and the like, minutes each; docs/reliability.md says what they prove.
 test-faults: setup

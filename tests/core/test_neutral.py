@@ -3,7 +3,6 @@
 import ast
 import importlib
 import inspect
-import re
 from pathlib import Path
 
 import pytest
@@ -60,14 +59,22 @@ def bound_modules(tree):
     return modules, names
 
 
+def dotted(node):
+    """The parts of ``a.b.c``; of anything else an empty one."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if parts and isinstance(node, ast.Name) else [""]
+
+
 def taken(source):
     """What a file takes from neutral modules, imported or as an attribute: ``(module, name)``."""
     tree = ast.parse(source)
     modules, names = bound_modules(tree)
     for node in ast.walk(tree):
-        text = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
-        first, *rest = text.split(".")
-        if first not in modules or not re.fullmatch(r"[\w.]+", text):  # the walk comes to what is in brackets
+        first, *rest = dotted(node)  # the walk comes to what is in brackets
+        if first not in modules:
             continue
         module = modules[first]
         while rest and f"{module}.{rest[0]}" in MODULES:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold
 
 from brain2image.core.errors import InputError
 from brain2image.models import regression
@@ -138,6 +139,14 @@ def test_folds_cut_through_no_concept(rng):
     sizes = np.bincount(folds)
     assert sizes.max() - sizes.min() <= 3
     np.testing.assert_array_equal(fold_by_group(concepts, N_FOLDS), folds)
+
+
+@pytest.mark.parametrize("n_groups", [5, 40, 400])
+def test_folds_are_those_of_scikit_learn(rng, n_groups):
+    """Many groups have one size, so the order of equal ones is tested too."""
+    groups = rng.integers(n_groups, size=1000)
+    for fold, (_, rows) in enumerate(GroupKFold(N_FOLDS).split(groups, groups=groups)):
+        np.testing.assert_array_equal(np.flatnonzero(fold_by_group(groups, N_FOLDS) == fold), rows)
 
 
 def test_there_are_no_more_folds_than_concepts():

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap, permutation_test, t
 
+# SciPy's statistics take a second to import, so functions do: what only draws scores imports this module too.
 CONFIDENCE = 0.95
 N_RESAMPLES = 2000
 ROUNDING = 1e-12  # of sums of equal numbers
@@ -77,6 +77,8 @@ def interval(
     -------
     Lower and upper bound; None where all concepts have the same mean, as resampling shows no spread then.
     """
+    from scipy.stats import bootstrap
+
     sizes, sums = np.bincount(concepts), np.bincount(concepts, weights=values)
     if np.ptp(sums / sizes) <= ROUNDING:
         return None
@@ -111,6 +113,8 @@ def _medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def share_interval(n_found: int, n: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share, for n concepts that were all found or all missed."""
+    from scipy.stats import binomtest
+
     bounds = binomtest(n_found, n).proportion_ci(CONFIDENCE, method="wilson")
     return float(bounds.low), float(bounds.high)
 
@@ -196,6 +200,8 @@ def crossed_test(values: np.ndarray, weights: np.ndarray, factors: Sequence[np.n
     -------
     Interval and p; None where no factor shows any spread. A factor of one level says nothing of others.
     """
+    from scipy.stats import t
+
     mean = weights @ values
     totals = [np.bincount(levels, weights=weights * (values - mean)) for levels in factors]
     n = np.array([len(own) for own in totals if len(own) > 1])
@@ -217,6 +223,8 @@ def sign_flip_p(differences: np.ndarray, *, n_permutations: int, seed: int) -> f
         ``n_permutations``.
     n_permutations, seed : of the flips.
     """
+    from scipy.stats import permutation_test
+
     result = permutation_test(
         (differences,),
         np.mean,
