@@ -22,8 +22,10 @@ def copy_checkout(target):
     """Copy what a run needs of this checkout."""
     for part in PARTS:
         (target / part).parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, target / part)
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, target / part, ignore=PASSING)
+        else:
+            shutil.copy(ROOT / part, target / part)
     return target
 
 
