@@ -19,7 +19,7 @@ rule extract_backbone:
     params:
         code=plan.code("extract_backbone"),
         checkpoint=lambda wildcards: plan.weights.shown("mindeye2", **wildcards),
-        dtype=cfg.decoding.dtype,
+        kept={"dtype": cfg.decoding.dtype},
     message:
         "Keep the backbone of {wildcards.subj} out of {params.checkpoint}"
         + (" (downloads 7.6 GB of it)" if plan.weights.is_fetched("mindeye2") else "")

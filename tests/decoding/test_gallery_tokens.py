@@ -53,7 +53,8 @@ def test_tokens_are_those_of_pale_pictures(tower, images, tmp_path):
         tower.output_tokens = True
         _, expected = tower(((values + 1) / 2 - mean) / std)
     chosen = pd.DataFrame({"image": [3, 5, 7, 8, 9], "is_fitted": [True, False, False, True, True]})
-    write_tokens(tmp_path / "g.h5", images, chosen, identity="tiny", n_threads=1, batch_size=2, **OPTIONS)
+    tokens = compute_tokens(images, n_threads=1, batch_size=2, **OPTIONS)
+    write_tokens(tmp_path / "g.h5", tokens, chosen, identity="tiny")
     with open_gallery(tmp_path / "g.h5") as (gallery, is_fitted):
         assert gallery.tokens.dtype == np.float16
         np.testing.assert_allclose(gallery.tokens[:], expected.numpy(), atol=2e-3)

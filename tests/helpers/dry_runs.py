@@ -135,6 +135,12 @@ def job_params(folder: Path, config: str, *targets: str) -> list[JobParams]:
         ]
 
 
+def job_inputs(folder: Path, config: str, *targets: str) -> list[list[str]]:
+    """The input files of all jobs of a checkout, from Snakemake's own objects."""
+    with planned_workflow(folder, config, *targets) as workflow:
+        return [list(map(str, job.input)) for job in workflow.dag.jobs]
+
+
 def note_start(folder: Path, config: str, target: str) -> None:
     """Note that the job that makes a file has started, and do no more."""
     with planned_workflow(folder, config, target) as workflow:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from helpers.checkouts import PAIR, TINY, changed_config, clone, copy_checkout
-from helpers.dry_runs import dry_run, run_snakemake
+from helpers.dry_runs import dry_run, job_inputs, run_snakemake
 from helpers.empty_releases import THINGS
 from PIL import Image
 
@@ -80,10 +80,10 @@ def test_the_files_hold_what_the_design_promises(finished):
         names = {path.name for path in (results / "runs" / PAIR / run).iterdir()}
         assert names == {"model.safetensors", "config.json", "predictions.npz", "metrics.json"}
     summary = pd.read_csv(results / "summary.csv")
-    runs = {"multitoken_vit", "flatten", "ridge", "two_step", "ceiling", "fmri_ceiling"}
+    runs = {"multitoken_vit", "flatten", "ridge", "two_step", "ceiling", "fmri_ceiling", "measured_fmri"}
     assert set(summary["run"]) == runs
     assert {"1", "2", "all"} <= set(summary["n_trials"])
-    keys = ["brains", "run", "seed", "level", "n_trials", "direction", "n_gallery", "metric"]
+    keys = ["brains", "run", "seed", "level", "space", "n_trials", "direction", "n_gallery", "metric"]
     assert not summary.duplicated(keys).any()
 
 
@@ -246,17 +246,15 @@ def test_the_eeg_release_in_the_folder_is_found(downloaded, pool, release):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
     write_config(folder, release)
-    plan = (run_snakemake, (folder, "--dry-run", EEG_FILE), {"config": "real.yaml"})
-    status, text = pool.apply(*plan)
-    assert status == 0, text
-    assert f"input: {', '.join(files)}, results/pictures/things.parquet" in text
-    assert "input: pictures/train_images, pictures/test_images" in text
+    plan = (job_inputs, (folder, "real.yaml", EEG_FILE))
+    found = pool.apply(*plan)
+    assert [*files, "results/pictures/things.parquet"] in found
+    assert any(file == "pictures/train_images" for inputs in found for file in inputs)
     (folder / files[-1]).unlink()
-    status, text = pool.apply(*plan)
     if release == "raw":  # sessions that are there are read without the others
-        assert status == 0, text
-        assert f"input: {', '.join(files[:-1])}, results/pictures/things.parquet" in text
+        assert [*files[:-1], "results/pictures/things.parquet"] in pool.apply(*plan)
         return
+    status, text = pool.apply(run_snakemake, (folder, "--dry-run", EEG_FILE), {"config": "real.yaml"})
     assert status == 1
     message = (
         rf"files of the {release} release of sub-01, 1 are missing: {files[-1]}; .* change data\.things_eeg"

@@ -2,7 +2,7 @@
 
 from brain2image.core.jobs import job
 from brain2image.datasets.picture_sets import open_picture_sets
-from brain2image.decoding.gallery_tokens import choose_pictures, write_tokens
+from brain2image.decoding.gallery_tokens import choose_pictures, compute_tokens, write_tokens
 from brain2image.formats.hdf5 import read_shown
 from brain2image.formats.tables import read_table
 from brain2image.pairs.clip import clip_identity
@@ -10,7 +10,6 @@ from brain2image.pairs.clip_embeddings import read_embeddings
 from brain2image.pairs.preparation import find_checkpoint
 
 with job(snakemake):
-    clip = snakemake.params.clip
     weights = find_checkpoint(snakemake.input.weights)
     chosen = choose_pictures(
         read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "split"]),
@@ -20,12 +19,11 @@ with job(snakemake):
         **snakemake.params.chosen,
     )
     (pictures,) = open_picture_sets([snakemake.input.images], snakemake.params.pictures)
-    write_tokens(
-        snakemake.output.tokens,
+    tokens = compute_tokens(
         pictures.read(chosen["image"].to_numpy()),
-        chosen,
-        identity=clip_identity(clip["model"], weights, tag=clip["tag"]),
         weights=weights,
         n_threads=snakemake.threads,
-        **clip,
+        **snakemake.params.clip,
     )
+    identity = clip_identity(snakemake.params.clip["model"], weights, tag=snakemake.params.clip["tag"])
+    write_tokens(snakemake.output.tokens, tokens, chosen, identity=identity)

@@ -6,4 +6,4 @@ from brain2image.weights.sources import reveal
 
 with job(snakemake):
     checkpoint = reveal(snakemake.params.checkpoint)
-    extract_backbone(checkpoint, out=snakemake.output.backbone, dtype=snakemake.params.dtype)
+    extract_backbone(checkpoint, out=snakemake.output.backbone, **snakemake.params.kept)

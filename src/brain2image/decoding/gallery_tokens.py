@@ -8,7 +8,7 @@ They are the last layer's, normalised, without the class token (open_clip's ``ou
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,38 +58,26 @@ def choose_pictures(
 
 
 def write_tokens(
-    out: str | os.PathLike,
-    images: Sequence["Image"],
-    chosen: pd.DataFrame,
-    *,
-    identity: str,
-    n_threads: int,
-    **options: Any,
+    out: str | os.PathLike, tokens: Iterable[np.ndarray], chosen: pd.DataFrame, *, identity: str
 ) -> None:
-    """Compute the tokens of pictures and write them, batch by batch.
+    """Write tokens of pictures as they come.
 
     Parameters
     ----------
     out : HDF5 of ``tokens`` (n_images, n_tokens, token_width) float16, ``images`` and ``is_fitted``.
-    images : PIL images, RGB, a row of ``chosen`` each.
+    tokens : what `compute_tokens` yields of the pictures, a row of ``chosen`` each.
     identity : of CLIP, an attribute of the file.
-    options : model, weights, tag, preprocess, precision and batch_size, see `pairs.clip.embed_images`.
-
-    Raises
-    ------
-    InputError
-        When the model has no tokens, and as `pairs.clip.embed_images` does.
     """
     with atomic_hdf5(out) as file:
         file["images"] = chosen["image"].to_numpy(np.int64)
         file["is_fitted"] = chosen["is_fitted"].to_numpy(bool)
         file.attrs["clip"] = identity
         dataset, start = None, 0
-        for tokens in compute_tokens(images, n_threads=n_threads, **options):
+        for batch in tokens:
             if dataset is None:
-                dataset = file.create_dataset("tokens", (len(chosen), *tokens.shape[1:]), np.float16)
-            dataset[start : start + len(tokens)] = tokens
-            start += len(tokens)
+                dataset = file.create_dataset("tokens", (len(chosen), *batch.shape[1:]), np.float16)
+            dataset[start : start + len(batch)] = batch
+            start += len(batch)
 
 
 def compute_tokens(
@@ -103,7 +91,21 @@ def compute_tokens(
     batch_size: int,
     n_threads: int,
 ) -> Iterator[np.ndarray]:
-    """Yield the tokens of batches of pictures, (batch_size or fewer, n_tokens, token_width) float32."""
+    """Compute the tokens of pictures, batch by batch.
+
+    Parameters
+    ----------
+    images : PIL images, RGB; for the other parameters see `pairs.clip.embed_images`.
+
+    Yields
+    ------
+    (batch_size or fewer, n_tokens, token_width) float32.
+
+    Raises
+    ------
+    InputError
+        When the model has no tokens, and as `pairs.clip.embed_images` does.
+    """
     import torch
 
     from brain2image.core.devices import compute_device
