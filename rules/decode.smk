@@ -95,7 +95,7 @@ rule draw_pictures:
     input:
         tokens=rules.decode_tokens.output.tokens,
         gallery=ask("gallery", "person", "subj"),
-        predictions="<results>/runs/{person}_{subj}/" + plan.decoded[0] + "/predictions.npz",
+        predictions=ask("tested_pairs", "person", "subj"),
         eeg_pictures=ask("picture_table", "person"),
         fmri_pictures=plan.fmri_pictures,
         pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person)),
@@ -127,7 +127,7 @@ rule show_decoded:
     input:
         summary=rules.summarise.output.summary,
         decoded=rules.decode_tokens.output.scores,
-        predictions="<results>/runs/{person}_{subj}/" + plan.decoded[0] + "/predictions.npz",
+        predictions=ask("tested_pairs", "person", "subj"),
         drawn=rules.draw_pictures.output if cfg.decoding.pictures else [],
         eeg_pictures=ask("picture_table", "person"),
         fmri_pictures=plan.fmri_pictures,

@@ -120,6 +120,10 @@ class Plan(DecodingFiles):
         """List what may be decoded to tokens: all that predicts an fMRI embedding."""
         return [run for run in self.predictors if not self.has_clip_targets(run)]
 
+    def tested_pairs(self, person: str, subj: str) -> str:
+        """Return predictions whose test pictures are looked at: the first, as all have the same."""
+        return f"{self.results}/runs/{person}_{subj}/{self.decoded[0]}/predictions.npz"
+
     def listed_predictors(self) -> list[dict[str, Any]]:
         """List brains, run and seed of everything that is evaluated, in the order of its metrics."""
         return [

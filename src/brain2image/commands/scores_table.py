@@ -1,7 +1,5 @@
 """The scores of all runs as a table of the terminal."""
 
-from textwrap import wrap
-
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -13,7 +11,6 @@ from brain2image.report.verdicts import against_baselines, learned_from, without
 
 SHOWN = ("top1", "top5", "two_way", "median_rank", "mse", "cosine")  # metrics of the table
 WIDE = 120  # columns of a terminal on which a score, its deviation and chance share a line
-NOTE_WIDTH = 98  # characters of the notes below the table, at most
 
 
 def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str, *, width: int) -> Table:
@@ -38,7 +35,7 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame, brains: str,
     ]
     table = Table(
         title=f"{brains}: {pictures}, score (chance){passed_over}",
-        caption="\n".join(text for note in notes for text in wrap(note, min(NOTE_WIDTH, width - 2))),
+        caption="\n".join(notes),  # Rich wraps it to the table's width
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
