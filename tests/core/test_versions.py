@@ -155,8 +155,8 @@ def test_when_an_upgrade_counts(tmp_path, monkeypatch, is_asked, methods, is_sta
 
 # What another version of a library made in the tiny run.
 MADE_BY = {
-    "himalaya": ["baselines", "picture_encoder"],
-    "open_clip_torch": ["simulate_clip", "embeddings"],
+    "himalaya": ["baselines", "picture_encoder", "embed_tokens"],
+    "open_clip_torch": ["simulate_clip", "embeddings", "fmri"],
 }
 
 
@@ -174,7 +174,8 @@ def test_status_names_the_stages_that_another_version_made(tiny_run, pool):
     upgraded = {rule: found for rule, (found, _) in stages.items() if found}
     now = ".".join(metadata.version("himalaya").split(".")[:2])
     found = [("himalaya", now, "99.1")]
-    assert upgraded == {"fit_baseline": found, "fit_picture_encoder": found}
+    learners = ("fit_baseline", "fit_picture_encoder", "embed_tokens", "decode_tokens")
+    assert upgraded == dict.fromkeys(learners, found)
     assert not any(reasons for _, reasons in stages.values())
     name = changed_config(tiny_run, {"rerun_on_upgrade": True}, name="asked.yaml")
     stages = pool.apply(status_upgraded, (tiny_run, "himalaya", "99.1.0", "--configfile", name))

@@ -77,7 +77,7 @@ def test_a_data_set_of_ones_own_runs(tiny_run, pool, tmp_path, rng):
     status, text = pool.apply(run_snakemake, (checkout, *targets), {"config": "toy.yaml"})
     assert status == 0, text
     assert all((checkout / target).is_file() for target in targets)
-    made = set(re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE))
+    made = set(re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", text, re.MULTILINE))
     assert "repack_eeg" in made
     assert not {"repack_fmri", "project_fmri"} & made
     pairs = pd.read_parquet(checkout / "results/pairs/toy_subj01.parquet")

@@ -7,10 +7,17 @@ from types import SimpleNamespace
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
 
+class Files(SimpleNamespace):
+    """Files by name, as Snakemake hands them over."""
+
+    def get(self, name, default=None):
+        return getattr(self, name, default)
+
+
 def run_script(name, folder, *, input, output, params):
     fake = SimpleNamespace(
-        input=input,
-        output=SimpleNamespace(**output),
+        input=Files(**vars(input)) if isinstance(input, SimpleNamespace) else input,
+        output=Files(**output),
         params=SimpleNamespace(**params),
         log=[str(folder / "log.txt")],
         rule=name,

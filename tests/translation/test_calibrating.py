@@ -127,7 +127,7 @@ def test_translation_and_calibration_take_the_same_options_of_eeg():
         name: set(vars(command_line().parse_args([name, *common, *more])))
         for name, more in {"translate": [], "calibrate": ["--pictures", "a"]}.items()
     }
-    common = {*options, "run", "eeg", "out", "person", "call"}
+    common = {*options, "run", "eeg", "out", "person", "call", "command"}
     assert arguments["translate"] & arguments["calibrate"] == common
     assert arguments["translate"] - {"run", "eeg", "out", "call"} == set(translate.__kwdefaults__)
     own = {"pictures", "encoder", "clip", "preprocess"}

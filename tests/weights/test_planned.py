@@ -6,6 +6,7 @@ from brain2image.core.errors import InputError
 from brain2image.weights.planned import WeightPlaces
 
 SOURCES = {"clip": "hf://a/clip", "cbramod": "here.pth", "mindeye2": "https://x:secret@y/{subj}.pth"}
+SOURCES["token_clip"] = "there.pt"
 
 
 def test_what_is_fetched_has_its_place_among_the_results():

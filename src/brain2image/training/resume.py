@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0  # between two looks whether another process still trains
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # SLURM before the time is up; Ctrl-C
 clock = time.monotonic  # s
-LIBRARIES = ("torch", "lightning", "numpy", "scipy", "scikit-learn", "mne")  # that any training computes with
+LIBRARIES = ("torch", "lightning", "numpy", "scipy", "mne")  # that any training computes with
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def picture(image: "Image", *, is_right: bool = False) -> Markup:
     frame = ' style="outline: 3px solid #1b7837"' if is_right else ""
     return Markup(
         '<img width="{size}" height="{size}" alt=""{frame} src="data:image/jpeg;base64,{text}">'
-    ).format(size=THUMBNAIL, frame=Markup(frame), text=text)
+    ).format(size=SIZE, frame=Markup(frame), text=text)
 
 
 def _how_to_read(
