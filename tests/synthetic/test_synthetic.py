@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from helpers.scripts import Files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -54,8 +55,8 @@ def run_script(rule, root, inputs=(), outputs=(), **params):
         rule=rule,
         threads=1,
         log=[str(root / f"{rule}.log")],
-        input=SimpleNamespace(**dict(inputs)),
-        output=SimpleNamespace(**dict(outputs)),
+        input=Files(**dict(inputs)),
+        output=Files(**dict(outputs)),
         params=SimpleNamespace(**params),
     )
     runpy.run_path(str(SCRIPTS / f"{rule}.py"), init_globals={"snakemake": snakemake})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 N_QUERIES, N_FOUND = 2, 2  # of each group; pictures found for each
-THUMBNAIL = 88  # pixels
+THUMBNAIL, SIZE = 112, 64  # pixels that a picture has, and that it takes on the page, sharp on any screen
 MAX_RUNS = 6  # whose galleries are shown
 WAYS = {"forward": "brain finds picture, top-1 %", "backward": "picture finds brain, top-1 %"}
 PIXELS = {
