@@ -129,7 +129,7 @@ def test_translation_and_calibration_take_the_same_options_of_eeg():
     }
     common = {*options, "run", "eeg", "out", "person", "call", "command"}
     assert arguments["translate"] & arguments["calibrate"] == common
-    assert arguments["translate"] - {"run", "eeg", "out", "call"} == set(translate.__kwdefaults__)
+    assert arguments["translate"] - {"run", "eeg", "out", "call", "command"} == set(translate.__kwdefaults__)
     own = {"pictures", "encoder", "clip", "preprocess"}
     assert arguments["calibrate"] - common == own
 
