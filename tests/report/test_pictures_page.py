@@ -64,8 +64,9 @@ def page(drawings, names=("net", "net_seed-1", "ridge", "ceiling", "measured_fmr
 def test_the_first_sentence_is_the_claim_and_its_bounds():
     text = page(None)
     assert (
-        "From the EEG alone, net finds the right one of 12 pictures for 50 % [30 – 70] of the queries; "
-        "chance finds 8.3 %. The measured fMRI itself, decoded in the same way, finds 100 %."
+        "From the EEG alone, net, the best of 2 (chosen on test), finds the right one of 12 pictures for "
+        "50 % [30 – 70] of the queries; chance finds 8.3 %. The measured fMRI itself, decoded in the same "
+        "way, finds 100 %."
     ) in text
     assert "drawn from EEG" not in text
     assert text.count("<h2>net</h2>") == text.count("<h2>ridge</h2>") == 1

@@ -14,7 +14,7 @@ from brain2image.core.workflow_files import workflow_root
 CONFIG = "config/config.yaml"
 SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")  # as Snakemake looks
 # Targets that are commands of their own.
-COMMANDS = {"check": "check", "report": "report", "status": "status", "fetch": "fetch", "summary": "summary"}
+COMMANDS = {"check", "report", "status", "fetch", "summary"}
 RULE = re.compile(r"^ *rule (\w+):\n((?:(?: .*)?\n)+)", re.MULTILINE)
 OUTPUT = re.compile(r"^ *output:\n(.*?)^ *log:", re.MULTILINE | re.DOTALL)
 
@@ -93,7 +93,7 @@ def check_targets(targets: Iterable[str]) -> None:
 
 def _advice(target: str, rules: Iterable[str]) -> str:
     if target in COMMANDS:
-        return f"got a command; call brain2image {COMMANDS[target]}"
+        return f"got a command; call brain2image {target}"
     nearest = get_close_matches(target, rules, n=1)
     return f"got neither; did you mean {nearest[0]}?" if nearest else "got neither; correct its name"
 

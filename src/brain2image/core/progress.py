@@ -109,10 +109,8 @@ def show(display: Progress, record: logging.LogRecord, spell: Callable[[logging.
     """
     from snakemake_interface_logger_plugins.common import LogEvent
 
-    said, event = (
-        vars(record),
-        vars(record).get("event"),
-    )  # Snakemake adds its own to what a record always has
+    said = vars(record)  # Snakemake adds its own to what a record always has
+    event = said.get("event")
     if event == LogEvent.RUN_INFO:
         display.plan(said["stats"]["total"])
     elif event == LogEvent.JOB_INFO:

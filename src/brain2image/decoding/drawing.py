@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SIZE = 64  # pixels, width and height of what is drawn
 LEVEL = "drawn"
-MEAN, SHUFFLED = "training_mean", "shuffled_eeg"  # the nulls of the gallery
+MEAN = "training_mean"  # what is drawn of nothing
 
 
 def draw_pictures(

@@ -124,22 +124,12 @@ def _decoded_rows(
     decoded: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Make the rows of what was decoded, with what each run's other rows say of it."""
+    measured = {"run": MEASURED, "seed": None, "learned_from": "nothing, it was measured", "people": "own"}
+    measured |= dict.fromkeys(OF_TRAINING)
     known = {}
     for predictor, folder, content in zip(predictors, _folders(predictors), metrics, strict=True):
-        facts = _facts(content)
-        known[predictor["brains"], folder] = {**predictor, **facts}
-        measured = {
-            "run": MEASURED,
-            "seed": None,
-            "learned_from": "nothing, it was measured",
-            "people": "own",
-        }
-        known[predictor["brains"], MEASURED] = {
-            **predictor,
-            **facts,
-            **dict.fromkeys(OF_TRAINING),
-            **measured,
-        }
+        said = known[predictor["brains"], folder] = {**predictor, **_facts(content)}
+        known[predictor["brains"], MEASURED] = said | measured
     return [
         {**known[content["brains"], name], **row}
         for content in decoded

@@ -94,12 +94,14 @@ def _in_a_box(summary: pd.DataFrame, names: Sequence[str]) -> Markup:
     """Say in a sentence what the tokens of the best run find, and what those of measured fMRI do."""
     rows = _token_rows(summary, BACKBONE)
     top1 = over_seeds(rows[rows["metric"] == "top1"], ["run"])
-    best = top1.loc[[name for name in top1.index if name in names], "value"].idxmax()
+    shown = [name for name in top1.index if name in names]
+    best = top1.loc[shown, "value"].idxmax()
+    choice = f", the best of {len(shown)} (chosen on test)," if len(shown) > 1 else ""
     run, measured = top1.loc[best], top1.loc[MEASURED]
     share = 100 * top1[["value", "low", "high", "chance"]]
     interval = f" [{share['low'][best]:.0f} – {share['high'][best]:.0f}]" if pd.notna(run["low"]) else ""
     return box(
-        f"From the EEG alone, {best} finds the right one of {int(run['n_test'])} pictures for "
+        f"From the EEG alone, {best}{choice} finds the right one of {int(run['n_test'])} pictures for "
         f"{share['value'][best]:.0f} %{interval} of the queries; chance finds {share['chance'][best]:.1f} %. "
         f"The measured fMRI itself, decoded in the same way, finds {100 * measured['value']:.0f} %.",
     )
