@@ -11,7 +11,7 @@ SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_ima
 # Images of containers often set it: each of a run's hundred processes would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test tested linted test-fast lint lint-workflow test-faults test-gpu test-cluster docs setup clean
+.PHONY: demo test tested linted test-fast lint lint-workflow test-runs test-faults test-gpu test-cluster docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -48,6 +48,10 @@ lint: setup
 lint-workflow: setup
 	$(SNAKEMAKE) --lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
+
+# Workflows of another kind than the one that the tests share, from raw files to scores.
+test-runs: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/runs
 
 # Kills, full disks and the like, minutes each; docs/reliability.md says what they prove.
 test-faults: setup

@@ -9,7 +9,7 @@ import pytest
 from helpers.checkouts import build_tiny_run
 from helpers.web_server import Server, serving
 
-collect_ignore = ["cluster", "faults"]  # make test-cluster, make test-faults
+collect_ignore = ["cluster", "faults", "runs"]  # make test-cluster, make test-faults, make test-runs
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 

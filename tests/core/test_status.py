@@ -1,13 +1,11 @@
 """What `brain2image status` says of results that an older source or another config made."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
 from helpers.checkouts import TINY, changed_config, clone, copy_checkout
+from helpers.dry_runs import run_command
 from helpers.empty_releases import NSD, THINGS
 from rich.console import Console
 
@@ -17,10 +15,14 @@ from brain2image.core.status import Stage, last_seconds, planned_jobs, recorded_
 from brain2image.core.versions import Upgrade
 
 
-def status(folder, config):
-    command = [sys.executable, "-m", "brain2image", "status", "--configfile", config]
-    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "COLUMNS": "200"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+@pytest.fixture
+def status(pool):
+    """Function that calls the command in a checkout, and returns its exit status and what it said."""
+
+    def call(folder, config):
+        return pool.apply(run_command, (folder, "status", "--configfile", config), {"columns": 200})
+
+    return call
 
 
 def rows(text):
@@ -29,16 +31,16 @@ def rows(text):
     return {cells[0]: cells[1:] for cells in lines if len(cells) > 4}
 
 
-def test_it_names_what_an_older_source_made(tiny_run, tmp_path):
+def test_it_names_what_an_older_source_made(tiny_run, status, tmp_path):
     checkout = clone(tiny_run, tmp_path / "checkout")
     script = checkout / "workflow/scripts/plot_gallery.py"
     old = source_fingerprint(
         tiny_run / "workflow/scripts/plot_gallery.py", THINGS.picture_reader, NSD.picture_reader
     )
     script.write_text(script.read_text() + "\nCHANGED = True\n")
-    result = status(checkout, changed_config(checkout, {"evaluation.n_permutations": 200}))
-    assert result.returncode == 0, result.stderr
-    stages = rows(result.stdout)
+    code, said = status(checkout, changed_config(checkout, {"evaluation.n_permutations": 200}))
+    assert code == 0, said
+    stages = rows(said)
     made_with, now, n_jobs, n_stale, seconds, *why = stages["plot_gallery"]
     assert (made_with, n_jobs, n_stale, why) == (old[:8], "3", "3", ["older", "source"])
     assert now not in ("same", old[:8])
@@ -49,14 +51,14 @@ def test_it_names_what_an_older_source_made(tiny_run, tmp_path):
     assert stages["train"][1:] == ["same", "2", "-", "-"]
     n_jobs, n_stale = (sum(int(cells[k]) for cells in stages.values() if cells[k].isdigit()) for k in (2, 3))
     assert n_stale < n_jobs
-    assert f"{n_stale} of {n_jobs} jobs would run; last time they took 0:" in result.stdout
+    assert f"{n_stale} of {n_jobs} jobs would run; last time they took 0:" in said
 
 
-def test_it_counts_what_never_ran(tmp_path):
-    result = status(copy_checkout(tmp_path / "checkout"), TINY)
-    assert result.returncode == 0, result.stderr
-    assert rows(result.stdout)["train"][0] == "-"
-    assert re.search(r"(\d+) of \1 jobs would run; \1 have not run before", result.stdout)
+def test_it_counts_what_never_ran(status, tmp_path):
+    code, said = status(copy_checkout(tmp_path / "checkout"), TINY)
+    assert code == 0, said
+    assert rows(said)["train"][0] == "-"
+    assert re.search(r"(\d+) of \1 jobs would run; \1 have not run before", said)
 
 
 def test_a_plan_that_fails_is_one_line(tmp_path, monkeypatch):
@@ -68,11 +70,11 @@ def test_a_plan_that_fails_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(error.value)
 
 
-def test_data_that_are_missing_are_one_readable_line(tmp_path):
-    result = status(copy_checkout(tmp_path / "checkout"), "config/config.yaml")
-    assert result.returncode == 1
+def test_data_that_are_missing_are_one_readable_line(status, tmp_path):
+    code, said = status(copy_checkout(tmp_path / "checkout"), "config/config.yaml")
+    assert code == 1
     assert re.fullmatch(
-        r"brain2image: data/things/images/training_images: no such file or folder\. .+\n", result.stderr
+        r"brain2image: data/things/images/training_images: no such file or folder\. .+\n", said
     )
 
 

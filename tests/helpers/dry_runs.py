@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from multiprocessing.pool import Pool
 from pathlib import Path
@@ -108,13 +108,29 @@ def run_snakemake(
     enter(folder)
     if are_forked:
         fork_scripts(os.environ[SCRIPT_SERVER])
+    return _call(cli.main, ["--configfile", config, "--cores", "2", *arguments])
+
+
+def run_command(folder: Path, *arguments: str, columns: int = 80) -> tuple[int, str]:
+    """Run the `brain2image` command in a checkout, in lines of so many columns; the same is returned."""
+    os.environ["COLUMNS"] = str(columns)
+    enter(folder)
+    from brain2image.__main__ import main
+
+    return _call(main, list(arguments))
+
+
+def _call(program: Callable[[list[str]], Any], arguments: list[str]) -> tuple[int, str]:
     with tempfile.TemporaryFile() as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())  # for good: this process ends with its task
+        status = 0
         try:
-            cli.main(["--configfile", config, "--cores", "2", *arguments])
+            program(arguments)
         except SystemExit as end:
-            status = int(end.code or 0)
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+            if isinstance(end.code, str):  # which Python prints
+                print(end.code, file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         file.seek(0)

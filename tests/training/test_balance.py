@@ -11,7 +11,7 @@ from brain2image.models.losses import AlignmentLoss
 from brain2image.models.pooling import POOLING_HEADS
 from brain2image.training.task import parameter_groups, rate_factor
 
-N_TRIALS, N_CHANNELS, N_FEATURES, N_CLUSTERS, N_STEPS = 16, 4, 4096, 5, 10
+N_TRIALS, N_CHANNELS, N_FEATURES, N_CLUSTERS, N_STEPS = 16, 2, 4096, 5, 8
 
 
 @pytest.fixture(scope="module", params=POOLING_HEADS)

@@ -5,33 +5,24 @@ import itertools
 import os
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 import yaml
-from helpers.checkouts import PASSING, ROOT, TINY, changed_config, clone, copy_checkout
+from helpers.checkouts import PASSING, ROOT, TINY, clone, copy_checkout
 from helpers.dry_runs import (
-    Change,
     dry_run,
     job_sources,
     plan_changed_source,
     plan_changes,
     run_snakemake,
 )
-from helpers.stale_jobs import TABLE, jobs_of, short, spelled
+from helpers.stale_jobs import ROWS, TABLE, jobs_of, short, spelled
 
 from brain2image.config import Config
 from brain2image.config.messages import block_type
 from brain2image.core import fingerprint
 
-# The files that a row of each section changes, and what is added to them.
-FILES = {
-    "modules": ("src/brain2image/{}", "\nCHANGED = True\n"),
-    "scripts": ("workflow/scripts/{}", "\nCHANGED = True\n"),
-    "environments": ("envs/{}", "  - changed\n"),
-    "raw": ("results/raw/{}", "\0"),
-}
 # What Snakemake asks of conda before it plans.
 CONDA = """#!/bin/sh
 case "$*" in
@@ -42,21 +33,6 @@ esac
 """
 
 
-def read_rows():
-    """What each row changes, and the jobs that it makes stale, by a name of its own."""
-    rows = {}
-    for row in TABLE["config"]:
-        name, n_same = f"config {row['key']}", sum(key.startswith(f"config {row['key']}") for key in rows)
-        change = Change({row["key"]: row["value"]} | row.get("with", {}), row.get("files", {}))
-        rows[f"{name} {n_same + 1}" if name in rows else name] = (change, jobs_of(row["reruns"]))
-    for section, (pattern, text) in FILES.items():
-        for file, reruns in TABLE[section].items():
-            change = Change(appended={pattern.format(file): text})
-            rows[f"{section} {file}"] = (change, jobs_of(reruns))
-    return rows
-
-
-ROWS = read_rows()
 SOURCES = [name for name in ROWS if name.startswith(("modules ", "scripts "))]
 
 
@@ -83,9 +59,7 @@ def test_every_file_has_a_row(section, folder):
     assert set(TABLE[section]) == {path.relative_to(ROOT / folder).as_posix() for path in files}
 
 
-def test_the_rows_that_are_run_exist():
-    assert len(TABLE["real"]) == 4
-    assert set(TABLE["real"]) <= set(ROWS)
+def test_the_rows_that_are_planned_exist():
     assert len(TABLE["planned"]) == 13
     assert set(TABLE["planned"]) <= set(SOURCES)
 
@@ -290,28 +264,3 @@ def test_a_harmless_change_makes_nothing_stale(tiny_run, pool, tmp_path, name):
     changed = HARMLESS[name](checkout)
     arguments, folder = changed if isinstance(changed, tuple) else (changed, checkout)
     assert pool.apply(dry_run, (folder, *(arguments or ["--configfile", TINY]))) == set()
-
-
-def run_for_real(pool, checkout, config):
-    """Run the workflow; the jobs that ran, which open their logs anew."""
-    start = time.time()
-    status, text = pool.apply(run_snakemake, (checkout,), {"config": config})
-    assert status == 0, text[-5000:]
-    logs = checkout / "results" / "logs"
-    changed = [log for log in logs.rglob("*.log") if log.stat().st_mtime >= start]
-    return {log.relative_to(logs).with_suffix("").as_posix() for log in changed}
-
-
-def test_what_is_stale_runs_and_is_then_fresh(tiny_run, pool, tmp_path):
-    """Several changes at once: a module, a script, settings of the evaluation and of one run."""
-    checkout = clone(tiny_run, tmp_path / "checkout")
-    changes, expected = {}, set()
-    for name in TABLE["real"]:
-        change, jobs = ROWS[name]
-        changes |= change.config
-        expected |= jobs
-        for file, text in change.appended.items():
-            (checkout / file).write_text((checkout / file).read_text() + text)
-    config = changed_config(checkout, changes)
-    assert short(run_for_real(pool, checkout, config)) == expected
-    assert pool.apply(dry_run, (checkout, "--configfile", config)) == set()

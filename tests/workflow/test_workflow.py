@@ -30,7 +30,7 @@ def test_every_rule_ran(finished):
     rules = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in files), re.MULTILINE)
     logs = {path.stem for path in (finished / "results/logs").glob("*")}
     # simulated subjects have a checkpoint each: nothing to combine; tests/workflow/test_subjects.py does.
-    # What is of several people runs in tests/cluster, what is of exact pairs in test_exact_pairs.py; the page
+    # What is of several people runs in tests/cluster, what is of exact pairs in tests/runs; the page
     # of encoders is of several.
     exact = {"list_shown", "list_tested", "simulate_alljoined", "simulate_expdesign"}
     others = {"combine_projections", "check_data", "calibrate", "plot_people", "show_encoders"}
