@@ -49,7 +49,7 @@ lint-workflow: setup
 	$(SNAKEMAKE) --lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 
-# Workflows of another kind than the one that the tests share, from raw files to scores.
+# What takes longest: workflows of another kind than the one that the tests share, training on two devices.
 test-runs: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/runs
 
