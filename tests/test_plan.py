@@ -163,6 +163,43 @@ def test_a_large_encoder_asks_for_the_memory_of_its_state():
     assert memory == {"a": 8000, "b": 8000 + 44 * 158, "c": 8000}
 
 
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({"model": {"channels": ["Oz", "O3"]}}, r"runs\.a: model\.channels: .* of which it lacks O3; name"),
+        # BioSemi's alone, where all that hear must have it
+        ({"people": ["alljoined-01"], "model": {"channels": ["Iz"]}}, "lacks Iz"),
+        ({"people": ["things-02", "alljoined-01"], "model": {"channels": ["Fz"]}}, "lacks Fz"),
+    ],
+)
+def test_channels_that_somebody_lacks_are_an_error_before_any_job(run, message):
+    with pytest.raises(InputError, match=message):
+        plan(runs={"a": run})
+
+
+def test_channels_that_all_have_or_that_are_interpolated_may_be_chosen():
+    both = {"people": ["things-02", "alljoined-01"]}
+    runs = {
+        "posterior": both | {"model": {"channels": "posterior"}},
+        "interpolated": both
+        | {"model": {"channels": ["Iz"]}, "training": {"missing_channels": "interpolate"}},
+    }
+    assert plan(runs=runs).runs.keys() == runs.keys()
+    # without an encoder there is no such option, whatever the model block says
+    assert plan(runs={"a": {"model": {"pooling": "none"}}}, model={"channels": ["none"]}).runs
+
+
+def test_a_data_set_must_name_the_channels_that_a_run_chooses_among():
+    toy = {
+        "datasets": [str(ROOT / "tests" / "helpers" / "toy_dataset.py")],
+        "brains": ["toy-01_subj01"],
+        "data": {"toy_eeg": "x", "toy_pictures": "y"},
+    }
+    assert plan(**toy).runs
+    with pytest.raises(InputError, match="expected toy to name its channels"):
+        plan(**toy, model={"channels": ["Oz"]})
+
+
 def test_the_fingerprint_follows_the_reader():
     found = plan()
     things, nsd = (dataset.picture_reader for dataset in (THINGS, NSD))

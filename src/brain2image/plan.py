@@ -84,6 +84,7 @@ class Plan(DecodingFiles):
             must_exist=must_exist,
         )
         self.check_pairs()
+        self.check_channels()
         self.weights = WeightPlaces(config.weights.sources, results=self.results, must_exist=must_exist)
 
     def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:

@@ -5,9 +5,12 @@ from typing import Any
 
 from brain2image.config import TrainingConfig
 from brain2image.constants.brain_names import members
+from brain2image.constants.electrodes import ALL
+from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.target_kinds import CLIP
 from brain2image.core.errors import InputError
 from brain2image.datasets.base import EEGDataset
+from brain2image.datasets.channel_names import find_channels, shared_channels
 from brain2image.datasets.selection import Selection
 from brain2image.plan_people import PeopleFiles, data_set_of
 
@@ -137,6 +140,27 @@ class PictureFiles(PeopleFiles):
                 raise InputError(
                     f"config: matching.mode: expected exact or auto for simulated {title}, got look_alike"
                 )
+
+    def check_channels(self) -> None:
+        """Refuse runs whose encoder is to hear channels that the EEG does not have.
+
+        It has those that all have who are learned from or tested, or that any has where missing ones are
+        interpolated.
+        """
+        for run, blocks in self.runs.items():
+            channels = ALL if blocks.model.pooling == ENCODERLESS else blocks.model.channels
+            for brains in self.brains if channels != ALL else ():
+                owners = [self.data.eeg_dataset(who) for who in self.heard_people(brains, run)]
+                if unnamed := next((owner for owner in owners if not owner.channels), None):
+                    raise InputError(
+                        f"config: runs.{run}: expected {unnamed.title} to name its channels, of which "
+                        "model.channels chooses some, got none; give its class `channels = ('Oz', ...)`"
+                    )
+                caps = [owner.channels for owner in owners]
+                try:
+                    find_channels(channels, shared_channels(caps, interpolates=self.interpolates(run)))
+                except InputError as error:
+                    raise InputError(f"config: runs.{run}: {error}") from None
 
     def pairs(self, person: str, subj: str) -> str:
         """Return the table of pairs, which all people of a data set share."""

@@ -12,7 +12,7 @@ from helpers.dry_runs import dry_run, job_inputs, run_snakemake
 from helpers.empty_releases import THINGS
 from PIL import Image
 
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.evaluation.summary import headline
 from brain2image.formats.hdf5 import read_trials
 from brain2image.pairs.clip_embeddings import read_embeddings

@@ -146,9 +146,11 @@ class EEGDataset(Dataset):
     picture_set : the data set whose pictures were shown, of which `parts` names those that were; None: its
         own.
     has_test_pictures : whether its authors kept pictures for testing, of partition ``test``.
+    channels : those that the reader writes for everybody, by name; only runs with ``model.channels`` need it.
     """
 
     eeg_reader: ClassVar[str]
+    channels: ClassVar[tuple[str, ...]] = ()
     picture_set: ClassVar[str | None] = None
     has_test_pictures: ClassVar[bool] = False
 
