@@ -134,6 +134,27 @@ def test_weights_that_are_downloaded():
         local.weights.find("clip")
 
 
+def test_check_data_looks_at_the_weights_from_which_something_starts():
+    runs = {
+        "a": {},
+        "b": {"model": {"n_layers": 2, "channels": ["Oz", "O1"]}},
+        "c": {"training": {"epochs": 2}},
+    }
+    found = plan(
+        runs=runs | {"none": {"model": {"pooling": "none"}}}, n_seeds=2, baselines=["cbramod_linear"]
+    )
+    inventory = found.inventory()
+    kept = [
+        (start["runs"], start["model"].get("n_layers"), len(start["channels"]))
+        for start in inventory["encoders"]
+    ]
+    assert kept == [(["a", "c"], 12, 63), (["b"], 2, 2), (["cbramod_linear"], None, 63)]
+    assert {start["encoder"] for start in inventory["encoders"]} == {"cbramod"}
+    assert inventory["weights"].keys() == {"clip", "mindeye2", "cbramod"}
+    unused = plan(model={"pretrained": False}, baselines=["ridge"]).inventory()
+    assert (unused["encoders"], set(unused["weights"])) == ([], {"clip", "mindeye2"})
+
+
 def test_a_run_depends_on_the_weights_of_its_own_encoder():
     pytest.importorskip("braindecode")
     blocks = {

@@ -168,10 +168,28 @@ class Plan(DecodingFiles):
         millions = 0 if model.pooling == ENCODERLESS else encoder_millions(model.encoder)
         return self.memory(brains, run, first=8000, further=500) + BYTES_PER_WEIGHT * millions
 
+    @property
+    def needed_weights(self) -> list[str]:
+        """List the keys of the weights that this config needs."""
+        needed = {"clip", "mindeye2", *self.starts_from.values()} | self.token_weights
+        return [key for key in self.weights.sources if key in needed]
+
     def downloads(self) -> list[str]:
         """List everything that this config downloads."""
-        unused = {*self.weights.sources} - {"clip", "mindeye2", *self.starts_from.values()}
-        return self.weights.downloads(self.subjects, without=unused - self.token_weights) + self.backbones()
+        return self.weights.downloads(self.subjects, of=self.needed_weights) + self.backbones()
+
+    def published_starts(self) -> list[dict[str, Any]]:
+        """List encoders that start from published weights, as `take_inventory` looks at them, each once."""
+        found: dict[str, dict[str, Any]] = {}
+        for (run, encoder), brains in product(sorted(self.starts_from.items()), self.brains):
+            model = self.runs[run].model.model_dump() if run in self.runs else {"encoder": encoder}
+            channels = self.heard_channels(brains, run)
+            kind = repr((encoder, model.get("n_layers"), channels))
+            start = {"encoder": encoder, "model": model, "channels": channels, "runs": []}
+            name = run.partition(SEED_SUFFIX)[0]
+            runs = found.setdefault(kind, start)["runs"]
+            runs += [name] if name not in runs else []
+        return list(found.values())
 
     def code(self, rule: str, *readers: str) -> str:
         """Return the fingerprint of the source that a rule runs, a change of which reruns it.
@@ -197,11 +215,8 @@ class Plan(DecodingFiles):
         owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people), FMRI]
         return {
             "data": self.folders,
-            "weights": {
-                key: self.weights.shown(key)
-                for key in self.weights.sources
-                if key != "token_clip" or self.token_weights
-            },
+            "weights": {key: self.weights.shown(key) for key in self.needed_weights},
+            "encoders": self.published_starts(),
             "datasets": list(self.config.datasets),
             "people": {name: self.data.people_of(name) for name in owners},
             "subjects": self.subjects,

@@ -141,26 +141,38 @@ class PictureFiles(PeopleFiles):
                     f"config: matching.mode: expected exact or auto for simulated {title}, got look_alike"
                 )
 
-    def check_channels(self) -> None:
-        """Refuse runs whose encoder is to hear channels that the EEG does not have.
+    def heard_channels(self, brains: str, run: str) -> list[str]:
+        """List the channels that the encoder of a run, or a baseline, hears, in their order.
 
-        It has those that all have who are learned from or tested, or that any has where missing ones are
-        interpolated.
+        It may hear those that all have who are learned from or tested, or that any has where missing ones are
+        interpolated. Where a data set does not name its channels there are none.
+
+        Raises
+        ------
+        InputError
+            When the run chooses others, or chooses among those of a data set that does not name them.
         """
+        chosen = self.runs[run].model.channels if run in self.runs else ALL
+        owners = [self.data.eeg_dataset(who) for who in self.heard_people(brains, run)]
+        if unnamed := next((owner for owner in owners if not owner.channels), None):
+            if chosen == ALL:
+                return []
+            raise InputError(
+                f"config: runs.{run}: expected {unnamed.title} to name its channels, of which model.channels "
+                "chooses some, got none; give its class `channels = ('Oz', ...)`"
+            )
+        interpolates = run in self.runs and self.interpolates(run)
+        try:
+            heard = shared_channels([owner.channels for owner in owners], interpolates=interpolates)
+            return [heard[row] for row in find_channels(chosen, heard)]
+        except InputError as error:
+            raise InputError(f"config: runs.{run}: {error}") from None
+
+    def check_channels(self) -> None:
+        """Refuse runs whose encoder is to hear channels that the EEG does not have."""
         for run, blocks in self.runs.items():
-            channels = ALL if blocks.model.pooling == ENCODERLESS else blocks.model.channels
-            for brains in self.brains if channels != ALL else ():
-                owners = [self.data.eeg_dataset(who) for who in self.heard_people(brains, run)]
-                if unnamed := next((owner for owner in owners if not owner.channels), None):
-                    raise InputError(
-                        f"config: runs.{run}: expected {unnamed.title} to name its channels, of which "
-                        "model.channels chooses some, got none; give its class `channels = ('Oz', ...)`"
-                    )
-                caps = [owner.channels for owner in owners]
-                try:
-                    find_channels(channels, shared_channels(caps, interpolates=self.interpolates(run)))
-                except InputError as error:
-                    raise InputError(f"config: runs.{run}: {error}") from None
+            for brains in self.brains if blocks.model.pooling != ENCODERLESS else ():
+                self.heard_channels(brains, run)
 
     def pairs(self, person: str, subj: str) -> str:
         """Return the table of pairs, which all people of a data set share."""

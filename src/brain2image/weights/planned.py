@@ -72,13 +72,14 @@ class WeightPlaces:
         beside = Path(self.sources[key]).with_name(CLIP_CONFIG)
         return [str(beside)] if not self.is_fetched(key) and beside.exists() else []
 
-    def downloads(self, subjects: Iterable[str], *, without: Iterable[str]) -> list[str]:
+    def downloads(self, subjects: Iterable[str], *, of: Iterable[str]) -> list[str]:
         """List everything that is downloaded.
 
         Parameters
         ----------
         subjects : people of the fMRI, each with a checkpoint.
-        without : keys of weights that nothing needs.
+        of : keys of weights that something needs.
         """
-        wanted = [path for key, path in self.fetched.items() if key not in without]
+        needed = set(of)
+        wanted = [path for key, path in self.fetched.items() if key in needed]
         return list(dict.fromkeys(path.format(subj=subject) for path in wanted for subject in subjects))
