@@ -194,6 +194,8 @@ def test_check_data_says_what_was_found_and_what_is_missing(finished, pool, tmp_
         "ok NSD subj01 mindeye2: 750 of 30,000 trials, 64 voxels, 250 pictures",
         "ok CLIP weights to be fetched from open_clip's openai: snakemake fetch_weights",
         "ok MindEye2 ridge of subj01 to be fetched from hf://datasets/pscotti/mindeyev2@",
+        "ok cbramod weights (multitoken_vit)",
+        "209 tensors; left out 2: the reconstruction of the pretraining",
     ):
         assert squeezed(line) in table
     content["brains"] = ["things-01_subj02"]
