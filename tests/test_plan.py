@@ -431,18 +431,18 @@ def of_exact(**content):
 
 def test_people_who_saw_the_pictures_of_the_fmri_have_exact_pairs():
     found = of_exact()
-    assert found.is_exact("alljoined") and not found.is_exact("things")
+    assert found.is_exact("alljoined", "subj01") and not found.is_exact("things", "subj01")
     assert found.picture_set_table("alljoined-01") == "results/pictures/nsd.parquet"
     assert found.pictures_of("alljoined") == "results/pictures/alljoined.shown.parquet"
     assert found.of_matching("alljoined", "subj01") == {}  # nothing is embedded to pair them
     sides = found.of_pairs("alljoined", "subj01")
     assert sides["eeg_embeddings"] == ["results/clip/nsd/shared.npz"]
     assert sides["fmri_embeddings"] == ["results/clip/nsd/shared.npz", "results/clip/nsd/subj01.npz"]
-    options = found.split_options("alljoined")
+    options = found.split_options("alljoined", "subj01")
     assert (options["n_pairs"], options["test_from"]) == (None, "shared1000")
     things = plan()
-    assert things.split_options("things")["test_from"] == "test_partition"
-    assert things.split_options("things")["n_pairs"] == 1000
+    assert things.split_options("things", "subj01")["test_from"] == "test_partition"
+    assert things.split_options("things", "subj01")["n_pairs"] == 1000
     assert list(things.of_matching("things", "subj01")) == ["eeg_embeddings", "fmri_embeddings"]
 
 
@@ -506,3 +506,60 @@ def test_runs_may_learn_from_clip_features():
         of_exact(runs={"field": field | {"people": ["things-01"]}})
     calibrated = of_people(runs={"others": {"people": "others"} | field}, calibrations=[8])
     assert calibrated.calibrated == {}
+
+
+ALONE = {
+    "brains": ["things-01_pictures"],
+    "runs": {"field": {"training": {"targets": "clip"}}},
+    "baselines": [],
+    "data": {"nsd": "nowhere"},
+}
+
+
+def test_eeg_and_pictures_are_enough_where_all_learns_from_clip_features():
+    found = plan(**ALONE)
+    assert (found.subjects, found.picture_pairs) == ([], ["things_pictures"])
+    assert found.predictors == {"field": Predictor("field", 0)}
+    sides = found.of_pairs("things", "pictures")
+    assert sides["eeg_embeddings"] == sides["fmri_embeddings"] == ["results/clip/things/all.npz"]
+    assert found.of_matching("things", "pictures") == {}
+    assert found.partner_pictures_of("things-01", "pictures") == "results/pictures/things.parquet"
+    assert found.projection("pictures") == found.predicted("things-01", "pictures") == []
+    options = found.split_options("things", "pictures")
+    assert (options["n_pairs"], options["test_from"]) == (None, "test_partition")
+    assert not [file for file in (*found.figures(), *found.pages()) if "nsd" in file or "encoder" in file]
+    assert found.downloads() == ["results/weights/cbramod.pth", "results/weights/clip"]
+    assert found.inventory()["people"] == {"things": ["things-01"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"baselines": ["ridge"]}, r"config: baselines: expected \[\], as things-01_pictures has no fMRI"),
+        ({"runs": {"a": {}}}, r"config: runs\.a\.training\.targets: expected clip, as"),
+        ({"decoding": {"tokens": True}}, r"decoding\.tokens: expected false"),
+        (
+            {"brains": ["things-01_pictures", "things-02_subj01"], "baselines": ["ridge"]},
+            "or pictures alone, got things-01_pictures",
+        ),
+        ({"brains": ["alljoined-01_pictures"]}, "somebody's fMRI for Alljoined1, whose pictures are NSD's"),
+        (
+            {"split": {"test_from": "shared1000"}},
+            "expected test_partition or any for THINGS-EEG2, as there is no fMRI, got shared1000",
+        ),
+    ],
+)
+def test_what_needs_fmri_is_refused_where_there_is_none(content, message):
+    with pytest.raises(InputError, match=message):
+        plan(**ALONE | content)
+
+
+def test_a_data_set_may_leave_to_its_table_whether_pictures_were_kept_for_testing():
+    toy = {
+        "datasets": [str(ROOT / "tests" / "helpers" / "toy_dataset.py")],
+        "brains": ["toy-01_subj01"],
+        "data": {"toy_eeg": "x", "toy_pictures": "y"},
+    }
+    assert plan(**toy).split_options("toy", "subj01")["test_from"] == "auto"
+    chosen = plan(**toy, split={"test_from": "test_partition"})
+    assert chosen.split_options("toy", "subj01")["test_from"] == "test_partition"

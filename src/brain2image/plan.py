@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.config import Config
-from brain2image.constants.brain_names import SEVERAL, divide_brains, members
+from brain2image.constants.brain_names import PICTURES, SEVERAL, divide_brains, has_fmri, members
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_millions, encoder_module
@@ -83,6 +83,7 @@ class Plan(DecodingFiles):
             fmri=FMRI,
             must_exist=must_exist,
         )
+        self.check_without_fmri()
         self.check_pairs()
         self.check_channels()
         self.weights = WeightPlaces(config.weights.sources, results=self.results, must_exist=must_exist)
@@ -113,7 +114,8 @@ class Plan(DecodingFiles):
         seeds = {folder: run.training.seed for folder, run in self.runs.items()}
         seeds |= {folder: seeds[run] for folder, (run, _) in self.calibrated.items()}
         runs = {folder: Predictor(folder.partition(SEED_SUFFIX)[0], seed) for folder, seed in seeds.items()}
-        others = [*sorted(self.config.baselines), *(CEILINGS if self.config.simulate else [])]
+        has_ceilings = self.config.simulate and all(map(has_fmri, self.brains))
+        others = [*sorted(self.config.baselines), *(CEILINGS if has_ceilings else [])]
         return runs | {name: Predictor(name, None) for name in others}
 
     @property
@@ -171,7 +173,8 @@ class Plan(DecodingFiles):
     @property
     def needed_weights(self) -> list[str]:
         """List the keys of the weights that this config needs."""
-        needed = {"clip", "mindeye2", *self.starts_from.values()} | self.token_weights
+        needed = {"clip", *self.starts_from.values()} | self.token_weights
+        needed |= {"mindeye2"} if self.subjects else set()
         return [key for key in self.weights.sources if key in needed]
 
     def downloads(self) -> list[str]:
@@ -212,7 +215,8 @@ class Plan(DecodingFiles):
 
     def inventory(self) -> dict[str, Any]:
         """Return what `take_inventory` is asked to look at."""
-        owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people), FMRI]
+        owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people)]
+        owners += [FMRI] if self.subjects else []
         return {
             "data": self.folders,
             "weights": {key: self.weights.shown(key) for key in self.needed_weights},
@@ -231,9 +235,9 @@ class Plan(DecodingFiles):
             "dataset": "|".join(self.datasets),
             "part": "[a-z0-9]+",
             "person": r"[a-z][a-z0-9]*-\d\d+",
-            "subj": r"subj\d{2}(-subj\d{2})*",
+            "subj": rf"subj\d{{2}}(-subj\d{{2}})*|{PICTURES}",
             "run": "[A-Za-z0-9][A-Za-z0-9_-]*",
-            "brains": rf"([a-z][a-z0-9]*-\d\d+|{SEVERAL})_subj\d{{2}}(-subj\d{{2}})*",
+            "brains": rf"([a-z][a-z0-9]*-\d\d+|{SEVERAL})_(subj\d{{2}}(-subj\d{{2}})*|{PICTURES})",
         }
 
     def environment(self, current: Mapping[str, str]) -> dict[str, str]:
@@ -280,7 +284,7 @@ class Plan(DecodingFiles):
         pages = ["overview", *(["people"] if len(self.brains) > 1 else [])]
         pages += [f"{brains}/{name}" for brains, name in names]
         pages += [f"{brains}/encoders" for brains in self.brains if len(self.encoders) > 1]
-        pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs]
+        pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs if has_fmri(pairs)]
         pages += self.decoding_pages()
         return [f"{self.results}/figures/{name}.html" for name in pages]
 

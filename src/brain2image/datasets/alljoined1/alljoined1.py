@@ -33,6 +33,7 @@ class Alljoined1(EEGDataset):
         ]
     }
     partial: ClassVar = {"raw": "*_eeg.fif"}
+    has_test_pictures = False
     channels = CHANNELS
     simulated = "raw"
     picture_set = "nsd"
