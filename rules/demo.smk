@@ -184,6 +184,6 @@ rule predict_ceilings:
         "../workflow/scripts/predict_ceilings.py"
 
 
-if any(brains.startswith("alljoined-") for brains in plan.brains):
+if any(person.startswith("alljoined-") for person in plan.people):
 
     include: "demo_alljoined.smk"

@@ -239,11 +239,18 @@ def test_figures_and_pages():
 
 
 @pytest.mark.parametrize(
-    ("block", "has_page"),
-    [({}, False), ({"encoder": "tsconv"}, True), ({"pretrained": False}, True), ({"pooling": "none"}, False)],
+    ("blocks", "has_page"),
+    [
+        ({}, False),
+        ({"model": {"encoder": "tsconv"}}, True),
+        ({"model": {"pretrained": False}}, True),
+        ({"model": {"channels": "posterior"}}, True),
+        ({"training": {"freeze_encoder": True}}, True),
+        ({"model": {"pooling": "none"}}, False),
+    ],
 )
-def test_encoders_have_a_page_where_there_are_several(block, has_page):
-    found = plan(runs={"a": {}, "b": {"model": block}}, brains=["things-01_subj01"])
+def test_encoders_have_a_page_where_there_are_several(blocks, has_page):
+    found = plan(runs={"a": {}, "b": blocks}, brains=["things-01_subj01"])
     assert ("results/figures/things-01_subj01/encoders.html" in found.pages()) == has_page
 
 

@@ -135,10 +135,13 @@ class Plan(DecodingFiles):
         ]
 
     @cached_property
-    def encoders(self) -> set[tuple[str, bool]]:
-        """Return the encoders of the runs, and whether each starts from published weights."""
-        blocks = (run.model for run in self.runs.values())
-        return {(model.encoder, model.pretrained) for model in blocks if model.pooling != ENCODERLESS}
+    def encoders(self) -> set[tuple[Any, ...]]:
+        """Return the encoders of the runs: where each starts, what it hears, and whether it learns."""
+        return {
+            (run.model.encoder, run.model.pretrained, str(run.model.channels), run.training.freeze_encoder)
+            for run in self.runs.values()
+            if run.model.pooling != ENCODERLESS
+        }
 
     @cached_property
     def starts_from(self) -> dict[str, str]:

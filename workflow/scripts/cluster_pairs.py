@@ -17,8 +17,11 @@ with job(snakemake):
     eeg, fmri = (
         read_embeddings(files) for files in (snakemake.input.eeg_embeddings, snakemake.input.fmri_embeddings)
     )
-    elsewhere = np.concatenate(read_tested(snakemake.input.elsewhere, clip=eeg.clip))
-    pairs = leave_out_tested(pairs, eeg, fmri, elsewhere=elsewhere)
+    elsewhere, tested = (
+        np.concatenate(read_tested(snakemake.input.elsewhere, clip=eeg.clip, test_only=test_only))
+        for test_only in (False, True)
+    )
+    pairs = leave_out_tested(pairs, eeg, fmri, elsewhere=elsewhere, tested=tested)
     chosen = choose_training_pictures(pictures, pairs, eeg, fmri, elsewhere=elsewhere)
     if not has_fmri(snakemake.wildcards.subj):
         pairs = keep_chosen(pairs, chosen)

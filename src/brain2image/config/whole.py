@@ -165,7 +165,9 @@ class Config(Section):
         """Refuse to land simulated files in a folder of real data."""
         folder = str(PurePath(self.results, "raw"))
         # of Alljoined1 nothing is written where nobody asks for it
-        is_read = any(brains.startswith("alljoined-") for brains in self.brains)
+        listed = [blocks["people"] for blocks in self.runs.values() if isinstance(blocks.get("people"), list)]
+        people = [*self.brains, *(person for people in listed for person in people)]
+        is_read = any(str(person).startswith("alljoined-") for person in people)
         unread = set() if is_read else {"alljoined1"} - self.data.model_fields_set
         unread |= {"encoders"} | ({"token_clip"} if not self.decoding.tokens else set())  # nor simulated
         paths = {f"data.{key}": path for key, path in self.data if key not in unread} | {
