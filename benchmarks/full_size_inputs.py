@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from brain2image.datasets.things_eeg2.raw import CHANNELS as ORDERED
 from brain2image.datasets.things_eeg2.sequences import SEQUENCE_LENGTH, SOA
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS as ORDERED
 from brain2image.pairs import clip_embeddings as embeddings
 from brain2image.synthetic.concepts import image_metadata
 from brain2image.synthetic.heads import CHANNELS

@@ -30,8 +30,8 @@ from recovery_data import NSD_SUBJECT, Setting, read_clip
 
 from brain2image.config import RunConfig
 from brain2image.core.atomic import atomic_path
-from brain2image.evaluation.baselines.base import read_training
-from brain2image.evaluation.baselines.fitting import BASELINES, read_scanned
+from brain2image.evaluation.baselines.base import Training, read_training
+from brain2image.evaluation.baselines.fitting import BASELINES, hear_person, read_scanned
 from brain2image.evaluation.statistics import crossed_test, permutation_p, shuffle_answers
 from brain2image.models.alignment import AlignmentModel
 from brain2image.training.train import train
@@ -112,16 +112,12 @@ def fit_calibrated(case: Case, *, n_pictures: int, **options: Any) -> Predictor:
 def fit_baseline(case: Case, *, name: str, people: str) -> Predictor:
     """Fit a comparison model on what the network learns from."""
     learned = tuple(case.learned(people))
-    predict = _fitted(name, learned, case.data)
-    if len(learned) == 1:
-        return predict
-    reader = LMDBReader(case.lmdb)
-    response = mean_response(reader, reader.pictures[reader.pictures["split"] == "train"])
-    return lambda pairs: predict(pairs._replace(eeg=pairs.eeg - response.astype(np.float32)))
+    predict, training = _fitted(name, learned, case.data)
+    return predict if len(learned) == 1 else hear_person(predict, training, LMDBReader(case.lmdb))[0]
 
 
 @lru_cache(maxsize=1)  # one of all people is fitted once
-def _fitted(name: str, learned: tuple[Path, ...], data: Path) -> Predictor:
+def _fitted(name: str, learned: tuple[Path, ...], data: Path) -> tuple[Predictor, Training]:
     eeg, fmri = read_clip(data)
     scanned = partial(
         read_scanned, data / "projection.h5", pd.read_parquet(data / "pairs.parquet"), eeg=eeg, fmri=fmri
@@ -135,7 +131,7 @@ def _fitted(name: str, learned: tuple[Path, ...], data: Path) -> Predictor:
         temperature=TEMPERATURE,
         read_scanned=scanned,
     )
-    return BASELINES[name](training)
+    return BASELINES[name](training), training
 
 
 def _runs(name: str, model: dict[str, Any], training: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -6,13 +6,13 @@ rule check_data:
         "<logs>/check_data.log",
     localrule: True
     conda:
-        "../envs/data.yaml"
+        "../envs/torch.yaml"
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(30),
     params:
         code=plan.code("check_data"),
-        inventory=plan.inventory(),
+        inventory=lambda wildcards: asked(plan.inventory),
     message:
         "Look for the data and weights that the config names"
     script:

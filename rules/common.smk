@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from brain2image.config import check_config_files, list_runs, list_settings, load_config
-from brain2image.constants.brain_names import members
+from brain2image.constants.brain_names import has_fmri, members
 from brain2image.constants.training_keys import WITHOUT_EFFECT
 from brain2image.core.errors import InputError
 from brain2image.core.records import keep_beside

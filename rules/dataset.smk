@@ -4,7 +4,7 @@
 rule build_lmdb:
     input:
         eeg="<results>/eeg/{person}.h5",
-        projection="<results>/projection/{subj}.h5",
+        projection=ask("projection", "subj"),
         pairs=ask("pairs", "person", "subj"),
         eeg_pictures=ask("picture_table", "person"),
         predicted=ask("predicted", "person", "subj"),

@@ -98,7 +98,7 @@ rule draw_pictures:
         predictions=ask("tested_pairs", "person", "subj"),
         eeg_pictures=ask("picture_table", "person"),
         fmri_pictures=plan.fmri_pictures,
-        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person)),
+        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person, wildcards.subj)),
     output:
         pictures="<results>/decoding/{person}_{subj}.pictures.h5",
         scores="<results>/decoding/{person}_{subj}.pictures.json",
@@ -113,9 +113,11 @@ rule draw_pictures:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        code=lambda wildcards: plan.code_with_pictures("draw_pictures", *plan.sets_of(wildcards.person)),
+        code=lambda wildcards: plan.code_with_pictures(
+            "draw_pictures", *plan.sets_of(wildcards.person, wildcards.subj)
+        ),
         brains="{person}_{subj}",
-        pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person)),
+        pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person, wildcards.subj)),
         evaluation=cfg.evaluation.model_dump(),
     message:
         "Draw pictures from the tokens of {wildcards.person} and {wildcards.subj}"
@@ -131,7 +133,7 @@ rule show_decoded:
         drawn=rules.draw_pictures.output if cfg.decoding.pictures else [],
         eeg_pictures=ask("picture_table", "person"),
         fmri_pictures=plan.fmri_pictures,
-        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person)),
+        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person, wildcards.subj)),
     output:
         page=report(
             "<results>/figures/{person}_{subj}/pictures.html",
@@ -149,8 +151,10 @@ rule show_decoded:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=lambda wildcards: plan.code_with_pictures("show_decoded", *plan.sets_of(wildcards.person)),
-        pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person)),
+        code=lambda wildcards: plan.code_with_pictures(
+            "show_decoded", *plan.sets_of(wildcards.person, wildcards.subj)
+        ),
+        pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person, wildcards.subj)),
         brains="{person}_{subj}",
     message:
         "Write the page of pictures from the EEG of {wildcards.person}"

@@ -174,9 +174,9 @@ rule predict_ceilings:
             include={"n_concepts", "images_per_concept", "n_test_concepts", "n_latents", "seed"}
         ),
         pairing=lambda wildcards: {
-            "is_exact": asked(plan.is_exact_of, wildcards.person),
+            "is_exact": asked(plan.is_exact_of, wildcards.person, wildcards.subj),
             "include_test": cfg.matching.include_test,
-            "options": asked(plan.split_options_of, wildcards.person),
+            "options": asked(plan.split_options_of, wildcards.person, wildcards.subj),
         },
     message:
         "Compute the ceilings of {wildcards.person} and {wildcards.subj}"
@@ -184,6 +184,6 @@ rule predict_ceilings:
         "../workflow/scripts/predict_ceilings.py"
 
 
-if any(brains.startswith("alljoined-") for brains in plan.brains):
+if any(person.startswith("alljoined-") for person in plan.people):
 
     include: "demo_alljoined.smk"

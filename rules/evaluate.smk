@@ -7,7 +7,7 @@ rule fit_baseline:
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
         lmdbs=lambda wildcards: plan.training_sets(f"{wildcards.person}_{wildcards.subj}", wildcards.run),
         pairs=ask("pairs", "person", "subj"),
-        projection="<results>/projection/{subj}.h5",
+        projection=ask("projection", "subj"),
         cbramod=ask("encoder_weights", "run"),
     output:
         predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
@@ -18,7 +18,7 @@ rule fit_baseline:
     benchmark:
         "<benchmarks>/fit_baseline/{person}_{subj}/{run}.tsv"
     wildcard_constraints:
-        run="|".join(cfg.baselines),
+        run="|".join(cfg.baselines) or "(?!)",
     conda:
         "../envs/torch.yaml"
     threads: 4

@@ -5,8 +5,8 @@ rule plot_pairs:
     input:
         pairs="<results>/pairs/{dataset}_{subj}.parquet",
         eeg_pictures=ask("pictures_of", "dataset"),
-        fmri_pictures=plan.fmri_pictures,
-        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets(wildcards.dataset)),
+        fmri_pictures=ask("partner_pictures", "dataset", "subj"),
+        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets(wildcards.dataset, wildcards.subj)),
     output:
         figure=report(
             "<results>/figures/{dataset}_{subj}/pairs.svg",
@@ -24,8 +24,10 @@ rule plot_pairs:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=lambda wildcards: plan.code_with_pictures("plot_pairs", *plan.sets(wildcards.dataset)),
-        pictures=lambda wildcards: plan.data.pictures(*plan.sets(wildcards.dataset)),
+        code=lambda wildcards: plan.code_with_pictures(
+            "plot_pairs", *plan.sets(wildcards.dataset, wildcards.subj)
+        ),
+        pictures=lambda wildcards: plan.data.pictures(*plan.sets(wildcards.dataset, wildcards.subj)),
     message:
         "Draw pairs of {wildcards.dataset} and {wildcards.subj}"
     script:
@@ -136,7 +138,7 @@ rule plot_gallery:
         predictions="<results>/runs/{person}_{subj}/{run}/predictions.npz",
         eeg_pictures=ask("picture_table", "person"),
         fmri_pictures=plan.fmri_pictures,
-        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person)),
+        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person, wildcards.subj)),
     output:
         figure=report(
             "<results>/figures/{person}_{subj}/gallery_{run}.svg",
@@ -154,8 +156,10 @@ rule plot_gallery:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=lambda wildcards: plan.code_with_pictures("plot_gallery", *plan.sets_of(wildcards.person)),
-        pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person)),
+        code=lambda wildcards: plan.code_with_pictures(
+            "plot_gallery", *plan.sets_of(wildcards.person, wildcards.subj)
+        ),
+        pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person, wildcards.subj)),
     message:
         "Draw what {wildcards.run} retrieves for {wildcards.person} and {wildcards.subj}"
     script:

@@ -28,7 +28,7 @@ rule match_images:
     input:
         unpack(ask("of_matching", "dataset", "subj")),
         eeg_pictures=ask("pictures_of", "dataset"),
-        fmri_pictures=plan.fmri_pictures,
+        fmri_pictures=ask("partner_pictures", "dataset", "subj"),
         betas=lambda wildcards: expand(rules.repack_fmri.output.betas, subj=members(wildcards.subj)),
     output:
         candidates="<results>/matching/{dataset}_{subj}/candidates.parquet",
@@ -57,7 +57,7 @@ rule split_pairs:
         candidates=rules.match_images.output.candidates,
         test_partition=rules.match_images.output.test_partition,
         eeg_pictures=ask("pictures_of", "dataset"),
-        fmri_pictures=plan.fmri_pictures,
+        fmri_pictures=ask("partner_pictures", "dataset", "subj"),
     output:
         pairs="<results>/matching/{dataset}_{subj}/split.parquet",
     log:
@@ -71,7 +71,7 @@ rule split_pairs:
         runtime=growing(10),
     params:
         code=plan.code("split_pairs"),
-        split=ask("split_options", "dataset"),
+        split=ask("split_options", "dataset", "subj"),
     message:
         "Split the pairs of {wildcards.dataset} and {wildcards.subj}"
     script:
@@ -135,7 +135,7 @@ rule audit_split:
         candidates=ask("candidates", "person", "subj"),
         pairs=ask("pairs", "person", "subj"),
         eeg_pictures=ask("picture_table", "person"),
-        fmri_pictures=plan.fmri_pictures,
+        fmri_pictures=ask("partner_pictures_of", "person", "subj"),
         lmdb="<results>/lmdb/{person}_{subj}.lmdb",
         encoder=ask("encoder_record", "person", "subj"),
     output:
@@ -152,8 +152,9 @@ rule audit_split:
     params:
         code=plan.code("audit_split"),
         origin=lambda wildcards: {
-            "is_ridge_fitted": not cfg.simulate,  # the simulated ridge was fitted on no picture
-            "is_exact": asked(plan.is_exact_of, wildcards.person),
+            # the simulated ridge was fitted on no picture
+            "is_ridge_fitted": not cfg.simulate and has_fmri(wildcards.subj),
+            "is_exact": asked(plan.is_exact_of, wildcards.person, wildcards.subj),
         },
     message:
         "Audit the splits of {wildcards.person} and {wildcards.subj}"

@@ -134,6 +134,27 @@ def test_weights_that_are_downloaded():
         local.weights.find("clip")
 
 
+def test_check_data_looks_at_the_weights_from_which_something_starts():
+    runs = {
+        "a": {},
+        "b": {"model": {"n_layers": 2, "channels": ["Oz", "O1"]}},
+        "c": {"training": {"epochs": 2}},
+    }
+    found = plan(
+        runs=runs | {"none": {"model": {"pooling": "none"}}}, n_seeds=2, baselines=["cbramod_linear"]
+    )
+    inventory = found.inventory()
+    kept = [
+        (start["runs"], start["model"].get("n_layers"), len(start["channels"]))
+        for start in inventory["encoders"]
+    ]
+    assert kept == [(["a", "c"], 12, 63), (["b"], 2, 2), (["cbramod_linear"], None, 63)]
+    assert {start["encoder"] for start in inventory["encoders"]} == {"cbramod"}
+    assert inventory["weights"].keys() == {"clip", "mindeye2", "cbramod"}
+    unused = plan(model={"pretrained": False}, baselines=["ridge"]).inventory()
+    assert (unused["encoders"], set(unused["weights"])) == ([], {"clip", "mindeye2"})
+
+
 def test_a_run_depends_on_the_weights_of_its_own_encoder():
     pytest.importorskip("braindecode")
     blocks = {
@@ -163,6 +184,43 @@ def test_a_large_encoder_asks_for_the_memory_of_its_state():
     assert memory == {"a": 8000, "b": 8000 + 44 * 158, "c": 8000}
 
 
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({"model": {"channels": ["Oz", "O3"]}}, r"runs\.a: model\.channels: .* of which it lacks O3; name"),
+        # BioSemi's alone, where all that hear must have it
+        ({"people": ["alljoined-01"], "model": {"channels": ["Iz"]}}, "lacks Iz"),
+        ({"people": ["things-02", "alljoined-01"], "model": {"channels": ["Fz"]}}, "lacks Fz"),
+    ],
+)
+def test_channels_that_somebody_lacks_are_an_error_before_any_job(run, message):
+    with pytest.raises(InputError, match=message):
+        plan(runs={"a": run})
+
+
+def test_channels_that_all_have_or_that_are_interpolated_may_be_chosen():
+    both = {"people": ["things-02", "alljoined-01"]}
+    runs = {
+        "posterior": both | {"model": {"channels": "posterior"}},
+        "interpolated": both
+        | {"model": {"channels": ["Iz"]}, "training": {"missing_channels": "interpolate"}},
+    }
+    assert plan(runs=runs).runs.keys() == runs.keys()
+    # without an encoder there is no such option, whatever the model block says
+    assert plan(runs={"a": {"model": {"pooling": "none"}}}, model={"channels": ["none"]}).runs
+
+
+def test_a_data_set_must_name_the_channels_that_a_run_chooses_among():
+    toy = {
+        "datasets": [str(ROOT / "tests" / "helpers" / "toy_dataset.py")],
+        "brains": ["toy-01_subj01"],
+        "data": {"toy_eeg": "x", "toy_pictures": "y"},
+    }
+    assert plan(**toy).runs
+    with pytest.raises(InputError, match="expected toy to name its channels"):
+        plan(**toy, model={"channels": ["Oz"]})
+
+
 def test_the_fingerprint_follows_the_reader():
     found = plan()
     things, nsd = (dataset.picture_reader for dataset in (THINGS, NSD))
@@ -181,11 +239,18 @@ def test_figures_and_pages():
 
 
 @pytest.mark.parametrize(
-    ("block", "has_page"),
-    [({}, False), ({"encoder": "tsconv"}, True), ({"pretrained": False}, True), ({"pooling": "none"}, False)],
+    ("blocks", "has_page"),
+    [
+        ({}, False),
+        ({"model": {"encoder": "tsconv"}}, True),
+        ({"model": {"pretrained": False}}, True),
+        ({"model": {"channels": "posterior"}}, True),
+        ({"training": {"freeze_encoder": True}}, True),
+        ({"model": {"pooling": "none"}}, False),
+    ],
 )
-def test_encoders_have_a_page_where_there_are_several(block, has_page):
-    found = plan(runs={"a": {}, "b": {"model": block}}, brains=["things-01_subj01"])
+def test_encoders_have_a_page_where_there_are_several(blocks, has_page):
+    found = plan(runs={"a": {}, "b": blocks}, brains=["things-01_subj01"])
     assert ("results/figures/things-01_subj01/encoders.html" in found.pages()) == has_page
 
 
@@ -373,18 +438,18 @@ def of_exact(**content):
 
 def test_people_who_saw_the_pictures_of_the_fmri_have_exact_pairs():
     found = of_exact()
-    assert found.is_exact("alljoined") and not found.is_exact("things")
+    assert found.is_exact("alljoined", "subj01") and not found.is_exact("things", "subj01")
     assert found.picture_set_table("alljoined-01") == "results/pictures/nsd.parquet"
     assert found.pictures_of("alljoined") == "results/pictures/alljoined.shown.parquet"
     assert found.of_matching("alljoined", "subj01") == {}  # nothing is embedded to pair them
     sides = found.of_pairs("alljoined", "subj01")
     assert sides["eeg_embeddings"] == ["results/clip/nsd/shared.npz"]
     assert sides["fmri_embeddings"] == ["results/clip/nsd/shared.npz", "results/clip/nsd/subj01.npz"]
-    options = found.split_options("alljoined")
+    options = found.split_options("alljoined", "subj01")
     assert (options["n_pairs"], options["test_from"]) == (None, "shared1000")
     things = plan()
-    assert things.split_options("things")["test_from"] == "test_partition"
-    assert things.split_options("things")["n_pairs"] == 1000
+    assert things.split_options("things", "subj01")["test_from"] == "test_partition"
+    assert things.split_options("things", "subj01")["n_pairs"] == 1000
     assert list(things.of_matching("things", "subj01")) == ["eeg_embeddings", "fmri_embeddings"]
 
 
@@ -448,3 +513,60 @@ def test_runs_may_learn_from_clip_features():
         of_exact(runs={"field": field | {"people": ["things-01"]}})
     calibrated = of_people(runs={"others": {"people": "others"} | field}, calibrations=[8])
     assert calibrated.calibrated == {}
+
+
+ALONE = {
+    "brains": ["things-01_pictures"],
+    "runs": {"field": {"training": {"targets": "clip"}}},
+    "baselines": [],
+    "data": {"nsd": "nowhere"},
+}
+
+
+def test_eeg_and_pictures_are_enough_where_all_learns_from_clip_features():
+    found = plan(**ALONE)
+    assert (found.subjects, found.picture_pairs) == ([], ["things_pictures"])
+    assert found.predictors == {"field": Predictor("field", 0)}
+    sides = found.of_pairs("things", "pictures")
+    assert sides["eeg_embeddings"] == sides["fmri_embeddings"] == ["results/clip/things/all.npz"]
+    assert found.of_matching("things", "pictures") == {}
+    assert found.partner_pictures_of("things-01", "pictures") == "results/pictures/things.parquet"
+    assert found.projection("pictures") == found.predicted("things-01", "pictures") == []
+    options = found.split_options("things", "pictures")
+    assert (options["n_pairs"], options["test_from"]) == (None, "test_partition")
+    assert not [file for file in (*found.figures(), *found.pages()) if "nsd" in file or "encoder" in file]
+    assert found.downloads() == ["results/weights/cbramod.pth", "results/weights/clip"]
+    assert found.inventory()["people"] == {"things": ["things-01"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"baselines": ["ridge"]}, r"config: baselines: expected \[\], as things-01_pictures has no fMRI"),
+        ({"runs": {"a": {}}}, r"config: runs\.a\.training\.targets: expected clip, as"),
+        ({"decoding": {"tokens": True}}, r"decoding\.tokens: expected false"),
+        (
+            {"brains": ["things-01_pictures", "things-02_subj01"], "baselines": ["ridge"]},
+            "or pictures alone, got things-01_pictures",
+        ),
+        ({"brains": ["alljoined-01_pictures"]}, "somebody's fMRI for Alljoined1, whose pictures are NSD's"),
+        (
+            {"split": {"test_from": "shared1000"}},
+            "expected test_partition or any for THINGS-EEG2, as there is no fMRI, got shared1000",
+        ),
+    ],
+)
+def test_what_needs_fmri_is_refused_where_there_is_none(content, message):
+    with pytest.raises(InputError, match=message):
+        plan(**ALONE | content)
+
+
+def test_a_data_set_may_leave_to_its_table_whether_pictures_were_kept_for_testing():
+    toy = {
+        "datasets": [str(ROOT / "tests" / "helpers" / "toy_dataset.py")],
+        "brains": ["toy-01_subj01"],
+        "data": {"toy_eeg": "x", "toy_pictures": "y"},
+    }
+    assert plan(**toy).split_options("toy", "subj01")["test_from"] == "auto"
+    chosen = plan(**toy, split={"test_from": "test_partition"})
+    assert chosen.split_options("toy", "subj01")["test_from"] == "test_partition"

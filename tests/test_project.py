@@ -389,6 +389,7 @@ THROUGH_OTHERS = {
     "brain2image.datasets.picture_sets",
     "brain2image.datasets.releases",
     "brain2image.datasets.selection",
+    "brain2image.datasets.things_eeg2.raw",
     "brain2image.datasets.things_eeg2.sessions",
     "brain2image.datasets.things_eeg2.things_inventory",
     "brain2image.models.target_scales",

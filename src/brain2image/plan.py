@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.config import Config
-from brain2image.constants.brain_names import SEVERAL, divide_brains, members
+from brain2image.constants.brain_names import PICTURES, SEVERAL, divide_brains, has_fmri, members
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_millions, encoder_module
@@ -83,7 +83,9 @@ class Plan(DecodingFiles):
             fmri=FMRI,
             must_exist=must_exist,
         )
+        self.check_without_fmri()
         self.check_pairs()
+        self.check_channels()
         self.weights = WeightPlaces(config.weights.sources, results=self.results, must_exist=must_exist)
 
     def say_who_is_left_out(self, warn: Callable[[str], object]) -> None:
@@ -112,7 +114,8 @@ class Plan(DecodingFiles):
         seeds = {folder: run.training.seed for folder, run in self.runs.items()}
         seeds |= {folder: seeds[run] for folder, (run, _) in self.calibrated.items()}
         runs = {folder: Predictor(folder.partition(SEED_SUFFIX)[0], seed) for folder, seed in seeds.items()}
-        others = [*sorted(self.config.baselines), *(CEILINGS if self.config.simulate else [])]
+        has_ceilings = self.config.simulate and all(map(has_fmri, self.brains))
+        others = [*sorted(self.config.baselines), *(CEILINGS if has_ceilings else [])]
         return runs | {name: Predictor(name, None) for name in others}
 
     @property
@@ -132,10 +135,13 @@ class Plan(DecodingFiles):
         ]
 
     @cached_property
-    def encoders(self) -> set[tuple[str, bool]]:
-        """Return the encoders of the runs, and whether each starts from published weights."""
-        blocks = (run.model for run in self.runs.values())
-        return {(model.encoder, model.pretrained) for model in blocks if model.pooling != ENCODERLESS}
+    def encoders(self) -> set[tuple[Any, ...]]:
+        """Return the encoders of the runs: where each starts, what it hears, and whether it learns."""
+        return {
+            (run.model.encoder, run.model.pretrained, str(run.model.channels), run.training.freeze_encoder)
+            for run in self.runs.values()
+            if run.model.pooling != ENCODERLESS
+        }
 
     @cached_property
     def starts_from(self) -> dict[str, str]:
@@ -167,10 +173,29 @@ class Plan(DecodingFiles):
         millions = 0 if model.pooling == ENCODERLESS else encoder_millions(model.encoder)
         return self.memory(brains, run, first=8000, further=500) + BYTES_PER_WEIGHT * millions
 
+    @property
+    def needed_weights(self) -> list[str]:
+        """List the keys of the weights that this config needs."""
+        needed = {"clip", *self.starts_from.values()} | self.token_weights
+        needed |= {"mindeye2"} if self.subjects else set()
+        return [key for key in self.weights.sources if key in needed]
+
     def downloads(self) -> list[str]:
         """List everything that this config downloads."""
-        unused = {*self.weights.sources} - {"clip", "mindeye2", *self.starts_from.values()}
-        return self.weights.downloads(self.subjects, without=unused - self.token_weights) + self.backbones()
+        return self.weights.downloads(self.subjects, of=self.needed_weights) + self.backbones()
+
+    def published_starts(self) -> list[dict[str, Any]]:
+        """List encoders that start from published weights, as `take_inventory` looks at them, each once."""
+        found: dict[str, dict[str, Any]] = {}
+        for (run, encoder), brains in product(sorted(self.starts_from.items()), self.brains):
+            model = self.runs[run].model.model_dump() if run in self.runs else {"encoder": encoder}
+            channels = self.heard_channels(brains, run)
+            kind = repr((encoder, model.get("n_layers"), channels))
+            start = {"encoder": encoder, "model": model, "channels": channels, "runs": []}
+            name = run.partition(SEED_SUFFIX)[0]
+            runs = found.setdefault(kind, start)["runs"]
+            runs += [name] if name not in runs else []
+        return list(found.values())
 
     def code(self, rule: str, *readers: str) -> str:
         """Return the fingerprint of the source that a rule runs, a change of which reruns it.
@@ -193,14 +218,12 @@ class Plan(DecodingFiles):
 
     def inventory(self) -> dict[str, Any]:
         """Return what `take_inventory` is asked to look at."""
-        owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people), FMRI]
+        owners = [*dict.fromkeys(self.data.eeg_dataset(person).name for person in self.people)]
+        owners += [FMRI] if self.subjects else []
         return {
             "data": self.folders,
-            "weights": {
-                key: self.weights.shown(key)
-                for key in self.weights.sources
-                if key != "token_clip" or self.token_weights
-            },
+            "weights": {key: self.weights.shown(key) for key in self.needed_weights},
+            "encoders": self.published_starts(),
             "datasets": list(self.config.datasets),
             "people": {name: self.data.people_of(name) for name in owners},
             "subjects": self.subjects,
@@ -215,9 +238,9 @@ class Plan(DecodingFiles):
             "dataset": "|".join(self.datasets),
             "part": "[a-z0-9]+",
             "person": r"[a-z][a-z0-9]*-\d\d+",
-            "subj": r"subj\d{2}(-subj\d{2})*",
+            "subj": rf"subj\d{{2}}(-subj\d{{2}})*|{PICTURES}",
             "run": "[A-Za-z0-9][A-Za-z0-9_-]*",
-            "brains": rf"([a-z][a-z0-9]*-\d\d+|{SEVERAL})_subj\d{{2}}(-subj\d{{2}})*",
+            "brains": rf"([a-z][a-z0-9]*-\d\d+|{SEVERAL})_(subj\d{{2}}(-subj\d{{2}})*|{PICTURES})",
         }
 
     def environment(self, current: Mapping[str, str]) -> dict[str, str]:
@@ -264,7 +287,7 @@ class Plan(DecodingFiles):
         pages = ["overview", *(["people"] if len(self.brains) > 1 else [])]
         pages += [f"{brains}/{name}" for brains, name in names]
         pages += [f"{brains}/encoders" for brains in self.brains if len(self.encoders) > 1]
-        pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs]
+        pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs if has_fmri(pairs)]
         pages += self.decoding_pages()
         return [f"{self.results}/figures/{name}.html" for name in pages]
 

@@ -81,6 +81,14 @@ class PeopleFiles:
             )
         return sorted(found)
 
+    def heard_people(self, brains: str, run: str) -> list[str]:
+        """List the people whose EEG a training learns from or is tested on, sorted."""
+        person, subj = divide_brains(brains)
+        tested = {person}
+        if self._is_shared(run):
+            tested = {who for who, fmri in map(divide_brains, self.brains) if fmri == subj}
+        return sorted({*self.learners(brains, run), *tested})
+
     def training_sets(self, brains: str, name: str) -> list[str]:
         """List the LMDBs that a run or a baseline learns from."""
         subj = divide_brains(brains)[1]
@@ -131,8 +139,11 @@ class PeopleFiles:
         return list(dict.fromkeys(files))
 
     def _folder(self, person: str, subj: str, run: str) -> str:
-        is_shared = run in self.runs and self.runs[run].people not in ("own", "others")
-        return f"{self.results}/runs/{SEVERAL if is_shared else person}_{subj}/{run}"
+        return f"{self.results}/runs/{SEVERAL if self._is_shared(run) else person}_{subj}/{run}"
+
+    def _is_shared(self, run: str) -> bool:
+        """Tell whether a training is one for everybody who is tested."""
+        return run in self.runs and self.runs[run].people not in ("own", "others")
 
     def _people_of(self, name: str) -> str | list[str]:
         if name in self.runs:

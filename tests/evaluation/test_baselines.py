@@ -23,7 +23,8 @@ from brain2image.evaluation.baselines.networks import fit_mlp
 from brain2image.evaluation.queries import shuffle_targets
 from brain2image.formats.hdf5 import write_trials
 from brain2image.models.encoders.cbramod import CBraMod
-from brain2image.models.linear_model import read_baseline
+from brain2image.models.linear_model import LinearModel, read_baseline
+from brain2image.models.person_layer import move_earlier
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.training_set.lmdb_build import write_lmdb
 from brain2image.training_set.means import Pairs, read_pairs, read_training_targets
@@ -365,3 +366,16 @@ def test_scanned_pictures_know_nothing_of_val_and_test(tmp_path, rng):
         InputError, match="expected pictures apart from those of val and test pairs, got none"
     ):
         read_scanned(projection, everything, **sets)
+
+
+@pytest.mark.parametrize("lag", [-2, 0, 3])
+def test_a_linear_model_hears_somebody_less_the_mean_and_moved_by_the_lag(rng, lag):
+    shapes = ((3 * 20, 5), (5, 4))
+    layers = [
+        (rng.standard_normal(shape).astype(np.float32), rng.standard_normal(shape[1]).astype(np.float32))
+        for shape in shapes
+    ]
+    model = LinearModel(rng.standard_normal(60).astype(np.float32), layers)
+    response, eeg = rng.standard_normal((3, 20)).astype(np.float32), rng.standard_normal((7, 3, 20))
+    expected = model.predict(move_earlier(eeg - response, lag))
+    np.testing.assert_allclose(model.of_person(response, lag).predict(eeg), expected, atol=1e-4)

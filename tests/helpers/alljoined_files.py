@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.io import savemat
 
-from brain2image.datasets.alljoined1.biosemi import CHANNELS
+from brain2image.datasets.alljoined1.alljoined_channels import CHANNELS
 from brain2image.synthetic.alljoined_files import BIOSEMI_CAP, write_recording, write_table
 
 SFREQ = 512

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.formats.unpickling import load_arrays
 from brain2image.synthetic.preprocessed_files import write_authors
 from helpers.damage import Payload, cut, put, remove, rename, replace, save_npy, save_pickle

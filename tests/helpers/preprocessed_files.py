@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.synthetic.preprocessed_files import (
     write_neurobridge,
     write_neurobridge_info,

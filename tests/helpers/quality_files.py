@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.formats.files import write_parquet
 from brain2image.formats.hdf5 import write_trials
 from brain2image.quality import fmri_quality as quality

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 
 # As recorded: 31 channels of the first amplifier, 32 of the second.
 DISK_ORDER = (

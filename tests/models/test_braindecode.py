@@ -17,7 +17,7 @@ from brain2image.core.encoder_names import check_encoder, encoder_declaration, e
 from brain2image.core.errors import InputError
 from brain2image.core.versions import minor_version
 from brain2image.datasets.splines import TEN_FIVE, template
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.base import EEGLayout, LoadedWeights, build_encoder
 from brain2image.models.encoders.braindecode import PUBLISHED, BraindecodeEncoder, resampling_matrix

@@ -21,6 +21,7 @@ from brain2image.core.encoder_names import (
 )
 from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import imported_modules
+from brain2image.datasets.channel_names import find_channels
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.atms import ATMSEncoder, ChannelAttention
 from brain2image.models.encoders.base import EEGLayout, Encoder, LoadedWeights, build_encoder
@@ -163,9 +164,10 @@ def test_the_encoder_hears_the_chosen_channels_alone(name):
 def test_the_named_set_of_channels_is_found_by_name():
     layout = EEGLayout(("Fp1", *reversed(ELECTRODE_SETS["posterior"])), 200, 200.0)
     assert len(ELECTRODE_SETS["posterior"]) == len(set(ELECTRODE_SETS["posterior"])) == 17
-    assert layout.find("posterior") == list(range(17, 0, -1))
-    assert layout.select(layout.find("posterior")).channels == ELECTRODE_SETS["posterior"]
-    assert layout.find("all") == list(range(18))
+    rows = find_channels("posterior", layout.channels)
+    assert rows == list(range(17, 0, -1))
+    assert layout.select(rows).channels == ELECTRODE_SETS["posterior"]
+    assert find_channels("all", layout.channels) == list(range(18))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 """Files of published weights: both formats are read; what is missing or of another shape is named."""
 
+import re
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from brain2image.core.errors import InputError
+from brain2image.models.encoders.cbramod import CBraMod
+from brain2image.models.published_check import describe_published
 from brain2image.models.published_weights import check_weights, read_weights
 
 WEIGHTS = {"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2)}
@@ -40,3 +44,16 @@ def test_other_weights_are_refused(weights, message):
     check_weights(WEIGHTS, PUBLISHED, source="x", **ORIGIN)
     with pytest.raises(InputError, match=message):
         check_weights(weights, PUBLISHED, source="x", **ORIGIN)
+
+
+def test_an_encoder_says_what_it_makes_of_a_file(tmp_path):
+    file = tmp_path / "weights.pth"
+    torch.save(CBraMod().state_dict(), file)
+    block = {"encoder": "cbramod", "n_layers": 1}
+    text = describe_published(str(file), model=block, channels=["Oz", "POz"])
+    assert re.fullmatch(
+        r"\d+ tensors; left out 2: the reconstruction .*; left out \d+: layers after .*", text
+    )
+    torch.save({"a": torch.ones(1)}, file)
+    with pytest.raises(InputError, match=r"expected CBraMod's 211 keys, got 1 of which 1 are unknown"):
+        describe_published(str(file), model=block, channels=["Oz"])

@@ -10,6 +10,7 @@ from brain2image.core.errors import InputError
 from brain2image.pairs import matching
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.matching import match_images, match_one_to_one, unit_rows
+from brain2image.pairs.partners import read_partners
 
 
 def sort_the_full_matrix(a, b, top_k):
@@ -137,3 +138,19 @@ def test_pictures_without_an_embedding_are_refused(tables):
     short, shared = Embeddings(fmri.image[:5], fmri.features[:5], "fmri.npz"), np.ones(6, bool)
     with pytest.raises(InputError, match=r"fmri\.npz: expected each of 6 paired pictures in one row, got 1"):
         match_images(pictures, eeg, short, seen=fmri.image, shared=shared, include_test=False)
+
+
+def test_without_fmri_each_picture_is_its_own_partner(tables, tmp_path):
+    pictures = tables[0]
+    candidates, test_partition = match_images(
+        pictures, None, None, seen=None, shared=None, include_test=False
+    )
+    assert candidates["eeg_image"].tolist() == candidates["fmri_image"].tolist() == list(range(10, 16))
+    assert test_partition["eeg_image"].tolist() == test_partition["fmri_image"].tolist() == [16, 17]
+    with_test, _ = match_images(pictures, None, None, seen=None, shared=None, include_test=True)
+    assert with_test["eeg_image"].tolist() == list(range(10, 18))
+    pictures.to_parquet(tmp_path / "pictures.parquet")
+    partners = read_partners(tmp_path / "pictures.parquet", has_fmri=False)
+    assert not partners["shared1000"].any()
+    with pytest.raises(InputError, match="shared1000"):
+        read_partners(tmp_path / "pictures.parquet", has_fmri=True)

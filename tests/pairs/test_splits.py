@@ -118,6 +118,31 @@ def test_without_a_number_all_candidates_are_divided():
     assert shares.round(2).to_dict() == {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
+def test_auto_tests_what_there_is(caplog):
+    caplog.set_level(logging.INFO)
+    candidates, test_partition, things, nsd = draw_tables(3)
+    none_shared, options = nsd.assign(shared1000=False), SHARES | {"seed": 0, "group_by": "concept"}
+    tables = {
+        "test_partition": (candidates, test_partition, things, nsd),
+        "shared1000": (candidates, test_partition[:0], things, nsd),
+        "any": (candidates, test_partition[:0], things, none_shared),
+    }
+    for kind, asked in tables.items():
+        expected = split_pairs(*asked, **options, test_from=kind)
+        pd.testing.assert_frame_equal(split_pairs(*asked, **options, test_from="auto"), expected)
+        assert f"split.test_from: auto is {kind} here" in caplog.text
+
+
+def test_beside_a_test_partition_all_candidates_are_learned_from_or_validated():
+    candidates, *others = draw_tables(3, n_concepts=1200)
+    options = SHARES | {"n_pairs": None, "seed": 0, "group_by": "image"}
+    split = split_pairs(candidates, *others, **options, test_from="test_partition")
+    n_train, n_val, n_test = sizes(split)
+    assert (n_val, n_test) == (120, N_TEST_PARTITION)
+    is_partner = candidates["fmri_image"].isin(others[0]["fmri_image"]).sum()
+    assert n_train + n_val == len(candidates) - is_partner
+
+
 def test_shortages_are_logged(caplog):
     caplog.set_level(logging.WARNING)
     few = draw_tables(0, shared=0.02)

@@ -38,11 +38,19 @@ def test_both_pictures_of_judged_pairs_are_kept(sides, tmp_path):
 def test_pairs_that_another_data_set_is_tested_on_are_left_out(sides):
     """By the EEG's picture, by the fMRI's; those that are tested stay."""
     pairs, eeg, fmri = sides
-    kept = leave_out_tested(pairs, eeg, fmri, elsewhere=AXES[[0, 12, 14, 29]] + 0.1 * AXES[20])
+    tested = AXES[[0, 12, 14, 29]] + 0.1 * AXES[20]
+    kept = leave_out_tested(pairs, eeg, fmri, elsewhere=tested, tested=tested)
     assert kept["eeg_image"].tolist() == [1, 3, 4, 5]
-    assert leave_out_tested(pairs, eeg, fmri, elsewhere=AXES[:0]) is pairs
+    assert leave_out_tested(pairs, eeg, fmri, elsewhere=AXES[:0], tested=AXES[:0]) is pairs
     with pytest.raises(InputError, match="expected val pairs of other pictures"):
-        leave_out_tested(pairs, eeg, fmri, elsewhere=AXES[[3]])
+        leave_out_tested(pairs, eeg, fmri, elsewhere=AXES[[3]], tested=AXES[[3]])
+
+
+def test_two_data_sets_may_be_validated_by_the_same_pictures(sides):
+    """As two that showed the fMRI's own pictures draw the same ones; what is learned from goes."""
+    pairs, eeg, fmri = sides
+    kept = leave_out_tested(pairs, eeg, fmri, elsewhere=AXES[[1, 3]], tested=AXES[:0])
+    assert kept["eeg_image"].tolist() == [0, 2, 3, 4, 5]
 
 
 def test_pictures_that_another_data_set_is_tested_on_are_not_learned_from(sides):

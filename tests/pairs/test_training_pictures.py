@@ -10,7 +10,7 @@ from brain2image.core.errors import InputError
 from brain2image.pairs import duplicates
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.pairs.duplicates import find_near_duplicates
-from brain2image.pairs.training_pictures import choose_training_pictures
+from brain2image.pairs.training_pictures import choose_training_pictures, keep_chosen
 
 
 @pytest.fixture
@@ -63,3 +63,13 @@ def test_near_duplicates_equal_the_whole_matrix(rng, monkeypatch, block):
     expected = ((features @ others.T) / lengths >= 0.95).any(axis=1)
     assert 0 < expected.sum() < 50
     np.testing.assert_array_equal(find_near_duplicates(features, others), expected)
+
+
+def test_where_all_pictures_are_pairs_those_that_may_not_be_learned_from_are_left_out(tables, caplog):
+    caplog.set_level(logging.INFO)
+    pairs = pd.DataFrame({"eeg_image": range(5), "split": ["train", "train", "train", "val", "test"]})
+    kept = keep_chosen(pairs, pd.DataFrame({"image": [0, 2]}))
+    assert kept["eeg_image"].tolist() == [0, 2, 3, 4]
+    assert "1 of 5 pairs left out" in caplog.text
+    with pytest.raises(InputError, match="got none: all 3 nearly equal"):
+        keep_chosen(pairs, pd.DataFrame({"image": [3]}))

@@ -7,7 +7,7 @@ import pytest
 from helpers.quality_files import N_IMAGES, N_TEST, epochs, partitions, trial_table, write_eeg
 from scipy.signal import welch
 
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.quality import eeg_quality as quality
 from brain2image.quality.eeg_sums import power_densities, sum_trials
 

@@ -1,10 +1,15 @@
 """The page of the EEG encoders says what each run learned with, what it scored and what it took."""
 
+import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 from helpers.report_tables import PAIRS, summary
+from helpers.scripts import run_script
 
+from brain2image.formats.files import write_csv
+from brain2image.formats.tables import SUMMARY
 from brain2image.report.pages.eeg_encoders_page import encoders_page, training_costs
 
 
@@ -29,7 +34,7 @@ def test_a_row_says_what_the_run_learned_with_and_what_it_took():
     text = text_of(encoders_page("a", table, configs, costs | {"tsconv_seed-1": {"s": 10, "max_rss": 800.0}}))
     assert "flatten cbramod published weights, frozen, channels: all 25.0" in text
     assert "4,924,000 0 209, 2 left out 1 min 05 s 1.5" in text
-    assert "tsconv tsconv random weights, channels: 2 named 50.0" in text
+    assert "tsconv tsconv random weights, channels: Oz, O1 50.0" in text
     assert "4,924,000 4,923,800 209 0.8" in text  # one of two jobs has no time, so their mean is not known
     assert text.count("tsconv tsconv") == 1
     assert "Encoders of a" in text
@@ -58,3 +63,33 @@ def test_costs_are_read_where_snakemake_noted_them(tmp_path):
     assert first == {"s": 5.5, "max_rss": 700.0}
     assert np.isnan(list(second.values())).all()
     assert PAIRS
+
+
+def test_the_rule_writes_the_page_of_the_runs_that_have_an_encoder(tmp_path):
+    brains, table = PAIRS[0], summary(PAIRS, flatten=0.25, tsconv=0.5, path=0.3).reindex(columns=SUMMARY)
+    table = table.assign(n_passed_over=0)
+    write_csv(tmp_path / "summary.csv", table)
+    contents = {"flatten": config("cbramod"), "path": {"model": {}, "encoder": None}}
+    contents["tsconv"] = config("tsconv", channels=[*"abcdefghi"])
+    files = [tmp_path / "runs" / brains / run / "config.json" for run in contents]
+    for file, content in zip(files, contents.values(), strict=True):
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(content))
+    (tmp_path / f"benchmarks/train/{brains}").mkdir(parents=True)
+    (tmp_path / f"benchmarks/train/{brains}/tsconv.tsv").write_text("s\tmax_rss\n65\t1500\n")
+    run_script(
+        "show_encoders",
+        tmp_path,
+        input=SimpleNamespace(summary=tmp_path / "summary.csv", configs=files),
+        output={"encoders": tmp_path / "encoders.html"},
+        params={
+            "brains": brains,
+            "names": {"trainings": list(contents), "benchmarks": str(tmp_path / "benchmarks")},
+        },
+    )
+    text = text_of((tmp_path / "encoders.html").read_text())
+    assert f"Encoders of {brains}" in text
+    assert "flatten cbramod random weights, channels: all 25.0" in text
+    assert "tsconv tsconv random weights, channels: 9 named 50.0" in text
+    assert "1 min 05 s 1.5" in text
+    assert "path" not in text

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.checkouts import changed_config, clone
-from helpers.dry_runs import run_snakemake
+from helpers.checkouts import changed_config, clone, copy_checkout
+from helpers.dry_runs import dry_run, run_snakemake
 
 from brain2image.formats.hdf5 import read_trial_table
 
@@ -33,6 +33,18 @@ def results(pool, tiny_run, tmp_path_factory):
     status, text = pool.apply(run_snakemake, (checkout, *TARGETS), {"config": config})
     assert status == 0, text[-5000:]
     return checkout / "results"
+
+
+def test_people_whom_only_a_run_names_are_simulated_too(pool, tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
+    content = {
+        "data.alljoined1": "results/raw/alljoined1",
+        "runs": {"cross": {"model": PATH, "people": ["alljoined-02"]}},
+        "baselines": ["ridge"],
+    }
+    config = changed_config(checkout, content)
+    jobs = pool.apply(dry_run, (checkout, "--configfile", config))
+    assert {"simulate_alljoined/subj02", "simulate_expdesign", "repack_eeg/alljoined-02"} <= set(jobs)
 
 
 def test_every_picture_that_both_saw_is_its_own_partner(results):

@@ -12,8 +12,8 @@ from sklearn.model_selection import KFold, cross_val_predict
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.alljoined1 import alljoined_eeg
+from brain2image.datasets.alljoined1.alljoined_channels import CHANNELS
 from brain2image.datasets.alljoined1.alljoined_eeg import repack_eeg
-from brain2image.datasets.alljoined1.biosemi import CHANNELS
 from brain2image.datasets.alljoined1.shown_pictures import read_design, read_table
 from brain2image.formats.hdf5 import read_trials
 from brain2image.synthetic.alljoined_files import BIOSEMI_CAP, SFREQ, simulate_alljoined, simulate_expdesign

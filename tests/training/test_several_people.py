@@ -8,9 +8,11 @@ import torch
 from helpers.planted import N_CHANNELS, OUTPUTS, planted_lmdb, planted_people, planted_run
 
 from brain2image.core.errors import InputError
+from brain2image.evaluation.baselines import fitting
 from brain2image.evaluation.baselines.fitting import fit_baseline
 from brain2image.evaluation.predict import predict_pairs
 from brain2image.models.alignment import AlignmentModel
+from brain2image.models.linear_model import read_baseline
 from brain2image.models.losses import info_nce
 from brain2image.models.person_layer import move_earlier
 from brain2image.training.start import build_model, start_linearly
@@ -162,6 +164,29 @@ def test_a_cap_with_another_order_of_the_channels_changes_nothing(paths, trained
         found.append((predictions, json.loads(files["config"].read_text())["calibration"]["gain"]))
     np.testing.assert_allclose(found[1][0], found[0][0], atol=1e-5)
     assert found[1][1] == pytest.approx(found[0][1], abs=1e-6)
+
+
+def test_a_baseline_of_others_gets_the_lag_that_the_run_gets(paths, tmp_path, monkeypatch):
+    """And none of whom it learned from."""
+    asked, models = [], {}
+
+    def fit(lmdb, learned, lag):
+        monkeypatch.setattr(fitting, "find_lag", lambda *_, sfreq: asked.append(sfreq) or lag)
+        folder = tmp_path / str(len(models))
+        files = {"model": folder / "model.safetensors", "config": folder / "config.json"}
+        options = {"clip": None, "read_scanned": None, "cbramod": None, "run": planted_run()}
+        outputs = files | {"predictions": folder / "predictions.npz"}
+        fit_baseline("ridge_others", lmdb, learned=learned, **options, **outputs)
+        return models.setdefault(len(models), read_baseline(folder))
+
+    eeg = read_pairs(paths[2], "test").eeg
+    still, late = (fit(paths[2], paths[:2], lag) for lag in (0, 4))
+    assert asked == [200.0, 200.0]
+    moved = move_earlier(eeg - late.mean_response, 4) + late.mean_response
+    np.testing.assert_allclose(late.model.predict(eeg), still.model.predict(moved), atol=1e-3)
+    assert np.abs(late.model.predict(eeg) - still.model.predict(eeg)).max() > 0.1
+    fit(paths[1], paths[:2], 4)
+    assert len(asked) == 2
 
 
 def test_a_run_is_tested_on_a_smaller_cap(tmp_path):

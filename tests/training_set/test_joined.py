@@ -5,9 +5,10 @@ import pytest
 from helpers.planted import N_CHANNELS, planted_lmdb, planted_people
 
 from brain2image.core.errors import InputError
+from brain2image.datasets.channel_names import shared_channels
 from brain2image.datasets.splines import TEN_FIVE, template
 from brain2image.training_set.batches import AlignmentDataset
-from brain2image.training_set.channel_views import channel_matrix, shared_channels
+from brain2image.training_set.channel_views import channel_matrix
 from brain2image.training_set.items import item_targets, list_items
 from brain2image.training_set.joined import FIRST_OF_SET, JoinedReader, open_training_set
 from brain2image.training_set.lmdb_store import LMDBReader

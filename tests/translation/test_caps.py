@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.translation.caps import BOX, cap_names, nearest, other_system, positions, read_cap
 from brain2image.translation.channels import arrange_channels
 from brain2image.translation.names import CapOptions, read_renames

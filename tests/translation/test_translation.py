@@ -18,7 +18,7 @@ from brain2image.__main__ import main
 from brain2image.config import ModelConfig
 from brain2image.core.errors import InputError
 from brain2image.datasets.splines import TEN_FIVE, interpolation_matrix, template
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 from brain2image.formats.files import write_json
 from brain2image.formats.hdf5 import read_trials, write_trials

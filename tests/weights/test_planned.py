@@ -15,7 +15,7 @@ def test_what_is_fetched_has_its_place_among_the_results():
     assert places.find("cbramod") == "here.pth"
     assert places.find("clip") == places.fetched["clip"] == "out/weights/clip"
     ridges = [f"out/projection/subj0{n}_ridge.safetensors" for n in (1, 2)]
-    assert places.downloads(["subj01", "subj02"], without=["clip"]) == ridges
+    assert places.downloads(["subj01", "subj02"], of=["cbramod", "mindeye2"]) == ridges
     assert "secret" not in places.shown("mindeye2", subj="subj01")
 
 

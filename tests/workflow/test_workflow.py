@@ -12,7 +12,7 @@ from helpers.dry_runs import dry_run, job_inputs, run_snakemake
 from helpers.empty_releases import THINGS
 from PIL import Image
 
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.evaluation.summary import headline
 from brain2image.formats.hdf5 import read_trials
 from brain2image.pairs.clip_embeddings import read_embeddings
@@ -194,6 +194,8 @@ def test_check_data_says_what_was_found_and_what_is_missing(finished, pool, tmp_
         "ok NSD subj01 mindeye2: 750 of 30,000 trials, 64 voxels, 250 pictures",
         "ok CLIP weights to be fetched from open_clip's openai: snakemake fetch_weights",
         "ok MindEye2 ridge of subj01 to be fetched from hf://datasets/pscotti/mindeyev2@",
+        "ok cbramod weights (multitoken_vit)",
+        "209 tensors; left out 2: the reconstruction of the pretraining",
     ):
         assert squeezed(line) in table
     content["brains"] = ["things-01_subj02"]

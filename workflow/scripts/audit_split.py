@@ -1,9 +1,11 @@
 """Count what test pairs have in common with all that is learned from."""
 
+from brain2image.constants.brain_names import has_fmri
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_json
 from brain2image.formats.tables import read_result, read_table
 from brain2image.pairs.clip_embeddings import read_embeddings
+from brain2image.pairs.partners import read_partners
 from brain2image.pairs.split_audit import Stored, audit_split
 from brain2image.training_set.lmdb_store import LMDBReader
 
@@ -21,7 +23,9 @@ with job(snakemake):
         read_table(snakemake.input.pairs, ["eeg_image", "fmri_image", "split"]),
         stored=stored,
         eeg_pictures=read_table(snakemake.input.eeg_pictures, ["image", "concept", "partition"]),
-        fmri_pictures=read_table(snakemake.input.fmri_pictures, ["image", "shared1000"]),
+        fmri_pictures=read_partners(
+            snakemake.input.fmri_pictures, has_fmri=has_fmri(snakemake.wildcards.subj)
+        ),
         eeg=read_embeddings(snakemake.input.eeg_embeddings),
         fmri=read_embeddings(snakemake.input.fmri_embeddings),
         candidates=read_table(snakemake.input.candidates, ["eeg_image", "fmri_image"]),

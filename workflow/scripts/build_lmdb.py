@@ -9,7 +9,7 @@ with job(snakemake):
     write_lmdb(
         snakemake.output.lmdb,
         eeg=snakemake.input.eeg,
-        projection=snakemake.input.projection,
+        projection=snakemake.input.get("projection") or None,  # empty where there is no fMRI
         pairs=read_table(
             snakemake.input.pairs, ["eeg_image", "fmri_image", "similarity", "concept", "cluster", "split"]
         ),

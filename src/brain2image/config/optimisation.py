@@ -71,11 +71,14 @@ class TrainingConfig(Section):
         "val or test pair; all need predicted targets.",
     )
     measured_weight: Positive = Field(
-        1.0, description="Weight of measured targets beside predicted ones (targets: both)."
+        1.0,
+        description="Weight of measured targets beside predicted ones (targets: both), in networks and their "
+        "linear paths; baselines weigh all alike.",
     )
     similarity_weight: NonNegative = Field(
         0.0,
-        description="A measured pair counts by this power of its pictures' similarity; 0: all alike.",
+        description="A measured pair counts by this power of its pictures' similarity, where measured_weight "
+        "counts; 0: all alike.",
     )
     average_trials: Count = Field(
         4, description="Mean of up to this many random trials of the same picture makes one training example."
@@ -119,7 +122,8 @@ class TrainingConfig(Section):
     missing_channels: Literal["leave_out", "interpolate"] = Field(
         "leave_out",
         description="Of a run that learns from, or is tested on, people with other caps: learn with the "
-        "channels that all have, or interpolate those that somebody lacks.",
+        "channels that all have, or interpolate those that somebody lacks, in the EEG as it is stored: after "
+        "eeg.whiten.",
     )
     accumulate_batches: Count = Field(
         1, description="Batches whose gradients are added up before a step; negatives stay within a batch."

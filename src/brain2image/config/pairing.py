@@ -56,7 +56,7 @@ class SplitConfig(Section):
         "fitted on all others, so that their embeddings are no predictions; or one of these, and of the EEG "
         "the pictures that its authors kept for testing (test_partition; THINGS: 200 of other concepts, with "
         "80 trials each in recordings of their own). auto: test_partition where the data set has one and "
-        "pairs are of look-alikes, else shared1000.",
+        "pairs are of look-alikes or there is no fMRI, else shared1000, and without fMRI any.",
     )
 
     drop_overlapping_trials: bool = Field(

@@ -22,7 +22,7 @@ from brain2image.config.places import check_apart_from_data, check_apart_from_so
 from brain2image.config.training_run import SEVERAL_OPTIONS, ModelConfig, RunConfig, unused_options
 from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed
 from brain2image.config.weights import WeightsConfig
-from brain2image.constants.brain_names import divide_brains, members
+from brain2image.constants.brain_names import divide_brains, has_fmri, members
 from brain2image.constants.predictors import (
     CALIBRATION_SUFFIX,
     OF_PEOPLE,
@@ -55,7 +55,8 @@ class Config(Section):
     brains: Brains = Field(
         ["things-01_subj01"],
         description="EEG people, each with an NSD subject; all: everybody with everybody whose data are "
-        "there. things-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint.",
+        "there. things-01_subj02-subj05 takes the fMRI of both, through one final_multisubject checkpoint. "
+        "things-01_pictures takes no fMRI, but the CLIP features of the pictures (training.targets: clip).",
     )
     allow_cpu: bool = Field(
         True, description="Jobs that ask for a GPU compute on the CPU where there is none; false: they stop."
@@ -92,10 +93,11 @@ class Config(Section):
     n_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="Trainings of each run, with training.seed, training.seed + 1 and so on."
     )
-    baselines: Annotated[list[Baseline], Field(min_length=1)] = Field(
+    baselines: list[Baseline] = Field(
         [name for name in get_args(Baseline) if not name.endswith(OF_PEOPLE)],
         description="Comparison models, fitted on what the training block says and the val pairs; those that "
-        "end in _paired on the measured pairs alone, in _others or _all on the EEG of those people.",
+        "end in _paired on the measured pairs alone, in _others or _all on the EEG of those people. []: "
+        "none, as where brains have no fMRI.",
     )
     evaluation: EvaluationConfig = EvaluationConfig()
     decoding: DecodingConfig = DecodingConfig()
@@ -113,6 +115,8 @@ class Config(Section):
                 "training.targets: 'clip' is for single runs, as baselines follow this block; set it in "
                 "runs.NAME.training"
             )
+        if not self.baselines and (self.brains == "all" or any(map(has_fmri, self.brains))):
+            raise ValueError("baselines: expected one or more where there is fMRI, got none")
         if len(set(self.baselines)) < len(self.baselines):
             raise ValueError("baselines lists a name twice")
         if self.simulate is not None:
@@ -161,7 +165,9 @@ class Config(Section):
         """Refuse to land simulated files in a folder of real data."""
         folder = str(PurePath(self.results, "raw"))
         # of Alljoined1 nothing is written where nobody asks for it
-        is_read = any(brains.startswith("alljoined-") for brains in self.brains)
+        listed = [blocks["people"] for blocks in self.runs.values() if isinstance(blocks.get("people"), list)]
+        people = [*self.brains, *(person for people in listed for person in people)]
+        is_read = any(str(person).startswith("alljoined-") for person in people)
         unread = set() if is_read else {"alljoined1"} - self.data.model_fields_set
         unread |= {"encoders"} | ({"token_clip"} if not self.decoding.tokens else set())  # nor simulated
         paths = {f"data.{key}": path for key, path in self.data if key not in unread} | {

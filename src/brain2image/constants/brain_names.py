@@ -1,8 +1,9 @@
-"""Names of brains: an EEG person, and one or several fMRI people of one embedding space."""
+"""Names of brains: an EEG person, and one or several fMRI people of one embedding space, or none."""
 
 import re
 
-BRAINS = re.compile(r"([a-z][a-z0-9]*-\d{2,})_(subj\d{2}(?:-subj\d{2})*)")
+PICTURES = "pictures"  # in the place of the fMRI people: there is none, only the pictures that the EEG's saw
+BRAINS = re.compile(rf"([a-z][a-z0-9]*-\d{{2,}})_(subj\d{{2}}(?:-subj\d{{2}})*|{PICTURES})")
 
 SEVERAL = "people"  # stands for the EEG person in the name of what several of them share
 
@@ -15,4 +16,9 @@ def divide_brains(brains: str) -> tuple[str, str]:
 
 def members(subjects: str) -> list[str]:
     """Return the people of the fMRI side of brains: ``subj02-subj05`` is ``subj02`` and ``subj05``."""
-    return subjects.split("-")
+    return [] if subjects == PICTURES else subjects.split("-")
+
+
+def has_fmri(brains: str) -> bool:
+    """Tell whether brains, or their fMRI side, are of somebody's fMRI, and not of pictures alone."""
+    return not brains.endswith(PICTURES)

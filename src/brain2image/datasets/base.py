@@ -145,12 +145,15 @@ class EEGDataset(Dataset):
     eeg_reader : module that reads the EEG.
     picture_set : the data set whose pictures were shown, of which `parts` names those that were; None: its
         own.
-    has_test_pictures : whether its authors kept pictures for testing, of partition ``test``.
+    has_test_pictures : whether its authors kept pictures for testing, of partition ``test``; None: the table
+        of its pictures says it.
+    channels : those that the reader writes for everybody, by name; only runs with ``model.channels`` need it.
     """
 
     eeg_reader: ClassVar[str]
+    channels: ClassVar[tuple[str, ...]] = ()
     picture_set: ClassVar[str | None] = None
-    has_test_pictures: ClassVar[bool] = False
+    has_test_pictures: ClassVar[bool | None] = None
 
     def reader(self, release: str) -> str:
         """Return the module that reads a person's files of a release."""

@@ -31,6 +31,8 @@ def take_inventory(
     data: Mapping[str, str],
     weights: Mapping[str, str],
     *,
+    encoders: Sequence[Mapping[str, Any]] = (),
+    describe_published: Callable[..., str],
     datasets: Sequence[str] = (),
     people: Mapping[str, Sequence[str]],
     subjects: Sequence[str],
@@ -42,7 +44,11 @@ def take_inventory(
     Parameters
     ----------
     data : folders by their key in the config.
-    weights : the sources ``clip``, ``cbramod`` and ``mindeye2``, and ``token_clip`` where it is needed.
+    weights : the sources ``clip`` and ``mindeye2``, ``token_clip`` where it is needed, and those of encoders
+        by their names.
+    encoders : that start from published weights: the ``encoder``, the ``model`` block of a run, the
+        ``channels`` that it hears, empty where its data set does not name them, and ``runs`` that start so.
+    describe_published : `published_check.describe_published`.
     datasets : files of data sets that the config lists.
     people : those whose data are read, by the name of their data set.
     subjects : the people whose fMRI is read, each with a MindEye2 ridge.
@@ -58,7 +64,12 @@ def take_inventory(
         checks["CLIP weights for tokens"] = partial(
             _weights, weights["token_clip"], fetched.get("token_clip")
         )
-    checks["CBraMod weights"] = partial(_weights, weights["cbramod"], fetched.get("cbramod"))
+    for start in encoders:
+        name = start["encoder"]
+        describe = partial(describe_published, model=start["model"], channels=start["channels"])
+        checks[f"{name} weights ({', '.join(start['runs'])})"] = partial(
+            _encoder_weights, weights[name], fetched.get(name), describe if start["channels"] else None
+        )
     for subject in subjects:
         sources = weights["mindeye2"], fetched.get("mindeye2", "")
         checks[f"MindEye2 ridge of {subject}"] = partial(
@@ -124,6 +135,12 @@ def _weights(source: str, fetched: str | None) -> str:
         return f"fetched from {source}"
     kind = source if is_remote(source) else f"open_clip's {source}"
     return f"to be fetched from {kind}: snakemake fetch_weights"
+
+
+def _encoder_weights(source: str, fetched: str | None, describe: Callable[[str], str] | None) -> str:
+    """Describe published weights; where the file is there, by what the encoder makes of it."""
+    found, file = _weights(source, fetched), fetched or source
+    return f"{found}: {describe(file)}" if describe and Path(file).exists() else found
 
 
 def _size(paths: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ def measure_bounds(lmdb: str | Path, eeg: Embeddings, fmri: Embeddings) -> dict[
     return {
         "eeg": split_half(*halves),
         "fmri": split_half(repetitions[0], repetitions[1:].mean(axis=0)) if several else None,
-        "rsa": rsa_bound(repetitions - repetitions.mean(axis=(0, 1))),
+        "rsa": rsa_bound(repetitions - repetitions.mean(axis=(0, 1))) if several else None,
         "pairing": pairing_bound(eeg.of(pairs["eeg_image"]), fmri.of(pairs["fmri_image"])),
     }
 

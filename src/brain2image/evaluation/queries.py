@@ -117,9 +117,11 @@ def read_repetitions(lmdb: str | Path) -> np.ndarray:
 
     Returns
     -------
-    (n_repetitions, n_pairs, n_features) float32
+    (n_repetitions, n_pairs, n_features) float32; no repetition where there is no fMRI.
     """
     reader = LMDBReader(lmdb)
+    if reader.fmri_index.empty:
+        return np.empty((0, len(reader.pairs_of("test")), 0), np.float32)
     trials = list_trials(reader.fmri_index, reader.pairs_of("test")["fmri_image"])
     # a session that is missing takes repetitions from some pictures only
     n_repetitions = min(len(numbers) for numbers in trials)

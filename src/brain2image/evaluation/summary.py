@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from brain2image.constants.brain_names import has_fmri
 from brain2image.constants.predictors import MEASURED, ORACLES, RESERVED_RUNS, SEED_SUFFIX
 from brain2image.formats.tables import SUMMARY
 
@@ -65,16 +66,29 @@ def whose(people: str, n_calibration: float | None) -> str:
     return people if people in WHOSE else "listed"
 
 
-def headline(summary: pd.DataFrame, *, level: str = "image") -> pd.DataFrame:
+def claims(summary: pd.DataFrame) -> pd.Series:
+    """Tell of each row whether it is at the level of the claim: against fMRI or, where there is none, CLIP's.
+
+    Parameters
+    ----------
+    summary : table of `summarise`.
+    """
+    levels = ["image" if has_fmri(brains) else "field" for brains in summary["brains"]]
+    return summary["level"] == pd.Series(levels, index=summary.index, dtype=object)
+
+
+def headline(summary: pd.DataFrame, *, level: str | None = None) -> pd.DataFrame:
     """Select the rows that a paper's table shows: image level, all trials, EEG finds fMRI, whole gallery.
 
     Parameters
     ----------
     summary : table of `summarise`.
-    level : ``image``, or ``field`` of runs that learned from CLIP features, which have no rows of the other.
+    level : ``image``, or ``field`` of runs that learned from CLIP features, which have no rows of the other;
+        None: that of `claims`.
     """
+    is_wanted = claims(summary) if level is None else summary["level"] == level
     return summary[
-        (summary["level"] == level)
+        is_wanted
         & (summary["n_trials"] == "all")
         & (summary["direction"] != "backward")
         & (summary["n_gallery"] == summary["n_test"])

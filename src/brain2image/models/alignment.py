@@ -18,6 +18,7 @@ from brain2image.constants.electrodes import ALL
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.core.errors import InputError
 from brain2image.core.regular import check_regular
+from brain2image.datasets.channel_names import find_channels
 from brain2image.formats.files import read_json
 from brain2image.models.attention import AlignmentModule
 from brain2image.models.encoders.base import EEGLayout, Encoder, build_encoder
@@ -88,7 +89,7 @@ class AlignmentModel(nn.Module):
         self.encoder: Encoder | None = None
         if model.pooling != ENCODERLESS:
             n_tokens = model.n_tokens if model.alignment == "multi_token" else 1
-            rows = layout.find(model.channels)
+            rows = find_channels(model.channels, layout.channels)
             self.encoder = build_encoder(model, layout.select(rows))
             # no part of the weights, as it follows from the config
             self.register_buffer("heard", torch.tensor(rows), persistent=False)

@@ -53,6 +53,25 @@ class LinearModel:
             x = x @ weight + offset
         return x
 
+    def of_person(self, response: np.ndarray, lag: int) -> "LinearModel":
+        """Return the model that hears somebody less the mean response, moved in time by the lag.
+
+        Both are affine, so that they become a part of the first layer.
+
+        Parameters
+        ----------
+        response : (n_channels, n_times) float32, mean EEG of the person.
+        lag : samples by which it is late, see `person_layer.move_earlier`.
+        """
+        (weight, offset), *layers = self.layers
+        n_times = response.shape[1]
+        places = (np.arange(n_times) + lag).clip(0, n_times - 1)
+        by_time = weight.reshape(*response.shape, -1)
+        moved = np.zeros_like(by_time)
+        np.add.at(moved, (slice(None), places), by_time)
+        first = as_layer(moved.reshape(weight.shape), offset - self.centre.astype(np.float64) @ weight)
+        return LinearModel(response.astype(np.float32).ravel(), [first, *layers])
+
     def __call__(self, pairs: Pairs) -> np.ndarray:
         """Predict from the EEG of pairs, (n_pairs, n_features) float32."""
         return self.predict(pairs.eeg)

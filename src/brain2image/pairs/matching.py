@@ -140,13 +140,13 @@ def match_images(
     eeg: Embeddings | None,
     fmri: Embeddings | None,
     *,
-    seen: np.ndarray,
-    shared: np.ndarray,
+    seen: np.ndarray | None,
+    shared: np.ndarray | None,
     include_test: bool,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Match pictures of an EEG data set one-to-one with those that the fMRI subjects saw, as far as they go.
 
-    Without embeddings each picture is matched with itself: pairs are exact.
+    Without embeddings each picture is matched with itself: pairs are exact. So it is where there is no fMRI.
 
     The pairs hold for all people of the data set, whether they have trials of every picture or not. They are
     candidates: `splits.split_pairs` takes as many as are wanted.
@@ -155,7 +155,7 @@ def match_images(
     ----------
     pictures : table of the EEG's pictures: ``image``, ``partition``.
     eeg, fmri : embeddings of the pictures of both sets; None for exact pairs.
-    seen : (n,) int64 ids of the pictures that any of the fMRI subjects saw.
+    seen : (n,) int64 ids of the pictures that any of the fMRI subjects saw; None: there is no fMRI.
     shared : (n,) bool, which of them are NSD's shared 1,000.
     include_test : whether the pictures that the EEG's authors kept for testing are among the candidates, too.
 
@@ -172,6 +172,9 @@ def match_images(
     """
     is_kept = (pictures["partition"] != "train").to_numpy()
     images = pictures["image"].to_numpy()
+    if seen is None or shared is None:
+        shown = images if include_test else images[~is_kept]
+        return _match_same(shown, shown), _match_same(images[is_kept], images[is_kept])
     if eeg is None or fmri is None:
         candidates = _match_same(images, seen)
         if candidates.empty:

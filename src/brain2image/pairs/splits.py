@@ -13,7 +13,7 @@ from brain2image.formats.tables import pick_rows
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
-TestFrom = Literal["any", "shared1000", "test_partition"]
+TestFrom = Literal["auto", "any", "shared1000", "test_partition"]
 # What to do where a split is empty.
 _MORE = "raise matching.top_k or the share of the split"
 REMEDIES = {
@@ -56,11 +56,12 @@ def split_pairs(
     test_partition : the same of the pictures that the EEG's authors kept for testing, with shared pictures.
     eeg_pictures : image, concept.
     fmri_pictures : image, shared1000.
-    n_pairs : number of pairs of which the shares are taken; None: all candidates.
+    n_pairs : number of pairs of which the shares are taken; None: all candidates, and none is left over.
     val, test : shares; the rest is for training. With ``test_from="test_partition"`` all of it is tested.
     seed : seed of the drawing.
     group_by : what no two splits may share, the ``concept`` or only the ``image`` of the EEG.
-    test_from : ``any`` pair, those whose NSD picture is one of the ``shared1000``, or the ``test_partition``.
+    test_from : ``any`` pair, those whose NSD picture is one of the ``shared1000``, or the ``test_partition``;
+        ``auto``: the last of these that there is.
     is_logged : whether the log says how many were chosen and passed over.
 
     Returns
@@ -73,19 +74,22 @@ def split_pairs(
     InputError
         When there are fewer than ``n_pairs`` candidates, or a split would be empty.
     """
+    takes_all = n_pairs is None
     n_pairs = len(candidates) if n_pairs is None else n_pairs
     if not 1 <= n_pairs <= len(candidates):
         raise InputError(
             f"expected at least matching.top_k = {n_pairs} pairs of pictures, got {len(candidates)}, as many "
             "as the smaller side has pictures; choose matching.top_k from 1 to this number"
         )
+    if test_from == "auto":
+        test_from = _resolve_auto(test_partition, fmri_pictures)
     n_val, n_test = round(val * n_pairs), round(test * n_pairs)
     n_train = n_pairs - n_val - n_test
     rng = np.random.default_rng(seed)
     left = _with_groups(candidates, eeg_pictures, group_by)
     if test_from == "test_partition":
         tested = _with_groups(test_partition, eeg_pictures, group_by)
-        n_test = len(tested)
+        n_train, n_test = n_train + takes_all * n_test, len(tested)
     else:
         tested = _draw_tested(
             left, fmri_pictures, n_pairs=n_pairs, n_test=n_test, test_from=test_from, rng=rng
@@ -106,6 +110,18 @@ def split_pairs(
         _log_sizes(parts, {"train": n_train, "val": n_val, "test": n_test})
         logger.info("%d of the best candidates passed over", count_passed_over(candidates, chosen))
     return chosen.drop(columns="group")
+
+
+def _resolve_auto(test_partition: pd.DataFrame, fmri_pictures: pd.DataFrame) -> TestFrom:
+    """Return what is tested where only the tables say what there is."""
+    known: dict[TestFrom, bool] = {
+        "test_partition": len(test_partition) > 0,
+        "shared1000": bool(fmri_pictures["shared1000"].any()),
+        "any": True,
+    }
+    found = next(name for name, is_there in known.items() if is_there)
+    logger.info("split.test_from: auto is %s here", found)
+    return found
 
 
 def _with_groups(pairs: pd.DataFrame, eeg_pictures: pd.DataFrame, group_by: str) -> pd.DataFrame:

@@ -79,15 +79,19 @@ def read_tested(
 
 
 def leave_out_tested(
-    pairs: pd.DataFrame, eeg: Embeddings, fmri: Embeddings, *, elsewhere: np.ndarray
+    pairs: pd.DataFrame, eeg: Embeddings, fmri: Embeddings, *, elsewhere: np.ndarray, tested: np.ndarray
 ) -> pd.DataFrame:
     """Leave out training and validation pairs with a picture that another data set is tested on.
+
+    Training pairs go for its validation pictures, too; validation pairs do not, as neither is learned from:
+    two data sets that showed the same pictures may validate by the same ones.
 
     Parameters
     ----------
     pairs : columns eeg_image, fmri_image, split.
     eeg, fmri : embeddings of the pictures of both sets.
-    elsewhere : (n_images, n_features) float32, the pictures of the other data sets.
+    elsewhere : (n_images, n_features) float32, the pictures on which other data sets are validated or tested.
+    tested : those of them on which they are tested.
 
     Raises
     ------
@@ -97,8 +101,11 @@ def leave_out_tested(
     if not len(elsewhere):
         return pairs
     sides = (eeg.of(pairs["eeg_image"]), fmri.of(pairs["fmri_image"]))
-    is_known = np.logical_or(*(find_near_duplicates(features, elsewhere) for features in sides))
-    leaves = is_known & (pairs["split"] != "test").to_numpy()
+    leaves = np.zeros(len(pairs), bool)
+    for split, images in {"train": elsewhere, "val": tested}.items():
+        if len(images):
+            is_known = np.logical_or(*(find_near_duplicates(features, images) for features in sides))
+            leaves |= is_known & (pairs["split"] == split).to_numpy()
     logger.info(
         "%d of %d pairs left out, as a picture of theirs nearly equals one on which another data set is "
         "tested (CLIP cosine >= %.2f)",
@@ -108,6 +115,6 @@ def leave_out_tested(
     if lacking := sorted(set(pairs["split"]) - set(kept["split"])):
         raise InputError(
             f"expected {' and '.join(lacking)} pairs of other pictures than those on which another data set "
-            "is tested, got none; raise matching.top_k, or lower split.val and split.test"
+            "is tested, got none; lower split.test or, of look-alikes, raise matching.top_k"
         )
     return kept

@@ -60,3 +60,29 @@ def choose_training_pictures(
         )
     logger.info(counts)
     return chosen.reset_index(drop=True)
+
+
+def keep_chosen(pairs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Leave out training pairs of pictures that may not be learned from, where each picture is a pair.
+
+    Without fMRI all pictures are pairs, and some nearly equal one that is tested. The log counts them.
+
+    Parameters
+    ----------
+    pairs : columns eeg_image, split.
+    chosen : of `choose_training_pictures`.
+
+    Raises
+    ------
+    InputError
+        When no training pair is left.
+    """
+    leaves = (pairs["split"] == "train") & ~pairs["eeg_image"].isin(chosen["image"])
+    kept = pairs[~leaves].reset_index(drop=True)
+    if not (kept["split"] == "train").any():
+        raise InputError(
+            f"expected pictures to train on, got none: all {leaves.sum()} nearly equal one of a validation "
+            "or test pair; lower split.val and split.test"
+        )
+    logger.info("%d of %d pairs left out, as their picture may not be learned from", leaves.sum(), len(pairs))
+    return kept

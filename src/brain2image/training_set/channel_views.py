@@ -11,29 +11,6 @@ from brain2image.core.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-def shared_channels(caps: Sequence[Sequence[str]], *, interpolates: bool = False) -> list[str]:
-    """List the channels that all caps have, or any has, in the order of the first.
-
-    Parameters
-    ----------
-    caps : names of the channels of each.
-    interpolates : whether channels that a cap lacks are interpolated.
-
-    Raises
-    ------
-    InputError
-        When none is left.
-    """
-    named = list(dict.fromkeys(name for cap in caps for name in cap))
-    channels = named if interpolates else [name for name in named if all(name in cap for cap in caps)]
-    if not channels:
-        raise InputError(
-            "expected channels that all people have who are learned from or tested, got none; their caps "
-            "name them differently, so learn from each alone"
-        )
-    return channels
-
-
 def channel_matrix(
     own: Sequence[str], wanted: Sequence[str], *, interpolates: bool, source: str | Path
 ) -> np.ndarray:

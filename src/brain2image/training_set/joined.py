@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
-from brain2image.training_set.channel_views import shared_channels
+from brain2image.datasets.channel_names import shared_channels
 from brain2image.training_set.lmdb_store import LMDBReader
 
 # What must be the same in all training sets for one model to learn from them.

@@ -24,6 +24,7 @@ from brain2image.training_set.lmdb_store import DTYPES, EEG_ATTRIBUTES, key_of
 logger = logging.getLogger(__name__)
 
 TRANSACTION_ROWS = 256  # trials written in one transaction
+EMBEDDING_AXES = ("n_trials", "n_features")
 PAGE = 4096  # bytes; a value takes whole pages
 
 
@@ -31,7 +32,7 @@ def write_lmdb(
     out: str | Path,
     *,
     eeg: str | Path,
-    projection: str | Path,
+    projection: str | Path | None,
     pairs: pd.DataFrame,
     eeg_pictures: pd.DataFrame,
     predicted: str | Path | None = None,
@@ -48,7 +49,8 @@ def write_lmdb(
     eeg : HDF5 with ``eeg`` (n_trials, n_channels, n_times) float32, its trials table (image, repetition,
         session, onset and, where trials have one, weight) and the attributes unit, sfreq, t0, channels and,
         where onsets are known, raw_sfreq.
-    projection : HDF5 with ``embedding`` (n_trials, n_features) float32 and its trials table.
+    projection : HDF5 with ``embedding`` (n_trials, n_features) float32 and its trials table; None: there is
+        no fMRI, and the EEG is stored alone.
     pairs : columns eeg_image, fmri_image, similarity, concept, cluster, split; those with an EEG trial
         become pair 0, 1 and so on.
     eeg_pictures : image, partition.
@@ -71,9 +73,6 @@ def write_lmdb(
         eeg_data, eeg_trials = stack.enter_context(
             open_trials(eeg, "eeg", ("n_trials", "n_channels", "n_times"))
         )
-        fmri_data, fmri_trials = stack.enter_context(
-            open_trials(projection, "embedding", ("n_trials", "n_features"))
-        )
         learned = pairs.loc[pairs["split"] == "train", "eeg_image"]
         if learnable is not None:
             learned = pd.Series(np.union1d(learned, learnable["image"]))
@@ -89,10 +88,10 @@ def write_lmdb(
         pairs = keep_measured(pairs, eeg_trials, source=eeg).reset_index(drop=True)
         pairs.insert(0, "pair", pairs.index)
         pictures = _list_pictures(pairs, learnable, eeg_trials, source=eeg)
-        arrays: dict[str, tuple[h5py.Dataset, pd.DataFrame]] = {
-            "eeg": (eeg_data, _index(eeg_trials, pictures["image"], source=eeg)),
-            "fmri": (fmri_data, _index(fmri_trials, pairs["fmri_image"], source=projection)),
-        }
+        arrays = {"eeg": (eeg_data, _index(eeg_trials, pictures["image"], source=eeg))}
+        if projection is not None:
+            data, scanned = stack.enter_context(open_trials(projection, "embedding", EMBEDDING_AXES))
+            arrays["fmri"] = (data, _index(scanned, pairs["fmri_image"], source=projection))
         if predicted is not None:
             data, images = stack.enter_context(
                 open_trials(predicted, "predicted_embedding", ("n_images", "n_features"))
@@ -103,7 +102,8 @@ def write_lmdb(
             "overlapping_trials": dropped,
             "picture_set": picture_set,
         }
-        tables = {name: index.drop(columns="row") for name, (_, index) in arrays.items()}
+        tables = {"fmri": pd.DataFrame({"trial": [], "image": [], "repetition": []}, dtype=np.int64)}
+        tables |= {name: index.drop(columns="row") for name, (_, index) in arrays.items()}
         _write(out, arrays, tables | {"pairs": pairs, "pictures": pictures}, meta)
 
 
@@ -189,14 +189,15 @@ def _index(trials: pd.DataFrame, images: pd.Series, *, source: str | Path) -> pd
 def _meta(
     arrays: Mapping[str, tuple[h5py.Dataset, pd.DataFrame]], pairs: pd.DataFrame, eeg_dtype: str
 ) -> dict[str, Any]:
-    eeg, fmri = arrays["eeg"][0], arrays["fmri"][0]
-    attributes = {
+    eeg, fmri = arrays["eeg"][0], arrays["fmri"][0] if "fmri" in arrays else None
+    attributes: dict[str, dict[str, Any]] = {"fmri": {}}
+    attributes |= {
         name: {key: _plain(value) for key, value in read_attributes(data.file, ()).items()}
         for name, (data, _) in arrays.items()
     }
     read_attributes(eeg.file, EEG_ATTRIBUTES)
     for name, (data, _) in arrays.items():
-        if name != "eeg" and data.shape[1] != fmri.shape[1]:
+        if name != "eeg" and fmri is not None and data.shape[1] != fmri.shape[1]:
             raise InputError(
                 f"{data.file.filename}: expected {fmri.shape[1]} features, as {fmri.file.filename} has, got "
                 f"{data.shape[1]}; delete it and run again"
@@ -205,7 +206,7 @@ def _meta(
         **{name: attributes["eeg"].pop(name) for name in EEG_ATTRIBUTES},
         "dtype": eeg_dtype,
         "eeg_shape": list(eeg.shape[1:]),
-        "n_features": fmri.shape[1],
+        "n_features": 0 if fmri is None else fmri.shape[1],
         "n_pairs": len(pairs),
         **{f"{name}_attributes": values for name, values in attributes.items()},
     }

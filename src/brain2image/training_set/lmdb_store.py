@@ -82,7 +82,7 @@ class LMDBReader:
     pictures : image, concept, cluster, split, is_learnable of the EEG's pictures, person (0).
     people : names of those whose EEG it is, by the name of the file; here one.
     eeg_index : trial, image, repetition, session, onset, person (0) and, where trials have one, weight.
-    fmri_index : trial, image, repetition.
+    fmri_index : trial, image, repetition; no rows where there is no fMRI, and ``n_features`` is 0.
     predicted_index : trial and image of the predicted embeddings; no rows where there are none.
 
     Raises

@@ -1,6 +1,6 @@
 """Where the pretrained weights of a config are: the user's files, or what the workflow downloads."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from brain2image.core.errors import InputError
@@ -72,13 +72,18 @@ class WeightPlaces:
         beside = Path(self.sources[key]).with_name(CLIP_CONFIG)
         return [str(beside)] if not self.is_fetched(key) and beside.exists() else []
 
-    def downloads(self, subjects: Iterable[str], *, without: Iterable[str]) -> list[str]:
+    def downloads(self, subjects: Sequence[str], *, of: Iterable[str]) -> list[str]:
         """List everything that is downloaded.
 
         Parameters
         ----------
         subjects : people of the fMRI, each with a checkpoint.
-        without : keys of weights that nothing needs.
+        of : keys of weights that something needs.
         """
-        wanted = [path for key, path in self.fetched.items() if key not in without]
-        return list(dict.fromkeys(path.format(subj=subject) for path in wanted for subject in subjects))
+        needed = set(of)
+        wanted = [path for key, path in self.fetched.items() if key in needed]
+        return [
+            file
+            for path in wanted
+            for file in ([path.format(subj=one) for one in subjects] if "{subj}" in path else [path])
+        ]

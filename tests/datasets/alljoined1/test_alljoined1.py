@@ -30,9 +30,10 @@ from brain2image.config import load_config
 from brain2image.config.data import EEGConfig
 from brain2image.core.errors import InputError
 from brain2image.datasets.alljoined1.alljoined1 import DATASET
+from brain2image.datasets.alljoined1.alljoined_channels import CHANNELS
 from brain2image.datasets.alljoined1.alljoined_eeg import repack_eeg
 from brain2image.datasets.alljoined1.alljoined_inventory import describe_person
-from brain2image.datasets.alljoined1.biosemi import CHANNELS, find_parts, read_recording
+from brain2image.datasets.alljoined1.biosemi import find_parts, read_recording
 from brain2image.datasets.alljoined1.shown_pictures import read_table
 from brain2image.datasets.left_out import read_recordings
 from brain2image.formats.hdf5 import read_trials

@@ -23,7 +23,7 @@ from scipy import signal
 from brain2image.core.errors import InputError
 from brain2image.datasets.signals import resampling_matrix
 from brain2image.datasets.things_eeg2.preprocessed import recognise
-from brain2image.datasets.things_eeg2.raw import CHANNELS
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 from brain2image.formats import unpickling
 from brain2image.formats.hdf5 import read_trials

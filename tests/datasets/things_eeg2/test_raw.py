@@ -13,8 +13,8 @@ from helpers.scripts import run_script
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.signals import filter_eeg
-from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.datasets.things_eeg2.sequences import find_parts, find_sequences
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 from brain2image.datasets.whitening import fit_whitening
 from brain2image.formats.hdf5 import read_trials

@@ -16,7 +16,6 @@ from brain2image.core.errors import InputError
 from brain2image.datasets import bad_channels as bads
 from brain2image.datasets import splines
 from brain2image.datasets.left_out import read_recordings
-from brain2image.datasets.things_eeg2.raw import CHANNELS
 from brain2image.datasets.things_eeg2.sequences import (
     FAULTS,
     TARGET,
@@ -25,6 +24,7 @@ from brain2image.datasets.things_eeg2.sequences import (
     find_parts,
     find_sequences,
 )
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.datasets.things_eeg2.things_eeg import repack_eeg
 from brain2image.formats.hdf5 import read_trials
 from brain2image.quality.lost_trials import loss_notes

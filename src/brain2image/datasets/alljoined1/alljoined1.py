@@ -6,6 +6,7 @@ broken or short of a channel (`biosemi`), event codes that only NSD's design res
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from brain2image.datasets.alljoined1.alljoined_channels import CHANNELS
 from brain2image.datasets.base import EEGDataset
 from brain2image.datasets.nsd.layout import SHARED
 
@@ -32,6 +33,8 @@ class Alljoined1(EEGDataset):
         ]
     }
     partial: ClassVar = {"raw": "*_eeg.fif"}
+    has_test_pictures = False
+    channels = CHANNELS
     simulated = "raw"
     picture_set = "nsd"
     picture_reader = "brain2image.datasets.nsd.nsd_images"

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.things_eeg2.raw import CHANNELS, flat_names
+from brain2image.datasets.things_eeg2.raw import flat_names
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.datasets.units import RMS_RANGES, check_rms
 from brain2image.formats.files import read_json
 from brain2image.formats.lazy_arrays import LazyArray

@@ -20,8 +20,9 @@ from brain2image.datasets.things_eeg2.preprocessed import (
     check_whitened,
     read_epochs,
 )
-from brain2image.datasets.things_eeg2.raw import CHANNELS, RAW_REFERENCE, RAW_SFREQ, recording_place
+from brain2image.datasets.things_eeg2.raw import RAW_REFERENCE, RAW_SFREQ, recording_place
 from brain2image.datasets.things_eeg2.sessions import append_recordings
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 from brain2image.datasets.trial_files import (
     N_TIMES,
     SFREQ,

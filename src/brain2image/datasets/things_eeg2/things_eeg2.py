@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from brain2image.core.errors import InputError
 from brain2image.datasets.base import EEGDataset, Source
+from brain2image.datasets.things_eeg2.things_channels import CHANNELS
 
 if TYPE_CHECKING:
     from brain2image.config.data import EEGConfig
@@ -42,6 +43,7 @@ class ThingsEEG2(EEGDataset):
         "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf,"
     )
     has_test_pictures = True
+    channels = CHANNELS
     simulated = "raw"
     picture_reader = f"{ROOM}.things_images"
     eeg_reader = f"{ROOM}.things_eeg"

@@ -1,7 +1,6 @@
 """The baselines by name, each fitted on the training pairs in one call."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from brain2image.evaluation.baselines.linear import (
 from brain2image.evaluation.baselines.networks import fit_cbramod_linear, fit_mlp
 from brain2image.evaluation.queries import write_test_predictions
 from brain2image.models.linear_model import LinearModel, write_baseline
+from brain2image.models.person_layer import find_lag, move_earlier
 from brain2image.pairs.clip_embeddings import Embeddings
 from brain2image.projection.picture_fitting import find_excluded, read_measured
 from brain2image.training_set.items import describe_items
@@ -103,8 +103,7 @@ def fit_baseline(
     response = training.encode(lambda eeg: eeg.sum(axis=0, keepdims=True)).sum(axis=0) / len(training.items)
     own = LMDBReader(lmdb, training.reader.meta["channels"])  # whose cap may have them in another order
     if training.responses is not None:
-        response = mean_response(own, own.pictures[own.pictures["split"] == "train"])
-        predict = _centred(predict, response.astype(np.float32))
+        predict, response = hear_person(predict, training, own)
     # of measured embeddings whatever was learned from, as scores are centred on it
     mean = read_training_targets(training.reader).mean(axis=0)
     write_test_predictions(predictions, predict, own, target_mean=mean)
@@ -142,11 +141,29 @@ def _learned_from(name: str, run: RunConfig) -> dict[str, Any]:
     return {"targets": run.training.targets, "pictures": run.training.pictures}
 
 
-def _centred(predict: Predictor, response: np.ndarray) -> Predictor:
-    """Subtract the tested person's mean response (n_channels, n_times), which needs no labels, first."""
+def hear_person(predict: Predictor, training: Training, own: LMDBReader) -> tuple[Predictor, np.ndarray]:
+    """Let a baseline that learned from several people hear a person as a network does.
+
+    The mean response is subtracted and, of who was not learned from, the EEG moved by its lag; neither needs
+    labels.
+
+    Parameters
+    ----------
+    predict, training : the baseline, and what it learned from.
+    own : the training set of the person who is tested.
+
+    Returns
+    -------
+    The predictor of that person's EEG, and the mean response (n_channels, n_times) float32.
+    """
+    assert training.responses is not None  # of several people
+    response = mean_response(own, own.pictures[own.pictures["split"] == "train"]).astype(np.float32)
+    is_known = own.people[0] in training.reader.people
+    expected, sfreq = training.responses.mean(axis=0), training.meta["sfreq"]
+    lag = 0 if is_known else find_lag(response, expected, sfreq=sfreq)
     if isinstance(predict, LinearModel):
-        return replace(predict, centre=predict.centre + response.ravel())
-    return lambda pairs: predict(pairs._replace(eeg=pairs.eeg - response))
+        return predict.of_person(response, lag), response
+    return lambda pairs: predict(pairs._replace(eeg=move_earlier(pairs.eeg - response, lag))), response
 
 
 def read_scanned(

@@ -9,7 +9,6 @@ import numpy as np
 from torch import Tensor, nn
 
 from brain2image.config import ModelConfig
-from brain2image.constants.electrodes import ALL, ELECTRODE_SETS
 from brain2image.core.encoder_names import find_encoder
 from brain2image.core.errors import InputError
 
@@ -27,29 +26,6 @@ class EEGLayout(NamedTuple):
     def n_channels(self) -> int:
         """Count the channels."""
         return len(self.channels)
-
-    def find(self, channels: str | Sequence[str]) -> list[int]:
-        """Return the rows of some channels, in the order in which they are named.
-
-        Parameters
-        ----------
-        channels : ``all``, the name of a set, or the names.
-
-        Raises
-        ------
-        InputError
-            When the EEG lacks one of them.
-        """
-        if channels == ALL:
-            return list(range(self.n_channels))
-        names = ELECTRODE_SETS[channels] if isinstance(channels, str) else channels
-        if missing := [name for name in names if name not in self.channels]:
-            asked = f"{channels}, " if isinstance(channels, str) else ""
-            raise InputError(
-                f"model.channels: expected channels of the EEG ({', '.join(self.channels)}), got {asked}of "
-                f"which it lacks {', '.join(missing)}; name others"
-            )
-        return [self.channels.index(name) for name in names]
 
     def select(self, rows: Sequence[int]) -> "EEGLayout":
         """Return the layout of some of the rows."""

@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from brain2image.constants.brain_names import has_fmri
 from brain2image.evaluation.comparisons import ALL_BRAINS
 from brain2image.evaluation.scores import DIRECTIONS
-from brain2image.evaluation.summary import headline, kind, over_seeds
+from brain2image.evaluation.summary import claims, headline, kind, over_seeds
 from brain2image.report.figures.style import BLACK, BLUE, CHANCE, GREEN, ORANGE, PALETTE, PINK, RED, looks
 from brain2image.report.verdicts import ABOVE, BELOW, UNCLEAR, cannot_be_small, relation
 
-DIRECTION_NAMES = {"forward": "EEG finds fMRI", "backward": "fMRI finds EEG"}
+DIRECTION_NAMES = {"forward": "EEG finds {}", "backward": "{} finds EEG"}
 KINDS = {"network": BLUE, "baseline": ORANGE, "oracle": BLACK}
 # Label and factor of the metrics that are compared picture by picture.
 COMPARED = {
@@ -143,7 +144,8 @@ def plot_curves(summary: pd.DataFrame) -> Figure:
     ----------
     summary : rows of one pair of brains in the summary table.
     """
-    rows = summary[(summary["level"] == "image") & (summary["metric"] == "top1")]
+    rows = summary[claims(summary) & (summary["metric"] == "top1")]
+    partner = "fMRI" if all(map(has_fmri, summary["brains"])) else "CLIP features"
     whole, all_trials = rows["n_gallery"] == rows["n_test"], rows["n_trials"] == "all"
     axes = {"n_trials": ("EEG trials averaged into a query", rows[whole])}
     if rows["n_gallery"].nunique() > 1:
@@ -153,7 +155,7 @@ def plot_curves(summary: pd.DataFrame) -> Figure:
     for row, (column, (label, shown)) in zip(panels, axes.items(), strict=True):
         for panel, direction in zip(row, DIRECTIONS, strict=True):
             _curves(panel, shown[shown["direction"] == direction], column, style)
-            panel.set(xlabel=label, ylim=(0, 101), title=DIRECTION_NAMES[direction])
+            panel.set(xlabel=label, ylim=(0, 101), title=DIRECTION_NAMES[direction].format(partner))
         row[0].set_ylabel("top-1 (%)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")

@@ -17,6 +17,7 @@ from brain2image.report.pages.provenance_pages import duration
 from brain2image.report.pages.score_pages import FIELD, FIELD_NOTE, score_cell
 
 SHOWN = ("top1", "mrr")
+SHORT = 8  # electrodes whose names fit into a row
 COST = ["s", "max_rss"]  # of Snakemake's benchmark of a job: its duration, and its peak memory, MB
 
 
@@ -105,7 +106,9 @@ def _name(run: str, config: Mapping[str, Any]) -> Markup:
     model, channels = config["model"], config["model"]["channels"]
     weights = "published weights" if model.get("pretrained") else "random weights"
     frozen = ", frozen" if config["encoder"]["is_frozen"] else ""
-    heard = channels if isinstance(channels, str) else f"{len(channels)} named"
+    is_short = len(channels) <= SHORT or isinstance(channels, str)
+    named = ", ".join([channels] if isinstance(channels, str) else channels)
+    heard = named if is_short else f"{len(channels)} named"
     return Markup("{}<br><small>{}</small><br><small>{}{}, channels: {}</small>").format(
         run, model["encoder"], weights, frozen, heard
     )

@@ -1,15 +1,16 @@
 """The first page: what was run, what came out, and whether to believe it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from brain2image.constants.brain_names import has_fmri
 from brain2image.evaluation.run_audit import FINDINGS
 from brain2image.evaluation.summary import headline, kind, over_seeds
 from brain2image.report.pages.html import box, heading, note, page, table, verdict
-from brain2image.report.pages.score_pages import PAIRED_BY_CLIP, PAIRED_EXACTLY
+from brain2image.report.pages.score_pages import pairing_notes
 from brain2image.report.verdicts import (
     ALPHA,
     above_chance,
@@ -49,14 +50,16 @@ def overview_page(
     is_simulated : whether the data are synthetic.
     figure : the headline figure, as SVG.
     """
-    kinds = {audit["split"]["is_exact"] for own in audits.values() for audit in own}
+    kinds = {brains: own[0]["split"]["is_exact"] for brains, own in audits.items()}
+    is_scanned = all(map(has_fmri, audits))
+    target = "measured fMRI embedding is" if is_scanned else "CLIP features are"
     return page(
-        f"How well does EEG find the fMRI of {' or '.join(SOUGHT[one] for one in sorted(kinds))} seen?",
+        f"How well does EEG find {_sought(set(kinds.values()), is_scanned=is_scanned)} seen?",
         what_was_run(summary, is_simulated=is_simulated),
         box(*findings(summary, comparisons), *leak_sentences(audits)),
         Markup(figure[figure.index("<svg") :]),
         note(
-            "Share of test pictures whose measured fMRI embedding is the nearest of all to the one predicted "
+            f"Share of test pictures whose {target} the nearest of all to those predicted "
             "from EEG, all trials of a picture averaged. Lines: 95 % interval over concepts. Broad bands, of "
             "several seeds: ± SD. Oracles know the picture and are no competitors. Baselines learn from what "
             "the networks learn from and the pictures of the validation pairs; those that end in _paired "
@@ -85,8 +88,14 @@ def overview_page(
             "worse one is, mostly as their concept is tested. Leaks raise scores; caveats make test pairs "
             "differ from new ones."
         ),
-        *(note(PAIRED_EXACTLY if is_exact else PAIRED_BY_CLIP) for is_exact in sorted(kinds)),
+        *map(note, dict.fromkeys(pairing_notes(one, is_exact=kinds[one]) for one in audits)),
     )
+
+
+def _sought(kinds: Collection[bool], *, is_scanned: bool) -> str:
+    """Name what EEG is to find, of pairs that are exact or not."""
+    pictures = " or ".join(SOUGHT[is_exact] for is_exact in sorted(kinds))
+    return f"the fMRI of {pictures}" if is_scanned else pictures
 
 
 def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
@@ -95,12 +104,15 @@ def what_was_run(summary: pd.DataFrame, *, is_simulated: bool) -> str:
     names = {name: [run for run in runs if kind(run) == name] for name in ("network", "baseline", "oracle")}
     n_seeds = summary.groupby("run")["seed"].nunique().max()
     all_brains = list(dict.fromkeys(summary["brains"]))
+    baselines = f" ({', '.join(names['baseline'])})" if names["baseline"] else ""
+    is_scanned = all(map(has_fmri, all_brains))
+    partner = "the fMRI of another" if is_scanned else "the CLIP features of the pictures, without fMRI"
     data = "simulated data, which say nothing about real brains" if is_simulated else "measured data"
     return (
         f"{_count(len(names['network']), 'network')} ({', '.join(names['network'])}), "
-        f"{_count(n_seeds, 'seed')} each, and {_count(len(names['baseline']), 'baseline')} "
-        f"({', '.join(names['baseline'])}) were fitted on {_count(len(all_brains), 'pair')} of brains "
-        f"({', '.join(all_brains)}): the EEG of one person and the fMRI of another. "
+        f"{_count(n_seeds, 'seed')} each, and {_count(len(names['baseline']), 'baseline')}"
+        f"{baselines} were fitted on {_count(len(all_brains), 'pair')} of brains ({', '.join(all_brains)}): "
+        f"the EEG of one person and {partner}. "
         f"These are {data}."
     )
 

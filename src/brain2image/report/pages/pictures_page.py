@@ -186,7 +186,7 @@ def _how_to_read(
 
 def _tables(summary: pd.DataFrame) -> Iterator[str]:
     """Put the scores of all spaces side by side."""
-    embedding = headline(summary)
+    embedding = headline(summary, level="image")
     spaces = {
         "fMRI embedding": embedding[embedding["metric"].isin(("top1", "two_way"))],
         "tokens by the backbone": _token_rows(summary, BACKBONE),

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from brain2image.constants.brain_names import has_fmri
 from brain2image.evaluation.scores import TRIAL_LEVEL_NOTE
 from brain2image.evaluation.summary import headline, over_seeds
 from brain2image.report.headings import METRICS, Column
@@ -39,6 +40,10 @@ PAIRED_EXACTLY = (
     "picture encoder's prediction of the seen picture (page Leak audit) is what EEG and fMRI share beyond "
     "what that encoder makes of the picture's CLIP features: the less it has learned of these, the more."
 )
+WITHOUT_FMRI = (
+    "There is no fMRI: EEG is held against CLIP features of the very picture that was seen, as papers on EEG "
+    "and pictures count. docs/encoders.md says what must be equal for a comparison with their numbers."
+)
 PROBE_NOTE = (
     "A prediction's cluster is the one whose mean target is nearest by cosine, by the training pairs of the "
     "person who is tested. Clusters are those of K-means on CLIP features, fitted on the training pairs "
@@ -54,6 +59,19 @@ FIELD_NOTE = (
 )
 
 
+def pairing_notes(brains: str, *, is_exact: bool) -> str:
+    """Say what scores of brains can show.
+
+    Parameters
+    ----------
+    brains : an EEG person and an fMRI side.
+    is_exact : whether both saw the same pictures.
+    """
+    if not has_fmri(brains):
+        return WITHOUT_FMRI
+    return PAIRED_EXACTLY if is_exact else PAIRED_BY_CLIP
+
+
 def scores_page(brains: str, summary: pd.DataFrame, confusions: Mapping[str, Sequence[Sequence[int]]]) -> str:
     """Write the page as HTML.
 
@@ -66,7 +84,7 @@ def scores_page(brains: str, summary: pd.DataFrame, confusions: Mapping[str, Seq
     probe = summary[summary["level"] == "probe"]
     whole = summary[(summary["n_gallery"] == summary["n_test"]) & (summary["n_trials"] == "all")]
     parts = {
-        "EEG finds fMRI": headline(summary),
+        "EEG finds fMRI": headline(summary, level="image"),
         "fMRI finds EEG": whole[(whole["level"] == "image") & (whole["direction"] == "backward")],
         "With CSLS, which uses all test queries at once": whole[
             (whole["level"] == "transductive") & (whole["direction"] == "forward")
@@ -166,7 +184,6 @@ def bounds_page(brains: str, bounds: Mapping[str, Any], *, is_exact: bool) -> st
         if bounds[key]
     ]
     quantiles = {f"{q} %": f"{bounds['pairing'][f'similarity_q{q:02d}']:.2f}" for q in (5, 25, 50, 75, 95)}
-    rsa = "unknown" if bounds["rsa"] is None else f"{bounds['rsa']:.2f}"
     return page(
         f"Bounds of {brains}",
         f"What the data allow, whatever the model. Chance is {100 / n_images:.1f} % for top-1 among "
@@ -179,7 +196,14 @@ def bounds_page(brains: str, bounds: Mapping[str, Any], *, is_exact: bool) -> st
         ),
         heading("Likeness of the two pictures of a test pair"),
         table(("quantile", *quantiles), [("CLIP cosine", *quantiles.values())]),
-        note(PAIRED_EXACTLY if is_exact else PAIRED_BY_CLIP),
+        note(pairing_notes(brains, is_exact=is_exact)),
+        *(_rsa_bound(bounds["rsa"]) if has_fmri(brains) else ()),
+    )
+
+
+def _rsa_bound(bound: float | None) -> tuple[str, str]:
+    rsa = "unknown" if bound is None else f"{bound:.2f}"
+    return (
         heading("Agreement of representational dissimilarity matrices"),
         f"Noise-free predictions would reach a Spearman correlation of {rsa} with the measured fMRI, the "
         "square root of its reliability over repetitions.",
