@@ -21,7 +21,7 @@ from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
-from brain2image.plan_decoding import DecodingFiles
+from brain2image.plan_decoding import DecodingFiles, is_of_decoding
 from brain2image.plan_files import FMRI
 from brain2image.weights.planned import WeightPlaces
 from brain2image.weights.sources import true_sources
@@ -120,6 +120,12 @@ class Plan(DecodingFiles):
         """List what may be decoded to tokens: all that predicts an fMRI embedding."""
         return [run for run in self.predictors if not self.has_clip_targets(run)]
 
+    @property
+    def drawn_runs(self) -> list[str]:
+        """List the runs whose pictures are drawn: all seeds of the networks, and the ridge; else one."""
+        shown = [run for run in self.decoded if run in self.runs or run == "ridge"]
+        return shown or self.decoded[:1]
+
     def tested_pairs(self, person: str, subj: str) -> str:
         """Return predictions whose test pictures are looked at: the first, as all have the same."""
         return f"{self.results}/runs/{person}_{subj}/{self.decoded[0]}/predictions.npz"
@@ -170,7 +176,8 @@ class Plan(DecodingFiles):
     def downloads(self) -> list[str]:
         """List everything that this config downloads."""
         unused = {*self.weights.sources} - {"clip", "mindeye2", *self.starts_from.values()}
-        return self.weights.downloads(self.subjects, without=unused - self.token_weights) + self.backbones()
+        found = self.weights.downloads(self.subjects, without=unused - self.decoding_weights)
+        return found + self.decoding_downloads()
 
     def code(self, rule: str, *readers: str) -> str:
         """Return the fingerprint of the source that a rule runs, a change of which reruns it.
@@ -199,7 +206,11 @@ class Plan(DecodingFiles):
             "weights": {
                 key: self.weights.shown(key)
                 for key in self.weights.sources
-                if key != "token_clip" or self.token_weights
+                if key in self.decoding_weights or not is_of_decoding(key)
+            },
+            "parts": {
+                f"{part} of {subj}": [self.weights.shown("mindeye2", subj=subj), place]
+                for (subj, part), place in self.decoding_parts().items()
             },
             "datasets": list(self.config.datasets),
             "people": {name: self.data.people_of(name) for name in owners},

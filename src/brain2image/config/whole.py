@@ -158,12 +158,19 @@ class Config(Section):
                 )
 
     def _check_simulated_paths(self) -> None:
-        """Refuse to land simulated files in a folder of real data."""
+        """Refuse to land simulated files in a folder of real data, and to read what nobody simulates."""
+        if self.decoding.prior or self.decoding.pictures == "unclip":
+            raise ValueError(
+                "with 'simulate', decoding.prior must be false and decoding.pictures none or linear: neither "
+                "prior nor unCLIP are simulated"
+            )
         folder = str(PurePath(self.results, "raw"))
         # of Alljoined1 nothing is written where nobody asks for it
         is_read = any(brains.startswith("alljoined-") for brains in self.brains)
         unread = set() if is_read else {"alljoined1"} - self.data.model_fields_set
-        unread |= {"encoders"} | ({"token_clip"} if not self.decoding.tokens else set())  # nor simulated
+        # what is not simulated
+        unread |= {"encoders", "unclip", "picture_networks"}
+        unread |= {"token_clip"} if not self.decoding.tokens else set()
         paths = {f"data.{key}": path for key, path in self.data if key not in unread} | {
             f"weights.{key}": path for key, path in self.weights if key not in unread
         }

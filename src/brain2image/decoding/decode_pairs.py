@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from brain2image.constants.predictors import MEASURED
+from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError
+from brain2image.core.memory import check_memory, file_bytes
 from brain2image.decoding.backbone import decode_tokens, load_backbone
 from brain2image.decoding.gallery import Gallery, open_gallery
 from brain2image.decoding.kernel_shares import fit_shares
@@ -33,6 +35,7 @@ from brain2image.projection.picture_fitting import read_measured
 
 logger = logging.getLogger(__name__)
 
+WORKING = 0.7e9  # bytes beside the weights, see `backbone.decode_tokens`
 RAW = "raw"  # tokens by the backbone from which no mean is subtracted
 
 
@@ -68,16 +71,18 @@ def decode_pairs(
     Raises
     ------
     InputError
-        When the backbone is another checkpoint's, tokens are of another model or size, or a picture is
-        missing.
+        When the backbone is another checkpoint's, tokens are of another model or size, a picture is missing,
+        or the memory too small.
     """
+    remedy = "free some, or set decoding.dtype to float16"
+    check_memory(file_bytes(backbone) + WORKING, compute_device(), what="the backbone", remedy=remedy)
     contents = {name: read_predictions(path) for name, path in predictions.items()}
     first = next(iter(contents.values()))
     embeddings = {name: content.predictions for name, content in contents.items()} | {MEASURED: first.targets}
     image, measured, source = read_measured(projection)
     network = load_backbone(backbone, embedding=source)
     with open_gallery(gallery) as (tokens, is_fitted), atomic_hdf5(out) as file:
-        _check_size(tokens, network)
+        check_tokens(tokens, network)
         rows, fitted = tokens.rows(first.fmri_image), np.flatnonzero(is_fitted)
         own = measured[find_rows(pd.Series(image), tokens.images[fitted], source=projection)]
         _decode(network, own, file, "fitted")
@@ -96,7 +101,8 @@ def decode_pairs(
     return {"scores": scores, "similarity": tables, "n_fitted": len(fitted), "alpha": alpha, "clip": clip}
 
 
-def _check_size(tokens: Gallery, network: Any) -> None:
+def check_tokens(tokens: Gallery, network: Any) -> None:
+    """Raise InputError unless the pictures' tokens are as many and as wide as a backbone gives them."""
     expected = (network.backbone_linear.out_features // network.token_width, network.token_width)
     if tokens.tokens.shape[1:] != expected:
         raise InputError(
