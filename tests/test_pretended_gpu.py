@@ -298,7 +298,7 @@ def test_the_unclip_draws_a_file_on_the_device(gpu, tmp_path, monkeypatch):
         with pytest.raises(InputError, match=r"expected 8\.0 GB .* on cuda:1 for the unCLIP, got 1\.0 GB"):
             unclip_drawing.draw_unclip(tmp_path / "tokens.h5", out=tmp_path / "pictures.h5", **options)
     with h5py.File(tmp_path / "pictures.h5") as file:
-        assert file["net/pixels"].shape == (5, 1, 256, 256, 3)
+        assert file["runs/net"].shape == (5, 1, 256, 256, 3)
 
 
 def test_pictures_are_compared_on_the_device(gpu, monkeypatch):

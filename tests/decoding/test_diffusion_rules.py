@@ -136,10 +136,10 @@ def test_the_prior_samples_every_run_and_the_mean(sampled):
 
 def test_the_unclip_draws_every_run_and_the_mean(drawn):
     with h5py.File(drawn.files[1]) as file:
-        assert set(file) == {"run", "measured_fmri", "training_mean"}
-        assert file["run/pixels"].shape == (N_PAIRS, 2, 256, 256, 3)
-        assert file["training_mean/pixels"].shape == (1, 2, 256, 256, 3)
-        assert file["run/pixels"][:].std() > 10
+        assert set(file["runs"]) == {"run", "measured_fmri"}
+        assert file["runs/run"].shape == (N_PAIRS, 2, 256, 256, 3)
+        assert file["training_mean"].shape == (1, 2, 256, 256, 3)
+        assert file["runs/run"][:].std() > 10
 
 
 def test_drawn_pictures_are_scored_and_what_has_no_weights_is_named(drawn):

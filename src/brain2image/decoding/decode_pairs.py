@@ -14,9 +14,10 @@ from brain2image.constants.predictors import MEASURED
 from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError
 from brain2image.core.memory import check_memory, file_bytes
-from brain2image.decoding.backbone import decode_tokens, load_backbone
+from brain2image.decoding.backbone import WORKING, decode_tokens, load_backbone
 from brain2image.decoding.gallery import Gallery, open_gallery
 from brain2image.decoding.kernel_shares import fit_shares
+from brain2image.decoding.stored import SOURCE
 from brain2image.decoding.token_retrieval import (
     BACKBONE,
     LINEAR,
@@ -35,7 +36,6 @@ from brain2image.projection.picture_fitting import read_measured
 
 logger = logging.getLogger(__name__)
 
-WORKING = 0.7e9  # bytes beside the weights, see `backbone.decode_tokens`
 RAW = "raw"  # tokens by the backbone from which no mean is subtracted
 
 
@@ -59,7 +59,7 @@ def decode_pairs(
     projection : measured embeddings of all its pictures; of those that may be fitted on, the ridge learns.
     out : HDF5, of each run ``runs/NAME`` (n_pairs, n_tokens, token_width) float16, and ``fitted``: those
         of the measured embeddings of the pictures that may be fitted on, in the gallery's order; ``centre``:
-        those of their mean.
+        those of their mean; the checkpoint, as attributes.
     n_permutations, seed : of the p-values, see `scores.evaluate`.
 
     Returns
@@ -85,6 +85,7 @@ def decode_pairs(
         check_tokens(tokens, network)
         rows, fitted = tokens.rows(first.fmri_image), np.flatnonzero(is_fitted)
         own = measured[find_rows(pd.Series(image), tokens.images[fitted], source=projection)]
+        file.attrs.update({name: source[name] for name in SOURCE})
         _decode(network, own, file, "fitted")
         _decode(network, own.mean(axis=0, keepdims=True), file, "centre")
         for name, embedding in embeddings.items():

@@ -12,20 +12,20 @@ MEAN = "training_mean"  # what is drawn of nothing
 
 
 def write_drawn(file: h5py.File, name: str, pictures: np.ndarray) -> None:
-    """Write the drawn pictures of a run, (n_pairs, n_samples, side, side, 3) uint8."""
-    file[f"{name}/pixels"] = pictures
+    """Write the drawn pictures of a run or of `MEAN`, (n_pairs, n_samples, side, side, 3) uint8."""
+    file[MEAN if name == MEAN else f"runs/{name}"] = pictures
 
 
 def read_drawn(path: str | os.PathLike, name: str) -> np.ndarray:
-    """Read the drawn pictures of a run, (n_pairs, n_samples, side, side, 3) uint8."""
+    """Read the drawn pictures of a run or of `MEAN`, (n_pairs, n_samples, side, side, 3) uint8."""
     with open_hdf5(path) as file:
-        return get_dataset(get_group(file, name), "pixels")[:]
+        return get_dataset(file if name == MEAN else get_group(file, "runs"), name)[:]
 
 
 def drawn_runs(path: str | os.PathLike) -> list[str]:
     """List the names of runs whose drawn pictures a file holds, sorted; `MEAN` is none."""
     with open_hdf5(path) as file:
-        return sorted(name for name in file if name != MEAN)
+        return sorted(get_group(file, "runs"))
 
 
 def shuffled_pairs(n_pairs: int) -> np.ndarray:

@@ -14,7 +14,8 @@ import numpy as np
 from brain2image.constants.predictors import MEASURED
 from brain2image.decoding.drawn_files import MEAN, write_drawn
 from brain2image.decoding.kernel_shares import fit_shares
-from brain2image.formats.hdf5 import atomic_hdf5, get_dataset, get_group, open_hdf5
+from brain2image.decoding.stored import SOURCE
+from brain2image.formats.hdf5 import atomic_hdf5, get_dataset, get_group, open_hdf5, read_attributes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,8 +39,8 @@ def draw_linear(
     runs : those whose tokens are drawn, beside those of the measured fMRI.
     fitted_images : the pictures that may be fitted on, RGB, in the order of their tokens. The decoder learns
         from what the backbone makes of their measured embeddings, as this is what it will get.
-    out : HDF5, of each run ``pixels`` (n_pairs, 1, 64, 64, 3) uint8, of the training mean, the mean of these
-        pictures, (1, 1, 64, 64, 3); attributes ``alpha`` and ``n_fitted``.
+    out : HDF5, see `drawn_files`: of each run (n_pairs, 1, 64, 64, 3) uint8, and of the training mean, the
+        mean of these pictures; what `linear_decoder` needs.
     seed : by which the pixels are drawn that alpha is chosen by.
     """
     known, names = to_pixels(fitted_images), [*runs, MEASURED]
@@ -51,6 +52,8 @@ def draw_linear(
         for name, rows in zip(names, np.split(shares, len(names)), strict=True):
             write_drawn(drawn, name, to_pictures(rows @ known))
         write_drawn(drawn, MEAN, to_pictures(known.mean(axis=0)[None]))
+        drawn["decoder/tokens"], drawn["decoder/pixels"] = fitted, (255 * known).round().astype(np.uint8)
+        drawn.attrs.update(read_attributes(file, SOURCE))
         drawn.attrs.update(alpha=alpha, n_fitted=len(known))
 
 
@@ -71,7 +74,7 @@ def to_pictures(pixels: np.ndarray) -> np.ndarray:
     return values.reshape(len(values), 1, SIZE, SIZE, 3)
 
 
-def reduce_tokens(tokens: h5py.Dataset, n_kept: int = 4096) -> np.ndarray:
+def reduce_tokens(tokens: h5py.Dataset | np.ndarray, n_kept: int = 4096) -> np.ndarray:
     """Average the values of each token over neighbours, until about ``n_kept`` are left of a picture.
 
     Parameters

@@ -39,8 +39,8 @@ def draw_unclip(
     tokens : what `decode_pairs.decode_pairs` or `prior_pairs.sample_pairs` wrote.
     unclip : what `unclip.extract_unclip` wrote.
     runs : those whose tokens are drawn, beside those of the measured fMRI.
-    out : HDF5, of each run ``pixels`` (n_pairs, n_samples, 256, 256, 3) uint8, and of the training mean
-        (1, n_samples, 256, 256, 3), what is drawn of the mean embedding's tokens.
+    out : HDF5, see `drawn_files`: of each run (n_pairs, n_samples, 256, 256, 3) uint8, and of the training
+        mean what is drawn of the mean embedding's tokens.
     steps, n_samples, seed : see `unclip.sample_pictures`; the noise of a test pair is the same in every
         run.
 
