@@ -160,7 +160,7 @@ def _tables(summary: pd.DataFrame) -> Iterator[str]:
         "in brackets. measured_fmri are the measured "
         "embeddings of the test pictures, what a perfect prediction would give. The ridge onto tokens learns "
         "from pictures of no validation or test pair; MindEye2's authors fitted the backbone on all "
-        "non-shared pictures of the subject, so that it may know those tested here (see the leak audit)."
+        "non-shared pictures of the subject: the leak audit says how many of those tested here it knows."
     )
 
 
