@@ -26,6 +26,7 @@ include: "rules/report.smk"
 if cfg.decoding.tokens:
 
     include: "rules/decode.smk"
+    include: "rules/draw.smk"
 
 
 if cfg.simulate:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from brain2image.core.devices import compute_device
-from brain2image.decoding.unclip import BLOCK_TRIALS, SIDE, STEPS, draw_pictures
+from brain2image.decoding.unclip import BLOCK_TRIALS, SIDE, STEPS, sample_pictures
 from brain2image.decoding.unclip_network import Unclip, UnclipSizes, unet_matrices
 
 
@@ -54,11 +54,11 @@ def measure(network: Unclip, sizes: Sizes, *, block_trials: int, device: str) ->
     rng = np.random.default_rng(0)
     tokens = rng.standard_normal((sizes.n_images, sizes.n_tokens, sizes.unclip.token_width), np.float32)
     options = {"seed": 0, "side": sizes.side, "block_trials": block_trials}
-    list(draw_pictures(network, tokens[:1], steps=2, **options))
+    list(sample_pictures(network, tokens[:1], steps=2, **options))
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
-    for _ in draw_pictures(network, tokens, steps=sizes.steps, **options):
+    for _ in sample_pictures(network, tokens, steps=sizes.steps, **options):
         pass
     seconds = (time.perf_counter() - start) / sizes.n_images
     if device == "cpu":

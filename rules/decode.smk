@@ -27,6 +27,32 @@ rule extract_backbone:
         "../workflow/scripts/extract_backbone.py"
 
 
+rule extract_prior:
+    input:
+        checkpoint=lambda wildcards: asked(plan.weights.find, "mindeye2", **wildcards),
+    output:
+        prior="<results>/decoding/{subj}_prior.safetensors",
+    log:
+        "<logs>/extract_prior/{subj}.log",
+    benchmark:
+        "<benchmarks>/extract_prior/{subj}.tsv"
+    localrule: plan.weights.is_fetched("mindeye2")
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(60),
+    params:
+        code=plan.code("extract_prior"),
+        checkpoint=lambda wildcards: plan.weights.shown("mindeye2", **wildcards),
+        kept={"dtype": cfg.decoding.dtype},
+    message:
+        "Keep the diffusion prior of {wildcards.subj} out of {params.checkpoint}"
+        + (" (downloads 1.0 GB of it)" if plan.weights.is_fetched("mindeye2") else "")
+    script:
+        "../workflow/scripts/extract_prior.py"
+
+
 rule embed_tokens:
     input:
         unpack(ask("of_pairs", "dataset", "subj")),
@@ -91,38 +117,37 @@ rule decode_tokens:
         "../workflow/scripts/decode_tokens.py"
 
 
-rule draw_pictures:
+rule sample_tokens:
     input:
-        tokens=rules.decode_tokens.output.tokens,
+        predictions=expand("<results>/runs/{{person}}_{{subj}}/{run}/predictions.npz", run=plan.drawn_runs),
+        backbone="<results>/decoding/{subj}_backbone.safetensors",
+        prior="<results>/decoding/{subj}_prior.safetensors",
         gallery=ask("gallery", "person", "subj"),
-        predictions=ask("tested_pairs", "person", "subj"),
-        eeg_pictures=ask("picture_table", "person"),
-        fmri_pictures=plan.fmri_pictures,
-        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person, wildcards.subj)),
+        projection="<results>/projection/{subj}.h5",
     output:
-        pictures="<results>/decoding/{person}_{subj}.pictures.h5",
-        scores="<results>/decoding/{person}_{subj}.pictures.json",
+        tokens="<results>/decoding/{person}_{subj}.prior.h5",
+        scores="<results>/decoding/{person}_{subj}.prior.json",
     log:
-        "<logs>/draw_pictures/{person}_{subj}.log",
+        "<logs>/sample_tokens/{person}_{subj}.log",
     benchmark:
-        "<benchmarks>/draw_pictures/{person}_{subj}.tsv"
+        "<benchmarks>/sample_tokens/{person}_{subj}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
+        mem_mb=growing(10000),
+        runtime=growing(240),
+        gpu=1,
     params:
-        code=lambda wildcards: plan.code_with_pictures(
-            "draw_pictures", *plan.sets_of(wildcards.person, wildcards.subj)
-        ),
+        code=plan.code("sample_tokens"),
         brains="{person}_{subj}",
-        pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person, wildcards.subj)),
+        runs=plan.drawn_runs,
+        noise={"steps": cfg.decoding.prior_steps, "noise_seed": cfg.decoding.seed},
         evaluation=cfg.evaluation.model_dump(),
     message:
-        "Draw pictures from the tokens of {wildcards.person} and {wildcards.subj}"
+        "Sample CLIP tokens of {wildcards.person} and {wildcards.subj} by the diffusion prior"
     script:
-        "../workflow/scripts/draw_pictures.py"
+        "../workflow/scripts/sample_tokens.py"
 
 
 rule show_decoded:
@@ -130,7 +155,8 @@ rule show_decoded:
         summary=rules.summarise.output.summary,
         decoded=rules.decode_tokens.output.scores,
         predictions=ask("tested_pairs", "person", "subj"),
-        drawn=rules.draw_pictures.output if cfg.decoding.pictures else [],
+        drawn=ask("drawn", "person", "subj"),
+        compared=ask("compared", "person", "subj"),
         eeg_pictures=ask("picture_table", "person"),
         fmri_pictures=plan.fmri_pictures,
         pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets_of(wildcards.person, wildcards.subj)),
@@ -156,6 +182,7 @@ rule show_decoded:
         ),
         pictures=lambda wildcards: plan.data.pictures(*plan.sets_of(wildcards.person, wildcards.subj)),
         brains="{person}_{subj}",
+        drawn={"ways": cfg.decoding.ways},
     message:
         "Write the page of pictures from the EEG of {wildcards.person}"
     script:

@@ -70,7 +70,11 @@ rule write_tables:
     params:
         code=plan.code("write_tables"),
         brains="{person}_{subj}",
-        names={"predictors": list(plan.predictors), "trainings": list(plan.runs)},
+        names={
+            "predictors": list(plan.predictors),
+            "trainings": list(plan.runs),
+            "is_decoded": cfg.decoding.tokens,
+        },
     message:
         "Write the tables of {wildcards.person} and {wildcards.subj}"
     script:

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import open_clip
 import pytest
@@ -34,7 +35,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from brain2image.config import ModelConfig
-from brain2image.decoding import backbone, blocks, prior, unclip
+from brain2image.core.errors import InputError
+from brain2image.decoding import backbone, blocks, prior, unclip, unclip_drawing
 from brain2image.decoding.stored import build_empty
 from brain2image.decoding.stored_linear import stored_weights
 from brain2image.decoding.unclip_network import Unclip, UnclipSizes, unet_matrices
@@ -118,7 +120,7 @@ def read(value):
 @pytest.fixture
 def gpu(monkeypatch):
     """The second of two pretended GPUs, which this process has claimed, and what happens on it."""
-    decoding = (blocks, unclip, picture_metrics, picture_networks)
+    decoding = (blocks, unclip, unclip_drawing, picture_metrics, picture_networks)
     for module in (clip, projection, inference, runs, *decoding):
         monkeypatch.setattr(module, "compute_device", lambda: str(DEVICE))
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
@@ -269,11 +271,34 @@ def test_pictures_are_read_back_once_a_sample(gpu):
         )
     with gpu() as watch:
         tokens = np.zeros((3, 5, 6), np.float32)
-        blocks = unclip.draw_pictures(network, tokens, seed=0, steps=1, n_samples=2, side=8, block_trials=2)
+        blocks = unclip.sample_pictures(network, tokens, seed=0, steps=1, n_samples=2, side=8, block_trials=2)
         assert [pictures.shape for pictures in blocks] == [(2, 2, 8, 8, 3), (1, 2, 8, 8, 3)]
     assert types == {"unet.conv_in": torch.float16} | dict.fromkeys(list(types)[1:], torch.float32)
     to_device = ["cuda", "cuda", *(["cuda"] * 5 + ["cpu"]) * 2]
     assert watch.copies == to_device * 2
+
+
+def test_the_unclip_draws_a_file_on_the_device(gpu, tmp_path, monkeypatch):
+    """Within what is free there; pictures are made small where they are written from."""
+    pytest.importorskip("diffusers", reason="diffusers is not installed, of which the networks are built")
+    with torch.device("meta"):
+        network = Unclip(UnclipSizes((32, 64), (0, 1), 6, 16, (32, 64)))
+    network = network.to_empty(device="cpu").requires_grad_(False)
+    free = iter((unclip_drawing.WORKING, 1e9))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (next(free), 0))
+    monkeypatch.setattr(unclip_drawing, "load_unclip", lambda _: network)
+    monkeypatch.setattr(unclip_drawing, "SIDE", 8)
+    with h5py.File(tmp_path / "tokens.h5", "w") as file:
+        for name, n_trials in (("runs/net", 5), ("runs/measured_fmri", 5), ("centre", 16)):
+            file[name] = np.zeros((n_trials, 5, 6), np.float16)
+    options = {"unclip": "", "runs": ["net"], "steps": 1, "n_samples": 1, "seed": 0}
+    with gpu() as watch:
+        unclip_drawing.draw_unclip(tmp_path / "tokens.h5", out=tmp_path / "pictures.h5", **options)
+        assert watch.copies.count("cpu") == 1 + 2 * 2  # blocks of the mean, and of both runs
+        with pytest.raises(InputError, match=r"expected 8\.0 GB .* on cuda:1 for the unCLIP, got 1\.0 GB"):
+            unclip_drawing.draw_unclip(tmp_path / "tokens.h5", out=tmp_path / "pictures.h5", **options)
+    with h5py.File(tmp_path / "pictures.h5") as file:
+        assert file["runs/net"].shape == (5, 1, 256, 256, 3)
 
 
 def test_pictures_are_compared_on_the_device(gpu, monkeypatch):

@@ -28,7 +28,7 @@ CONDA_NAMES = {
 # Rules that only print.
 WITHOUT_OUTPUT = {"check_data"}
 # Rules that import a module that claims a device, for another function of it.
-CLAIM_NOTHING = {"combine_projections", "extract_backbone", "fetch_clip"}
+CLAIM_NOTHING = {"combine_projections", "extract_backbone", "extract_prior", "extract_unclip", "fetch_clip"}
 # Packages that run the workflow itself, or only the command line, and no job.
 NOT_IN_JOBS = {"snakemake"}
 
@@ -286,6 +286,7 @@ ROOMS = (
     "plan_people",
     "plan_files",
     "plan_decoding",
+    "plan_weights",
     "plan",
     "commands",
     "__main__",
@@ -343,7 +344,7 @@ Cluster Collect Compare Compute Copy Correlate Count Cut Decode Describe Divide 
 Encode Estimate Explain Find Fit Follow Gather Give Go Group Hand Hold Import Interpolate Keep Learn Leave
 Let List Load Log Look Make Map Mark Match Measure Move Name Note Open Order Paint Pair Parse Pass Place
 Pool Predict Prepare Print Project Put Raise Rank Re-reference Read Refuse Regress Remove Repeat Replace
-Resample Return Run Save Say Scale Score Select Set Show Simulate Spell Stack Start Stop Store Strip
+Resample Return Run Sample Save Say Scale Score Select Set Show Simulate Spell Stack Start Stop Store Strip
 Subtract Sum Tabulate Take Tell Train Turn Wait Warn Weigh Whiten Write Yield Z-score
 """
 
@@ -394,6 +395,7 @@ THROUGH_OTHERS = {
     "brain2image.datasets.things_eeg2.things_inventory",
     "brain2image.models.target_scales",
     "brain2image.plan_decoding",
+    "brain2image.plan_weights",
     "brain2image.plan_people",
     "brain2image.report.assembly",
 }

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.config import Config
-from brain2image.constants.brain_names import PICTURES, SEVERAL, divide_brains, has_fmri, members
+from brain2image.constants.brain_names import PICTURES, SEVERAL, divide_brains, has_fmri
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_millions, encoder_module
-from brain2image.core.errors import InputError
 from brain2image.core.fingerprint import source_fingerprint
 from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
-from brain2image.plan_decoding import DecodingFiles
 from brain2image.plan_files import FMRI
+from brain2image.plan_weights import PlannedWeights
 from brain2image.weights.planned import WeightPlaces
 from brain2image.weights.sources import true_sources
 
@@ -38,7 +37,7 @@ class Predictor(NamedTuple):
     seed: int | None  # None of what is not trained
 
 
-class Plan(DecodingFiles):
+class Plan(PlannedWeights):
     """The answers to what the rules ask.
 
     Parameters
@@ -99,11 +98,6 @@ class Plan(DecodingFiles):
         return sorted({*(divide_brains(brains)[0] for brains in self.brains), *self.listed_people()})
 
     @cached_property
-    def subjects(self) -> list[str]:
-        """List the people whose fMRI is read."""
-        return sorted({one for brains in self.brains for one in members(divide_brains(brains)[1])})
-
-    @cached_property
     def picture_pairs(self) -> list[str]:
         """Name the tables of pairs, a data set and an fMRI side."""
         return sorted({self._pairs_name(*divide_brains(brains)) for brains in self.brains})
@@ -122,6 +116,12 @@ class Plan(DecodingFiles):
     def decoded(self) -> list[str]:
         """List what may be decoded to tokens: all that predicts an fMRI embedding."""
         return [run for run in self.predictors if not self.has_clip_targets(run)]
+
+    @property
+    def drawn_runs(self) -> list[str]:
+        """List the runs whose pictures are drawn: all seeds of the networks, and the ridge; else one."""
+        shown = [run for run in self.decoded if run in self.runs or run == "ridge"]
+        return shown or self.decoded[:1]
 
     def tested_pairs(self, person: str, subj: str) -> str:
         """Return predictions whose test pictures are looked at: the first, as all have the same."""
@@ -143,59 +143,11 @@ class Plan(DecodingFiles):
             if run.model.pooling != ENCODERLESS
         }
 
-    @cached_property
-    def starts_from(self) -> dict[str, str]:
-        """Return the encoder from whose published weights each run or baseline starts, where one does.
-
-        Raises
-        ------
-        InputError
-            When the config names none for it.
-        """
-        found = {"cbramod_linear": "cbramod"} if "cbramod_linear" in self.config.baselines else {}
-        for name, model in ((name, run.model) for name, run in self.runs.items()):
-            if model.pretrained and model.pooling != ENCODERLESS:
-                if model.encoder not in self.weights.sources:
-                    raise InputError(
-                        f"config: run {name}: expected published weights of {model.encoder} under "
-                        "weights.encoders, got none; name them, or set its model.pretrained to false"
-                    )
-                found[name] = model.encoder
-        return found
-
-    def encoder_weights(self, run: str) -> str | list[str]:
-        """Return the published weights that a run or a baseline starts from, nothing for others."""
-        return self.weights.find(self.starts_from[run]) if run in self.starts_from else []
-
     def training_memory(self, brains: str, run: str) -> int:
         """Return the memory, MB, of a training: for its people, and for the state of a large encoder."""
         model = self.runs[run].model
         millions = 0 if model.pooling == ENCODERLESS else encoder_millions(model.encoder)
         return self.memory(brains, run, first=8000, further=500) + BYTES_PER_WEIGHT * millions
-
-    @property
-    def needed_weights(self) -> list[str]:
-        """List the keys of the weights that this config needs."""
-        needed = {"clip", *self.starts_from.values()} | self.token_weights
-        needed |= {"mindeye2"} if self.subjects else set()
-        return [key for key in self.weights.sources if key in needed]
-
-    def downloads(self) -> list[str]:
-        """List everything that this config downloads."""
-        return self.weights.downloads(self.subjects, of=self.needed_weights) + self.backbones()
-
-    def published_starts(self) -> list[dict[str, Any]]:
-        """List encoders that start from published weights, as `take_inventory` looks at them, each once."""
-        found: dict[str, dict[str, Any]] = {}
-        for (run, encoder), brains in product(sorted(self.starts_from.items()), self.brains):
-            model = self.runs[run].model.model_dump() if run in self.runs else {"encoder": encoder}
-            channels = self.heard_channels(brains, run)
-            kind = repr((encoder, model.get("n_layers"), channels))
-            start = {"encoder": encoder, "model": model, "channels": channels, "runs": []}
-            name = run.partition(SEED_SUFFIX)[0]
-            runs = found.setdefault(kind, start)["runs"]
-            runs += [name] if name not in runs else []
-        return list(found.values())
 
     def code(self, rule: str, *readers: str) -> str:
         """Return the fingerprint of the source that a rule runs, a change of which reruns it.
@@ -224,6 +176,10 @@ class Plan(DecodingFiles):
             "data": self.folders,
             "weights": {key: self.weights.shown(key) for key in self.needed_weights},
             "encoders": self.published_starts(),
+            "parts": {
+                f"{part} of {subj}": [self.weights.shown("mindeye2", subj=subj), place]
+                for (subj, part), place in self.decoding_parts().items()
+            },
             "datasets": list(self.config.datasets),
             "people": {name: self.data.people_of(name) for name in owners},
             "subjects": self.subjects,

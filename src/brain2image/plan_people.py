@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from brain2image.config import Config, RunConfig
-from brain2image.constants.brain_names import SEVERAL, divide_brains
+from brain2image.constants.brain_names import SEVERAL, divide_brains, members
 from brain2image.constants.predictors import CALIBRATION_SUFFIX, OF_PEOPLE, SEED_SUFFIX
 from brain2image.constants.target_kinds import CLIP
 from brain2image.core.errors import InputError
@@ -25,6 +25,11 @@ class PeopleFiles:
     config: Config
     results: str
     brains: list[str]
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        """List the people whose fMRI is read."""
+        return sorted({one for brains in self.brains for one in members(divide_brains(brains)[1])})
 
     @cached_property
     def runs(self) -> dict[str, RunConfig]:

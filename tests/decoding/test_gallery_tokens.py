@@ -19,6 +19,7 @@ from brain2image.decoding.gallery_tokens import (
     write_tokens,
 )
 from brain2image.pairs import clip
+from brain2image.pairs.clip import pretrained_sources
 from brain2image.pairs.clip_embeddings import Embeddings
 
 OPTIONS = {"model": "tiny", "weights": "", "tag": None, "preprocess": "auto", "precision": "fp32"}
@@ -32,7 +33,7 @@ def tower(monkeypatch):
     ).eval()
     network = SimpleNamespace(visual=tower, to=lambda device: None)
     monkeypatch.setattr(
-        clip, "load_clip", lambda *_: (network, open_clip.image_transform(32, is_train=False))
+        clip, "load_clip", lambda *_, **__: (network, open_clip.image_transform(32, is_train=False))
     )
     return tower
 
@@ -100,3 +101,33 @@ def test_what_is_fitted_on_is_of_no_test_and_like_none(rng):
 def test_batches_hold_every_picture(tower, images):
     batches = list(compute_tokens(images, n_threads=1, batch_size=2, **OPTIONS))
     assert [batch.shape for batch in batches] == [(2, 4, 16), (2, 4, 16), (1, 4, 16)]
+
+
+NOWHERE = r"config: decoding\.model: expected an open_clip architecture, got 'ViT-none'"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "ViT-none"}, NOWHERE),
+        ({"preprocess": "openai"}, r"config: decoding\.preprocess: expected a tag of ViT-S-32-alt"),
+        ({}, r"open_clip has no tags of it; set decoding\.preprocess to the open_clip tag"),
+        ({"model": "RN50"}, r"config: decoding\.model: RN50 \+ .* differ in their activation"),
+    ],
+)
+def test_messages_name_the_keys_of_decoding(tmp_path, images, changes, message):
+    weights = tmp_path / "clip.pt"
+    torch.save({"visual.proj": torch.zeros(2, 2)}, weights)
+    options = OPTIONS | {"model": "ViT-S-32-alt", "weights": weights} | changes
+    with pytest.raises(InputError, match=message) as error:
+        next(compute_tokens(images, n_threads=1, batch_size=2, **options))
+    assert "clip." not in str(error.value).replace(str(weights), "").replace("open_clip.", "")
+
+
+def test_a_tag_of_another_model_names_its_key():
+    with pytest.raises(
+        InputError, match=r"config: weights\.token_clip: expected a checkpoint or a tag of RN50"
+    ):
+        pretrained_sources("RN50", "none", key="token_clip")
+    with pytest.raises(InputError, match=NOWHERE):
+        pretrained_sources("ViT-none", "openai", key="token_clip")

@@ -24,11 +24,11 @@ from brain2image.core.errors import InputError
 from brain2image.decoding.stored import build_empty
 from brain2image.decoding.unclip import (
     Noise,
-    draw_pictures,
     extract_unclip,
     load_unclip,
     noise_levels,
     sample_latents,
+    sample_pictures,
 )
 from brain2image.decoding.unclip_network import UNCLIP, UnclipSizes, convert, unclip_sizes
 
@@ -185,7 +185,7 @@ def test_the_file_holds_halves_of_the_unet_alone(tmp_path, tensors):
 
 
 def draw(unclip, tokens, **options):
-    blocks = list(draw_pictures(unclip, tokens, **{"seed": 0, "steps": 2, "side": SIDE, **options}))
+    blocks = list(sample_pictures(unclip, tokens, **{"seed": 0, "steps": 2, "side": SIDE, **options}))
     return np.concatenate(blocks), [len(block) for block in blocks]
 
 
@@ -223,7 +223,7 @@ def test_half_precision_changes_little(tmp_path, unclip, tensors):
     latents, context = torch.randn(1, 4, 4, 4, generator=generator), torch.randn(1, 5, SIZES.width)
     moment, ids = torch.tensor(500), torch.tensor([768.0, 768, 0, 0])
     short = load(tmp_path, tensors, "float16")
-    list(draw_pictures(short, np.zeros((1, 5, SIZES.width), np.float32), seed=0, steps=1, side=SIDE))
+    list(sample_pictures(short, np.zeros((1, 5, SIZES.width), np.float32), seed=0, steps=1, side=SIDE))
     assert {values.dtype for values in short.parameters()} == {torch.float32}
     exact = unclip.noise(latents, moment, context, ids)
     error = (short.noise(latents, moment, context, ids) - exact).square().mean().sqrt() / exact.std()

@@ -251,6 +251,21 @@ def test_pictures_that_are_right_beat_shuffled_ones_and_wrong_ones_do_not(small,
     assert rows["clip"]["chance"] == pytest.approx(0.5, abs=0.05)
 
 
+def test_of_many_pictures_some_give_the_chance_of_structural_similarity(small, rng, monkeypatch):
+    seen = smooth_pictures(rng, 12)
+    right = np.clip(seen[:, None] + rng.normal(0, 40, (12, 2, *seen.shape[1:])), 0, 255).astype(np.uint8)
+    whole = scored(right, seen)["ssim"]
+    monkeypatch.setattr("brain2image.evaluation.picture_metrics.N_SSIM", 8)
+    row = scored(right, seen)["ssim"]
+    for name in ("value", "low", "high"):
+        assert row[name] == pytest.approx(whole[name])
+    assert row["note"] == "chance and p of 8 of the pictures"
+    chosen = np.sort(np.random.default_rng(0).permutation(12)[:8])
+    fewer = scored(right[chosen], seen[chosen])["ssim"]
+    assert (row["chance"], row["p"]) == (fewer["chance"], fewer["p"])
+    assert row["chance"] != whole["chance"]
+
+
 def test_what_has_no_weights_is_not_computed(small, rng):
     rows = scored(smooth_pictures(rng, 4)[:, None], smooth_pictures(rng, 4))
     for metric in METRICS[2:]:

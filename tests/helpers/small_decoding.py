@@ -57,6 +57,21 @@ def write_decoding(folder, *, noise=0.0, seed=0):
     return paths, [painted(picture) for picture in latents]
 
 
+def read_images(table, root):
+    """Pictures as the readers of data sets give them: from a folder of ``ID.png``."""
+    return [Image.open(f"{root}/{image}.png").convert("RGB") for image in table["image"]]
+
+
+def write_pictures(folder, images, pictures):
+    """Write such a folder; return the table of its pictures, and how they are read."""
+    folder.mkdir()
+    for image, picture in zip(images, pictures, strict=True):
+        picture.save(folder / f"{image}.png")
+    pd.DataFrame({"image": images}).to_parquet(folder / "pictures.parquet")
+    reading = {"title": folder.name, "reader": "helpers.small_decoding", "root": str(folder)}
+    return folder / "pictures.parquet", reading
+
+
 def small_predictions(predicted, targets):
     """Predictions of test pairs of one picture a concept."""
     n_pairs = len(targets)

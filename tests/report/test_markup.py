@@ -80,7 +80,7 @@ PAGES = {
     "resources.html": lambda: provenance.resources_page(jobs()),
     "scores.html": lambda: scores.scores_page(PLANT, table_of_scores(), CONFUSIONS),
     "bounds.html": lambda: scores.bounds_page(PLANT, BOUNDS, is_exact=True),
-    "audit.html": lambda: audit.audit_page(PLANT, {PLANT: AUDIT}, {PLANT: 0.1}),
+    "audit.html": lambda: audit.audit_page(PLANT, {PLANT: AUDIT}, {PLANT: 0.1}, is_decoded=True),
     "overview.html": planted_overview,
     "figure.svg": planted_figure,
     # as Snakemake's report holds the overview

@@ -143,14 +143,23 @@ def test_every_finding_of_the_audit_has_a_line(rng):
     checks = set(audit.SPLIT_CHECKS) | set(audit.RUN_CHECKS)
     assert {*leaky["leaks"], *leaky["caveats"]} == checks - {"left out of training", "kind of the pairs"}
     assert not leaky["unknown"]
-    page = audit.audit_page(PAIRS[0], {"flatten": clean, "ridge": clean}, {"flatten": 0.25})
+    page = audit.audit_page(PAIRS[0], {"flatten": clean, "ridge": clean}, {"flatten": 0.25}, is_decoded=False)
     assert page.count(">clean<") == len(audit.SPLIT_CHECKS) + 2
     assert not re.search("can raise the score|>caveat<|>unknown<", page)
     for part in ("0.25", "0 EEG pictures, 0 concepts", "things-01", "12 of 1,234", "50 % two-way, p = 0.400"):
         assert part in page
-    page = audit.audit_page(PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0})
+    page = audit.audit_page(
+        PAIRS[0], {"flatten": leaky, "ridge": clean | {"split": LEAKY}}, {"flatten": 0}, is_decoded=False
+    )
     assert page.count("can raise the score<") == len(audit.SPLIT_CHECKS) - 5 + 1
     assert page.count(">caveat<") == 3
+    assert "backbone" not in page
+    page = audit.audit_page(PAIRS[0], {"flatten": leaky}, {"flatten": 0}, is_decoded=True)
+    assert page.count(">caveat<") == 4
+    assert (
+        "<td>test pairs on whose fMRI picture MindEye2&#39;s backbone, and its prior, was fitted</td>"
+        "<td>86 % (of training targets 90 %)</td>"
+    ) in page
     split = CLEAN | {"overlapping_test_trials": None}
     unknown = audit_run(
         split | {"picture_encoder": None},
@@ -159,7 +168,7 @@ def test_every_finding_of_the_audit_has_a_line(rng):
         best_epoch=1,
         **options | {"beyond": None},
     )
-    page = audit.audit_page(PAIRS[0], {"flatten": unknown}, {"flatten": 0})
+    page = audit.audit_page(PAIRS[0], {"flatten": unknown}, {"flatten": 0}, is_decoded=False)
     assert page.count("no picture encoder") == 2
     assert "not asked" in page
     assert (page.count("<td>unknown</td><td>unknown</td>"), page.count("can raise")) == (1, 0)

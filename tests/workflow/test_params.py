@@ -51,6 +51,7 @@ RULES = re.findall(
 REAL = {
     "brains": ["things-01_subj02-subj05", "things-02_subj02"],
     "weights": {"mindeye2": "hf://datasets/pscotti/mindeyev2/train_logs/final_multisubject_subj01/last.pth"},
+    "decoding": {"tokens": True, "prior": True, "pictures": "unclip"},
     # several encoders, which have a page of their own
     "runs": {"multitoken_vit": {}, "tsconv": {"model": {"encoder": "tsconv"}}},
 }
@@ -236,7 +237,10 @@ def subscripts(tree, name):
 
 
 def keys_through(function, name):
-    """The constant keys with which a function reads a parameter, itself or through what it hands it on to."""
+    """The constant keys with which a function reads a parameter, itself or through what it hands it on to.
+
+    What gets it as ``**options`` reads it by the names of its own parameters.
+    """
     tree = ast.parse(inspect.getsource(function))
     found = subscripts(tree, name)
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
@@ -245,7 +249,8 @@ def keys_through(function, name):
             given = [*zip(inspect.signature(other).parameters, call.args, strict=False)]
             given += [(keyword.arg, keyword.value) for keyword in call.keywords]
             handed = [own for own, value in given if isinstance(value, ast.Name) and value.id == name]
-            found = found.union(*(keys_through(other, own) for own in handed))
+            found = found.union(*(keys_through(other, own) for own in handed if own))
+            found |= used_parameters(other) if None in handed else set()
     return found
 
 

@@ -82,7 +82,7 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(plan):
     per_subject += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters"]
     per_subject += ["fit_picture_encoder", "show_picture_encoder", "extract_backbone", "embed_tokens"]
     per_brains = ["audit_split", "build_lmdb", "plot_training", "plot_scores", "write_tables"]
-    per_brains += ["decode_tokens", "draw_pictures", "show_decoded"]
+    per_brains += ["decode_tokens", "draw_linear", "compare_pictures", "show_decoded"]
     assert planned == (
         Counter(once)
         + Counter(2 * [*per_person, *per_subject, "repack_images"])
@@ -119,7 +119,7 @@ def test_people_who_are_learned_from_together_share_what_they_have_in_common(pla
     once += ["fit_picture_encoder", "show_picture_encoder", *2 * ["repack_images"], *3 * ["embed_images"]]
     each = ["simulate_eeg", "repack_eeg", "inspect_eeg", "audit_split", "build_lmdb", "plot_training"]
     each += ["plot_scores", "write_tables", "measure_bounds", "predict_ceilings"]
-    each += ["decode_tokens", "draw_pictures", "show_decoded"]
+    each += ["decode_tokens", "draw_linear", "compare_pictures", "show_decoded"]
     each += [*2 * ["train"], *2 * ["calibrate"], *5 * ["predict"], *2 * ["fit_baseline"]]
     each += [*(3 + 2 + 2 + 2) * ["evaluate"], *(3 + 1) * ["plot_gallery"]]
     assert planned == Counter(once) + Counter(3 * each) + Counter({"train": 1})

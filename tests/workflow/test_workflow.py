@@ -31,9 +31,10 @@ def test_every_rule_ran(finished):
     logs = {path.stem for path in (finished / "results/logs").glob("*")}
     # simulated subjects have a checkpoint each: nothing to combine; tests/workflow/test_subjects.py does.
     # What is of several people runs in tests/cluster, what is of exact pairs in tests/runs; the page
-    # of encoders is of several.
+    # of encoders is of several. Prior and unCLIP are not simulated: tests/decoding/test_diffusion_rules.py.
     exact = {"list_shown", "list_tested", "simulate_alljoined", "simulate_expdesign"}
     others = {"combine_projections", "check_data", "calibrate", "plot_people", "show_encoders"}
+    others |= {"extract_prior", "sample_tokens", "extract_unclip", "draw_unclip"}
     assert set(rules) == logs | exact | others
 
 

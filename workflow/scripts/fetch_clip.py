@@ -9,8 +9,10 @@ from brain2image.weights.sources import CLIP_CONFIG, is_remote, reveal
 
 with job(snakemake):
     model, weights = snakemake.params.clip["model"], reveal(snakemake.params.clip["weights"])
-    fetched = fetch(*([weights] if is_remote(weights) else pretrained_sources(model, weights)))
-    link_or_copy(fetched.path, Path(snakemake.output.weights, fetched.path.name))
+    folder = Path(snakemake.output.weights)  # called as the key of the config
+    sources = [weights] if is_remote(weights) else pretrained_sources(model, weights, key=folder.name)
+    fetched = fetch(*sources)
+    link_or_copy(fetched.path, folder / fetched.path.name)
     if is_remote(weights) and (config := fetch_beside(weights, CLIP_CONFIG)):  # of a tag open_clip knows it
-        link_or_copy(config, Path(snakemake.output.weights, CLIP_CONFIG))
+        link_or_copy(config, folder / CLIP_CONFIG)
     fetched.write_record(snakemake.output.record)

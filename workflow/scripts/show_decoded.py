@@ -5,10 +5,12 @@ from brain2image.datasets.picture_sets import open_picture_sets
 from brain2image.evaluation.predictions import read_predictions
 from brain2image.formats.files import write_text
 from brain2image.formats.tables import SUMMARY, read_result, read_table
-from brain2image.report.pages.pictures_page import pictures_page, read_drawings
+from brain2image.report.pages.drawn_pictures import read_drawings
+from brain2image.report.pages.pictures_page import pictures_page
 
 with job(snakemake):
-    brains, drawn = snakemake.params.brains, snakemake.input.get("drawn", [])
+    brains, ways = snakemake.params.brains, snakemake.params.drawn["ways"]
+    compared = [read_result(file, ["not_computed", "notes"]) for file in snakemake.input.get("compared", [])]
     tables = [snakemake.input.eeg_pictures, snakemake.input.fmri_pictures]
     eeg, fmri = open_picture_sets(tables, snakemake.params.pictures)
     tested = read_predictions(snakemake.input.predictions)
@@ -20,6 +22,7 @@ with job(snakemake):
         seen=eeg.read(tested.eeg_image),
         partners=fmri.read(tested.fmri_image),
         titles=(eeg.title, fmri.title),
-        drawings=read_drawings(*drawn) if drawn else None,
+        drawings=list(map(read_drawings, ways, snakemake.input.get("drawn", []))),
+        compared=compared[0] if compared else {},
     )
     write_text(snakemake.output.page, page)

@@ -19,6 +19,7 @@ with job(snakemake):
         audits={run: content["audit"] for run, content in metrics.items()},
         confusions={run: content["confusion"] for run, content in metrics.items()},
         query_effects={run: read_result(file, ["query_effect"])["query_effect"] for run, file in configs},
+        is_decoded=names["is_decoded"],
     )
     for name, text in pages.items():
         write_text(snakemake.output[name], text)

@@ -6,7 +6,10 @@ from typing import Any
 
 import yaml
 
+from brain2image.core.errors import InputError
 from brain2image.datasets.units import RMS_RANGES
+
+NSD = "data/nsd"  # as in the config
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
@@ -19,11 +22,24 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def translate_file(options: argparse.Namespace) -> None:
-    """Write the embeddings of an EEG file."""
+    """Write the embeddings of an EEG file, and pictures where these are asked for."""
     from brain2image.translation.embeddings import write_translation
 
-    write_translation(**_given(options))
-    print(f"Embeddings: {options.out}")
+    given = _given(options)
+    folder, release, decoder = (given.pop(name) for name in ("pictures", "nsd", "decoder"))
+    if folder is None and (alone := "--nsd" * bool(release) or "--decoder" * bool(decoder)):
+        raise InputError(f"expected {alone} with --pictures FOLDER alone; name the folder, or leave it out")
+    if folder is None:
+        write_translation(**given)
+        print(f"Embeddings: {options.out}")
+        return
+    from brain2image.commands.translated_pictures import check_folder, find_files, write_pictures
+
+    check_folder(folder)
+    found = find_files(options.run, gallery=options.gallery, decoder=decoder, release=release or NSD)
+    write_translation(**given | {"gallery": found.gallery})
+    n_trials = write_pictures(folder, options.out, found, run=options.run)
+    print(f"Embeddings: {options.out}\nPictures of {n_trials} trials: {folder}/index.html")
 
 
 def calibrate_run(options: argparse.Namespace) -> None:
@@ -83,6 +99,9 @@ def add_translate(commands: argparse._SubParsersAction) -> None:
     add("--average", action="store_true", help="one embedding an event, from the mean EEG of its trials")
     add("--gallery", metavar="FILE", help="look up the nearest pictures of results/projection/SUBJ.h5")
     add("--top-k", type=int, default=5, metavar="N", help="number of nearest pictures (5)")
+    add("--pictures", metavar="FOLDER", help="write the nearest pictures, and drawn ones, and a page of them")
+    add("--nsd", metavar="FOLDER", help="NSD's release, with these pictures (data/nsd)")
+    add("--decoder", metavar="FILE", help="to draw by, results/decoding/BRAINS.linear.h5 (the run's)")
     command.set_defaults(call=translate_file)
 
 

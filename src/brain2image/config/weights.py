@@ -1,10 +1,15 @@
 """The block of the configuration on pretrained weights."""
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from brain2image.config.types import Section, SourceText, SubjectSourceText
 from brain2image.core.encoder_names import encoder_declaration
-from brain2image.weights.sources import CBRAMOD, ENCODERS, MINDEYE2
+from brain2image.weights.sources import CBRAMOD, COMPARING, ENCODERS, MINDEYE2, UNCLIP
+
+# Those of `evaluation.picture_networks.NETWORKS`, which imports PyTorch.
+PictureNetwork = Literal["alexnet", "inception_v3", "efficientnet_b1", "swav"]
 
 
 class WeightsConfig(Section):
@@ -32,6 +37,17 @@ class WeightsConfig(Section):
         "open_clip or a checkpoint.",
     )
 
+    unclip: SourceText = Field(
+        UNCLIP,
+        description="MindEye2's unCLIP, for decoding.pictures: unclip; of a remote one what draws alone is "
+        "downloaded, 10.2 GB.",
+    )
+    picture_networks: dict[PictureNetwork, SourceText] = Field(
+        {},
+        description="Published weights of the networks that compare drawn pictures with seen ones: alexnet, "
+        "inception_v3, efficientnet_b1, swav; what is not named is not computed. See docs/decoding.md.",
+    )
+
     @field_validator("encoders")
     @classmethod
     def _have_published(cls, given: dict[str, str]) -> dict[str, str]:
@@ -46,5 +62,6 @@ class WeightsConfig(Section):
     @property
     def sources(self) -> dict[str, str]:
         """Return every source by its key, those of other encoders by their names."""
-        own = {key: getattr(self, key) for key in ("clip", "token_clip", "cbramod", "mindeye2")}
-        return own | ENCODERS | self.encoders
+        own = {key: getattr(self, key) for key in ("clip", "token_clip", "cbramod", "mindeye2", "unclip")}
+        networks = {f"{COMPARING}{name}": source for name, source in self.picture_networks.items()}
+        return own | ENCODERS | self.encoders | networks

@@ -162,14 +162,21 @@ class Config(Section):
                 )
 
     def _check_simulated_paths(self) -> None:
-        """Refuse to land simulated files in a folder of real data."""
+        """Refuse to land simulated files in a folder of real data, and to read what nobody simulates."""
+        if self.decoding.prior or self.decoding.pictures == "unclip":
+            raise ValueError(
+                "with 'simulate', decoding.prior must be false and decoding.pictures none or linear: neither "
+                "prior nor unCLIP are simulated"
+            )
         folder = str(PurePath(self.results, "raw"))
         # of Alljoined1 nothing is written where nobody asks for it
         listed = [blocks["people"] for blocks in self.runs.values() if isinstance(blocks.get("people"), list)]
         people = [*self.brains, *(person for people in listed for person in people)]
         is_read = any(str(person).startswith("alljoined-") for person in people)
         unread = set() if is_read else {"alljoined1"} - self.data.model_fields_set
-        unread |= {"encoders"} | ({"token_clip"} if not self.decoding.tokens else set())  # nor simulated
+        # what is not simulated
+        unread |= {"encoders", "unclip", "picture_networks"}
+        unread |= {"token_clip"} if not self.decoding.tokens else set()
         paths = {f"data.{key}": path for key, path in self.data if key not in unread} | {
             f"weights.{key}": path for key, path in self.weights if key not in unread
         }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -14,8 +15,21 @@ from brain2image.core.modules import load_module
 from brain2image.core.wrapping import wrap_paths
 from brain2image.datasets.base import Dataset
 from brain2image.datasets.registry import load_datasets
-from brain2image.weights.sources import check_file, is_remote
+from brain2image.weights.sources import COMPARING, check_file, is_remote
 
+OF_DECODING = {"token_clip": "CLIP weights for tokens", "unclip": "MindEye2 unCLIP"}
+# What is downloaded of published weights, for who waits for it.
+SIZES = {
+    "ridge": "200 to 300 MB of it",
+    "backbone": "7.6 GB of it; 1.8 GB where it has 1,024 features",
+    "prior": "1.0 GB of it",
+    "token_clip": "ViT-bigG-14: 10.2 GB",
+    "unclip": "10.2 GB of it",
+    f"{COMPARING}alexnet": "0.24 GB",
+    f"{COMPARING}inception_v3": "0.11 GB",
+    f"{COMPARING}efficientnet_b1": "0.03 GB",
+    f"{COMPARING}swav": "0.11 GB",
+}
 FRAME, MIN_ROOM = 12, 30  # columns of the table's lines, spaces and first column; of what was found, at least
 
 
@@ -38,13 +52,14 @@ def take_inventory(
     subjects: Sequence[str],
     left_out: Mapping[str, str],
     fetched: Mapping[str, str],
+    parts: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[Finding]:
     """Look at everything that a config needs.
 
     Parameters
     ----------
     data : folders by their key in the config.
-    weights : the sources ``clip`` and ``mindeye2``, ``token_clip`` where it is needed, and those of encoders
+    weights : the sources ``clip`` and ``mindeye2``, those of decoding that are needed, and those of encoders
         by their names.
     encoders : that start from published weights: the ``encoder``, the ``model`` block of a run, the
         ``channels`` that it hears, empty where its data set does not name them, and ``runs`` that start so.
@@ -54,15 +69,19 @@ def take_inventory(
     subjects : the people whose fMRI is read, each with a MindEye2 ridge.
     left_out : people whom ``brains: all`` leaves out, and why.
     fetched : where the workflow puts what it downloads, for the weights that it downloads.
+    parts : checkpoint and place of what is needed beside the ridges, such as ``backbone of subj01``.
     """
     known = load_datasets(tuple(datasets))
     checks: dict[str, Callable[[], str]] = {}
     for name in people:
         checks |= _data_checks(known[name], data, people[name])
     checks["CLIP weights"] = partial(_weights, weights["clip"], fetched.get("clip"))
-    if "token_clip" in weights:
-        checks["CLIP weights for tokens"] = partial(
-            _weights, weights["token_clip"], fetched.get("token_clip")
+    for key, title in OF_DECODING.items():
+        if key in weights:
+            checks[title] = partial(_weights, weights[key], fetched.get(key), size=SIZES[key])
+    for key in (key for key in weights if key.startswith(COMPARING)):
+        checks[f"weights of {key.removeprefix(COMPARING)}"] = partial(
+            _weights, weights[key], fetched.get(key), size=SIZES[key]
         )
     for start in encoders:
         name = start["encoder"]
@@ -71,10 +90,13 @@ def take_inventory(
             _encoder_weights, weights[name], fetched.get(name), describe if start["channels"] else None
         )
     for subject in subjects:
-        sources = weights["mindeye2"], fetched.get("mindeye2", "")
-        checks[f"MindEye2 ridge of {subject}"] = partial(
-            _weights, *(source.format(subj=subject) for source in sources)
+        source, place = (
+            text.format(subj=subject) for text in (weights["mindeye2"], fetched.get("mindeye2", ""))
         )
+        checks[f"MindEye2 ridge of {subject}"] = partial(_weights, source, place, size=SIZES["ridge"])
+    for part, (source, place) in parts.items():
+        kept = place if is_remote(source) else None
+        checks[f"MindEye2 {part}"] = partial(_weights, source, kept, size=SIZES[part.partition(" ")[0]])
     missing = [Finding(f"{person}, left out", False, reason) for person, reason in left_out.items()]
     return [*(_finding(what, check) for what, check in checks.items()), *missing]
 
@@ -127,14 +149,14 @@ def _finding(what: str, check: Callable[[], str]) -> Finding:
         return Finding(what, False, str(error))
 
 
-def _weights(source: str, fetched: str | None) -> str:
+def _weights(source: str, fetched: str | None, size: str = "") -> str:
     if not fetched:
         check_file(source)
         return f"{source} ({_size([source])})"
     if Path(fetched).exists():
         return f"fetched from {source}"
     kind = source if is_remote(source) else f"open_clip's {source}"
-    return f"to be fetched from {kind}: snakemake fetch_weights"
+    return f"to be fetched from {kind}{size and f' ({size})'}: snakemake fetch_weights"
 
 
 def _encoder_weights(source: str, fetched: str | None, describe: Callable[[str], str] | None) -> str:

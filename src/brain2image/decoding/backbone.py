@@ -18,6 +18,7 @@ from brain2image.decoding.blocks import compute_blocks
 from brain2image.decoding.stored import Network, Shapes, extract_network, load_network
 from brain2image.decoding.stored_linear import StoredLinear
 
+WORKING = 0.7e9  # bytes beside the weights, see `decode_tokens`
 BLOCK_TRIALS = 64  # whose tokens, of both kinds, take 0.2 GB in the published size
 
 

@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 
 from brain2image.constants.predictors import MEASURED
+from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError
-from brain2image.decoding.backbone import decode_tokens, load_backbone
+from brain2image.core.memory import check_memory, file_bytes
+from brain2image.decoding.backbone import WORKING, decode_tokens, load_backbone
 from brain2image.decoding.gallery import Gallery, open_gallery
 from brain2image.decoding.kernel_shares import fit_shares
+from brain2image.decoding.stored import SOURCE
 from brain2image.decoding.token_retrieval import (
     BACKBONE,
     LINEAR,
@@ -56,7 +59,7 @@ def decode_pairs(
     projection : measured embeddings of all its pictures; of those that may be fitted on, the ridge learns.
     out : HDF5, of each run ``runs/NAME`` (n_pairs, n_tokens, token_width) float16, and ``fitted``: those
         of the measured embeddings of the pictures that may be fitted on, in the gallery's order; ``centre``:
-        those of their mean.
+        those of their mean; the checkpoint, as attributes.
     n_permutations, seed : of the p-values, see `scores.evaluate`.
 
     Returns
@@ -68,18 +71,21 @@ def decode_pairs(
     Raises
     ------
     InputError
-        When the backbone is another checkpoint's, tokens are of another model or size, or a picture is
-        missing.
+        When the backbone is another checkpoint's, tokens are of another model or size, a picture is missing,
+        or the memory too small.
     """
+    remedy = "free some, or set decoding.dtype to float16"
+    check_memory(file_bytes(backbone) + WORKING, compute_device(), what="the backbone", remedy=remedy)
     contents = {name: read_predictions(path) for name, path in predictions.items()}
     first = next(iter(contents.values()))
     embeddings = {name: content.predictions for name, content in contents.items()} | {MEASURED: first.targets}
     image, measured, source = read_measured(projection)
     network = load_backbone(backbone, embedding=source)
     with open_gallery(gallery) as (tokens, is_fitted), atomic_hdf5(out) as file:
-        _check_size(tokens, network)
+        check_tokens(tokens, network)
         rows, fitted = tokens.rows(first.fmri_image), np.flatnonzero(is_fitted)
         own = measured[find_rows(pd.Series(image), tokens.images[fitted], source=projection)]
+        file.attrs.update({name: source[name] for name in SOURCE})
         _decode(network, own, file, "fitted")
         _decode(network, own.mean(axis=0, keepdims=True), file, "centre")
         for name, embedding in embeddings.items():
@@ -96,7 +102,8 @@ def decode_pairs(
     return {"scores": scores, "similarity": tables, "n_fitted": len(fitted), "alpha": alpha, "clip": clip}
 
 
-def _check_size(tokens: Gallery, network: Any) -> None:
+def check_tokens(tokens: Gallery, network: Any) -> None:
+    """Raise InputError unless the pictures' tokens are as many and as wide as a backbone gives them."""
     expected = (network.backbone_linear.out_features // network.token_width, network.token_width)
     if tokens.tokens.shape[1:] != expected:
         raise InputError(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+BLOCK = "decoding"  # of the config, for messages
+
 
 def choose_pictures(
     pairs: pd.DataFrame,
@@ -112,7 +114,7 @@ def compute_tokens(
     from brain2image.formats.precision import allow_tf32, resolve_precision
     from brain2image.pairs.clip import encode_batches, load_clip, shaped_batches
 
-    network, transform = load_clip(model, weights, tag, preprocess)
+    network, transform = load_clip(model, weights, tag, preprocess, block=BLOCK)
     encode = make_encode(network, model)
     device = compute_device()
     precision = resolve_precision(precision, device)

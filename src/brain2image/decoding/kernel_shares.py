@@ -31,14 +31,24 @@ def fit_shares(
     """
     from sklearn.linear_model import RidgeCV
 
-    mean = fitted.mean(axis=0, dtype=np.float64)
-    scale = np.sqrt(np.square(fitted - mean).mean()) or 1.0
-    known, asked = (fitted - mean) / scale, (queries - mean) / scale
+    known = standardise(fitted, fitted)
     chosen = np.random.default_rng(seed).permutation(targets.shape[1])[:N_TRIED]
     alpha = float(RidgeCV(ALPHAS).fit(known, targets[:, np.sort(chosen)].astype(np.float64)).alpha_)
+    return compute_shares(fitted, queries, alpha), alpha
+
+
+def compute_shares(fitted: np.ndarray, queries: np.ndarray, alpha: float) -> np.ndarray:
+    """Compute these shares, (n_queries, n_fitted) float64, for a penalty that was chosen before."""
+    known, asked = standardise(fitted, fitted), standardise(queries, fitted)
     kernel = known @ known.T + alpha * np.eye(len(known))
     shares = np.linalg.solve(kernel, known @ asked.T).T
-    return shares + (1 - shares.sum(axis=1, keepdims=True)) / len(known), alpha
+    return shares + (1 - shares.sum(axis=1, keepdims=True)) / len(known)
+
+
+def standardise(values: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Subtract the mean of what is fitted on, and divide by its deviation over all features."""
+    mean = fitted.mean(axis=0, dtype=np.float64)
+    return (values - mean) / (np.sqrt(np.square(fitted - mean).mean()) or 1.0)
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:

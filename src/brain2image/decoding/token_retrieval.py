@@ -14,7 +14,8 @@ from brain2image.evaluation.scores import DIRECTIONS, TOLERANCE, Row, score_row
 PROTOCOL = 300  # candidates of MindEye2's retrieval (section 3.2), one of them the answer
 BLOCK_TOKENS, BLOCK_TRIALS = 16, 64
 LEVEL = "tokens"
-BACKBONE, LINEAR = "tokens", "tokens_linear"  # the spaces: tokens by MindEye2's backbone, and by a ridge
+# The spaces: tokens by MindEye2's backbone, by a ridge, and by its diffusion prior.
+BACKBONE, LINEAR, PRIOR = "tokens", "tokens_linear", "tokens_prior"
 
 
 def mean_tokens(tokens: h5py.Dataset, rows: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -87,7 +88,7 @@ def score_similarity(
     ----------
     similarity : (n_pairs, n_pairs) float32, decoded by pictures.
     concepts, orders, seed : see `scores.score_row`.
-    space : ``tokens`` by MindEye2's backbone, ``tokens_linear`` by a ridge.
+    space : ``tokens`` by MindEye2's backbone, ``tokens_linear`` by a ridge, ``tokens_prior`` by the prior.
 
     Returns
     -------

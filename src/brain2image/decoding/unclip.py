@@ -121,7 +121,7 @@ def load_unclip(path: str | Path) -> Unclip:
     return cast(Unclip, load_network(path, UNCLIP))
 
 
-def draw_pictures(
+def sample_pictures(
     unclip: Unclip,
     tokens: np.ndarray,
     *,

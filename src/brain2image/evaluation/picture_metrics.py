@@ -19,7 +19,7 @@ from brain2image.core.errors import InputError
 from brain2image.evaluation.metrics import ranks
 from brain2image.evaluation.picture_networks import NETWORKS, as_pixels, picture_features, resize
 from brain2image.evaluation.scores import Row, score_row
-from brain2image.evaluation.statistics import shuffle_answers
+from brain2image.evaluation.statistics import interval, shuffle_answers
 
 SIDE = 425  # pixels, at which pictures themselves are compared
 BLOCK_IMAGES = 16
@@ -29,6 +29,7 @@ RADIUS, DEVIATION = 5, 1.5  # pixels, of the window of SSIM
 C1, C2 = 0.01**2, 0.03**2
 DISTANCES = ("efficientnet_b1", "swav")  # of these metrics less is better
 CLIP = "clip"
+SSIM, N_SSIM = "ssim", 40  # pictures whose wrong pairs are compared: a thousand would take a CPU an hour
 ROUNDING = 1e-9  # of the deviation of pixels that are all the same
 
 
@@ -190,7 +191,8 @@ def score_pictures(
     Returns
     -------
     Rows of ``metric``, ``n_images``, ``value``, ``chance`` (mean over wrong pairings), ``p``, ``low``,
-    ``high`` and ``note``; of a metric that is not computed the numbers are None, and the note says why.
+    ``high`` and ``note``; of a metric that is not computed the numbers are None, and the note says why. Of
+    ``ssim`` 40 pictures, drawn by the seed, give chance and p, and all of them the rest.
 
     Raises
     ------
@@ -199,20 +201,49 @@ def score_pictures(
         network.
     """
     _check(drawn, seen, concepts, weights)
-    numbers = pd.factorize(concepts)[0]
-    orders = shuffle_answers(numbers, n_permutations=n_permutations, seed=seed)
     rows = []
-    for metric, table in _tables(drawn, seen, weights, clip):
-        names = {"metric": metric, "n_images": len(seen)}
-        if isinstance(table, str):
-            rows.append({**names, **dict.fromkeys(("value", "chance", "p", "low", "high")), "note": table})
-            continue
-        wrong = ~np.eye(len(seen), dtype=bool)
-        row = Row("image", "both", len(seen), metric, table, float(table[wrong].mean()))
-        scored = score_row(row, numbers, orders, seed=seed)
-        kept = {name: scored[name] for name in ("value", "chance", "p", "low", "high")}
-        rows.append({**names, **kept, "note": ""})
+    numbers = pd.factorize(concepts)[0]
+    options = {"n_permutations": n_permutations, "seed": seed}
+    for metric, found in _tables(drawn, seen, weights, clip):
+        scored = dict.fromkeys(("value", "chance", "p", "low", "high"))
+        if isinstance(found, str):
+            scored |= {"note": found}
+        elif found is None:
+            scored |= _score_ssim(drawn, seen, numbers, **options)
+        else:
+            scored |= {**_score(metric, found, numbers, **options), "note": ""}
+        rows.append({"metric": metric, "n_images": len(seen), **scored})
     return rows
+
+
+def _score(
+    metric: str, table: np.ndarray, numbers: np.ndarray, *, n_permutations: int, seed: int
+) -> dict[str, float | None]:
+    """Score a table of all pictures; of their concepts' numbers some may be missing."""
+    labels = pd.factorize(numbers)[0]
+    orders = shuffle_answers(labels, n_permutations=n_permutations, seed=seed)
+    wrong = ~np.eye(len(table), dtype=bool)
+    row = Row("image", "both", len(table), metric, table, float(table[wrong].mean()))
+    scored = score_row(row, labels, orders, seed=seed)
+    return {name: scored[name] for name in ("value", "chance", "p", "low", "high")}
+
+
+def _score_ssim(
+    drawn: np.ndarray, seen: np.ndarray, numbers: np.ndarray, *, n_permutations: int, seed: int
+) -> dict[str, Any]:
+    """Score structural similarity, of which wrong pairs are as dear as right ones and most of all pairs."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(seen))[:N_SSIM])
+    samples = list(drawn.swapaxes(0, 1))
+    table = np.mean([structural_similarities(one[chosen], seen[chosen]) for one in samples], axis=0)
+    found = _score(SSIM, table, numbers[chosen], n_permutations=n_permutations, seed=seed)
+    if len(chosen) == len(seen):
+        return {**found, "note": ""}
+    rows = [slice(row, row + 1) for row in range(len(seen))]
+    right = [[structural_similarities(one[row], seen[row]).item() for row in rows] for one in samples]
+    own = np.mean(right, axis=0)
+    low, high = interval(own, numbers, reduce=np.mean, seed=seed) or (None, None)
+    note = f"chance and p of {N_SSIM} of the pictures"
+    return {**found, "value": float(own.mean()), "low": low, "high": high, "note": note}
 
 
 def _check(drawn: np.ndarray, seen: np.ndarray, concepts: np.ndarray, weights: Mapping[str, Any]) -> None:
@@ -232,11 +263,11 @@ def _tables(
     seen: np.ndarray,
     weights: Mapping[str, str | Path],
     clip: tuple[np.ndarray, np.ndarray] | None,
-) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Yield the table of each metric, the mean over samples, or why there is none."""
+) -> Iterator[tuple[str, np.ndarray | str | None]]:
+    """Yield the table of each metric, the mean over samples, or why there is none; None of SSIM."""
     samples = list(drawn.swapaxes(0, 1))
-    for metric, compare in (("pixcorr", pixel_correlations), ("ssim", structural_similarities)):
-        yield metric, np.mean([compare(sample, seen) for sample in samples], axis=0)
+    yield "pixcorr", np.mean([pixel_correlations(sample, seen) for sample in samples], axis=0)
+    yield SSIM, None
     for name, network in NETWORKS.items():
         if name in weights:
             features = picture_features(name, weights[name], seen, *samples)

@@ -171,6 +171,21 @@ def as_pixels(pictures: np.ndarray, device: str) -> Tensor:
     return resize(pixels.permute(0, 3, 1, 2).float() / 255, SIDE)
 
 
+def to_square(pictures: np.ndarray) -> np.ndarray:
+    """Scale pictures to 256 by 256 pixels, at which the field's metrics compare them.
+
+    Parameters
+    ----------
+    pictures : (n_images, height, width, 3) uint8.
+
+    Returns
+    -------
+    (n_images, 256, 256, 3) uint8.
+    """
+    values = (255 * as_pixels(pictures, "cpu")).round().clamp(0, 255).to(torch.uint8)
+    return values.permute(0, 2, 3, 1).contiguous().numpy()
+
+
 def resize(pixels: Tensor, side: int) -> Tensor:
     """Scale (n_images, n_colours, height, width) to a square, bilinear, averaging where it shrinks."""
     if pixels.shape[-2:] == (side, side):

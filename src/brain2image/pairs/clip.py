@@ -17,7 +17,7 @@ from brain2image.formats.files import sha256
 from brain2image.formats.precision import allow_tf32, resolve_precision
 from brain2image.pairs.clip_embeddings import PROJECTED
 from brain2image.pairs.clip_layers import make_encode, split_layers
-from brain2image.pairs.preparation import check_model, check_positions, find_preparation, of_tag
+from brain2image.pairs.preparation import CLIP, check_model, check_positions, find_preparation, of_tag
 from brain2image.weights.sources import check_file, check_finite
 
 if TYPE_CHECKING:
@@ -203,9 +203,10 @@ def shaped_batches(
         yield batch
 
 
-def pretrained_sources(model: str, tag: str) -> list[str]:
+def pretrained_sources(model: str, tag: str, *, key: str = CLIP) -> list[str]:
     """List where the weights of an open_clip tag can be downloaded, the best source first.
 
+    Messages name the ``key`` of the config's weights, ``clip`` or ``token_clip``, and the block of its model.
     Safetensors come before pickles. What open_clip knows a repository of is not looked for elsewhere.
 
     Returns
@@ -219,14 +220,15 @@ def pretrained_sources(model: str, tag: str) -> list[str]:
     """
     import open_clip
 
-    _check_model(model)
+    block = CLIP if key == CLIP else "decoding"
+    _check_model(model, block)
     tags = open_clip.list_pretrained_tags_by_model(model)
     if tag not in tags:
         raise InputError(
-            f"config: weights.clip: expected a checkpoint or a tag of {model} "
+            f"config: weights.{key}: expected a checkpoint or a tag of {model} "
             f"({', '.join(tags) or 'it has none'}), got {tag!r}"
         )
-    check_model(model, of_tag(model, tag))
+    check_model(model, of_tag(model, tag, block=block), block=block)
     settings = open_clip.get_pretrained_cfg(model, tag)
     repository, _, name = settings.get("hf_hub", "").rpartition("/")
     names = [f"{Path(name).stem}.safetensors", name] if name else HUB_NAMES
@@ -234,15 +236,23 @@ def pretrained_sources(model: str, tag: str) -> list[str]:
 
 
 def load_clip(
-    model: str, weights: str | Path, tag: str | None, preprocess: str | Mapping[str, Any] = "auto"
+    model: str,
+    weights: str | Path,
+    tag: str | None,
+    preprocess: str | Mapping[str, Any] = "auto",
+    *,
+    block: str = CLIP,
 ) -> tuple[Any, Any]:
-    """Load the open_clip network in eval mode and the preprocessing of its evaluation."""
+    """Load the open_clip network in eval mode and the preprocessing of its evaluation.
+
+    Messages name the ``block`` of the config, ``clip`` or ``decoding``.
+    """
     import open_clip
 
-    _check_model(model)
+    _check_model(model, block)
     check_file(weights)
-    check_torch_file(weights, remedy="download them again, or correct clip.model")
-    preparation = find_preparation(model, weights, tag=tag, preprocess=preprocess)
+    check_torch_file(weights, remedy=f"download them again, or correct {block}.model")
+    preparation = find_preparation(model, weights, tag=tag, preprocess=preprocess, block=block)
     try:
         network, _, prepare = open_clip.create_model_and_transforms(
             model, pretrained=str(weights), **{f"image_{key}": value for key, value in preparation.items()}
@@ -250,16 +260,16 @@ def load_clip(
     except Exception as error:  # open_clip raises many types, by where the damage is
         raise InputError(
             f"{weights}: expected weights of {model}, but they cannot be loaded ({reason(error)}); download "
-            "them again, or correct clip.model"
+            f"them again, or correct {block}.model"
         ) from None
     if (positions := getattr(network.visual, "positional_embedding", None)) is not None:
-        check_positions(model, weights, len(positions))
+        check_positions(model, weights, len(positions), block=block)
     check_finite(network.state_dict(), source=weights, remedy="download them again")
     return network.eval(), prepare
 
 
-def _check_model(model: str) -> None:
+def _check_model(model: str, block: str) -> None:
     import open_clip
 
     if model not in open_clip.list_models():
-        raise InputError(f"config: clip.model: expected an open_clip architecture, got {model!r}")
+        raise InputError(f"config: {block}.model: expected an open_clip architecture, got {model!r}")

@@ -28,9 +28,10 @@ CONFIG = ("model_cfg", "preprocess_cfg")
 POSITIONS = "visual.positional_embedding"
 KEYS = ("mean", "std", "interpolation", "resize_mode")
 REMEDY = (
-    "set clip.preprocess to the open_clip tag that they are weights of, or to mean, std, interpolation and "
-    "resize_mode"
+    "set {block}.preprocess to the open_clip tag that they are weights of, or to mean, std, interpolation "
+    "and resize_mode"
 )
+CLIP = "clip"  # the block of the config that names model and preparation; the CLIP of tokens has another
 
 
 class Statement(NamedTuple):
@@ -59,7 +60,12 @@ def find_checkpoint(path: str | Path) -> Path:
 
 
 def find_preparation(
-    model: str, weights: str | Path, *, tag: str | None, preprocess: str | Mapping[str, Any]
+    model: str,
+    weights: str | Path,
+    *,
+    tag: str | None,
+    preprocess: str | Mapping[str, Any],
+    block: str = CLIP,
 ) -> dict[str, Any]:
     """Find mean, std, interpolation and resize_mode of the pictures for some weights.
 
@@ -72,34 +78,39 @@ def find_preparation(
     weights : a file.
     tag : open_clip's name of these weights, where they have one.
     preprocess : ``auto``; a tag of the model as whose pictures these weights want theirs; or the four values.
+    block : of the config, which says so: ``clip`` or ``decoding``; for messages.
 
     Raises
     ------
     InputError
         When nothing says how pictures are prepared, or two say it differently, or the model does not fit.
     """
-    said = [of_tag(model, name) for name in (tag, preprocess) if isinstance(name, str) and name != "auto"]
+    said = [
+        of_tag(model, name, block=block)
+        for name in (tag, preprocess)
+        if isinstance(name, str) and name != "auto"
+    ]
     if not isinstance(preprocess, str):
-        said.append(Statement("clip.preprocess", dict(preprocess)))
+        said.append(Statement(f"{block}.preprocess", dict(preprocess)))
     if tag is None:
-        said += [_of_config(origin, content) for origin, content in _configs(Path(weights))]
+        said += [_of_config(origin, content, block=block) for origin, content in _configs(Path(weights))]
     if not any(statement.preparation for statement in said):
-        said.append(_of_all_tags(model, weights))
+        said.append(_of_all_tags(model, weights, block=block))
     for statement in said:
-        check_model(model, statement)
+        check_model(model, statement, block=block)
     first, *others = (statement for statement in said if statement.preparation)
     for other in others:
         if not _are_equal(first.preparation, other.preparation):
             raise InputError(
                 f"{weights}: expected one preparation of pictures, got {_spell(first)}, but {_spell(other)}; "
-                "correct clip.preprocess, or remove what is not of these weights"
+                f"correct {block}.preprocess, or remove what is not of these weights"
             )
     logger.info("%s: pictures are prepared with %s", weights, _spell(first))
     assert first.preparation is not None  # as it was chosen for it
     return first.preparation
 
 
-def check_model(model: str, said: Statement) -> None:
+def check_model(model: str, said: Statement, *, block: str = CLIP) -> None:
     """Refuse weights in an architecture with another activation or picture size: the features would be wrong.
 
     open_clip only warns of the first since version 2.32, and resizes the position embedding for the second.
@@ -112,17 +123,17 @@ def check_model(model: str, said: Statement) -> None:
         other = f"{model}-quickgelu" if trained else model.removesuffix("-quickgelu")
         remedy = f"use {other}" if other in {*open_clip.list_models()} - {model} else "use other weights"
         raise InputError(
-            f"config: clip.model: {model} + {said.origin} differ in their activation (QuickGELU); {remedy}"
+            f"config: {block}.model: {model} + {said.origin} differ in their activation (QuickGELU); {remedy}"
         )
     size = config["vision_cfg"].get("image_size", 224)
     if said.image_size is not None and said.image_size != size:
         raise InputError(
-            f"config: clip.model: expected a model for pictures of {said.image_size} px, as {said.origin} "
+            f"config: {block}.model: expected a model for pictures of {said.image_size} px, as {said.origin} "
             f"says, got {model}, which wants {size} px; use the model that these weights were trained as"
         )
 
 
-def check_positions(model: str, weights: str | Path, n_positions: int) -> None:
+def check_positions(model: str, weights: str | Path, n_positions: int, *, block: str = CLIP) -> None:
     """Refuse weights for pictures of another size, whose positions open_clip would interpolate in silence.
 
     Parameters
@@ -134,7 +145,7 @@ def check_positions(model: str, weights: str | Path, n_positions: int) -> None:
     if found and found[0] != n_positions:
         raise InputError(
             f"{weights}: expected weights of {model}, with {n_positions} positions of a picture, got "
-            f"{found[0]}, those of another picture size; correct clip.model"
+            f"{found[0]}, those of another picture size; correct {block}.model"
         )
 
 
@@ -151,21 +162,21 @@ def _position_shape(weights: Path) -> tuple[int, ...] | None:
     return None
 
 
-def of_tag(model: str, tag: str) -> Statement:
+def of_tag(model: str, tag: str, *, block: str = CLIP) -> Statement:
     """Return what open_clip says of a tag."""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(model)
     if tag not in tags:
         raise InputError(
-            f"config: clip.preprocess: expected a tag of {model} ({', '.join(tags) or 'it has none'}), or "
+            f"config: {block}.preprocess: expected a tag of {model} ({', '.join(tags) or 'it has none'}), or "
             f"mean, std, interpolation and resize_mode, got {tag!r}"
         )
     settings = open_clip.get_pretrained_cfg(model, tag)
     return Statement(tag, {key: settings[key] for key in KEYS}, settings.get("quick_gelu", False))
 
 
-def _of_all_tags(model: str, weights: str | Path) -> Statement:
+def _of_all_tags(model: str, weights: str | Path, *, block: str) -> Statement:
     """Return what all tags of a model say, where they agree."""
     import open_clip
 
@@ -179,7 +190,7 @@ def _of_all_tags(model: str, weights: str | Path) -> Statement:
         known = f"its tags ({', '.join(tags)}) differ" if tags else "open_clip has no tags of it"
         raise InputError(
             f"{weights}: expected metadata, or {CLIP_CONFIG} beside it, that say how {model} wants its "
-            f"pictures, but neither is there, and {known}; {REMEDY}"
+            f"pictures, but neither is there, and {known}; {REMEDY.format(block=block)}"
         )
     return statements[0]._replace(origin=f"what all tags of {model} want")
 
@@ -201,7 +212,7 @@ def _configs(weights: Path) -> list[tuple[str, Any]]:
     return [*found, (str(beside), read_json(beside))] if beside.exists() else found
 
 
-def _of_config(origin: str, content: Any) -> Statement:
+def _of_config(origin: str, content: Any, *, block: str) -> Statement:
     """Read what a config of open_clip says; values of a preparation that are left out are its defaults."""
     from open_clip.transform import PreprocessCfg
 
@@ -214,7 +225,7 @@ def _of_config(origin: str, content: Any) -> Statement:
     except (AttributeError, TypeError, ValidationError) as error:
         raise InputError(
             f"{origin}: expected open_clip's model_cfg and preprocess_cfg, but {_explain(error)}; download "
-            "it again, or remove it and set clip.preprocess"
+            f"it again, or remove it and set {block}.preprocess"
         ) from None
     quick_gelu = bool(model.get("quick_gelu", False)) if model else None
     return Statement(origin, preparation, quick_gelu, size if isinstance(size, int) else None)

@@ -58,6 +58,7 @@ def make_tables(
     audits: Mapping[str, Mapping[str, Any]],
     confusions: Mapping[str, Sequence[Sequence[int]]],
     query_effects: Mapping[str, float],
+    is_decoded: bool,
 ) -> dict[str, str]:
     """Make the pages ``scores``, ``bounds`` and ``audit`` of one pair of brains.
 
@@ -66,13 +67,13 @@ def make_tables(
     summary : the table of all brains.
     brains : those of the pages.
     bounds : what measure_bounds wrote.
-    audits, query_effects : see `audit_page.audit_page`.
+    audits, query_effects, is_decoded : see `audit_page.audit_page`.
     confusions : see `score_pages.scores_page`.
     """
     return {
         "scores": scores_page(brains, summary[summary["brains"] == brains], confusions),
         "bounds": bounds_page(brains, bounds, is_exact=next(iter(audits.values()))["split"]["is_exact"]),
-        "audit": audit_page(brains, audits, query_effects),
+        "audit": audit_page(brains, audits, query_effects, is_decoded=is_decoded),
     }
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
-from brain2image.formats.hdf5 import write_trials
+from brain2image.formats.hdf5 import get_dataset, open_hdf5, read_trials, write_trials
 
 Blocks = Iterable[Mapping[str, np.ndarray]]  # arrays of one row a trial, under their names
 
@@ -74,3 +74,21 @@ def _lists(values: np.ndarray) -> pa.Array:
 
 
 WRITERS = {".h5": _write_hdf5, ".parquet": _write_parquet}
+
+
+def read_written(path: str | os.PathLike, *, n_trials: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Read the first trials of what `write_blocks` wrote.
+
+    Returns
+    -------
+    trials : a row a trial, ``n_trials`` at most.
+    arrays : (n_trials, n) each, by their names.
+    """
+    if Path(path).suffix == ".h5":
+        with open_hdf5(path) as file:
+            names = [name for name in file if name != "trials"]
+            return read_trials(file)[:n_trials], {name: get_dataset(file, name)[:n_trials] for name in names}
+    table = pq.read_table(path).slice(0, n_trials)
+    lists = [field.name for field in table.schema if pa.types.is_fixed_size_list(field.type)]
+    arrays = {name: np.array(table[name].to_pylist()) for name in lists}
+    return table.drop_columns(lists).to_pandas(), arrays

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from brain2image.core.errors import InputError
-from brain2image.weights.sources import CLIP_CONFIG, check_file, is_remote, redact
+from brain2image.weights.sources import CLIP_CONFIG, COMPARING, check_file, is_remote, redact
 
 CLIPS = ("clip", "token_clip")  # that an open_clip tag may name
-OWN_KEYS = (*CLIPS, "cbramod", "mindeye2")  # of the block; other encoders stand under `encoders`
+PARTS = ("mindeye2", "unclip")  # of which rules read what they need, wherever they are
+OWN_KEYS = (*CLIPS, *PARTS, "cbramod")  # of the block; other encoders stand under `encoders`
 
 
 class WeightPlaces:
-    """The places of the weights ``clip`` and ``mindeye2``, and of encoders by their names.
+    """The places of the weights ``clip``, ``mindeye2`` and so on, and of encoders by their names.
 
     Parameters
     ----------
@@ -25,6 +26,7 @@ class WeightPlaces:
         others = {
             **{key: f"{results}/weights/{key}" for key in CLIPS},
             "mindeye2": f"{results}/projection/{{subj}}_ridge.safetensors",
+            "unclip": f"{results}/decoding/unclip.safetensors",
         }
         # encoders by the names of their files, which have no colon
         encoders = {key.replace(":", "_"): key for key in sources if key not in others}
@@ -44,7 +46,7 @@ class WeightPlaces:
         return is_tag or is_remote(self.sources[key])
 
     def find(self, key: str, **wildcards: str) -> str | list[str]:
-        """Return the user's file, or where a fetch rule puts the download; a remote ridge is no file.
+        """Return the user's file, or where a fetch rule puts the download; of remote parts there is no file.
 
         Raises
         ------
@@ -52,13 +54,15 @@ class WeightPlaces:
             When the user's file is not there.
         """
         if self.is_fetched(key):
-            return [] if key == "mindeye2" else self.fetched[key]
+            return [] if key in PARTS else self.fetched[key]
         path = self.sources[key].format(**wildcards)
         try:
             if self.must_exist:
                 check_file(path)
         except InputError as error:
-            named = key if key in OWN_KEYS else f"encoders.{key}"
+            network = key.removeprefix(COMPARING)
+            group = "encoders" if network == key else "picture_networks"
+            named = key if key in OWN_KEYS else f"{group}.{network}"
             raise InputError(f"config: weights.{named}: {error}") from None
         return path
 

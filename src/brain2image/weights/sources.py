@@ -28,6 +28,10 @@ MINDEYE2 = (
     "hf://datasets/pscotti/mindeyev2@26421f100e4c6012a35ecadb272a0ec1d999202d"
     "/train_logs/final_{subj}_pretrained_40sess_24bs/last.pth"
 )
+UNCLIP = (
+    "hf://datasets/pscotti/mindeyev2@26421f100e4c6012a35ecadb272a0ec1d999202d/unclip6_epoch0_step110000.ckpt"
+)
+COMPARING = "comparing:"  # opens the keys of networks that compare pictures
 
 # Of encoders that are not built in: the repositories that the documentation of braindecode 1.8.1 names, and
 # the file in which its models are published.

@@ -63,6 +63,7 @@ def _dropped(audit: Mapping[str, Any]) -> str:
     return "unknown" if counts is None else f"{counts['n_dropped']:,} of {counts['n_trials']:,}"
 
 
+RIDGE_FITTED = "ridge-fitted test targets"
 # By the name of the finding in audit.audit_run: what concerns the split, and what concerns a run.
 SPLIT_CHECKS = {
     "kind of the pairs": Check(
@@ -101,7 +102,7 @@ SPLIT_CHECKS = {
         _dropped,
         "by split.drop_overlapping_trials; the last line says whether test trials still overlap any",
     ),
-    "ridge-fitted test targets": Check(
+    RIDGE_FITTED: Check(
         "test targets on which MindEye2's ridge was fitted",
         _fitted,
         "such targets are less noisy than new ones; 0 % where all are of NSD's shared 1,000, on which it was "
@@ -122,6 +123,15 @@ SPLIT_CHECKS = {
         "neighbours overlap",
     ),
 }
+# Only where predictions are decoded.
+DECODER_CHECK = Check(
+    "test pairs on whose fMRI picture MindEye2's backbone, and its prior, was fitted",
+    _fitted,
+    "the backbone was fitted with the ridge, on the same pictures and fMRI of the same person, so the line "
+    "above holds for it too: of such pairs the tokens and drawings of measured_fmri are memories in part, "
+    "and a predicted embedding that comes near a known one may be decoded to its picture. Linear ways to "
+    "tokens and pixels were fitted on no val or test pair, the unCLIP on pictures without any brain",
+)
 RUN_CHECKS = {
     "more is found than pictures explain": Check(
         "found beyond what the picture encoder predicts of the seen picture",
@@ -178,7 +188,11 @@ VERDICTS = {
 
 
 def audit_page(
-    brains: str, audits: Mapping[str, Mapping[str, Any]], query_effects: Mapping[str, float]
+    brains: str,
+    audits: Mapping[str, Mapping[str, Any]],
+    query_effects: Mapping[str, float],
+    *,
+    is_decoded: bool,
 ) -> str:
     """Write the page as HTML.
 
@@ -187,16 +201,21 @@ def audit_page(
     brains : an EEG person and an fMRI subject.
     audits : of each run, the ``audit`` of its metrics.
     query_effects : of each network, ``query_effect`` of its config.json.
+    is_decoded : whether predictions are decoded to tokens of pictures.
     """
     first = next(iter(audits.values()))
+    split_checks = [({name}, check) for name, check in SPLIT_CHECKS.items()]
+    if is_decoded:
+        place = list(SPLIT_CHECKS).index(RIDGE_FITTED) + 1
+        split_checks.insert(place, ({RIDGE_FITTED}, DECODER_CHECK))
     return page(
         f"Leak audit of {brains}",
         heading("The split"),
         table(
             ("question", "found", "verdict", "how to read it"),
             [
-                (check.question, check.found(first), _verdict(first, {name}), check.meaning)
-                for name, check in SPLIT_CHECKS.items()
+                (check.question, check.found(first), _verdict(first, names), check.meaning)
+                for names, check in split_checks
             ],
         ),
         heading("The runs"),

@@ -1,57 +1,35 @@
 """The page of pictures from EEG: what was seen, found and drawn, beside what chance finds and draws."""
 
-import base64
-import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
 from brain2image.constants.predictors import CALIBRATION_SUFFIX, MEASURED, SEED_SUFFIX
-from brain2image.decoding.drawing import LEVEL as DRAWN
-from brain2image.decoding.drawing import MEAN, read_drawn
-from brain2image.decoding.token_retrieval import BACKBONE, LINEAR
+from brain2image.decoding.token_retrieval import BACKBONE, LINEAR, PRIOR
 from brain2image.evaluation.metrics import ranks
 from brain2image.evaluation.summary import headline, kind, over_seeds
-from brain2image.formats.hdf5 import open_hdf5
-from brain2image.formats.tables import read_result
 from brain2image.report.figures.retrieved_pictures import choose_queries
-from brain2image.report.headings import METRICS, Column
+from brain2image.report.headings import METRICS
+from brain2image.report.pages.drawn_pictures import (
+    Drawings,
+    drawn_gallery,
+    drawn_scores,
+    drawn_sentence,
+    explain_drawings,
+    picture,
+)
 from brain2image.report.pages.html import box, heading, note, page, table
 from brain2image.report.pages.score_pages import score_cell
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-N_QUERIES, N_FOUND = 2, 2  # of each group; pictures found for each
-THUMBNAIL, SIZE = 112, 64  # pixels that a picture has, and that it takes on the page, sharp on any screen
+N_QUERIES, N_FOUND = 2, 5  # of each group; pictures found for each
 MAX_RUNS = 6  # whose galleries are shown
 WAYS = {"forward": "brain finds picture, top-1 %", "backward": "picture finds brain, top-1 %"}
-PIXELS = {
-    "pixcorr": Column("pixel correlation", 1, "{:.2f}"),
-    "pixcorr_two_way": Column("2-way by pixels %", 100, "{:.1f}"),
-}
-
-
-class Drawings(NamedTuple):
-    """What was drawn."""
-
-    pictures: Mapping[str, np.ndarray]  # (n_pairs, 64, 64, 3) uint8 of each run
-    shuffled: Sequence[int]  # of which pair each pair gets the EEG as a null
-    n_fitted: int
-
-
-def read_drawings(pictures: str | os.PathLike, scores: str | os.PathLike) -> Drawings:
-    """Read what `drawing.draw_pictures` wrote."""
-    found = read_result(scores, ["shuffled", "n_fitted"])
-    with open_hdf5(pictures) as file:
-        names = list(file)
-    return Drawings(
-        {name: read_drawn(pictures, name) for name in names}, found["shuffled"], found["n_fitted"]
-    )
 
 
 def pictures_page(
@@ -62,7 +40,8 @@ def pictures_page(
     seen: Sequence["Image"],
     partners: Sequence["Image"],
     titles: tuple[str, str],
-    drawings: Drawings | None,
+    drawings: Sequence[Drawings],
+    compared: Mapping[str, Any],
 ) -> str:
     """Write the page as HTML.
 
@@ -73,15 +52,19 @@ def pictures_page(
     decoded : what `decode_pairs` found.
     seen, partners : the EEG's and the fMRI's picture of each test pair.
     titles : names of the two sets of pictures.
-    drawings : None where nothing was drawn.
+    drawings : of each way of drawing, none where nothing was drawn.
+    compared : what `comparing.compare_pictures` found of them; empty where nothing was drawn.
     """
     names = [name for name in decoded["similarity"] if _is_shown(name)]
-    parts: list[str] = [_in_a_box(summary, names)]
+    parts: list[str] = [_in_a_box(summary, names, has_drawings=bool(drawings))]
     for name in names[:MAX_RUNS]:
         similarity = np.array(decoded["similarity"][name], np.float32)
-        parts += [heading(name), _gallery(name, similarity, seen, partners, titles, drawings)]
+        queries = choose_queries(similarity, np.diag(ranks(similarity)), N_QUERIES)
+        parts += [heading(name), _gallery(queries, seen, partners, titles)]
+        parts += [drawn_gallery(name, queries, seen, partners, titles, way) for way in drawings]
     parts.append(note(_how_to_read(titles, decoded, drawings, n_left_out=len(names[MAX_RUNS:]))))
-    return page(f"Pictures from EEG, {brains}", *parts, *_tables(summary))
+    tables = [*_tables(summary), *(drawn_scores(summary, compared) if drawings else ())]
+    return page(f"Pictures from EEG, {brains}", *parts, *tables)
 
 
 def _is_shown(name: str) -> bool:
@@ -90,7 +73,7 @@ def _is_shown(name: str) -> bool:
     return name == "ridge" or (is_first and kind(name) == "network")
 
 
-def _in_a_box(summary: pd.DataFrame, names: Sequence[str]) -> Markup:
+def _in_a_box(summary: pd.DataFrame, names: Sequence[str], *, has_drawings: bool) -> Markup:
     """Say in a sentence what the tokens of the best run find, and what those of measured fMRI do."""
     rows = _token_rows(summary, BACKBONE)
     top1 = over_seeds(rows[rows["metric"] == "top1"], ["run"])
@@ -104,6 +87,7 @@ def _in_a_box(summary: pd.DataFrame, names: Sequence[str]) -> Markup:
         f"From the EEG alone, {best}{choice} finds the right one of {int(run['n_test'])} pictures for "
         f"{share['value'][best]:.0f} %{interval} of the queries; chance finds {share['chance'][best]:.1f} %. "
         f"The measured fMRI itself, decoded in the same way, finds {100 * measured['value']:.0f} %.",
+        *([drawn_sentence(summary, best)] if has_drawings else ()),
     )
 
 
@@ -113,57 +97,27 @@ def _token_rows(summary: pd.DataFrame, space: str) -> pd.DataFrame:
 
 
 def _gallery(
-    name: str,
-    similarity: np.ndarray,
+    queries: Sequence[Mapping[str, Any]],
     seen: Sequence["Image"],
     partners: Sequence["Image"],
     titles: tuple[str, str],
-    drawings: Drawings | None,
 ) -> Markup:
-    """Show queries that were chosen by rank, a row each."""
-    queries = choose_queries(similarity, np.diag(ranks(similarity)), N_QUERIES)
+    """Show what was found for queries that were chosen by rank, a row each."""
     columns = ["query", f"seen ({titles[0]})", f"its partner ({titles[1]})"]
     columns += [f"found {number + 1}" for number in range(N_FOUND)]
-    columns += ["drawn from EEG", "from measured fMRI", "from shuffled EEG", "training mean"] * bool(drawings)
-    rows = [list(_row(name, query, seen, partners, drawings)) for query in queries]
+    rows = []
+    for query in queries:
+        pair = query["pair"]
+        label = Markup("{}<br><small>rank {} of {}</small>")
+        row = [label.format(query["group"], query["rank"], len(partners))]
+        row += [picture(seen[pair]), picture(partners[pair])]
+        row += [picture(partners[found], is_right=found == pair) for found in query["retrieved"][:N_FOUND]]
+        rows.append(row)
     return table(columns, rows)
 
 
-def _row(
-    name: str,
-    query: Mapping[str, Any],
-    seen: Sequence["Image"],
-    partners: Sequence["Image"],
-    drawings: Drawings | None,
-) -> Iterator[Markup]:
-    from PIL import Image
-
-    pair = query["pair"]
-    yield Markup("{}<br><small>rank {} of {}</small>").format(query["group"], query["rank"], len(partners))
-    yield picture(seen[pair])
-    yield picture(partners[pair])
-    for found in query["retrieved"][:N_FOUND]:
-        yield picture(partners[found], is_right=found == pair)
-    if drawings:
-        drawn = drawings.pictures
-        rows = ((name, pair), (MEASURED, pair), (name, drawings.shuffled[pair]), (MEAN, 0))
-        for run, row in rows:
-            yield picture(Image.fromarray(drawn[run][row]))
-
-
-def picture(image: "Image", *, is_right: bool = False) -> Markup:
-    """Put a picture into the page, framed where it is the right one."""
-    content = io.BytesIO()
-    image.convert("RGB").resize((THUMBNAIL, THUMBNAIL)).save(content, "JPEG", quality=85)
-    text = base64.b64encode(content.getvalue()).decode()
-    frame = ' style="outline: 3px solid #1b7837"' if is_right else ""
-    return Markup(
-        '<img width="{size}" height="{size}" alt=""{frame} src="data:image/jpeg;base64,{text}">'
-    ).format(size=SIZE, frame=Markup(frame), text=text)
-
-
 def _how_to_read(
-    titles: tuple[str, str], decoded: Mapping[str, Any], drawings: Drawings | None, *, n_left_out: int
+    titles: tuple[str, str], decoded: Mapping[str, Any], drawings: Sequence[Drawings], *, n_left_out: int
 ) -> str:
     """Explain the gallery."""
     text = (
@@ -173,12 +127,7 @@ def _how_to_read(
         "picture, has a frame. "
     )
     if drawings:
-        text += (
-            f"Pictures are drawn from the tokens by a ridge, fitted on {drawings.n_fitted} scanned pictures "
-            "of no validation or test pair: it blurs what it does not know and invents nothing. What is "
-            "drawn from EEG says something where it is nearer to the seen picture than what shuffled EEG "
-            "gives, the EEG of another query through the same decoder, and than the mean of the fitted ones. "
-        )
+        text += explain_drawings(drawings)
     if n_left_out:
         text += f"{n_left_out} more runs are in the tables only. "
     return text
@@ -191,7 +140,9 @@ def _tables(summary: pd.DataFrame) -> Iterator[str]:
         "fMRI embedding": embedding[embedding["metric"].isin(("top1", "two_way"))],
         "tokens by the backbone": _token_rows(summary, BACKBONE),
         "tokens by a ridge": _token_rows(summary, LINEAR),
+        "tokens by the prior": _token_rows(summary, PRIOR),
     }
+    spaces = {name: rows for name, rows in spaces.items() if len(rows)}
     scores = {name: over_seeds(rows, ["run", "metric"]) for name, rows in spaces.items()}
     runs = list(dict.fromkeys(spaces["tokens by the backbone"]["run"]))
     yield heading("Which space finds pictures")
@@ -204,22 +155,12 @@ def _tables(summary: pd.DataFrame) -> Iterator[str]:
     n_candidates = protocol["n_gallery"].iloc[0]
     yield heading(f"MindEye2's protocol: one of {n_candidates} candidates, tokens as they are")
     yield table(("run", *WAYS.values()), [(run, *_cells(run, both, ("top1",))) for run in runs])
-    drawn = summary[summary["level"] == DRAWN]
-    if len(drawn):
-        yield heading("How drawn pictures resemble the seen ones")
-        found = over_seeds(drawn, ["run", "metric"])
-        columns = [column.heading for column in PIXELS.values()]
-        rows = [
-            (run, *(score_cell(found.loc[(run, metric)], column) for metric, column in PIXELS.items()))
-            for run in dict.fromkeys(drawn["run"])
-        ]
-        yield table(("run", *columns), rows)
     yield note(
         "Each cell: score, ± SD over seeds where there are several, 95 % interval over concepts, and chance "
-        "in brackets; of the correlation, chance is that of wrong pairs. measured_fmri are the measured "
+        "in brackets. measured_fmri are the measured "
         "embeddings of the test pictures, what a perfect prediction would give. The ridge onto tokens learns "
         "from pictures of no validation or test pair; MindEye2's authors fitted the backbone on all "
-        "non-shared pictures of the subject, so that it may know those tested here (see the leak audit)."
+        "non-shared pictures of the subject: the leak audit says how many of those tested here it knows."
     )
 
 
