@@ -67,7 +67,7 @@ def test_links_lead_somewhere(name):
 @pytest.mark.parametrize("name", TEXTS)
 def test_files_and_modules_that_are_named_exist(name):
     """Outside of links too; NAME stands for any name, and `make docs` writes docs/html."""
-    folders = "benchmarks|config|docs|envs|profiles|rules|src|tests|workflow"
+    folders = "benchmarks|config|containers|docs|envs|profiles|rules|src|tests|workflow"
     for path in re.findall(rf"`((?:{folders})/[\w./*-]+)", TEXTS[name]):
         assert "NAME" in path or path == "docs/html" or any(ROOT.glob(path)), path
     for dotted in re.findall(r"(?:from|import) brain2image\.([\w.]+)", TEXTS[name]):
