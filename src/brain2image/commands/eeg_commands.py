@@ -20,10 +20,16 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 def translate_file(options: argparse.Namespace) -> None:
     """Write the embeddings of an EEG file."""
+    from brain2image.translation.derivatives import write_derivative
     from brain2image.translation.embeddings import write_translation
 
-    write_translation(**_given(options))
-    print(f"Embeddings: {options.out}")
+    given = _given(options)
+    out, folder = given.pop("out"), given.pop("derivatives")
+    if folder:
+        out = write_derivative(folder, **given)
+    else:
+        write_translation(out, **given)
+    print(f"Embeddings: {out}")
 
 
 def calibrate_run(options: argparse.Namespace) -> None:
@@ -78,7 +84,11 @@ def add_translate(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("translate", help="predict the fMRI embeddings of new EEG")
     _add_eeg(command)
     add = command.add_argument
-    add("--out", required=True, help="file to write: .h5 or .parquet")
+    place = command.add_mutually_exclusive_group(required=True)
+    place.add_argument("--out", metavar="FILE", help="to write: .h5 or .parquet")
+    place.add_argument(
+        "--derivatives", metavar="FOLDER", help="of BIDS derivatives to write to, of a BIDS recording"
+    )
     add("--person", metavar="NAME", help="whom a run of several people knows; without it somebody new")
     add("--average", action="store_true", help="one embedding an event, from the mean EEG of its trials")
     add("--gallery", metavar="FILE", help="look up the nearest pictures of results/projection/SUBJ.h5")
