@@ -11,7 +11,7 @@ SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_ima
 # Images of containers often set it: each of a run's hundred processes would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test tested linted test-fast lint lint-workflow test-runs test-faults test-gpu test-cluster docs setup clean
+.PHONY: demo test tested linted test-fast lint lint-workflow test-runs test-faults test-gpu test-cluster pins docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
@@ -83,6 +83,14 @@ SLURM := slurmctld slurmd slurm-client slurm-wlm-basic-plugins
 	for package in $(@D)/packages/*.deb; do dpkg --extract $$package $(@D) || exit 1; done
 	for name in slurmctld slurmd slurmstepd; do ln -s $$name-wlm $(@D)/usr/sbin/$$name || exit 1; done
 	@touch $@
+
+# Exact versions of the conda environments: files beside envs/*.yaml, which --sdm conda takes from then on. It needs
+# conda, which is not set up here, and its channel.
+pins: setup
+	@command -v conda > /dev/null || { echo "make pins: conda solves the environments, and was not found"; exit 1; }
+	$(PYTHON) -m venv .venv/pins
+	.venv/pins/bin/pip install --quiet 'snakedeploy>=0.12'
+	.venv/pins/bin/snakedeploy pin-conda-envs envs/*.yaml
 
 # The reference of the Python package, docs/html/index.html, from its docstrings.
 docs: setup

@@ -3,6 +3,8 @@
 
 from snakemake.utils import min_version
 
+from brain2image.core.containers import choose_image
+
 min_version("9.27")  # brain2image.core.records extends its notes
 
 
@@ -10,6 +12,11 @@ report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"
+
+
+container: asked(choose_image, cfg.container, workflow.deployment_settings.deployment_method)
+
+
 include: "rules/check.smk"
 include: "rules/repack.smk"
 include: "rules/embed.smk"

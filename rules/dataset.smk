@@ -26,6 +26,7 @@ rule build_lmdb:
         | {
             "drop_overlapping_trials": cfg.split.drop_overlapping_trials,
             "picture_set": plan.data.picture_set_of(wildcards.person),
+            "is_simulated": bool(cfg.simulate),
         },
     message:
         "Build the training set of {wildcards.person} and {wildcards.subj}"

@@ -12,6 +12,8 @@ from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 from helpers.rules import RULES
 
 from brain2image.__main__ import command_line
+from brain2image.config import load_config
+from brain2image.datasets.registry import load_datasets
 from brain2image.evaluation.predict import predict_pairs
 from brain2image.training.train import train
 
@@ -67,7 +69,7 @@ def test_links_lead_somewhere(name):
 @pytest.mark.parametrize("name", TEXTS)
 def test_files_and_modules_that_are_named_exist(name):
     """Outside of links too; NAME stands for any name, and `make docs` writes docs/html."""
-    folders = "benchmarks|config|docs|envs|profiles|rules|src|tests|workflow"
+    folders = "benchmarks|config|containers|docs|envs|profiles|rules|src|tests|workflow"
     for path in re.findall(rf"`((?:{folders})/[\w./*-]+)", TEXTS[name]):
         assert "NAME" in path or path == "docs/html" or any(ROOT.glob(path)), path
     for dotted in re.findall(r"(?:from|import) brain2image\.([\w.]+)", TEXTS[name]):
@@ -84,6 +86,22 @@ def test_every_document_can_be_reached_from_the_readme():
             path = ((ROOT / name).parent / target).resolve().relative_to(ROOT).as_posix()
             waiting.extend({path} - reached)
     assert reached == set(TEXTS)
+
+
+def test_the_page_on_data_has_every_path_and_the_terms_of_every_data_set():
+    """As the readers and the model cards have them."""
+    text, data = TEXTS["docs/data.md"], load_config({}).data
+    tree = text.partition("```text\n")[2].partition("```")[0]
+    paths = {line.split()[0] for line in tree.splitlines() if line.startswith("data/")}
+    for dataset in load_datasets().values():
+        assert f"| {dataset.title} | {dataset.licence} |" in text
+        folder = getattr(data, dataset.folders[0])
+        for files in dataset.releases.values():
+            for file in files:
+                # of many alike the first stands there
+                first = re.sub(r"ses-0[234]", "ses-01", file.format(person=dataset.label(dataset.people[0])))
+                first = re.sub(r"_\d+\.tar$", "_0.tar", first)
+                assert any(path.startswith(f"{folder}/{first}") for path in paths), file
 
 
 def test_words_are_spelled_right():

@@ -30,7 +30,7 @@ WITHOUT_OUTPUT = {"check_data"}
 # Rules that import a module that claims a device, for another function of it.
 CLAIM_NOTHING = {"combine_projections", "extract_backbone", "extract_prior", "extract_unclip", "fetch_clip"}
 # Packages that run the workflow itself, or only the command line, and no job.
-NOT_IN_JOBS = {"snakemake"}
+NOT_IN_JOBS = {"pygments", "snakemake"}
 
 
 def test_the_profile_makes_incomplete_outputs_again():
@@ -140,12 +140,26 @@ def requirements(entries):
     return dict(re.fullmatch(r"([A-Za-z0-9_.-]+?)((?:[<>=!]=?.*)?)", entry).groups() for entry in entries)
 
 
+# What `pip install 'brain2image[workflow]'` installs, by name and range.
+WORKFLOW = requirements(
+    [
+        *PYPROJECT["project"]["dependencies"],
+        *(
+            entry
+            for extra in ("workflow", "report")
+            for entry in PYPROJECT["project"]["optional-dependencies"][extra]
+            if not entry.startswith("brain2image[")
+        ),
+    ]
+)
+
+
 @pytest.mark.parametrize("env", ["data", "torch"])
 def test_conda_environments_have_the_ranges_of_pyproject(env):
     content = yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text())["dependencies"]
     entries = [entry for entry in content if isinstance(entry, str)]
     pip = next((entry["pip"] for entry in content if isinstance(entry, dict)), [])
-    ours = requirements(PYPROJECT["project"]["dependencies"])
+    ours = WORKFLOW
     expected = {CONDA_NAMES.get(name, name): version for name, version in ours.items()}
     expected |= {"python": PYPROJECT["project"]["requires-python"], "pip": ""}
     for name, version in requirements(entries).items():
@@ -156,7 +170,7 @@ def test_conda_environments_have_the_ranges_of_pyproject(env):
 
 def test_every_dependency_is_in_an_environment():
     text = (ROOT / "envs" / "data.yaml").read_text() + (ROOT / "envs" / "torch.yaml").read_text()
-    for name in set(requirements(PYPROJECT["project"]["dependencies"])) - NOT_IN_JOBS:
+    for name in set(WORKFLOW) - NOT_IN_JOBS:
         assert f"- {CONDA_NAMES.get(name, name)}>=" in text, name
 
 
@@ -166,9 +180,8 @@ def test_the_lock_holds_every_dependency_and_no_host():
     locked = {line.split("==")[0].lower().replace("_", "-") for line in lines}
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    wanted = requirements(
-        [*project["dependencies"], *(entry for extra in extras.values() for entry in extra)]
-    )
+    entries = [*project["dependencies"], *(entry for extra in extras.values() for entry in extra)]
+    wanted = requirements(entry for entry in entries if not entry.startswith("brain2image["))
     assert {name.lower().replace("_", "-") for name in wanted} <= locked
     assert all(re.fullmatch(r"[\w.-]+==[\w.+]+(; .*)?", line) for line in lines)
     assert "://" not in text

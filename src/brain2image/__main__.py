@@ -9,6 +9,7 @@ import brain2image
 from brain2image.commands.eeg_commands import add_calibrate, add_translate
 from brain2image.commands.workflow_commands import CALLING, add_workflow
 from brain2image.core.errors import InputError
+from brain2image.core.extras import EXTRAS, missing
 
 
 def new_project(options: argparse.Namespace) -> None:
@@ -90,6 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.call(options)
     except InputError as error:
         sys.exit(f"brain2image: {error}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        sys.exit(f"brain2image: {missing(package, options.command)}")
 
 
 if __name__ == "__main__":

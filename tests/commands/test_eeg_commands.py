@@ -28,6 +28,8 @@ def test_names_and_preparations_are_read(parser):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (["translate", *EEG, "--derivatives", "folder"], "--derivatives: not allowed with argument --out"),
+        (["translate", *EEG[:4]], "one of the arguments --out --derivatives is required"),
         (["translate", *EEG, "--rename", "Fz"], "expected OLD=NEW, got 'Fz'"),
         (["calibrate", *EEG, "--pictures", "p", "--preprocess", "{"], "expected a value of clip.preprocess"),
     ],

@@ -1,5 +1,7 @@
 """A project folder beside a package: what it holds, and that the workflow runs there."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from helpers.checkouts import copy_checkout
+from helpers.checkouts import TINY, copy_checkout
 
 from brain2image.commands.new_project import make_project
 from brain2image.core import workflow_files
@@ -50,6 +52,20 @@ def test_the_workflow_of_an_installed_package_runs_in_a_project(tmp_path, monkey
     assert planned.returncode == 0, planned.stderr
     assert "rule everything" in planned.stderr + planned.stdout
     assert "train" in planned.stderr + planned.stdout
+
+
+def test_the_workflow_is_a_module_of_another_one(tmp_path):
+    """By the lines of README.md."""
+    (lines,) = re.findall(r"^```smk\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    changed = "use rule train from brain2image with:\n    message:\n        'Mine trains {wildcards.run}'\n"
+    (tmp_path / "Snakefile").write_text(f"{lines}\n\n{changed}")
+    (tmp_path / "config").mkdir()
+    shutil.copy(ROOT / TINY, tmp_path / "config/config.yaml")
+    command = [sys.executable, "-m", "snakemake", "--cores", "4", "--dry-run"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Job 1: Mine trains flatten" in re.sub(r"Job \d+", "Job 1", result.stdout + result.stderr)
 
 
 def test_a_folder_with_files_stays_as_it_is(tmp_path):

@@ -51,7 +51,7 @@ def test_a_file_holds_the_networks_tensors_and_its_source(extract, tmp_path, ten
     content = (tmp_path / "last.pth").read_bytes()
     with safe_open(path, framework="pt") as file:
         assert file.metadata() == {
-            "checkpoint": str(tmp_path / "last.pth"),
+            "checkpoint": "last.pth",
             "sha256": hashlib.sha256(content).hexdigest(),
             "size": str(len(content)),
         }

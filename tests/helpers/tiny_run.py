@@ -21,8 +21,8 @@ CONFIG = "tests/tiny.yaml"
 # What tells of the running itself, and what a training goes on from.
 OF_THE_RUNNING = ("logs", "benchmarks", "state", "manifest")
 PAGES_OF_THE_RUNNING = {"figures/resources.html", "figures/configuration.html"}  # times; paths
-# Where the checkpoint lies enters these, and its bytes: torch.save names its records after the file.
-OF_THE_PLACE = {"checkpoint", "sha256", "size"}
+# The bytes of the checkpoint enter these: torch.save names its records after the file.
+OF_THE_PLACE = {"sha256", "size"}
 # Every Snakemake that was started; its process group has the same number.
 started = []
 SCRIPT = re.compile(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py$")

@@ -249,7 +249,7 @@ def test_without_braindecode_the_config_says_what_to_install(monkeypatch):
         encoder_names, "find_spec", lambda name: None if name == "braindecode" else find_spec(name)
     )
     with pytest.raises(
-        InputError, match=r"expected the package braindecode, got none; pip install 'brain2image"
+        InputError, match=r"expected the package braindecode, got none; run: pip install 'brain2image"
     ):
         check_encoder("braindecode:EEGNet")
     assert check_encoder("tsconv") == "tsconv"

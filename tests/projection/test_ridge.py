@@ -141,7 +141,7 @@ def test_an_extracted_ridge_says_what_it_was_read_from(tmp_path, server, cache, 
     (tmp_path / "last.pth").write_bytes(content)
     extract_ridge(str(tmp_path / "last.pth"), subject="subj01", out=tmp_path / "local.safetensors")
     digest = hashlib.sha256(content).hexdigest()
-    source = {"checkpoint": str(tmp_path / "last.pth"), "sha256": digest, "size": str(len(content))}
+    source = {"checkpoint": "last.pth", "sha256": digest, "size": str(len(content))}
     assert read_safetensors(tmp_path / "local.safetensors", *big_ridge) == source
 
     server.files["/last.pth"] = content

@@ -65,6 +65,7 @@ def test_a_shared_folder_is_the_run_without_paths(run, tmp_path, monkeypatch, ca
     assert capsys.readouterr().out.startswith("things-01_subj01_flatten: README.md")
     out = tmp_path / "things-01_subj01_flatten"
     assert {file.name for file in out.iterdir()} == {"README.md", "config.json", "model.safetensors"}
+    assert len({file.stat().st_mode for file in out.iterdir()}) == 1  # all may be read by the same people
     assert "somebody" not in (out / "README.md").read_text() + (out / "config.json").read_text()
     expected, found = brain2image.load_model(run), brain2image.load_model(out)
     np.testing.assert_array_equal(found.predict(EEG), expected.predict(EEG))
@@ -101,6 +102,29 @@ def test_without_scores_none_are_claimed(run):
     config = read_json(run / "config.json")
     card = write_card(config, {}, brains="things-01_subj01", run="flatten", n_times=200, place="here")
     assert "No scores lie beside this run, so none are claimed." in card
+
+
+def test_the_card_says_whose_terms_hold(run):
+    config, options = read_json(run / "config.json"), {"run": "flatten", "n_times": 200, "place": "here"}
+    card = write_card(config, {}, brains="things-01_subj01", **options)
+    assert "- THINGS-EEG2: CC BY 4.0" in card
+    assert "- NSD: the terms and conditions" in card
+    assert "imulated" not in card
+    config["learned_from"]["people"] = ["alljoined-01", "mine-01"]
+    card = write_card(config, {}, brains="alljoined-02_subj01", **options)
+    assert "- Alljoined1: not stated" in card
+    assert "- mine: those of its owners." in card
+    assert "THINGS-EEG2" not in card
+
+
+def test_the_card_of_made_up_data_says_so(run):
+    config = read_json(run / "config.json") | {"simulated": True}
+    card = write_card(config, {}, brains="things-01_subj01", run="flatten", n_times=200, place="here")
+    assert "**Simulated data.**" in card.partition("## Data and people")[0]
+    assert "- simulated EEG of things-01" in card
+    assert "tags: [eeg, fmri, brain-decoding, things, simulated]" in card
+    assert "nobody's terms" in card
+    assert "CC BY" not in card
 
 
 def test_addresses_stay():

@@ -21,7 +21,15 @@ from brain2image.projection.ridge import extract_ridge, read_ridge
 from brain2image.weights import client, remote
 from brain2image.weights import download as weights
 from brain2image.weights.remote import RemoteFile
-from brain2image.weights.sources import check_file, file_name, normalise, redact, reveal, true_sources
+from brain2image.weights.sources import (
+    check_file,
+    file_name,
+    normalise,
+    redact,
+    reveal,
+    source_name,
+    true_sources,
+)
 
 OLD, NEW = (np.random.default_rng(seed).integers(0, 256, 300_000, np.uint8).tobytes() for seed in range(2))
 PATH = "/last.pth"
@@ -363,6 +371,24 @@ def test_secrets_are_hidden(source, shown):
 )
 def test_what_has_no_secrets_stays_as_it_is(source):
     assert redact(source) == source
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/home/somebody/weights/last.pth", "last.pth"),
+        (
+            "/home/somebody/final_subj01_pretrained_40sess_24bs/last.pth",
+            "final_subj01_pretrained_40sess_24bs/last.pth",
+        ),
+        (r"C:\somebody\last.pth", "last.pth"),
+        ("last.pth", "last.pth"),
+        ("hf://datasets/owner/name@main/last.pth", "hf://datasets/owner/name@main/last.pth"),
+        ("https://host/last.pth", "https://host/last.pth"),
+    ],
+)
+def test_results_name_a_source_without_the_folders_of_a_disk(source, name):
+    assert source_name(source) == name
 
 
 def test_jobs_find_the_source_behind_a_redacted_one(monkeypatch):

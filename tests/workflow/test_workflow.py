@@ -1,5 +1,6 @@
 """The real Snakefile on the smallest run: every rule, and the promised files."""
 
+import json
 import re
 
 import h5py
@@ -77,6 +78,11 @@ def test_the_files_hold_what_the_design_promises(finished):
         }
         assert list((results / "runs" / PAIR / run / "tensorboard").rglob("events.out.tfevents*"))
         assert (results / "state" / PAIR / run / "state.ckpt").is_file()
+    for run in ("flatten", "ridge"):
+        text = (results / "runs" / PAIR / run / "config.json").read_text()
+        assert json.loads(text)["simulated"] is True
+        assert json.loads(text)["fmri"]["checkpoint"] == "subj01.pth"
+        assert str(finished) not in text
     for run in ("ridge", "two_step"):
         names = {path.name for path in (results / "runs" / PAIR / run).iterdir()}
         assert names == {"model.safetensors", "config.json", "predictions.npz", "metrics.json"}

@@ -10,6 +10,8 @@ from brain2image.core.errors import InputError
 from brain2image.datasets.units import RMS_RANGES
 
 NSD = "data/nsd"  # as in the config
+# Options that say where what was translated goes.
+PLACES = ("out", "derivatives", "pictures", "nsd", "decoder")
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
@@ -23,23 +25,28 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 def translate_file(options: argparse.Namespace) -> None:
     """Write the embeddings of an EEG file, and pictures where these are asked for."""
+    from brain2image.translation.derivatives import write_derivative
     from brain2image.translation.embeddings import write_translation
 
     given = _given(options)
-    folder, release, decoder = (given.pop(name) for name in ("pictures", "nsd", "decoder"))
+    out, derivatives, folder, release, decoder = map(given.pop, PLACES)
     if folder is None and (alone := "--nsd" * bool(release) or "--decoder" * bool(decoder)):
         raise InputError(f"expected {alone} with --pictures FOLDER alone; name the folder, or leave it out")
-    if folder is None:
-        write_translation(**given)
-        print(f"Embeddings: {options.out}")
-        return
-    from brain2image.commands.translated_pictures import check_folder, find_files, write_pictures
+    found = None
+    if folder is not None:
+        from brain2image.commands.translated_pictures import check_folder, find_files, write_pictures
 
-    check_folder(folder)
-    found = find_files(options.run, gallery=options.gallery, decoder=decoder, release=release or NSD)
-    write_translation(**given | {"gallery": found.gallery})
-    n_trials = write_pictures(folder, options.out, found, run=options.run)
-    print(f"Embeddings: {options.out}\nPictures of {n_trials} trials: {folder}/index.html")
+        check_folder(folder)
+        found = find_files(options.run, gallery=options.gallery, decoder=decoder, release=release or NSD)
+        given["gallery"] = found.gallery
+    if derivatives:
+        out = write_derivative(derivatives, **given)
+    else:
+        write_translation(out, **given)
+    print(f"Embeddings: {out}")
+    if found:
+        n_trials = write_pictures(folder, out, found, run=options.run)
+        print(f"Pictures of {n_trials} trials: {folder}/index.html")
 
 
 def calibrate_run(options: argparse.Namespace) -> None:
@@ -94,7 +101,11 @@ def add_translate(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("translate", help="predict the fMRI embeddings of new EEG")
     _add_eeg(command)
     add = command.add_argument
-    add("--out", required=True, help="file to write: .h5 or .parquet")
+    place = command.add_mutually_exclusive_group(required=True)
+    place.add_argument("--out", metavar="FILE", help="to write: .h5 or .parquet")
+    place.add_argument(
+        "--derivatives", metavar="FOLDER", help="of BIDS derivatives to write to, of a BIDS recording"
+    )
     add("--person", metavar="NAME", help="whom a run of several people knows; without it somebody new")
     add("--average", action="store_true", help="one embedding an event, from the mean EEG of its trials")
     add("--gallery", metavar="FILE", help="look up the nearest pictures of results/projection/SUBJ.h5")

@@ -12,6 +12,7 @@ from brain2image.core.errors import InputError
 # What the texts that must follow a pattern look like.
 EXAMPLES = {
     "brains": "brains such as things-01_subj01",
+    "container": "a file or an address without blanks",
     "runs": "a name of letters, digits, - and _",
     "eeg": "a person such as things-01",
     "people": "a person such as things-01",

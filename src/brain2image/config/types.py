@@ -51,6 +51,10 @@ PathText = Annotated[
     AfterValidator(_check_braces),
     AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path))),
 ]
+# A container image: a file or an address, in which Snakemake allows no blank; or nothing.
+ImageText = Annotated[
+    str, AfterValidator(_check_plain), AfterValidator(_check_braces), Field(pattern=r"^\S*$")
+]
 # A local file, or a URL, which must stay as it is; of each NSD subject, or of all.
 SourceText = Annotated[PlainText, AfterValidator(_check_braces), AfterValidator(normalise)]
 SubjectSourceText = Annotated[

@@ -20,7 +20,7 @@ from brain2image.config.optimisation import LossConfig, TrainingConfig
 from brain2image.config.pairing import ClusteringConfig, MatchingConfig, SplitConfig
 from brain2image.config.places import check_apart_from_data, check_apart_from_source
 from brain2image.config.training_run import SEVERAL_OPTIONS, ModelConfig, RunConfig, unused_options
-from brain2image.config.types import MAX_SEED, Brains, Name, PathText, Section, Seed
+from brain2image.config.types import MAX_SEED, Brains, ImageText, Name, PathText, Section, Seed
 from brain2image.config.weights import WeightsConfig
 from brain2image.constants.brain_names import divide_brains, has_fmri, members
 from brain2image.constants.predictors import (
@@ -65,6 +65,11 @@ class Config(Section):
         False,
         description="Make results again that another minor version of NumPy, SciPy, MNE, PyTorch, open_clip, "
         "himalaya, scikit-learn or Lightning made; false: `brain2image status` only names them.",
+    )
+    container: ImageText = Field(
+        "",
+        description="Container image in which jobs run with `--sdm apptainer`, and only then: a file, or an "
+        "address such as docker://…, see docs/containers.md; empty: none.",
     )
     data: DataConfig = DataConfig()
     weights: WeightsConfig = WeightsConfig()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.core.errors import InputError
+from brain2image.core.extras import missing
 
 PACKAGE = "brain2image.models.encoders"
 GROUP = "brain2image.encoders"
@@ -159,9 +160,7 @@ def catalogue_file(kind: str) -> Path:
     package = catalogue.partition("/")[0]
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise InputError(
-            f"encoder {kind}: expected the package {package}, got none; pip install 'brain2image[encoders]'"
-        )
+        raise missing(package, f"encoder {kind}")
     return Path(spec.origin).parents[1] / catalogue
 
 

@@ -49,6 +49,7 @@ class Dataset:
     partial : releases of which what is there is read, with a pattern of what must be.
     superseded : outdated files by path, with the reason; they are named and not read.
     download : where the pictures come from, for the message about missing ones.
+    licence : under which terms it may be used and passed on, for the model card of what was learned from it.
     simulated : the release that the synthetic data imitate; None: there are none.
     picture_reader : module that reads the pictures.
     inspector : module that describes what is there, for ``check_data``.
@@ -63,6 +64,7 @@ class Dataset:
     partial: ClassVar[Mapping[str, str]] = {}
     superseded: ClassVar[Mapping[str, str]] = {}
     download: ClassVar[str] = "them"
+    licence: ClassVar[str] = "the terms of its owners"
     simulated: ClassVar[str | None] = None
     picture_reader: ClassVar[str]
     inspector: ClassVar[str | None] = None

@@ -24,7 +24,7 @@ from brain2image.decoding.stored_linear import stored_weights
 from brain2image.formats.checkpoints import Checkpoint
 from brain2image.models.published_weights import check_shapes
 from brain2image.weights.checkpoint_parts import keep_parts, read_parts
-from brain2image.weights.sources import check_finite
+from brain2image.weights.sources import check_finite, redact
 
 TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}  # as safetensors spells them
@@ -79,7 +79,7 @@ def extract_network(checkpoint: str, network: Network, *, dtype: str, out: str |
     ----------
     checkpoint : file, ``https://…`` or ``hf://…``.
     dtype : how weights of linear layers are stored: ``float16``, ``bfloat16`` or ``float32``.
-    out : the network's tensors by their keys without the prefix and, as metadata, ``checkpoint`` (redacted),
+    out : the network's tensors by their keys without the prefix and, as metadata, ``checkpoint`` (its name),
         ``sha256``, ``size`` in bytes and, of one on a server, ``commit``.
 
     Raises
@@ -94,10 +94,12 @@ def extract_network(checkpoint: str, network: Network, *, dtype: str, out: str |
 
 
 def _write(checkpoint: str, network: Network, dtype: str, out: str | Path) -> None:
+    named = redact(checkpoint)
+
     def read(content: Checkpoint, source: Mapping[str, str]) -> None:
-        held = _find(content, network, source["checkpoint"])
+        held = _find(content, network, named)
         shapes = {key: tensor.shape for key, tensor in held.items()}
-        halves = network.halves(build_empty(network, shapes, source=source["checkpoint"], remedy=REMEDY))
+        halves = network.halves(build_empty(network, shapes, source=named, remedy=REMEDY))
         types = {key: dtype if key in halves else "float32" for key in shapes}
         places = {key: place for place, key in enumerate(content.tensors)}
         # wide types first, which keeps them aligned; among them as they lie in the checkpoint
@@ -108,7 +110,7 @@ def _write(checkpoint: str, network: Network, dtype: str, out: str | Path) -> No
             _write_header(file, {key: (types[key], shapes[key]) for key in order}, source)
             for key in order:
                 own = network.prefix + held[key].key
-                _write_tensor(file, content, own, types[key], source["checkpoint"])
+                _write_tensor(file, content, own, types[key], named)
 
     with atomic_path(out) as path:
         what = f"the {network.name}"

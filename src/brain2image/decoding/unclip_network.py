@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from brain2image.core.errors import InputError
+from brain2image.core.extras import require
 from brain2image.decoding.stored import Held, Network, Shapes
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."  # prefixes in the checkpoint
@@ -23,17 +23,6 @@ HEAD_WIDTH = 64
 LATENTS = 4
 SCALE = 0.13025  # of latents, by which their spread is about 1
 TIME_IDS = (768, 768, 0, 0)  # height and width of the original, and of what was cut off at top and left
-
-
-def require_diffusers() -> None:
-    """Raise InputError where diffusers, an optional part of the installation, is missing."""
-    try:
-        import diffusers  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "expected diffusers, which builds the networks that draw pictures, but it is not installed; run: "
-            "pip install 'brain2image[pictures]'"
-        ) from None
 
 
 class UnclipSizes(NamedTuple):
@@ -85,7 +74,7 @@ class Unclip(nn.Module):
 
     def __init__(self, sizes: UnclipSizes):
         super().__init__()
-        require_diffusers()
+        require("diffusers", "drawing pictures by unCLIP")
         from diffusers import UNet2DConditionModel
         from diffusers.models.autoencoders.vae import Decoder
 
@@ -153,7 +142,7 @@ def convert(shapes: Shapes) -> dict[str, Held]:
 
     These pass over what they do not know; here it keeps its key, by which it is refused.
     """
-    require_diffusers()
+    require("diffusers", "drawing pictures by unCLIP")
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
     parts = {

@@ -71,7 +71,7 @@ def project_fmri(betas: str | Path, ridge: str | Path, *, out: str | Path) -> No
     Parameters
     ----------
     betas : HDF5 with ``betas`` (n_trials, n_voxels) float32, there or behind a link, and the trials table.
-    ridge : safetensors with ``weight``, ``bias`` and the checkpoint's path and SHA-256 as metadata.
+    ridge : safetensors with ``weight``, ``bias`` and the checkpoint's name and SHA-256 as metadata.
     out : HDF5 to write: ``embedding`` (n_trials, n_features) float32, the trials table, and the attributes
         ``checkpoint`` and ``sha256``.
 

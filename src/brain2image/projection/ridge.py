@@ -58,9 +58,10 @@ def extract_ridge(checkpoint: str, *, subject: str, out: str | Path) -> None:
     checkpoint : file, ``https://…`` or ``hf://…``.
     subject : ``subj01`` to ``subj08``.
     out : ``weight`` (n_features, n_voxels) and ``bias`` (n_features,) float32, and as metadata
-        ``checkpoint`` (redacted), ``sha256``, ``size`` in bytes and, of one on a server, ``commit``. The hash
-        is that of the whole checkpoint: computed where all of it is at hand, else as the server states it,
-        and empty where it does not. The ridge itself is verified by the CRC-32 of its two storages.
+        ``checkpoint`` (name or address), ``sha256``, ``size`` in bytes and, of one on a server, ``commit``.
+        The hash is that of the whole checkpoint: computed where all of it is at hand, else as the server
+        states it, and empty where it does not. The ridge itself is verified by the CRC-32 of its two
+        storages.
     """
     write = partial(_write_ridge, checkpoint, subject)
     keep_parts(checkpoint, write, kind="ridges", identity=(subject,), name="ridge.safetensors", out=out)

@@ -1,7 +1,6 @@
 """A trained run as a folder that can be given away: model card, config and weights, no path of this disk."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError
 from brain2image.formats.files import read_json, write_json
 from brain2image.sharing.model_card import write_card
+from brain2image.weights.sources import source_name
 
-REMOTE = re.compile(r"(hf|https?)://")
 CHECKPOINTED = ("fmri", "predicted")  # blocks of config.json that name MindEye2's checkpoint
 
 
@@ -38,7 +37,7 @@ def export_run(run: str | os.PathLike, out: str | os.PathLike, *, place: str | N
 
 def write_shared(run: str | os.PathLike, folder: Path, *, place: str | None = None) -> None:
     """Write what `export_run` does into a folder that is there."""
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import load_file, save
 
     from brain2image.translation.loading import load_model
 
@@ -65,20 +64,18 @@ def write_shared(run: str | os.PathLike, folder: Path, *, place: str | None = No
         "checkpoint": str(fmri.get("checkpoint", "")),
         "sha256": str(fmri.get("sha256", "")),
     }
-    save_file(load_file(run / "model.safetensors"), folder / "model.safetensors", metadata=facts)
+    # not `save_file`, which lets nobody else read what it writes
+    content = save(load_file(run / "model.safetensors"), metadata=facts)
+    (folder / "model.safetensors").write_bytes(content)
 
 
 def without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the paths of checkpoints by the names of their files; addresses and SHA-256 stay."""
+    """Replace the paths of checkpoints, which older runs hold, by their names; addresses and SHA-256 stay."""
     shared = dict(config)
     for block in CHECKPOINTED:
         if isinstance(named := config.get(block), dict) and "checkpoint" in named:
-            shared[block] = named | {"checkpoint": _name(named["checkpoint"])}
+            shared[block] = named | {"checkpoint": source_name(named["checkpoint"])}
     return shared
-
-
-def _name(checkpoint: str) -> str:
-    return checkpoint if REMOTE.match(checkpoint) else re.split(r"[\\/]", checkpoint)[-1]
 
 
 def _metrics(run: Path) -> dict[str, Any]:

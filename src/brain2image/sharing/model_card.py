@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from brain2image.datasets.registry import load_datasets
 from brain2image.report.headings import METRICS
 
 SCORED = ("top1", "top5", "two_way")  # metrics of the table
@@ -11,13 +12,22 @@ HEADER = """\
 library_name: brain2image
 license: other
 license_name: terms-of-the-data-it-learned-from
-tags: [eeg, fmri, brain-decoding, {dataset}]
+tags: [eeg, fmri, brain-decoding, {tags}]
 ---
 """
+SIMULATED = """\
+**Simulated data.** EEG, fMRI and pictures were made up by brain2image, in the formats of the data sets that
+are named here. The scores say that the program works; they say nothing about brains."""
 LICENCE = """\
 The weights were learned from recordings of people. Whether they may be passed on, and to whom, is for the
-terms of these data sets to say, which their users accepted: {dataset} for the EEG and its pictures, NSD for
-the fMRI. This card grants nothing. The code of brain2image is under the MIT licence."""
+terms of these data sets to say, which their users accepted:
+
+{terms}
+
+This card grants nothing. The code of brain2image is under the MIT licence."""
+SIMULATED_LICENCE = """\
+The data are made up, so nobody's terms hold for these weights. The code of brain2image, which made them, is
+under the MIT licence."""
 USE = """\
 Research on what EEG and fMRI share: embeddings of EEG of pictures, to look for the picture that was seen
 among known ones.
@@ -55,7 +65,9 @@ def write_card(
     n_times : samples of a trial.
     place : what `load_model` takes once it is shared: a folder, or ``hf://owner/name``.
     """
-    eeg, dataset = config["eeg"], brains.partition("-")[0]
+    eeg, is_simulated = config["eeg"], config.get("simulated", False)
+    dataset = brains.partition("-")[0]
+    first = [f"Trained on {brains} with brain2image.", *([SIMULATED] if is_simulated else [])]
     layout = {
         "n_channels": len(eeg["channels"]),
         "n_times": n_times,
@@ -63,15 +75,32 @@ def write_card(
         "sfreq": eeg["sfreq"],
     }
     sections = {
-        f"# {run}: from EEG to fMRI embeddings": f"Trained on {brains} with brain2image.",
+        f"# {run}: from EEG to fMRI embeddings": "\n\n".join(first),
         "## Data and people": _data(config, brains),
-        "## Licence": LICENCE.format(dataset=dataset),
+        "## Licence": SIMULATED_LICENCE if is_simulated else LICENCE.format(terms=_terms(config, brains)),
         "## Scores": _scores(metrics, run),
         "## Intended use": USE.format(place=place, **layout),
         "## Limits": "\n".join([LIMITS, *_found(metrics.get(run, {}))]),
     }
     text = "\n\n".join(f"{heading}\n\n{body}" for heading, body in sections.items())
-    return f"{HEADER.format(dataset=dataset)}\n{text}\n"
+    tags = f"{dataset}, simulated" if is_simulated else dataset
+    return f"{HEADER.format(tags=tags)}\n{text}\n"
+
+
+def _terms(config: Mapping[str, Any], brains: str) -> str:
+    """List the terms of each data set that the run learned from."""
+    known = load_datasets()
+    person, _, subj = brains.partition("_")
+    people = [person, *config.get("learned_from", {}).get("people", [])]
+    names = [*dict.fromkeys(name.partition("-")[0] for name in people)]
+    names += [name for name, dataset in known.items() if subj.partition("-")[0] in dataset.people]
+    rows = [
+        f"- {known[name].title}: {known[name].licence}."
+        if name in known
+        else f"- {name}: those of its owners."
+        for name in names
+    ]
+    return "\n".join(rows)
 
 
 def _data(config: Mapping[str, Any], brains: str) -> str:
@@ -80,10 +109,11 @@ def _data(config: Mapping[str, Any], brains: str) -> str:
     person, _, subj = brains.partition("_")
     people = ", ".join(learned.get("people", [person]))
     n_channels, checkpoint = len(eeg["channels"]), fmri.get("checkpoint", "an unknown checkpoint")
+    kind = "simulated " if config.get("simulated") else ""
     rows = [
-        f"EEG of {people} (release {eeg.get('release', 'unknown')}), {n_channels} channels at "
+        f"{kind}EEG of {people} (release {eeg.get('release', 'unknown')}), {n_channels} channels at "
         f"{eeg['sfreq']:g} Hz, {eeg['unit']}",
-        f"fMRI of {subj}, as embeddings of {config['n_features']} numbers through {checkpoint} "
+        f"{kind}fMRI of {subj}, as embeddings of {config['n_features']} numbers through {checkpoint} "
         f"(SHA-256 {fmri.get('sha256', 'unknown')})",
         f"learned from: {learned.get('targets', 'unknown')} embeddings of "
         f"{learned.get('n_pictures', 'unknown')} pictures",

@@ -40,6 +40,7 @@ def write_lmdb(
     eeg_dtype: Literal["float32", "float16"] = "float32",
     drop_overlapping_trials: bool = False,
     picture_set: str = "",
+    is_simulated: bool = False,
 ) -> None:
     """Store the EEG trials and the fMRI embeddings that a training may learn from, and those of val and test.
 
@@ -62,6 +63,7 @@ def write_lmdb(
     eeg_dtype : how samples are stored; float16 halves the file, and the log states the error.
     drop_overlapping_trials : leave out training trials whose second overlaps a val or test trial's.
     picture_set : name of the EEG's pictures, as ids of other sets are of other pictures.
+    is_simulated : whether EEG and fMRI are made up, for what is said of runs that learn from them.
 
     Raises
     ------
@@ -101,6 +103,7 @@ def write_lmdb(
         meta = _meta(arrays, pairs, DTYPES[eeg_dtype]) | {
             "overlapping_trials": dropped,
             "picture_set": picture_set,
+            "simulated": is_simulated,
         }
         tables = {"fmri": pd.DataFrame({"trial": [], "image": [], "repetition": []}, dtype=np.int64)}
         tables |= {name: index.drop(columns="row") for name, (_, index) in arrays.items()}
@@ -178,12 +181,8 @@ def _index(trials: pd.DataFrame, images: pd.Series, *, source: str | Path) -> pd
         trials = trials.rename_axis("row").reset_index()
     index = trials[trials["image"].isin(images)].sort_values("row").reset_index(drop=True)
     index.insert(0, "trial", index.index)
-    columns = [
-        name
-        for name in ("trial", "image", "repetition", "session", "onset", "weight", "row")
-        if name in index
-    ]
-    return index[columns]
+    columns = ("trial", "image", "repetition", "session", "onset", "weight", "row")
+    return index[[name for name in columns if name in index]]
 
 
 def _meta(

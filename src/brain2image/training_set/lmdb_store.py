@@ -124,10 +124,11 @@ class LMDBReader:
         return self.read("fmri", [trial])[0]
 
     def describe(self) -> dict[str, Any]:
-        """Describe the data as ``config.json`` does: ``eeg``, ``n_features``, ``fmri``, ``predicted``.
+        """Describe the data as ``config.json`` does.
 
-        ``eeg`` holds unit, rate, channels, filters, and the channels that are flat in the training trials;
-        ``predicted`` what the predicted targets come from, None where there are none.
+        ``simulated`` tells whether they are made up; ``eeg`` holds unit, rate, channels, filters, and the
+        channels that are flat in the training trials; ``n_features`` and ``fmri`` are of the targets, and
+        ``predicted`` says what the predicted ones come from, None where there are none.
         """
         shown = self.pictures.loc[self.pictures["split"] == "train", "image"]
         trials = self.eeg_index.loc[self.eeg_index["image"].isin(shown), "trial"]
@@ -139,6 +140,7 @@ class LMDBReader:
         ]
         eeg = {name: self.meta[name] for name in EEG_ATTRIBUTES} | self.meta["eeg_attributes"]
         return {
+            "simulated": self.meta.get("simulated", False),
             "eeg": eeg | {"flat": flat},
             "n_features": self.meta["n_features"],
             "fmri": self.meta["fmri_attributes"],

@@ -11,6 +11,7 @@ import pandas as pd
 from brain2image.core.atomic import atomic_path
 from brain2image.core.devices import compute_device
 from brain2image.core.errors import InputError
+from brain2image.core.extras import require
 from brain2image.formats.files import read_json
 from brain2image.models.alignment import AlignmentModel
 from brain2image.translation.personal import Seen, calibrate_model, check_calibration, write_calibrated
@@ -61,8 +62,9 @@ def calibrate(
     Raises
     ------
     InputError
-        Says in one line what does not fit.
+        Says in one line what does not fit, or which extra of the installation is missing.
     """
+    require("open_clip", "calibrate")
     given, person = EEGOptions(**options), person or _name_of(eeg)
     _check_out(out)
     aligner, record = _load(run)

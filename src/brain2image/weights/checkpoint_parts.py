@@ -11,7 +11,7 @@ from brain2image.formats.checkpoints import Checkpoint
 from brain2image.formats.files import sha256
 from brain2image.weights.download import cache_folder, copy, fetch, is_current, locked, open_remote
 from brain2image.weights.remote import RangesRefused
-from brain2image.weights.sources import check_file, format_size, hub_file, is_remote, redact
+from brain2image.weights.sources import check_file, format_size, hub_file, is_remote, redact, source_name
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ def read_parts(
     Parameters
     ----------
     checkpoint : file, ``https://…`` or ``hf://…``.
-    read : gets the open checkpoint and its source: ``checkpoint`` (redacted), ``sha256``, ``size`` in bytes
-        and, of one on a server, ``commit``. It is called again, with the whole file, where the server turns
-        out to give no parts.
+    read : gets the open checkpoint and its source: ``checkpoint`` (its name or address, see
+        `sources.source_name`), ``sha256``, ``size`` in bytes and, of one on a server, ``commit``. It is
+        called again, with the whole file, where the server turns out to give no parts.
     what : what is read, for the log: ``the ridge``.
     state : what the state dict is called in the file, see `formats.checkpoints.Checkpoint`.
     is_hashed : whether a file on this machine is read as a whole first, for its ``sha256`` and ``size``. Of
@@ -48,23 +48,23 @@ def read_parts(
     InputError
         When the file is missing, no checkpoint, or damaged.
     """
-    source = {"checkpoint": redact(checkpoint)}
+    name, source = redact(checkpoint), {"checkpoint": source_name(checkpoint)}
     if not is_remote(checkpoint):
         check_file(checkpoint)
-        return _read(checkpoint, read, source, state, is_hashed=is_hashed)
+        return _read(checkpoint, read, source, state, name=name, is_hashed=is_hashed)
     try:
         with open_remote(checkpoint) as remote:
             if not remote.has_ranges:
                 raise RangesRefused
             logger.info("%s: reading %s alone out of %s", remote.name, what, format_size(remote.size))
             stated = {"sha256": remote.sha256 or "", "size": str(remote.size), "commit": remote.commit or ""}
-            content = Checkpoint(io.BufferedReader(remote), name=source["checkpoint"], state=state)
+            content = Checkpoint(io.BufferedReader(remote), name=name, state=state)
             return read(content, source | stated)
     except RangesRefused:
         logger.warning("%s: the server gives no parts of files; downloading all of it", redact(checkpoint))
         fetched = fetch(checkpoint)
         known = {"sha256": fetched.sha256, "size": str(fetched.size), "commit": fetched.commit or ""}
-        return _read(fetched.path, read, source | known, state)
+        return _read(fetched.path, read, source | known, state, name=name)
 
 
 def _read(
@@ -73,10 +73,11 @@ def _read(
     source: dict[str, str],
     state: str,
     *,
+    name: str,
     is_hashed: bool = False,
 ) -> Part:
     with open(path, "rb") as file:
-        content = Checkpoint(file, name=source["checkpoint"], state=state)
+        content = Checkpoint(file, name=name, state=state)
         if is_hashed:  # only now: what is no checkpoint is refused at once
             source |= {"sha256": sha256(path), "size": str(os.path.getsize(path))}
         return read(content, source)

@@ -136,6 +136,17 @@ def redact(source: str) -> str:
     return f"{_without_secrets(source)}#{hashlib.sha256(source.encode(errors='replace')).hexdigest()[:8]}"
 
 
+def source_name(source: str) -> str:
+    """Name a source as results may: an address as `redact` spells it, a file without the folders it is in.
+
+    Of MindEye2's checkpoints, all called ``last.pth``, the folder that tells them apart stays.
+    """
+    if is_remote(source):
+        return redact(source)
+    *folders, name = re.split(r"[\\/]", source)
+    return f"{folders[-1]}/{name}" if folders and folders[-1].startswith("final_") else name
+
+
 def _without_secrets(source: str) -> str:
     scheme, _, rest = source.partition("#")[0].partition("://")
     address, mark, query = rest.partition("?")

@@ -35,6 +35,10 @@ class Alljoined1(EEGDataset):
     partial: ClassVar = {"raw": "*_eeg.fif"}
     has_test_pictures = False
     channels = CHANNELS
+    licence = (
+        "not stated where it lies (osf.io/kqgs8); the copy on NEMAR (nm000133) says CC BY-NC-ND 4.0, so ask "
+        "before you pass on what was derived from it"
+    )
     simulated = "raw"
     picture_set = "nsd"
     picture_reader = "brain2image.datasets.nsd.nsd_images"

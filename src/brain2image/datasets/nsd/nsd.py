@@ -36,6 +36,10 @@ class NSD(FMRIDataset):
         "betas_all_{person}_fp32.hdf5": "not normalised anew",
         "webdataset_avg_split": "37 sessions",
     }
+    licence = (
+        "the terms and conditions that its users agree to (naturalscenesdataset.org); neither betas nor "
+        "pictures may be passed on, and its authors ask for the paper to be cited"
+    )
     simulated = "mindeye2"
     picture_reader = f"{ROOM}.nsd_images"
     inspector = f"{ROOM}.nsd_inventory"

@@ -42,6 +42,10 @@ class ThingsEEG2(EEGDataset):
     download = (
         "training_images.zip and test_images.zip from osf.io/y63gw, image_metadata.npy from osf.io/qkgtf,"
     )
+    licence = (
+        "CC BY 4.0 for the recordings (osf.io/3jk45, Figshare+ 18470912); the pictures of THINGS are others' "
+        "photographs, for research (osf.io/jum2f)"
+    )
     has_test_pictures = True
     channels = CHANNELS
     simulated = "raw"
