@@ -44,7 +44,7 @@ rule all:
         expand("<results>/pairs/{brains}.{kind}.json", brains=plan.brains, kind=["audit", "bounds"]),
         plan.figures(),
         plan.pages(),
-        rules.write_provenance.output,
+        rules.write_site.output,
 
 
 rule fetch_weights:

@@ -137,7 +137,7 @@ rule show_decoded:
             "<results>/figures/{person}_{subj}/pictures.html",
             caption="../workflow/report/pictures.rst",
             category="7 Gallery",
-            labels={"figure": "pictures from EEG", "brains": "{person} × {subj}"},
+            labels={"figure": "2 pictures from EEG", "brains": "{person} × {subj}"},
         ),
     log:
         "<logs>/show_decoded/{person}_{subj}.log",

@@ -286,6 +286,7 @@ ROOMS = (
     "plan_people",
     "plan_files",
     "plan_decoding",
+    "plan_report",
     "plan",
     "commands",
     "__main__",

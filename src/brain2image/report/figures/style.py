@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+from brain2image.core.atomic import atomic_path
 from brain2image.formats.files import write_text
 
 # Okabe & Ito's palette, which people with colour-blindness can tell apart (jfly.uni-koeln.de/color).
@@ -32,6 +33,7 @@ plt.rcParams.update(
         "axes.spines.right": False,
         "legend.frameon": False,
         "svg.fonttype": "none",
+        "pdf.fonttype": 42,  # text that can be edited
         "svg.hashsalt": "brain2image",  # the same figure is the same file
     }
 )
@@ -46,6 +48,12 @@ def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure as SVG, see `to_svg`, atomically."""
     write_text(path, to_svg(figure))
+
+
+def save_pdf(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as PDF, atomically and without a date; it stays open."""
+    with atomic_path(path) as scratch:
+        figure.savefig(scratch, format="pdf", metadata={"CreationDate": None})
 
 
 def to_svg(figure: Figure) -> str:
