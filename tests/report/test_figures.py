@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -209,3 +210,20 @@ def test_photographs_are_saved_as_jpeg_and_smooth_maps_as_they_are(rng, tmp_path
     embedded = base64.b64decode(re.search(r"base64,([^\"]+)", (tmp_path / "jpeg").read_text())[1])
     image = Image.open(io.BytesIO(embedded)).convert("RGB")
     assert np.abs(np.asarray(image).astype(float) - photograph).mean() < 5
+
+
+def test_what_no_eye_sees_is_left_out_of_a_figure(rng):
+    figure, panel = plt.subplots()
+    panel.scatter(*rng.random((2, 50)), label="a < b")
+    panel.set_title("a title")
+    figure.legend()
+    text = style.to_svg(figure)
+    drawn = ElementTree.fromstring(text)  # every tag that opens closes
+    named = [node.text for node in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"a title", "a < b"} <= set(named)
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}use"))) >= 50  # the points and the ticks
+    assert "<!--" not in text and "<metadata>" not in text and not re.search(r'<g>| d="[^"]*\.\d{3}', text)
+    looks = set(re.findall(r'class="(\w+)"', text))
+    assert looks == set(re.findall(r"\.(s\w+)\{", text))  # each is explained
+    links = set(re.findall(r'xlink:href="#(\w+)"|url\(#(\w+)\)', text))
+    assert {one or other for one, other in links} <= set(re.findall(r' id="(\w+)"', text))

@@ -117,8 +117,8 @@ def _keep_table(name: str, text: str, folder: Path) -> str:
     path.parent.mkdir(exist_ok=True)
     # the same table is the same file: no time in it
     entry = zipfile.ZipInfo(name)
-    with zipfile.ZipFile(path.with_suffix(".csv.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(entry, text, compress_type=zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(path.with_suffix(".csv.zip"), "w") as archive:
+        archive.writestr(entry, text, zipfile.ZIP_DEFLATED, compresslevel=9)
     return f"{TABLES}/{name}.zip"
 
 
@@ -131,7 +131,7 @@ def _photos_apart(html: str, folder: Path) -> str:
 
     def apart(found: re.Match[str]) -> str:
         content = base64.b64decode(found[3])
-        address = f"{PICTURES}/{hashlib.sha256(content).hexdigest()[:16]}.{found[2]}"
+        address = f"{PICTURES}/{hashlib.sha256(content).hexdigest()[:12]}.{found[2]}"
         path = folder / address
         if not path.exists():
             _keep(path, content)

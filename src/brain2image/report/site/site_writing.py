@@ -19,6 +19,8 @@ from brain2image.report.site.shown_files import (
 )
 from brain2image.report.site.site_frame import SITE_STYLE, Link, Part, site_map, site_page
 
+# Pages of a category that each of them links; the overview links all, however many there are.
+MOST_SIBLINGS = 20
 # How the subjects of a kind are headed on the map, in this order; "" is what shows all of them.
 KINDS = {
     "": "Everything together",
@@ -69,6 +71,7 @@ def _write_page(number: int, pages: Sequence[SitePage], folder: Path) -> str:
     if is_index:
         parts = [_with_linked_brains(part, pages) for part in parts]
     siblings = [page for page in pages if page.category == own.category]
+    siblings = siblings if len(siblings) <= MOST_SIBLINGS else []
     before, after = (
         Link(pages[place].name, pages[place].title) if 0 <= place < len(pages) else None
         for place in (number - 1, number + 1)
