@@ -54,7 +54,8 @@ def test_pairs_are_drawn_with_the_eegs_picture_above(pairs, tmp_path):
         8 * i for pair in zip(range(6), range(6, 12), strict=True) for i in pair
     ]
     assert "best: pair 1\ncosine" in panels[0].get_title()
-    assert [panel.get_ylabel() for panel in panels] == ["THINGS", "NSD", "", ""] * 3
+    named = [[text.get_text() for text in panel.texts] for panel in panels]
+    assert named == [["THINGS"], ["NSD"], [], []] * 3
     assert [panels[place].get_title().partition(":")[0] for place in (4, 8)] == ["middle", "worst"]
     style.save(figure, tmp_path / "pairs.svg")
     assert (tmp_path / "pairs.svg").read_text().startswith("<?xml")

@@ -68,7 +68,8 @@ def draw_pairs(
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
             if place == 0:
-                name = panel.set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
+                options = {"fontsize": 8, "ha": "right", "va": "center", "transform": panel.transAxes}
+                name = panel.text(-0.05, 0.5, title, **options)
                 name.set_in_layout(False)  # else the first pictures are smaller than the others
         named = f"{row.group}: " if place == 0 else ""
         panels[0].set_title(f"{named}pair {row.rank}\ncosine {row.similarity:.2f}", fontsize=7)

@@ -20,7 +20,7 @@ nav details {{ max-width: 62rem; margin: 0.2rem auto 0; }}
 nav details ul {{ max-height: 14rem; overflow-y: auto; padding: 0.4rem 0; }}
 .page h2 {{ font-size: 1.2rem; margin: 2.2rem 0 0.6rem; padding-top: 0.6rem; border-top: 1px solid #ccd6e0; }}
 .page h3 {{ font-size: 1.05rem; margin: 1.4rem 0 0.4rem; }}
-.page img {{ max-width: 100%; }}
+.page a > img {{ max-width: 100%; }}
 .page .caption {{ color: #444; font-size: 0.9rem; margin: 0.6rem 0; padding-left: 0.8rem;
   border-left: 3px solid #ccd6e0; }}
 .page .caption p {{ max-width: 50rem; }}
