@@ -16,13 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 demo: setup
 	@$(DEMO_RUN) --logger brain2image --cores all $(SIDE_BY_SIDE)
-	@$(MAKE) --no-print-directory $(DEMO)/report.html
 	@$(BIN)/brain2image summary $(DEMO)/summary.csv
-	@echo "Report: $(DEMO)/report.html"
-
-# The report is made again only after a table, a figure or a caption changed.
-$(DEMO)/report.html: $(DEMO)/summary.csv $(wildcard $(DEMO)/figures/*.html $(DEMO)/figures/*/* workflow/report/* rules/*.smk)
-	@$(DEMO_RUN) --quiet all --report $@
+	@echo "Report: $(DEMO)/report/index.html"
 
 # The linters run beside the tests, as before them they leave a core idle; what they say comes last.
 test: setup

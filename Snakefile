@@ -33,7 +33,6 @@ include: "rules/report.smk"
 if cfg.decoding.tokens:
 
     include: "rules/decode.smk"
-    include: "rules/draw.smk"
 
 
 if cfg.simulate:
@@ -52,7 +51,7 @@ rule all:
         expand("<results>/pairs/{brains}.{kind}.json", brains=plan.brains, kind=["audit", "bounds"]),
         plan.figures(),
         plan.pages(),
-        rules.write_provenance.output,
+        rules.write_site.output,
 
 
 rule fetch_weights:

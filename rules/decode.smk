@@ -165,7 +165,7 @@ rule show_decoded:
             "<results>/figures/{person}_{subj}/pictures.html",
             caption="../workflow/report/pictures.rst",
             category="7 Gallery",
-            labels={"figure": "pictures from EEG", "brains": "{person} × {subj}"},
+            labels={"figure": "2 pictures from EEG", "brains": "{person} × {subj}"},
         ),
     log:
         "<logs>/show_decoded/{person}_{subj}.log",
@@ -187,3 +187,6 @@ rule show_decoded:
         "Write the page of pictures from the EEG of {wildcards.person}"
     script:
         "../workflow/scripts/show_decoded.py"
+
+
+include: "draw.smk"

@@ -12,7 +12,7 @@ rule plot_pairs:
             "<results>/figures/{dataset}_{subj}/pairs.svg",
             caption="../workflow/report/pairs.rst",
             category="2 Pairs",
-            labels={"figure": "example pairs", "pictures": "{dataset} × {subj}"},
+            labels={"figure": "1 example pairs", "pictures": "{dataset} × {subj}"},
         ),
     log:
         "<logs>/plot_pairs/{dataset}_{subj}.log",
@@ -38,12 +38,15 @@ rule plot_clusters:
     input:
         unpack(ask("of_pairs", "dataset", "subj")),
         pairs="<results>/pairs/{dataset}_{subj}.parquet",
+        eeg_pictures=ask("pictures_of", "dataset"),
+        fmri_pictures=ask("partner_pictures", "dataset", "subj"),
+        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets(wildcards.dataset, wildcards.subj)),
     output:
         figure=report(
             "<results>/figures/{dataset}_{subj}/clusters.svg",
             caption="../workflow/report/clusters.rst",
             category="2 Pairs",
-            labels={"figure": "cluster map", "pictures": "{dataset} × {subj}"},
+            labels={"figure": "2 cluster map", "pictures": "{dataset} × {subj}"},
         ),
     log:
         "<logs>/plot_clusters/{dataset}_{subj}.log",
@@ -55,7 +58,10 @@ rule plot_clusters:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        code=plan.code("plot_clusters"),
+        code=lambda wildcards: plan.code_with_pictures(
+            "plot_clusters", *plan.sets(wildcards.dataset, wildcards.subj)
+        ),
+        pictures=lambda wildcards: plan.data.pictures(*plan.sets(wildcards.dataset, wildcards.subj)),
     message:
         "Draw the clusters of {wildcards.dataset} and {wildcards.subj}"
     script:
@@ -144,7 +150,7 @@ rule plot_gallery:
             "<results>/figures/{person}_{subj}/gallery_{run}.svg",
             caption="../workflow/report/gallery.rst",
             category="7 Gallery",
-            labels={"figure": "retrieved pictures", "brains": "{person} × {subj}", "run": "{run}"},
+            labels={"figure": "1 retrieved pictures", "brains": "{person} × {subj}", "run": "{run}"},
         ),
     log:
         "<logs>/plot_gallery/{person}_{subj}/{run}.log",
@@ -200,3 +206,34 @@ rule plot_people:
         "Compare the methods on all people"
     script:
         "../workflow/scripts/plot_people.py"
+
+
+rule plot_summary:
+    input:
+        summary=rules.summarise.output.summary,
+        comparisons=rules.summarise.output.comparisons,
+        metrics=rules.summarise.input.metrics,
+    output:
+        figure=report(
+            "<results>/figures/summary.svg",
+            caption="../workflow/report/summary_figure.rst",
+            category="5 Scores",
+            labels={"figure": "0 summary figure"},
+        ),
+        pdf="<results>/figures/summary.pdf",
+    log:
+        "<logs>/plot_summary.log",
+    benchmark:
+        "<benchmarks>/plot_summary.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=plan.code("plot_summary"),
+        predictors=plan.listed_predictors(),
+    message:
+        "Draw the summary figure"
+    script:
+        "../workflow/scripts/plot_summary.py"

@@ -11,19 +11,19 @@ rule inspect_eeg:
             "<results>/figures/{person}/channels.svg",
             caption="../workflow/report/quality_channels.rst",
             category="3 Data quality",
-            labels={"figure": "EEG trials and channels", "subject": "{person}"},
+            labels={"figure": "1 EEG trials and channels", "subject": "{person}"},
         ),
         spectra=report(
             "<results>/figures/{person}/spectra.svg",
             caption="../workflow/report/quality_spectra.rst",
             category="3 Data quality",
-            labels={"figure": "EEG spectra", "subject": "{person}"},
+            labels={"figure": "2 EEG spectra", "subject": "{person}"},
         ),
         responses=report(
             "<results>/figures/{person}/responses.svg",
             caption="../workflow/report/quality_responses.rst",
             category="3 Data quality",
-            labels={"figure": "EEG responses and their reliability", "subject": "{person}"},
+            labels={"figure": "3 EEG responses and their reliability", "subject": "{person}"},
         ),
     log:
         "<logs>/inspect_eeg/{person}.log",

@@ -7,6 +7,7 @@ rule write_overview:
         comparisons=rules.summarise.output.comparisons,
         metrics=rules.summarise.input.metrics,
         bounds=expand("<results>/pairs/{brains}.bounds.json", brains=plan.brains),
+        figure=rules.plot_summary.output.figure,
     output:
         overview=report(
             "<results>/figures/overview.html",
@@ -121,7 +122,7 @@ rule show_picture_encoder:
             "<results>/figures/{dataset}_{subj}/picture_encoder.html",
             caption="../workflow/report/picture_encoder.rst",
             category="2 Pairs",
-            labels={"figure": "picture encoder", "pictures": "{dataset} × {subj}"},
+            labels={"figure": "3 picture encoder", "pictures": "{dataset} × {subj}"},
         ),
     log:
         "<logs>/show_picture_encoder/{dataset}_{subj}.log",
@@ -147,7 +148,7 @@ rule show_picture_encoder:
 rule write_provenance:
     input:
         # everything else that is shown, so that this comes last and whenever any stage has run
-        shown=[*plan.figures(), *plan.pages()],
+        shown=[*plan.figures(), *plan.pages(), *rules.plot_summary.output],
         configs=plan.training_configs(*plan.brains),
     output:
         configuration=report(
@@ -193,3 +194,32 @@ rule write_provenance:
         "Write how all this was made"
     script:
         "../workflow/scripts/write_provenance.py"
+
+
+rule write_site:
+    input:
+        shown=[
+            *plan.figures(),
+            *plan.pages(),
+            *rules.plot_summary.output,
+            *rules.summarise.output,
+            *rules.write_provenance.output,
+        ],
+    output:
+        site=directory("<results>/report"),
+    log:
+        "<logs>/write_site.log",
+    benchmark:
+        "<benchmarks>/write_site.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=plan.code("write_site"),
+        shown=lambda wildcards: plan.shown(workflow.rules),
+    message:
+        "Write the report"
+    script:
+        "../workflow/scripts/write_site.py"

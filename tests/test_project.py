@@ -300,6 +300,7 @@ ROOMS = (
     "plan_files",
     "plan_decoding",
     "plan_weights",
+    "plan_report",
     "plan",
     "commands",
     "__main__",

@@ -5,7 +5,7 @@ spell them. What a job computes with, it gets by its params.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from brain2image.datasets.people import check_brains, check_folders, find_brains
 from brain2image.datasets.registry import load_datasets
 from brain2image.datasets.selection import Selection
 from brain2image.plan_files import FMRI
+from brain2image.plan_report import list_shown
 from brain2image.plan_weights import PlannedWeights
 from brain2image.weights.planned import WeightPlaces
 from brain2image.weights.sources import true_sources
@@ -246,6 +247,10 @@ class Plan(PlannedWeights):
         pages += [f"{pairs}/picture_encoder" for pairs in self.picture_pairs if has_fmri(pairs)]
         pages += self.decoding_pages()
         return [f"{self.results}/figures/{name}.html" for name in pages]
+
+    def shown(self, rules: Iterable[Any]) -> list[dict[str, Any]]:
+        """List what the rules of the workflow mark for the report, see `list_shown`."""
+        return list_shown(rules, results=self.results)
 
     def benchmark_names(self) -> list[str]:
         """List the names of people, brains, runs, data sets and parts in the benchmark files."""

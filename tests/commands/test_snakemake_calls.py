@@ -62,13 +62,35 @@ def test_weights_are_fetched_and_refreshed(calls, monkeypatch):
     assert calls[1][-3:] == ["--cores", "1", "--forceall"]
 
 
-def test_a_report_needs_scores(calls):
+def test_a_report_needs_scores(calls, capsys):
     with pytest.raises(SystemExit, match=r"^brain2image: elsewhere/summary\.csv: expected scores"):
         main(["report", "--configfile", "my.yaml"])
     Path("elsewhere").mkdir()
     Path("elsewhere/summary.csv").touch()
     main(["report", "--configfile", "my.yaml"])
-    assert calls == [["--configfile", "my.yaml", "--report", "elsewhere/report.html"]]
+    [[target, _, config, *rest]] = calls
+    assert (target, config) == ("elsewhere/report", "my.yaml")
+    assert rest[: rest.index("--allowed-rules")] == [*SHORT.split(), "--cores", "all"]
+    assert capsys.readouterr().out == "Report: elsewhere/report/index.html\n"
+
+
+def test_a_report_computes_nothing_anew(calls):
+    """Only rules that draw what is there may run."""
+    Path("results").mkdir()
+    Path("results/summary.csv").touch()
+    Path("config").mkdir()
+    Path("config/config.yaml").write_text("results: results\n")
+    main(["report"])
+    allowed = set(calls[0][calls[0].index("--allowed-rules") + 1 :])
+    assert {"write_site", "write_overview", "plot_scores", "show_decoded"} <= allowed
+    assert not allowed & {"train", "evaluate", "summarise", "repack_eeg", "draw_pictures"}
+
+
+def test_snakemakes_own_report_is_an_option(calls):
+    Path("elsewhere").mkdir()
+    Path("elsewhere/summary.csv").touch()
+    main(["report", "--configfile", "my.yaml", "--provenance", "own.zip"])
+    assert calls == [["--configfile", "my.yaml", "--report", "own.zip"]]
 
 
 @pytest.mark.parametrize(

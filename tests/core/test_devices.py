@@ -9,6 +9,7 @@ import torch
 
 from brain2image.core import devices
 from brain2image.core.errors import InputError
+from brain2image.core.processors import processor_name
 
 FORK = multiprocessing.get_context("fork")
 
@@ -53,6 +54,14 @@ def _take(n_devices, sender):
     devices._held.clear()  # what was held before the fork is the parent's
     sender.send(devices.compute_devices(n_devices))
     time.sleep(60)
+
+
+def test_a_device_has_the_name_of_its_model(tmp_path):
+    assert devices.device_name("cuda:1") == "Pretended cuda:1"
+    assert devices.device_name("cpu") == processor_name()
+    (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: A fast one\n")
+    assert processor_name(tmp_path / "cpuinfo") == "A fast one"
+    assert processor_name(tmp_path / "none")
 
 
 def test_concurrent_jobs_take_different_devices(machine, other_job, caplog):

@@ -6,6 +6,8 @@ from helpers.checkouts import ROOT
 from helpers.dry_runs import Change
 
 TABLE = yaml.safe_load((ROOT / "tests" / "staleness.yaml").read_text())
+# What follows whatever runs.
+LAST = {"write_provenance", "write_site"}
 ONLY = {"sub-01", "things-01", "subj01", "things_subj01", "things-01_subj01"}
 # The files that a row of each section changes, and what is added to them.
 FILES = {
@@ -20,7 +22,7 @@ def jobs_of(names):
     """The jobs that a list of jobs and groups stands for."""
     groups = TABLE["groups"]
     found = set().union(*(jobs_of(groups[name]) if name in groups else {name} for name in names))
-    return found | {"write_provenance"} if found else found
+    return found | LAST if found else found
 
 
 def short(names):
@@ -31,7 +33,7 @@ def short(names):
 def spelled(jobs):
     """The row that stands for these jobs, of the largest groups that hold no other one."""
     groups = {name: jobs_of([name]) for name in TABLE["groups"]}
-    left, row = jobs - {"write_provenance"}, []
+    left, row = jobs - LAST, []
     while left:
         fitting = [name for name, members in groups.items() if members <= jobs and len(members & left) > 1]
         largest = max(fitting, key=lambda name: (len(groups[name] & left), -len(groups[name])), default=None)

@@ -20,7 +20,10 @@ from brain2image.training_set.lmdb_store import LMDBReader
 CONFIG = "tests/tiny.yaml"
 # What tells of the running itself, and what a training goes on from.
 OF_THE_RUNNING = ("logs", "benchmarks", "state", "manifest")
-PAGES_OF_THE_RUNNING = {"figures/resources.html", "figures/configuration.html"}  # times; paths
+# Times; paths; the commit; and what the report's folder makes of them.
+PAGES_OF_THE_RUNNING = {f"figures/{name}.html" for name in ("resources", "configuration", "versions")}
+PAGES_OF_THE_RUNNING |= {"report/how-it-was-made.html"}
+TABLES_OF_THE_RUNNING = ("report/tables/resources", "report/tables/configuration", "report/tables/versions")
 # The bytes of the checkpoint enter these: torch.save names its records after the file.
 OF_THE_PLACE = {"sha256", "size"}
 # Every Snakemake that was started; its process group has the same number.
@@ -93,7 +96,12 @@ def outputs(results):
 
 def compared(results):
     """The outputs that two runs have in common whenever and wherever they were made."""
-    return {path for path in outputs(results) if path.as_posix() not in PAGES_OF_THE_RUNNING}
+    return {
+        path
+        for path in outputs(results)
+        if path.as_posix() not in PAGES_OF_THE_RUNNING
+        and not path.as_posix().startswith(TABLES_OF_THE_RUNNING)
+    }
 
 
 def assert_same(results, expected):

@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 
 from brain2image.config import LossConfig
 from brain2image.models.losses import AlignmentLoss, info_nce, mse, prototype_distillation
-from brain2image.training.task import top1
+from brain2image.training.judging import top1
 
 
 def _unit(x):

@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,19 +48,29 @@ def test_examples_are_the_best_the_middle_and_the_last(pairs):
 
 def test_pairs_are_drawn_with_the_eegs_picture_above(pairs, tmp_path):
     chosen = pair_figures.choose_examples(pairs, 2)
-    figure = pair_figures.draw_pairs(chosen, pictures(6), pictures(12)[6:])
+    figure = pair_figures.draw_pairs(chosen, pictures(6), pictures(12)[6:], titles=["THINGS", "NSD"])
     panels = [panel for panel in figure.axes if panel.images]
     assert [shown(panel) for panel in panels] == [
         8 * i for pair in zip(range(6), range(6, 12), strict=True) for i in pair
     ]
-    assert "pair 1\ncosine" in panels[0].get_title()
+    assert "best: pair 1\ncosine" in panels[0].get_title()
+    named = [[text.get_text() for text in panel.texts] for panel in panels]
+    assert named == [["THINGS"], ["NSD"], [], []] * 3
+    assert [panels[place].get_title().partition(":")[0] for place in (4, 8)] == ["middle", "worst"]
     style.save(figure, tmp_path / "pairs.svg")
     assert (tmp_path / "pairs.svg").read_text().startswith("<?xml")
 
 
 def test_clusters_share_one_basis(pairs, rng):
     embeddings = Embeddings(np.arange(30), rng.standard_normal((30, 10)).astype(np.float32), "clip.npz")
-    figure = pair_figures.plot_clusters(pairs, embeddings, embeddings)  # equal pictures lie on each other
+    sets = [SimpleNamespace(title=title, read=lambda rows: pictures(30)[: len(rows)]) for title in ("A", "B")]
+    figure = pair_figures.plot_clusters(
+        pairs, embeddings, embeddings, sets
+    )  # equal pictures lie on each other
+    insets = figure.axes[0].child_axes
+    assert 3 <= len(insets) <= pair_figures.MOST_PICTURES
+    boxes = [inset.get_window_extent() for inset in insets]
+    assert sum(one.overlaps(other) for one in boxes for other in boxes) == len(boxes)  # each with itself
     points = [dots.get_offsets() for dots in figure.axes[0].collections[:6]]
     for things, nsd in zip(points[::2], points[1::2], strict=True):
         np.testing.assert_allclose(things, nsd)
@@ -73,6 +85,7 @@ def test_training_marks_the_epoch_that_is_kept():
         dots = [line.get_xydata().tolist() for line in panel.lines if line.get_marker() == "o"]
         assert [points for points in dots if points] == [[dot]] * 2  # the legend's has no point
     assert [text.get_text() for text in figure.legends[0].get_texts()].count("flatten") == 1
+    assert all(tick == int(tick) for panel in figure.axes for tick in panel.get_xticks())
     assert 25 in [line.get_ydata()[0] for line in figure.axes[1].lines if line.get_label() == "chance"]
 
 
@@ -153,15 +166,6 @@ def test_curves_over_trials_and_over_galleries_where_there_are_several(galleries
     assert {*RUNS, "chance"} == set(legend(figure))
 
 
-def test_the_headline_orders_networks_baselines_and_oracles():
-    rows = summary(("ceiling", "ridge", "flatten"))
-    both = pd.concat([rows, rows.assign(brains="things-02_subj01")])
-    figure = scores.plot_headline(both)
-    assert [panel.get_title() for panel in figure.axes] == ["things-01_subj01", "things-02_subj01"]
-    assert ticks(figure.axes[0]) == ["flatten", "ridge", "ceiling"]
-    assert intervals(figure.axes[1]) == [(5, 15)] * 3
-
-
 def test_comparisons_are_coloured_by_what_is_certain():
     names = {"brains": "things-01_subj01", "run": "flatten"}
     rows = pd.DataFrame(
@@ -207,3 +211,20 @@ def test_photographs_are_saved_as_jpeg_and_smooth_maps_as_they_are(rng, tmp_path
     embedded = base64.b64decode(re.search(r"base64,([^\"]+)", (tmp_path / "jpeg").read_text())[1])
     image = Image.open(io.BytesIO(embedded)).convert("RGB")
     assert np.abs(np.asarray(image).astype(float) - photograph).mean() < 5
+
+
+def test_what_no_eye_sees_is_left_out_of_a_figure(rng):
+    figure, panel = plt.subplots()
+    panel.scatter(*rng.random((2, 50)), label="a < b")
+    panel.set_title("a title")
+    figure.legend()
+    text = style.to_svg(figure)
+    drawn = ElementTree.fromstring(text)  # every tag that opens closes
+    named = [node.text for node in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"a title", "a < b"} <= set(named)
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}use"))) >= 50  # the points and the ticks
+    assert "<!--" not in text and "<metadata>" not in text and not re.search(r'<g>| d="[^"]*\.\d{3}', text)
+    looks = set(re.findall(r'class="(\w+)"', text))
+    assert looks == set(re.findall(r"\.(s\w+)\{", text))  # each is explained
+    links = set(re.findall(r'xlink:href="#(\w+)"|url\(#(\w+)\)', text))
+    assert {one or other for one, other in links} <= set(re.findall(r' id="(\w+)"', text))

@@ -12,7 +12,6 @@ from helpers.report_tables import BOUNDS, LEAKY, comparisons, summary
 
 from brain2image.config import Config, load_config
 from brain2image.core.errors import InputError
-from brain2image.report.figures.score_plots import plot_headline
 from brain2image.report.figures.style import to_svg
 from brain2image.report.pages import audit_page as audit
 from brain2image.report.pages import overview_page as overview
@@ -66,7 +65,7 @@ def planted_overview():
         audits={PLANT: [AUDIT]},
         bounds={PLANT: BOUNDS},
         is_simulated=False,
-        figure=to_svg(plot_headline(table_of_scores())),
+        figure=planted_figure(),
     )
 
 
@@ -76,7 +75,12 @@ def jobs():
 
 PAGES = {
     "configuration.html": lambda: provenance.configuration_page([[PLANT] * 3], {PLANT: {PLANT: PLANT}}),
-    "versions.html": lambda: provenance.versions_page([{"numpy": PLANT}], {PLANT: PLANT}),
+    "versions.html": lambda: provenance.versions_page(
+        [{"versions": {"numpy": PLANT}, "device": PLANT}],
+        {PLANT: PLANT},
+        place={PLANT: PLANT},
+        checksums={PLANT: PLANT},
+    ),
     "resources.html": lambda: provenance.resources_page(jobs()),
     "scores.html": lambda: scores.scores_page(PLANT, table_of_scores(), CONFUSIONS),
     "bounds.html": lambda: scores.bounds_page(PLANT, BOUNDS, is_exact=True),

@@ -1,6 +1,8 @@
 """Pages of the report say what the numbers say."""
 
 import re
+import subprocess
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from brain2image.report.pages import html
 from brain2image.report.pages import overview_page as overview
 from brain2image.report.pages import provenance_pages as provenance
 from brain2image.report.pages import score_pages as scores
+from brain2image.report.pages.surroundings import describe_place, git_commit
 
 
 def text_of(page):
@@ -211,9 +214,12 @@ def test_bounds_that_are_unknown_are_left_out():
 def test_the_configuration_lists_every_key_and_marks_changes():
     config = load_config({"matching": {"top_k": 77}, "runs": {"a": {}, "b": {"training": {"epochs": 3}}}})
     page = provenance.configuration_page(list_settings(config), list_runs(config))
-    assert "<td>matching.top_k</td><td><b>77</b></td><td>1000</td>" in page
-    assert re.search(r"<td>training.epochs</td><td><b>\d+</b></td><td><b>3</b></td>", page)
-    assert re.search(r"<td>loss.mse</td><td>[\d.]+</td>", page)
+    assert "<td>matching.<wbr>top_<wbr>k</td><td><b>77</b></td><td>1000</td>" in page
+    text = text_of(page)
+    apart = r"run its own values a training\.epochs: \d+ b training\.epochs: 3 "
+    assert re.search(apart, text)
+    shared = text[text.index("What all runs share") :]
+    assert "loss. mse" in shared and "training. epochs" not in shared
     assert not {"model", "loss", "training", "runs"} & {
         key.split(".")[0] for key, _, _ in list_settings(config)
     }
@@ -238,11 +244,38 @@ def test_time_and_memory_come_from_this_workflows_benchmarks(tmp_path):
 
 
 def test_versions_show_what_changed_since_the_training():
-    trainings = [{"numpy": "1.0"}, {"numpy": "2.0"}]
-    text = text_of(provenance.versions_page(trainings, {"train": "0123456789abcdef"}))
+    trainings = [
+        {"versions": {"numpy": "1.0"}, "device": "a GPU"},
+        {"versions": {"numpy": "2.0"}, "device": "a CPU"},
+    ]
+    place = {"commit of the code": "abc"}
+    page = provenance.versions_page(
+        trainings, {"train": "0123456789abcdef"}, place=place, checksums={"data/clip.pt": "12ab"}
+    )
+    text = text_of(page)
     assert "1.0, 2.0" in text
+    assert "networks were trained on a CPU, a GPU" in text
+    assert "commit of the code abc" in text
+    assert "<td>data/<wbr>clip.<wbr>pt</td><td>12ab</td>" in page
     assert "train 0123456789abcdef" in text
     assert provenance.installed("no-such-package") == "not in this environment"
+
+
+def test_the_commit_is_that_of_the_checkout(tmp_path):
+    package = tmp_path / "src" / "brain2image"
+    package.mkdir(parents=True)
+    (package / "a.py").write_text("1")
+    assert git_commit(package).startswith("unknown")
+    run = partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True)
+    run(["git", "init", "-q"])
+    run(["git", "add", "."])
+    run(["git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "c"])
+    assert re.fullmatch(r"[0-9a-f]{40}, of \d{4}-\d\d-\d\d", git_commit(package))
+    (package / "a.py").write_text("2")
+    assert git_commit(package).endswith("with changes that are not committed")
+    (tmp_path / "installed").mkdir()
+    assert git_commit(tmp_path / "installed").startswith("unknown")  # it only lies in a checkout
+    assert {"commit of the code", "this page was written", "processor"} <= set(describe_place())
 
 
 def test_text_is_escaped():

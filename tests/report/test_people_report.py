@@ -3,8 +3,10 @@
 import re
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from helpers.people_tables import BRAINS, results, scores_of
+from helpers.report_tables import comparisons
 from helpers.scripts import run_script
 from matplotlib.colors import to_hex
 
@@ -12,6 +14,7 @@ from brain2image.evaluation.summary import summarise
 from brain2image.formats.files import write_csv, write_json
 from brain2image.report.figures.people_plots import plot_people
 from brain2image.report.figures.style import BLUE, GREEN, ORANGE, to_svg
+from brain2image.report.figures.summary_figure import plot_summary
 from brain2image.report.pages.people_page import COLUMNS, people_page
 
 ONE, TWO, THREE, ALL = ([1] * n + [0] * (4 - n) for n in (1, 2, 3, 4))
@@ -30,6 +33,29 @@ def curve():
     scores = scores_of(CURVE, n_trials=(32, 30))
     figure = plot_people(scores)
     yield scores, figure
+    to_svg(figure)
+
+
+def test_the_summary_figure_shows_people_differences_and_trials():
+    """Of two pairs of brains; of one, intervals are those of its concepts."""
+    predictors, metrics = results(CURVE, n_trials=(32, 30))
+    summary = summarise(predictors, metrics)
+    best = "net_others_cal-32"
+    rows = [comparisons(0.25, 0.01, [pair], run=best) for pair in (*BRAINS, "all")]
+    figure = plot_summary(scores_of(CURVE, n_trials=(32, 30)), summary, pd.concat(rows))
+    methods, differences, trials = figure.axes
+    assert [label.get_text() for label in methods.get_yticklabels()][:2] == ["net", "net_others"]
+    assert [len(points.get_offsets()) for points in methods.collections][:2] == [1, 2]  # a mean, two dots
+    assert [label.get_text() for label in differences.get_yticklabels()] == ["ridge"]
+    assert differences.collections[0].get_offsets().tolist() == [[25, 0]]
+    assert {line.get_label() for line in trials.lines} >= {best, "ridge", "ceiling"}
+    to_svg(figure)
+    one = {run: people[:1] for run, people in FOUND.items()}
+    predictors, metrics = results(one)
+    figure = plot_summary(scores_of(one), summarise(predictors, metrics), rows[0][:0])
+    assert len(figure.axes) == 2  # nothing was compared
+    bars = [line.get_xdata() for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1]
+    assert [list(bar) for bar in bars] == [[0, 100], [0, 100]]  # low and high of `content`
     to_svg(figure)
 
 

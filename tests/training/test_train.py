@@ -24,6 +24,7 @@ from helpers.planted import (
     planted_run,
 )
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brain2image.config import RunConfig
 from brain2image.constants.training_keys import WITHOUT_EFFECT
@@ -32,8 +33,9 @@ from brain2image.evaluation.predict import predict_pairs
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.cbramod import CBraMod, CBraModEncoder
 from brain2image.models.losses import AlignmentLoss
+from brain2image.training.judging import top1
 from brain2image.training.start import build_model
-from brain2image.training.task import parameter_groups, rate_factor, top1
+from brain2image.training.task import parameter_groups, rate_factor
 from brain2image.training.train import train
 from brain2image.training_set import means as training_means
 from brain2image.training_set.batches import AlignmentDataset
@@ -78,6 +80,8 @@ def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes, n_epochs):
         assert history["val_top1"][0] < 0.5
         assert history["train_loss"].iloc[-1] < 0.5 * history["train_loss"].iloc[1]
     assert json.loads(outputs["config"].read_text())["best_epoch"] == history["val_loss"].idxmin()
+    assert "epoch 0 of" in caplog.text and "before the first step, val loss" in caplog.text
+    assert "nan" not in caplog.text
     lines = [record.name for record in caplog.records]
     assert lines == [
         "brain2image.core.devices",
@@ -111,9 +115,15 @@ def test_outputs(lmdb, tmp_path, capfd):
     terms = {
         f"{part}_{term}" for part in ("train", "val") for term in ("loss", "mse", "info_nce", "prototype")
     }
-    assert set(history) == {"epoch", "val_top1", "val_share", "lr_backbone", "lr_head", *terms}
+    terms |= {"val_top1", "val_share", "train_gradient_norm", "lr_backbone", "lr_head"}
+    assert set(history) == {"epoch", *terms}
+    assert (history["train_gradient_norm"][1:] > 0).all()
     assert history["lr_head"].iloc[-1] == pytest.approx(0, abs=1e-9)
-    assert list(outputs["tensorboard"].glob("events.out.tfevents.*"))
+    events = EventAccumulator(str(outputs["tensorboard"]))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == {name.replace("_", "/", 1) for name in terms}
+    named = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert b"training.batch_size" in named and b"model.encoder" in named
 
 
 @pytest.mark.parametrize(

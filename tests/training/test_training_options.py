@@ -21,7 +21,9 @@ from brain2image.models.alignment import AlignmentModel
 from brain2image.models.losses import AlignmentLoss
 from brain2image.training import start as initialisation
 from brain2image.training import train as training
-from brain2image.training.task import AlignmentTask, is_finished, parameter_groups
+from brain2image.training.judging import is_finished
+from brain2image.training.last_words import explained_errors
+from brain2image.training.task import AlignmentTask, parameter_groups
 from brain2image.training_set.lmdb_store import LMDBReader
 
 MSE_ONLY = {"info_nce": 0.0, "prototype": 0.0}
@@ -253,6 +255,15 @@ def test_errors_of_the_device_and_of_other_processes(train_run, monkeypatch, tmp
     with pytest.raises(InputError, match=message):
         train_run(planted_run())
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), ProcessRaisedException("Traceback:\nKeyError: 1\n", 1, 9)]
+)
+def test_other_errors_are_handed_on(error):
+    with pytest.raises(type(error)) as raised, explained_errors(planted_run().training):
+        raise error
+    assert raised.value is error
 
 
 def test_broken_values_in_a_worker_are_named_in_one_line(train_run, tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(plan):
     brains = [f"{person}_{subj}" for person in ("things-01", "things-02") for subj in ("subj01", "subj02")]
     planned = plan(brains=brains)
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise"]
-    once += ["write_overview", "write_provenance", "plot_people"]
+    once += ["write_overview", "write_provenance", "write_site", "plot_people", "plot_summary"]
     per_person = ["simulate_eeg", "repack_eeg", "inspect_eeg"]
     per_subject = ["simulate_fmri", "repack_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
     per_subject += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters"]
@@ -108,6 +108,8 @@ def test_people_who_are_learned_from_together_share_what_they_have_in_common(pla
     once = ["simulate_images", "simulate_clip", "simulate_cbramod", "summarise", "write_overview"]
     once += [
         "write_provenance",
+        "write_site",
+        "plot_summary",
         "simulate_fmri",
         "repack_fmri",
         "extract_ridge",

@@ -17,7 +17,7 @@ from helpers.dry_runs import (
     plan_changes,
     run_snakemake,
 )
-from helpers.stale_jobs import ROWS, TABLE, jobs_of, short, spelled
+from helpers.stale_jobs import LAST, ROWS, TABLE, jobs_of, short, spelled
 
 from brain2image.config import Config
 from brain2image.config.messages import block_type
@@ -168,7 +168,7 @@ def test_a_source_makes_stale_what_uses_it(plans, sources, jobs_changed_by, name
     if name in plans:
         assert short(plans[name]) == expected
     if changed or name not in plans:  # of the script of no job here, what is planned alone tells
-        due = short(due_after(changed, sources)) | ({"write_provenance"} if changed else set())
+        due = short(due_after(changed, sources)) | (LAST if changed else set())
         assert due == expected, f"its row would be {spelled(due)}"
 
 

@@ -1,5 +1,7 @@
 """Write the first page of the report."""
 
+from pathlib import Path
+
 from brain2image.core.jobs import job
 from brain2image.formats.files import write_text
 from brain2image.formats.tables import BOUNDS, COMPARISONS, SUMMARY, read_result, read_table
@@ -13,5 +15,6 @@ with job(snakemake):
         audits=[read_result(file, ["audit"])["audit"] for file in snakemake.input.metrics],
         bounds=[read_result(file, BOUNDS) for file in snakemake.input.bounds],
         is_simulated=snakemake.params.is_simulated,
+        figure=Path(snakemake.input.figure).read_text(encoding="utf-8"),
     )
     write_text(snakemake.output.overview, text)

@@ -6,6 +6,6 @@ from brain2image.formats.tables import read_result
 from brain2image.report.assembly import make_provenance
 
 with job(snakemake):
-    versions = [read_result(file, ["versions"])["versions"] for file in snakemake.input.configs]
-    for name, text in make_provenance(snakemake.params.facts, versions).items():
+    trainings = [read_result(file, ["versions", "device"]) for file in snakemake.input.configs]
+    for name, text in make_provenance(snakemake.params.facts, trainings).items():
         write_text(snakemake.output[name], text)

@@ -15,6 +15,8 @@ CONFIG = "config/config.yaml"
 SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")  # as Snakemake looks
 # Targets that are commands of their own.
 COMMANDS = {"check", "report", "status", "fetch", "summary"}
+# How the names of rules begin that only show results.
+DRAWING = ("plot_", "show_", "write_")
 RULE = re.compile(r"^ *rule (\w+):\n((?:(?: .*)?\n)+)", re.MULTILINE)
 OUTPUT = re.compile(r"^ *output:\n(.*?)^ *log:", re.MULTILINE | re.DOTALL)
 
@@ -129,13 +131,42 @@ def read_config(configfile: str | None) -> Config:
     return load_config(load_configfile(path))
 
 
-def report_arguments(configfile: str | None, out: str | None, further: Sequence[str] = ()) -> list[str]:
-    """Build the arguments that write the report.
+def report_arguments(
+    configfile: str | None, further: Sequence[str] = (), *, is_short: bool = True
+) -> list[str]:
+    """Build the arguments that write the report of the results that are there, and compute none anew.
 
     Raises
     ------
     InputError
         When there are no scores yet, or as `snakemake_arguments` does.
+    """
+    target = [report_folder(configfile)]
+    drawing = [rule for rule in _rules() if rule.startswith(DRAWING)]
+    further = ["--allowed-rules", *drawing, *further]
+    return snakemake_arguments(target, configfile=configfile, is_short=is_short, further=further)
+
+
+def provenance_arguments(configfile: str | None, out: str, further: Sequence[str] = ()) -> list[str]:
+    """Build the arguments that write Snakemake's own report, of rules, jobs and code, into a file.
+
+    Raises
+    ------
+    InputError
+        As `report_arguments` does.
+    """
+    report_folder(configfile)
+    named = ["--configfile", configfile] if configfile else []
+    return [*named, *further, "--report", out]
+
+
+def report_folder(configfile: str | None) -> str:
+    """Return the folder of the report of results that have scores.
+
+    Raises
+    ------
+    InputError
+        When there are none yet, or no workflow here.
     """
     check_folder()
     results = read_config(configfile).results
@@ -143,5 +174,4 @@ def report_arguments(configfile: str | None, out: str | None, further: Sequence[
         raise InputError(
             f"{results}/summary.csv: expected scores to report, got none; call brain2image run first"
         )
-    named = ["--configfile", configfile] if configfile else []
-    return [*named, *further, "--report", out or f"{results}/report.html"]
+    return f"{results}/report"

@@ -46,10 +46,24 @@ def check_data(options: argparse.Namespace) -> None:
 
 
 def write_report(options: argparse.Namespace) -> None:
-    """Write the report of the results that are there."""
-    from brain2image.commands.snakemake_calls import call_snakemake, report_arguments
+    """Write the report of the results that are there, or Snakemake's own."""
+    from brain2image.commands.snakemake_calls import (
+        call_snakemake,
+        provenance_arguments,
+        report_arguments,
+        report_folder,
+    )
 
-    call_snakemake(report_arguments(options.configfile, options.out, options.further))
+    if options.provenance:
+        call_snakemake(provenance_arguments(options.configfile, options.provenance, options.further))
+        return
+    arguments = report_arguments(options.configfile, options.further, is_short=not options.verbose)
+    try:
+        call_snakemake(arguments)
+    except SystemExit as end:
+        if end.code:
+            raise
+    print(f"Report: {report_folder(options.configfile)}/index.html")
 
 
 def fetch_weights(options: argparse.Namespace) -> None:
@@ -113,9 +127,11 @@ def add_workflow(commands: argparse._SubParsersAction) -> None:
     run.set_defaults(call=run_workflow)
     check = commands.add_parser("check", help="print which data and weights are there, and what is missing")
     check.set_defaults(call=check_data)
-    report = commands.add_parser("report", help="write the report, one HTML file for any browser")
+    report = commands.add_parser("report", help="write the report, a folder of pages for any browser")
     report.add_argument(
-        "--out", metavar="FILE", help="to write; a .zip keeps large pages apart (report.html)"
+        "--provenance",
+        metavar="FILE",
+        help="write Snakemake's own report instead (rules, jobs, code): .html, or .zip of large results",
     )
     report.set_defaults(call=write_report)
     fetch = commands.add_parser("fetch", help="download the weights that the config needs")
@@ -126,7 +142,7 @@ def add_workflow(commands: argparse._SubParsersAction) -> None:
     summary = commands.add_parser("summary", help="print the scores of all runs as a table")
     summary.add_argument("file", nargs="?", help="results/summary.csv, or that of other results")
     summary.set_defaults(call=print_summary)
-    for command in (run, check, fetch):
+    for command in (run, check, fetch, report):
         command.add_argument("--verbose", action="store_true", help="print all that Snakemake says")
     for command in (run, check, report, fetch, status, summary):
         command.add_argument("--configfile", metavar="FILE", help="instead of config/config.yaml")

@@ -11,6 +11,7 @@ from typing import IO
 
 from brain2image.core.disk import lock, user_name
 from brain2image.core.errors import InputError
+from brain2image.core.processors import processor_name
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,13 @@ def compute_devices(n_devices: int) -> list[str]:
     torch.cuda.set_device(taken[0])  # what asks for no device by name, like pinned memory, takes no other one
     logger.info("computing on %s", ", ".join(f"GPU {n} ({torch.cuda.get_device_name(n)})" for n in taken))
     return [f"cuda:{number}" for number in taken]
+
+
+def device_name(device: str) -> str:
+    """Return what a device of `compute_devices` is called: the model of the GPU, or of the processor."""
+    import torch
+
+    return processor_name() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
 def _device_names(n_visible: int) -> list[str]:

@@ -35,6 +35,29 @@ def recorded_params(results: str, output: str) -> list[str]:
         return []
 
 
+def raw_checksums(results: str) -> dict[str, str]:
+    """Read the SHA-256 of the raw files, as Snakemake noted them when a job read them.
+
+    Parameters
+    ----------
+    results : the results folder.
+
+    Returns
+    -------
+    By path; of files of the results only those in their folder ``raw``, which are simulated. Folders, and
+    files above `max-checksum-file-size` of the profile, have none.
+    """
+    found: dict[str, str] = {}
+    for file in sorted(Path(results, MANIFEST, "outputs").rglob("*.json")):
+        with suppress(OSError, ValueError, LookupError, TypeError):  # a note that is cut short says nothing
+            found |= json.loads(file.read_text(encoding="utf-8"))["input_checksums"]
+    return {
+        path.removeprefix("<results>/"): checksum.removeprefix("sha256:")
+        for path, checksum in sorted(found.items())
+        if not path.startswith("<results>/") or path.startswith("<results>/raw/")
+    }
+
+
 class Hold:
     """A results folder held by this process against every other Snakemake, until it ends, however that is.
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from brain2image.report.figures.score_plots import plot_headline
-from brain2image.report.figures.style import to_svg
+from brain2image.core.manifest import raw_checksums
 from brain2image.report.pages.audit_page import audit_page
 from brain2image.report.pages.overview_page import overview_page
 from brain2image.report.pages.provenance_pages import (
@@ -17,6 +16,7 @@ from brain2image.report.pages.provenance_pages import (
     versions_page,
 )
 from brain2image.report.pages.score_pages import bounds_page, scores_page
+from brain2image.report.pages.surroundings import describe_place
 
 
 def make_overview(
@@ -27,6 +27,7 @@ def make_overview(
     audits: Sequence[Mapping[str, Any]],
     bounds: Sequence[Mapping[str, Any]],
     is_simulated: bool,
+    figure: str,
 ) -> str:
     """Make the first page of the report.
 
@@ -36,6 +37,7 @@ def make_overview(
     brains, audits : of everything that was evaluated, its brains and the ``audit`` of its metrics.
     bounds : of each pair of brains, what measure_bounds wrote.
     is_simulated : whether the data are synthetic.
+    figure : of `summary_figure.plot_summary`, as SVG.
     """
     by_brains: dict[str, list[Mapping[str, Any]]] = {}
     for own, audit in zip(brains, audits, strict=True):
@@ -46,7 +48,7 @@ def make_overview(
         audits=by_brains,
         bounds=dict(zip(by_brains, bounds, strict=True)),
         is_simulated=is_simulated,
-        figure=to_svg(plot_headline(summary)),
+        figure=figure,
     )
 
 
@@ -77,18 +79,24 @@ def make_tables(
     }
 
 
-def make_provenance(facts: Mapping[str, Any], versions: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def make_provenance(facts: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Make the pages ``configuration``, ``versions`` and ``resources``.
 
     Parameters
     ----------
     facts : ``settings`` and ``runs`` (see `listing.list_settings` and `listing.list_runs`), ``benchmarks`` (a
         folder), ``names`` (in its files), ``fingerprints`` (of each rule).
-    versions : of the libraries, as each training has noted them.
+    trainings : of each, ``versions`` of the libraries and ``device``, as it has noted them.
     """
-    benchmarks = read_benchmarks(Path(facts["benchmarks"]), rules=facts["fingerprints"], names=facts["names"])
+    folder = Path(facts["benchmarks"])
+    benchmarks = read_benchmarks(folder, rules=facts["fingerprints"], names=facts["names"])
     return {
         "configuration": configuration_page(facts["settings"], facts["runs"]),
-        "versions": versions_page(versions, facts["fingerprints"]),
+        "versions": versions_page(
+            trainings,
+            facts["fingerprints"],
+            place=describe_place(),
+            checksums=raw_checksums(str(folder.parent)),
+        ),
         "resources": resources_page(benchmarks),
     }

@@ -9,17 +9,18 @@ from typing import Any, cast
 import lightning as L
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
-from brain2image.config import RunConfig, TrainingConfig
+from brain2image.config import RunConfig
 from brain2image.core.errors import InputError
 from brain2image.core.jobs import log_into
 from brain2image.formats.precision import allow_tf32, resolve_precision
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.losses import AlignmentLoss, gathered
+from brain2image.training.board import hyperparameters
+from brain2image.training.judging import is_finished, top1
 from brain2image.training.learning_rates import parameter_groups, rate_factor
 from brain2image.training_set.batches import Batches
 
@@ -37,24 +38,6 @@ PERSON_DROPOUT = 0.2
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 STEPS = 2  # stream of random numbers, beside those of dataset.py
-
-
-def top1(predictions: Tensor, targets: Tensor) -> float:
-    """Return the share of predictions whose own target is the nearest by cosine; a tie counts as a miss.
-
-    Parameters
-    ----------
-    predictions, targets : (n_pairs, n_features) float32, standardised, one row a picture.
-    """
-    similarity = F.normalize(predictions, dim=1) @ F.normalize(targets, dim=1).T
-    own = similarity.diagonal().unsqueeze(1)
-    return ((similarity >= own).sum(dim=1) == 1).float().mean().item()
-
-
-def is_finished(n_epochs: int, best_epoch: int, training: TrainingConfig) -> bool:
-    """Tell whether all epochs are done, or the best one lies ``patience`` epochs back."""
-    out_of_patience = training.patience > 0 and n_epochs - best_epoch >= training.patience
-    return n_epochs >= training.epochs or out_of_patience
 
 
 class AlignmentTask(L.LightningModule):
@@ -89,7 +72,7 @@ class AlignmentTask(L.LightningModule):
         self.best_loss, self.best_epoch = float("inf"), 0
         self.best_weights: dict[str, Tensor] = {}
         self._sums: dict[str, Tensor] = {}
-        self._n_rows = self._n_saved = 0
+        self._n_rows = self._n_stepped = self._n_saved = 0
         self._validation: list[tuple[Tensor, ...]] = []
         files = (handler for handler in logging.root.handlers if isinstance(handler, logging.FileHandler))
         self._log = next((file.baseFilename for file in files), None)
@@ -168,7 +151,12 @@ class AlignmentTask(L.LightningModule):
         """Clip by the norm over all gradients; Lightning itself refuses a fused optimiser with bf16."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         assert gradient_clip_val is not None  # the trainer was given one
-        nn.utils.clip_grad_norm_(weights, gradient_clip_val)
+        norm = nn.utils.clip_grad_norm_(weights, gradient_clip_val)
+        # a step that fp16's scaler skips has no finite norm
+        norm = torch.nan_to_num(norm.detach(), nan=0.0, posinf=0.0)
+        n_rows = self._n_rows - self._n_stepped
+        self._n_stepped = self._n_rows
+        self._sums["gradient_norm"] = self._sums.get("gradient_norm", 0) + norm * n_rows
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Take one step, then average = decay * average + (1 - decay) * weights.
@@ -208,7 +196,7 @@ class AlignmentTask(L.LightningModule):
             self._close_epoch(0, {}, scores)
             return
         means = {name: total.item() / self._n_rows for name, total in self._sums.items()}
-        self._sums, self._n_rows = {}, 0
+        self._sums, self._n_rows, self._n_stepped = {}, 0, 0
         self._check_finite(means["loss"], scores["loss"])
         epoch = self.current_epoch + 1
         self._close_epoch(epoch, means, scores)
@@ -268,11 +256,14 @@ class AlignmentTask(L.LightningModule):
         }
         self.history.append({"epoch": epoch, **row})
         events = cast(TensorBoardLogger, self.logger)  # the only one that `train.train` has
+        if epoch == 0:
+            events.log_hyperparams(*hyperparameters(self.run, scores))
         events.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
         events.experiment.flush()  # a killed process would lose it
+        trained = f"train loss {means['loss']:.3f}" if means else "before the first step"
         logger.info(
-            "epoch %d of %d: train loss %.3f, val loss %.3f, val top-1 %.3f",
-            *(epoch, training.epochs, means.get("loss", math.nan), scores["loss"], scores["top1"]),
+            "epoch %d of %d: %s, val loss %.3f, val top-1 %.3f",
+            *(epoch, training.epochs, trained, scores["loss"], scores["top1"]),
         )
 
     def _rate_factor(self, step: int) -> float:
@@ -296,4 +287,4 @@ class AlignmentTask(L.LightningModule):
 
 
 # What the state holds besides Lightning's own.
-STATE = ("history", "best_loss", "best_epoch", "best_weights", "_sums", "_n_rows")
+STATE = ("history", "best_loss", "best_epoch", "best_weights", "_sums", "_n_rows", "_n_stepped")

@@ -3,9 +3,7 @@
 import logging
 import shutil
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,18 +16,19 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import save_file
-from torch.multiprocessing.spawn import ProcessRaisedException
 from torch.utils.data import DataLoader, Dataset
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
 from brain2image.core.atomic import atomic_path
-from brain2image.core.devices import compute_devices
+from brain2image.core.devices import compute_devices, device_name
 from brain2image.core.disk import explained_disk_errors
 from brain2image.core.errors import InputError
 from brain2image.formats.files import write_json
 from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel
+from brain2image.training.judging import is_finished
+from brain2image.training.last_words import explained_errors, quiet_lightning
 from brain2image.training.resume import (
     InBackground,
     Resumption,
@@ -48,7 +47,7 @@ from brain2image.training.start import (
     open_data,
     start_linearly,
 )
-from brain2image.training.task import AlignmentTask, is_finished
+from brain2image.training.task import AlignmentTask
 from brain2image.training_set.batches import AlignmentDataset, Batches
 from brain2image.training_set.items import describe_items, list_items
 from brain2image.training_set.lmdb_store import LMDBReader
@@ -108,8 +107,8 @@ def train(
     reader, state = open_data(lmdbs, run, tested=tested, clip=clip), Path(state)
     file, events = state / "state.ckpt", state / "tensorboard"
     with (
-        _quiet_lightning(),
-        _explained_errors(run.training),
+        quiet_lightning(),
+        explained_errors(run.training),
         explained_disk_errors(state),
         only_one(state),
     ):
@@ -137,7 +136,8 @@ def train(
     # read from the file, as processes that trained together have ended with what they knew
     result = StateFile().load_checkpoint(file)["training"]
     check_frozen(frozen, result["best_weights"])
-    _write_best(aligner, reader, result, run=run, precision=precision, events=events, outputs=outputs)
+    made = {"precision": precision, "device": device_name(devices[0])}
+    _write_best(aligner, reader, result, run=run, made=made, events=events, outputs=outputs)
 
 
 def _training_batches(
@@ -229,7 +229,7 @@ def _write_best(
     result: dict[str, Any],
     *,
     run: RunConfig,
-    precision: str,
+    made: dict[str, str],
     events: Path,
     outputs: dict[str, str | Path],
 ) -> None:
@@ -240,7 +240,7 @@ def _write_best(
     eeg, targets, pairs = read_pairs(reader, "val")
     parts = map(torch.from_numpy, (eeg, targets, pairs["person"].to_numpy(np.int64)))
     outcome = {
-        "precision": precision,
+        **made,
         "best_epoch": result["best_epoch"],
         "network_share": aligner.network_share.item() if aligner.encoder else None,
         "query_effect": aligner.query_effect(*parts),
@@ -265,36 +265,3 @@ def _resolved(reader: LMDBReader, aligner: AlignmentModel, run: RunConfig) -> di
         "seed": run.training.seed,
         "versions": {"brain2image": __version__} | {name: version(name) for name in computing_libraries(run)},
     }
-
-
-@contextmanager
-def _explained_errors(options: TrainingConfig) -> Iterator[None]:
-    """Say what to change where the memory is too small, and hand on what another process had to say."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, ProcessRaisedException) as error:
-        text = str(error).strip().splitlines()
-        if isinstance(error, torch.OutOfMemoryError) or "OutOfMemoryError: " in text[-1]:
-            raise InputError(
-                f"training: the GPU's memory is too small for training.batch_size {options.batch_size}; "
-                "lower it and raise training.accumulate_batches, set training.precision to bf16, or lower "
-                "training.memory_limit_gb"
-            ) from None
-        if "InputError: " in text[-1]:
-            raise InputError(text[-1].partition("InputError: ")[2]) from None
-        raise
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Leave out what Lightning says about itself and this machine; our own log lines remain."""
-    levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
-    try:
-        for name in levels:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\.")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

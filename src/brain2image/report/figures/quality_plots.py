@@ -247,12 +247,12 @@ def _plot_ceilings(panel: Axes, columns: Mapping[str, Any], *, bins: Sequence[fl
         )
         panel.axvline(found["chance"], color=colour, linestyle="--", linewidth=1)
     panel.plot([], [], color="0.3", linestyle="--", linewidth=1, label="5 % without any signal exceed this")
-    panel.set(xlim=(0, 100), ylim=(0, 1.5 * panel.get_ylim()[1]), xlabel="noise ceiling (% of variance)")
+    panel.set(xlim=(0, 100), ylim=(0, None), xlabel="noise ceiling (% of variance)")
+    # below the panel, where no line crosses it
     panel.legend(
         fontsize=7,
         loc="upper center",
+        bbox_to_anchor=(0.5, -0.2),
         title="median (95 % interval)",
         title_fontsize=7,
-        frameon=True,
-        edgecolor="none",
     )

@@ -104,6 +104,7 @@ def draw_gallery(
     for panel in panels.flat:
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set_visible(False)
+        panel.patch.set_visible(False)
     for row, query in zip(panels, queries, strict=True):
         answer = query["pair"]
         _show(row[0], seen[answer], "")
@@ -129,5 +130,5 @@ def draw_gallery(
 
 def _show(panel: Axes, image: Image.Image, label: str) -> None:
     # Without interpolation the SVG holds these pixels and not the fewer of the screen at 72 dpi.
-    panel.imshow(image.resize((THUMBNAIL, THUMBNAIL)), interpolation="none")
+    panel.imshow(image.resize((THUMBNAIL, THUMBNAIL)), interpolation="none").set_clip_on(False)
     panel.set_xlabel(label, fontsize=7, labelpad=1.5)

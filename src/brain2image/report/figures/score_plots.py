@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from brain2image.constants.brain_names import has_fmri
 from brain2image.evaluation.comparisons import ALL_BRAINS
 from brain2image.evaluation.scores import DIRECTIONS
-from brain2image.evaluation.summary import claims, headline, kind, over_seeds
+from brain2image.evaluation.summary import claims, headline, over_seeds
 from brain2image.report.figures.style import BLACK, BLUE, CHANCE, GREEN, ORANGE, PALETTE, PINK, RED, looks
 from brain2image.report.verdicts import ABOVE, BELOW, UNCLEAR, cannot_be_small, relation
 
@@ -49,40 +49,6 @@ def plot_scores(
         "curves": plot_curves(own),
         "comparisons": plot_comparisons(comparisons[comparisons["brains"].isin([brains, ALL_BRAINS])]),
     }
-
-
-def plot_headline(summary: pd.DataFrame) -> Figure:
-    """Draw the top-1 of every run, a panel a pair of brains, coloured by the kind of the run.
-
-    Parameters
-    ----------
-    summary : the summary table.
-    """
-    rows = headline(summary)
-    rows = over_seeds(rows[rows["metric"] == "top1"], ["brains", "run"])
-    order = sorted(
-        set(rows.index.get_level_values("run")), key=lambda run: (list(KINDS).index(kind(run)), run)
-    )
-    all_brains = list(dict.fromkeys(summary["brains"]))
-    n_columns = min(2, len(all_brains))
-    n_rows = -(-len(all_brains) // n_columns)
-    size = (6.2 if n_columns == 1 else 4.6 * n_columns, (0.9 + 0.27 * len(order)) * n_rows)
-    figure, panels = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharey=True)
-    for panel in panels.flat[len(all_brains) :]:
-        panel.set_axis_off()
-    for panel, brains in zip(panels.flat, all_brains, strict=False):
-        own = rows.loc[brains].loc[order]
-        _ranges(panel, own, np.arange(len(order)), [KINDS[kind(run)] for run in order])
-        for y, (_, row) in enumerate(own.iterrows()):
-            panel.text(103, y, f"{100 * row['value']:.1f}", va="center", ha="left")
-        panel.axvline(100 * own["chance"].iloc[0], **CHANCE)
-        panel.set(
-            yticks=range(len(order)), xlim=(0, 100), title=brains, xlabel="test pictures found first (%)"
-        )
-        panel.set_yticklabels(order)
-    panels[0, 0].set_ylim(len(order) - 0.5, -0.5)
-    _legend(figure, KINDS)
-    return figure
 
 
 def _ranges(
@@ -202,10 +168,18 @@ def plot_comparisons(comparisons: pd.DataFrame) -> Figure:
         own = own.rename(columns={"difference": "value"}).assign(deviation=np.nan)
         _ranges(panel, own, np.arange(len(places)), colours, factor)
         for y, (_, row) in enumerate(own.iterrows()):
-            p = f"p ≥ {row['p_floor']:.2g}" if cannot_be_small(row) else f"p = {row['p_holm']:.3f}"
-            panel.annotate(p, (1.01, y), xycoords=("axes fraction", "data"), va="center")
+            panel.annotate(p_beside(row), (1.01, y), xycoords=("axes fraction", "data"), va="center")
         panel.axvline(0, color="black", linewidth=0.8)
         panel.set(yticks=range(len(places)), xlabel=label)
         panel.set_yticklabels(places)
     panels[0].set_ylim(len(places) - 0.5, -0.5)
     return figure
+
+
+def p_beside(comparison: pd.Series) -> str:
+    """Return the p of a row of the comparisons as it stands beside its line."""
+    return (
+        f"p ≥ {comparison['p_floor']:.2g}"
+        if cannot_be_small(comparison)
+        else f"p = {comparison['p_holm']:.3f}"
+    )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from brain2image.constants.predictors import SEED_SUFFIX
 from brain2image.report.figures.style import CHANCE, looks
@@ -37,5 +38,7 @@ def plot_training(histories: Mapping[str, pd.DataFrame], *, n_val: int) -> Figur
     retrieval.axhline(100 / n_val, label="chance", **CHANCE)
     losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     retrieval.set(xlabel="epoch", ylabel=f"top-1 among {n_val} validation pictures (%)", ylim=(0, None))
+    for panel in (losses, retrieval):
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside right center")
     return figure

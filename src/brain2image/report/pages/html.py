@@ -1,5 +1,6 @@
 """The frame of all pages, and their tables. Whatever is no `Markup` is escaped."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from jinja2 import Environment, StrictUndefined
@@ -19,7 +20,7 @@ STYLE = f"""
 .page table {{ border-collapse: collapse; margin: 0.6rem 0; font-size: 0.87rem; }}
 .page th, .page td {{ text-align: left; vertical-align: top; padding: 0.25rem 0.8rem 0.25rem 0;
   border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
-.page td {{ overflow-wrap: anywhere; }}
+.page td {{ overflow-wrap: break-word; }}
 .page td:first-child {{ white-space: nowrap; }}
 .page td small {{ white-space: nowrap; color: #555; font-size: 0.78em; }}
 .page th {{ border-bottom: 1.5px solid #555; }}
@@ -91,6 +92,12 @@ def note(text: str) -> Markup:
 def verdict(text: str, *, is_good: bool) -> Markup:
     """Return a word in the colour of good or bad news."""
     return Markup('<span class="{}">{}</span>').format("good" if is_good else "bad", text)
+
+
+def breakable(text: str) -> Markup:
+    """Return a path, key or hash that may break behind slashes, dots, commas, and after 16 letters."""
+    parts = re.split(r"(?<=[/._,:])(?=\S)|(?<=\w{16})(?=\w)", text)
+    return Markup("<wbr>").join(parts)
 
 
 def bar(share: float) -> Markup:

@@ -23,6 +23,16 @@ from brain2image.report.verdicts import (
     without_network,
 )
 
+FIGURE = (
+    "A: share of test pictures whose {target} the nearest of all to the one "
+    "predicted from EEG, all trials of a picture averaged. Lines: 95 % interval, over concepts of "
+    "one pair of brains, over people, seeds and concepts of several, which are dots. Oracles know "
+    "the picture and are no competitors. Baselines learn from what the networks learn from and "
+    "the pictures of the validation pairs; those that end in _paired from the measured pairs "
+    "alone, those that end in _others or _all from such people. B: the network with the highest "
+    "top-1, chosen on test, less each baseline: green better, red worse, grey not told apart. C: "
+    "the same over the number of EEG trials in a query."
+)
 # What is looked for, by whether pairs are exact.
 SOUGHT = {False: "a picture like the one", True: "the picture"}
 NO_NETWORK = (
@@ -48,7 +58,7 @@ def overview_page(
     audits : of each pair of brains, the ``audit`` of the metrics of each run.
     bounds : of each pair of brains, what measure_bounds wrote.
     is_simulated : whether the data are synthetic.
-    figure : the headline figure, as SVG.
+    figure : of `summary_figure.plot_summary`, as SVG.
     """
     kinds = {brains: own[0]["split"]["is_exact"] for brains, own in audits.items()}
     is_scanned = all(map(has_fmri, audits))
@@ -58,13 +68,7 @@ def overview_page(
         what_was_run(summary, is_simulated=is_simulated),
         box(*findings(summary, comparisons), *leak_sentences(audits)),
         Markup(figure[figure.index("<svg") :]),
-        note(
-            f"Share of test pictures whose {target} the nearest of all to those predicted "
-            "from EEG, all trials of a picture averaged. Lines: 95 % interval over concepts. Broad bands, of "
-            "several seeds: ± SD. Oracles know the picture and are no competitors. Baselines learn from what "
-            "the networks learn from and the pictures of the validation pairs; those that end in _paired "
-            "from the measured pairs alone, those that end in _others or _all from such people."
-        ),
+        note(FIGURE.format(target=target)),
         heading("Pairs of brains"),
         table(
             (

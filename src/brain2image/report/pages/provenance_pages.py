@@ -1,15 +1,15 @@
 """How the results were made: configuration, versions, time and memory."""
 
-import platform
 from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from brain2image.formats.tables import read_table
-from brain2image.report.pages.html import bar, heading, note, page, table
+from brain2image.report.pages.html import bar, breakable, heading, note, page, table
 
 PACKAGES = (
     "brain2image",
@@ -38,50 +38,62 @@ def configuration_page(settings: Sequence[Sequence[str]], runs: Mapping[str, Map
     runs : of each run, the value of every key of its model, loss and training.
     """
     keys = dict.fromkeys(key for values in runs.values() for key in values)
+    texts = {key: [values.get(key, "not used") for values in runs.values()] for key in keys}
+    shared = {key: own[0] for key, own in texts.items() if len(set(own)) == 1}
     return page(
         "Configuration",
         "The configuration as it was resolved: the user's file over the defaults. Bold values differ from "
-        "the default, in the second table between runs.",
+        "the default.",
         heading("Data and stages"),
         table(
             ("key", "value", "default"),
-            [(key, _bold(value, value != default), default) for key, value, default in settings],
-        ),
-        heading("Runs"),
-        table(
-            ("key", *runs),
             [
-                (key, *(_bold(text, len(set(texts)) > 1) for text in texts))
-                for key in keys
-                for texts in [[values.get(key, "not used") for values in runs.values()]]
+                (breakable(key), _bold(value, value != default), breakable(default))
+                for key, value, default in settings
             ],
         ),
+        heading("What tells the runs apart"),
+        table(
+            ("run", "its own values"),
+            [
+                (run, Markup("<br>").join(f"{key}: {own[key]}" for key in own if key not in shared) or "none")
+                for run, own in runs.items()
+            ],
+        ),
+        heading("What all runs share" if len(runs) > 1 else "The run"),
+        table(("key", "value"), [(breakable(key), breakable(value)) for key, value in shared.items()]),
     )
 
 
-def _bold(text: str, is_bold: bool) -> str:
-    return Markup("<b>{}</b>").format(text) if is_bold else text
+def _bold(text: str, is_bold: bool) -> Markup:
+    return Markup("<b>{}</b>").format(breakable(text)) if is_bold else breakable(text)
 
 
-def versions_page(trainings: Sequence[Mapping[str, str]], fingerprints: Mapping[str, str]) -> str:
-    """Show versions of Python and packages now and at each training, and fingerprints of the code.
+def versions_page(
+    trainings: Sequence[Mapping[str, Any]],
+    fingerprints: Mapping[str, str],
+    *,
+    place: Mapping[str, str],
+    checksums: Mapping[str, str],
+) -> str:
+    """Show where the results were made, by which packages and code, and of which raw files.
 
     Parameters
     ----------
-    trainings : of each network, ``versions`` of its config.json.
+    trainings : of each network, ``versions`` and ``device`` of its config.json.
     fingerprints : of each rule, that of the source that it runs.
+    place : of `surroundings.describe_place`.
+    checksums : SHA-256 of the raw files, by path.
     """
+    versions = [training["versions"] for training in trainings]
     rows = [
-        (
-            name,
-            installed(name),
-            ", ".join(sorted({versions[name] for versions in trainings if name in versions})),
-        )
+        (name, installed(name), ", ".join(sorted({own[name] for own in versions if name in own})))
         for name in PACKAGES
     ]
+    devices = ", ".join(sorted({training["device"] for training in trainings if training["device"]}))
     return page(
         "Versions",
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}.",
+        table(("what", ""), [*place.items(), *([("networks were trained on", devices)] if devices else [])]),
         heading("Packages"),
         table(("package", "when this page was written", "when the networks were trained"), rows),
         heading("Code"),
@@ -89,6 +101,15 @@ def versions_page(trainings: Sequence[Mapping[str, str]], fingerprints: Mapping[
         note(
             "Two results with the same fingerprints, configuration and packages were computed by the same "
             "code. A fingerprint covers a rule's script and all modules that it imports, without comments."
+        ),
+        heading("Raw files"),
+        table(
+            ("file", "SHA-256"),
+            [(breakable(path), breakable(checksum)) for path, checksum in checksums.items()],
+        ),
+        note(
+            "As they were when a job last read them. Folders and files above 10 GB have no checksum here. "
+            "No row: Snakemake noted none."
         ),
     )
 

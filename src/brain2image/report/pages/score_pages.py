@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -12,6 +13,7 @@ from brain2image.evaluation.summary import headline, over_seeds
 from brain2image.report.headings import METRICS, Column
 from brain2image.report.pages.html import heading, note, page, table
 
+COLUMNS = 6  # metrics of a table: more would not stand side by side
 BOUNDS = {
     "eeg": (
         "EEG, half against half",
@@ -121,8 +123,8 @@ def scores_page(brains: str, summary: pd.DataFrame, confusions: Mapping[str, Seq
     )
 
 
-def score_table(rows: pd.DataFrame) -> str:
-    """Write a row a run, a column a metric.
+def score_table(rows: pd.DataFrame) -> Markup:
+    """Write a row a run, a column a metric; many metrics stand in several tables.
 
     Parameters
     ----------
@@ -131,16 +133,20 @@ def score_table(rows: pd.DataFrame) -> str:
     scores = over_seeds(rows, ["run", "metric"])
     metrics = [metric for metric in METRICS if metric in set(rows["metric"])]
     runs = rows.drop_duplicates("run")
+    n_tables = -(-len(metrics) // COLUMNS)
 
-    def cells(run: str) -> list[Markup]:
+    def cells(run: str, metrics: Sequence[str]) -> list[Markup]:
         return [score_cell(scores.loc[(run, metric)], METRICS[metric]) for metric in metrics]
 
-    return table(
-        ("run", *(METRICS[metric].heading for metric in metrics)),
-        [
-            (_name(run, learned), *cells(run))
-            for run, learned in zip(runs["run"], runs["learned_from"], strict=True)
-        ],
+    return Markup().join(
+        table(
+            ("run", *(METRICS[metric].heading for metric in own)),
+            [
+                (_name(run, learned), *cells(run, own))
+                for run, learned in zip(runs["run"], runs["learned_from"], strict=True)
+            ],
+        )
+        for own in (part.tolist() for part in np.array_split(metrics, max(1, n_tables)))
     )
 
 
