@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from brain2image.core.errors import InputError
+from brain2image.datasets.alljoined1.alljoined_channels import CHANNELS
 from brain2image.datasets.alljoined1.biosemi import (
-    CHANNELS,
     N_CODES,
     RAW_SFREQ,
     SESSIONS,
