@@ -110,7 +110,12 @@ def test_predictors_are_runs_seeds_and_baselines():
         "a_seed-4": Predictor("a", 4),
         "ridge": Predictor("ridge", None),
     }
-    assert found.listed_predictors()[1] == {"brains": "things-01_subj01", "run": "a", "seed": 4}
+    assert found.listed_predictors()[1] == {
+        "brains": "things-01_subj01",
+        "folder": "a_seed-4",
+        "run": "a",
+        "seed": 4,
+    }
     assert found.training_record("things-01", "subj01", "ridge") == [
         "results/runs/things-01_subj01/ridge/config.json"
     ]

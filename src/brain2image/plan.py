@@ -129,10 +129,10 @@ class Plan(PlannedWeights):
         return f"{self.results}/runs/{person}_{subj}/{self.decoded[0]}/predictions.npz"
 
     def listed_predictors(self) -> list[dict[str, Any]]:
-        """List brains, run and seed of everything that is evaluated, in the order of its metrics."""
+        """List brains, folder, run and seed of everything that is evaluated, in the order of its metrics."""
         return [
-            {"brains": brains, **predictor._asdict()}
-            for brains, predictor in product(self.brains, self.predictors.values())
+            {"brains": brains, "folder": folder, **predictor._asdict()}
+            for brains, (folder, predictor) in product(self.brains, self.predictors.items())
         ]
 
     @cached_property

@@ -273,7 +273,10 @@ def test_the_summary_is_tidy(targets):
 
 def test_what_was_decoded_stands_beside_the_run_and_the_measured_fmri(targets):
     metrics = evaluate(content(targets, targets), n_permutations=100, seed=0) | FACTS
-    predictors = [{"brains": "a", "run": "net", "seed": seed} for seed in (3, 4)]
+    folders = {3: "net", 4: "net_seed-4"}
+    predictors = [
+        {"brains": "a", "folder": folder, "run": "net", "seed": seed} for seed, folder in folders.items()
+    ]
     row = {**metrics["scores"][0], "level": "tokens", "space": "tokens", "value": 0.25}
     scores = {"net": [row], "net_seed-4": [row | {"value": 0.5}], "measured_fmri": [row | {"value": 1.0}]}
     table = summarise(predictors, [metrics] * 2, [{"brains": "a", "scores": scores}])

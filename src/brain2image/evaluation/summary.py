@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from brain2image.constants.brain_names import has_fmri
-from brain2image.constants.predictors import MEASURED, ORACLES, RESERVED_RUNS, SEED_SUFFIX
+from brain2image.constants.predictors import MEASURED, ORACLES, RESERVED_RUNS
 from brain2image.formats.tables import SUMMARY
 
 # Whose EEG a run or a baseline learned from, by `whose`; in this order they are shown.
@@ -104,9 +104,9 @@ def summarise(
 
     Parameters
     ----------
-    predictors : brains, run and seed of each of ``metrics``.
+    predictors : brains, run, seed and folder (the name under which its results lie) of each of ``metrics``.
     metrics : what `evaluate` returned.
-    decoded : ``brains``, and the ``scores`` of levels ``tokens`` and ``drawn`` by the names of runs and of
+    decoded : ``brains``, and the ``scores`` of levels ``tokens`` and ``drawn`` by the folders of runs and of
         ``measured_fmri``.
 
     Returns
@@ -141,26 +141,14 @@ def _decoded_rows(
     measured = {"run": MEASURED, "seed": None, "learned_from": "nothing, it was measured", "people": "own"}
     measured |= dict.fromkeys(OF_TRAINING)
     known = {}
-    for predictor, folder, content in zip(predictors, _folders(predictors), metrics, strict=True):
-        said = known[predictor["brains"], folder] = {**predictor, **_facts(content)}
+    for predictor, content in zip(predictors, metrics, strict=True) if decoded else ():
+        said = known[predictor["brains"], predictor["folder"]] = {**predictor, **_facts(content)}
         known[predictor["brains"], MEASURED] = said | measured
     return [
         {**known[content["brains"], name], **row}
         for content in decoded
         for name, rows in content["scores"].items()
         for row in rows
-    ]
-
-
-def _folders(predictors: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the names under which the seeds of runs lie, see `config.Config.seeded_runs`."""
-    first: dict[str, int] = {}
-    for predictor in predictors:
-        if predictor["seed"] is not None:
-            first[predictor["run"]] = min(predictor["seed"], first.get(predictor["run"], predictor["seed"]))
-    return [
-        run if seed in (None, first.get(run)) else f"{run}{SEED_SUFFIX}{seed}"
-        for run, seed in ((predictor["run"], predictor["seed"]) for predictor in predictors)
     ]
 
 

@@ -67,7 +67,7 @@ class LinearModel:
         n_times = response.shape[1]
         places = (np.arange(n_times) + lag).clip(0, n_times - 1)
         by_time = weight.reshape(*response.shape, -1)
-        moved = np.eye(n_times)[places].T @ by_time  # weights of samples that come from one place add up
+        moved = np.eye(n_times, dtype=np.float32)[places].T @ by_time  # a sum where the edge is repeated
         first = as_layer(moved.reshape(weight.shape), offset - self.centre.astype(np.float64) @ weight)
         return LinearModel(response.astype(np.float32).ravel(), [first, *layers])
 
