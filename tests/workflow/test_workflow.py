@@ -214,7 +214,7 @@ def test_check_data_says_what_was_found_and_what_is_missing(finished, pool, tmp_
     assert status == 1
     assert squeezed("test_images: no such file or folder. Download and unpack training_images.zip") in table
     assert squeezed("-- NSD subj02") in table
-    assert "check_data: 2 of 6 are missing or wrong; see docs/data.md" in text
+    assert "check_data: 2 of 7 are missing or wrong; see docs/data.md" in text
 
 
 EEG_FILE = "results/eeg/things-01.h5"
