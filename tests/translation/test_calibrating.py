@@ -23,8 +23,8 @@ from helpers.newcomers import (
 )
 from PIL import Image
 
-from brain2image.__main__ import command_line
-from brain2image.commands.eeg_commands import PLACES, main
+from brain2image.__main__ import command_line, main
+from brain2image.commands.eeg_commands import PLACES
 from brain2image.core.errors import InputError
 from brain2image.formats.files import write_json
 from brain2image.models.alignment import AlignmentModel
