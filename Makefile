@@ -7,7 +7,8 @@ DEMO := results/demo
 SNAKEMAKE := $(BIN)/snakemake
 DEMO_RUN := $(SNAKEMAKE) --configfile config/demo.yaml
 # Its jobs are so small that two beside each other with a core each take less time than one after the other with two.
-SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_images=1 project_fmri=1 simulate_clip=1
+SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_images=1 project_fmri=1 simulate_clip=1 \
+	embed_tokens=1 decode_tokens=1 draw_linear=1 compare_pictures=1
 # Images of containers often set it: each of a run's hundred processes would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 

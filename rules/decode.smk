@@ -68,6 +68,7 @@ rule embed_tokens:
         "<logs>/embed_tokens/{dataset}_{subj}.log",
     benchmark:
         "<benchmarks>/embed_tokens/{dataset}_{subj}.tsv"
+    priority: 1  # the longest chain of jobs, which would else come last and alone
     conda:
         "../envs/torch.yaml"
     threads: 8
@@ -99,6 +100,7 @@ rule decode_tokens:
         "<logs>/decode_tokens/{person}_{subj}.log",
     benchmark:
         "<benchmarks>/decode_tokens/{person}_{subj}.tsv"
+    priority: 1  # as embed_tokens
     conda:
         "../envs/torch.yaml"
     threads: 4

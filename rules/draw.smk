@@ -13,6 +13,7 @@ rule draw_linear:
         "<logs>/draw_linear/{person}_{subj}.log",
     benchmark:
         "<benchmarks>/draw_linear/{person}_{subj}.tsv"
+    priority: 1  # as embed_tokens
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -97,6 +98,7 @@ rule compare_pictures:
         "<logs>/compare_pictures/{person}_{subj}.log",
     benchmark:
         "<benchmarks>/compare_pictures/{person}_{subj}.tsv"
+    priority: 1  # as embed_tokens
     conda:
         "../envs/torch.yaml"
     threads: 4
