@@ -26,14 +26,14 @@ test: setup
 	cat $$said; rm $$said; exit $$status
 
 tested: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 linted: setup
 	@$(MAKE) --no-print-directory lint lint-workflow > $(SAID) 2>&1
 
 # While one works on one room: all but what takes seconds (tests/conftest.py).
 test-fast: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
@@ -45,7 +45,8 @@ lint-workflow: setup
 	$(SNAKEMAKE) --lint
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 
-# What takes longest: workflows of another kind than the one that the tests share, training on two devices.
+# What takes longest: workflows of another kind than the one that the tests share or in other places, training at the
+# real size, on two devices, and killed.
 test-runs: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/runs
 

@@ -32,6 +32,11 @@ SLOW_NAMES = {
 FIRST = ["test_staleness.py", "training", "translation", "workflow"]
 
 
+def pytest_xdist_auto_num_workers():
+    """One process more than cores, up to 4: tests that wait for jobs, or for time to pass, leave a core idle."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
 def pytest_collection_modifyitems(items):
     """Mark what is slow by what it uses, so that no list of tests has to be kept.
 

@@ -1,4 +1,4 @@
-"""Containers: the files that build them, as far as they can be seen without building, and jobs in one."""
+"""Containers: the files that build them, as far as they can be seen without building."""
 
 import os
 import re
@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.checkouts import changed_config, copy_checkout, snakemake
 from snakemake.settings.types import DeploymentMethod
 
 from brain2image.config import load_config
@@ -19,13 +18,6 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "containers/Dockerfile").read_text()
 DEFINITION = (ROOT / "containers/brain2image.def").read_text()
 HADOLINT = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-# Apptainer for one that has none: it does here what it should do in the image, and notes how it was called.
-APPTAINER = """#!/bin/sh
-[ "$1" = --version ] && { echo apptainer version 1.3.0; exit; }
-echo "$@" >> calls
-while [ "$1" != bash ]; do shift; done
-exec "$@"
-"""
 
 
 def test_both_files_build_the_same():
@@ -100,22 +92,3 @@ def test_an_image_is_chosen_only_where_it_is_asked_for(tmp_path):
         choose_image("nowhere.sif", methods)
     with pytest.raises(InputError, match="container: expected a file or an address without blanks"):
         load_config({"container": "of two words.sif"})
-
-
-@pytest.mark.slow
-def test_jobs_run_in_the_image_and_import_the_package_of_the_checkout(tmp_path, monkeypatch):
-    checkout = copy_checkout(tmp_path / "checkout")
-    (checkout / "image.sif").touch()
-    (tmp_path / "apptainer").write_text(APPTAINER)
-    (tmp_path / "apptainer").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    config = changed_config(checkout, {"container": "image.sif"})
-    made = "results/simulated/latents.npz"
-    result = snakemake(checkout, made, "--sdm", "apptainer", config=config)
-    assert result.returncode == 0, result.stderr
-    (call,) = (checkout / "calls").read_text().splitlines()
-    assert re.search(rf"exec .*--home {checkout} .*image\.sif bash -c .*simulate_images", call)
-    assert (checkout / made).is_file()
-    (checkout / "calls").unlink()
-    snakemake(checkout, made, "--forceall", config=config)
-    assert not (checkout / "calls").exists()

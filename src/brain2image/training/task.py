@@ -256,9 +256,12 @@ class AlignmentTask(L.LightningModule):
         }
         self.history.append({"epoch": epoch, **row})
         events = cast(TensorBoardLogger, self.logger)  # the only one that `train.train` has
+        points = {name.replace("_", "/", 1): value for name, value in row.items()}
         if epoch == 0:
-            events.log_hyperparams(*hyperparameters(self.run, scores))
-        events.log_metrics({name.replace("_", "/", 1): value for name, value in row.items()}, step=epoch)
+            settings, compared = hyperparameters(self.run, scores)
+            events.log_hyperparams(settings, compared)  # which draws the first points of these
+            points = {name: value for name, value in points.items() if name not in compared}
+        events.log_metrics(points, step=epoch)
         events.experiment.flush()  # a killed process would lose it
         trained = f"train loss {means['loss']:.3f}" if means else "before the first step"
         logger.info(
