@@ -33,7 +33,7 @@ FIRST = ["test_staleness.py", "training", "translation", "workflow"]
 
 
 def pytest_xdist_auto_num_workers():
-    """One process more than cores, up to 4: tests that wait for jobs, or for time to pass, leave a core idle."""
+    """One process more than cores, up to 4, as tests that wait leave a core idle."""
     return min((os.cpu_count() or 1) + 1, 4)
 
 
