@@ -113,6 +113,7 @@ rule compare_pictures:
         brains="{person}_{subj}",
         pictures=lambda wildcards: plan.data.pictures(plan.sets_of(wildcards.person, wildcards.subj)[0]),
         compared={"ways": cfg.decoding.ways, "networks": sorted(cfg.weights.picture_networks)},
+        draw={"n_compared": cfg.decoding.n_compared, "draw_seed": cfg.decoding.seed},
         clip=cfg.clip.model_dump(exclude={"layers"}) | {"tag": plan.weights.clip_tag()},
         evaluation=cfg.evaluation.model_dump(),
     message:

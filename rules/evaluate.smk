@@ -19,6 +19,7 @@ rule fit_baseline:
         "<benchmarks>/fit_baseline/{person}_{subj}/{run}.tsv"
     wildcard_constraints:
         run="|".join(cfg.baselines) or "(?!)",
+    priority: 1  # decoding waits for all predictions
     conda:
         "../envs/torch.yaml"
     threads: 4

@@ -88,6 +88,7 @@ rule predict:
         "<benchmarks>/predict/{person}_{subj}/{run}.tsv"
     wildcard_constraints:
         run="|".join([*plan.runs, *plan.calibrated]),
+    priority: 1  # decoding waits for all predictions
     conda:
         "../envs/torch.yaml"
     resources:

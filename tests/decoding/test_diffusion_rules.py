@@ -112,7 +112,7 @@ def comparison(world, files):
     return {
         "output": {"scores": world.folder / "pictures.json"},
         "params": {"brains": BRAINS, "pictures": [world.eeg[1]], "compared": ways, "clip": clip}
-        | {"evaluation": EVALUATION},
+        | {"draw": {"n_compared": N_PAIRS - 1, "draw_seed": 0}, "evaluation": EVALUATION},
         "drawn": files,
         "predictions": world.paths["predictions"],
         "eeg_pictures": world.eeg[0],
@@ -149,6 +149,7 @@ def test_drawn_pictures_are_scored_and_what_has_no_weights_is_named(drawn):
         (way, metric) for way in ("linear", "unclip") for metric in ("pixcorr", "ssim", "clip")
     }
     assert set(rows["level"]) == {"drawn"}
+    assert set(rows["n_gallery"]) == {N_PAIRS - 1}
     assert rows[["value", "chance", "p"]].notna().all(axis=None)
     scores = rows.set_index(["space", "metric"])
     assert scores.loc[("linear", "pixcorr"), "value"] > 0.8
@@ -202,6 +203,7 @@ def test_the_page_shows_both_ways_and_their_nulls(world, sampled, drawn):
     assert "the first of 2 is shown, scores are means over them" in page
     assert "tokens by the prior: top-1 %" in page
     assert "no weights of swav" in page
+    assert f"Of {N_PAIRS - 1} test pictures." in page
 
 
 def test_a_prior_of_another_checkpoint_is_refused(world, sampled, tmp_path):

@@ -40,7 +40,9 @@ def test_the_workflow_of_an_installed_package_runs_in_a_project(tmp_path, monkey
 
 def test_the_workflow_is_a_module_of_another_one(tmp_path):
     """By the lines of docs/running.md."""
-    (lines,) = re.findall(r"^```smk\n(.*?)^```", (ROOT / "docs/running.md").read_text(), re.DOTALL | re.MULTILINE)
+    (lines,) = re.findall(
+        r"^```smk\n(.*?)^```", (ROOT / "docs/running.md").read_text(), re.DOTALL | re.MULTILINE
+    )
     changed = "use rule train from brain2image with:\n    message:\n        'Mine trains {wildcards.run}'\n"
     (tmp_path / "Snakefile").write_text(f"{lines}\n\n{changed}")
     (tmp_path / "config").mkdir()

@@ -18,6 +18,7 @@ with job(snakemake):
         concepts=tested.concept,
         networks=dict(zip(compared["networks"], snakemake.input.networks, strict=True)),
         clip=snakemake.params.clip | weights,
+        **snakemake.params.draw,
         **snakemake.params.evaluation,
     )
     write_json(snakemake.output.scores, {"brains": snakemake.params.brains, **found})

@@ -52,7 +52,14 @@ class DecodingConfig(Section):
         description="Pictures that the unCLIP draws of each tested one: the first is shown, scores are means "
         "over all.",
     )
-    seed: Seed = Field(0, description="Seed of the draw of fitted pictures, and of all noise.")
+    n_compared: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Test pictures that the metrics of drawn pictures take, drawn by the seed; 0: all, which "
+        "take a CPU a quarter of a second each and run.",
+    )
+    seed: Seed = Field(
+        0, description="Seed of the draws of fitted and of compared pictures, and of all noise."
+    )
 
     @model_validator(mode="before")
     @classmethod

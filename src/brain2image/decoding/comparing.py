@@ -28,6 +28,8 @@ def compare_pictures(
     concepts: np.ndarray,
     networks: Mapping[str, str | Path],
     clip: Mapping[str, Any],
+    n_compared: int = 0,
+    draw_seed: int = 0,
     n_permutations: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def compare_pictures(
     concepts : (n_pairs,) str, of these pictures.
     networks : weights by the names of `picture_networks.NETWORKS`.
     clip : options of `pairs.clip.embed_images`.
+    n_compared, draw_seed : how many test pairs are taken, and by which seed they are drawn; 0: all.
     n_permutations, seed : of the p-values, see `picture_metrics.score_pictures`.
 
     Returns
@@ -47,8 +50,13 @@ def compare_pictures(
     ``scores`` (by the name of the run, rows of level ``drawn``, whose ``space`` is the way of drawing),
     ``not_computed`` (why, by the name of the metric) and ``notes`` (on single metrics).
     """
-    seen = np.concatenate([to_square(np.array(image.convert("RGB"))[None]) for image in seen_images])
-    pictures = {(way, run): read_drawn(path, run) for way, path in drawn.items() for run in drawn_runs(path)}
+    n_compared = min(n_compared or len(concepts), len(concepts))
+    taken = np.sort(np.random.default_rng(draw_seed).permutation(len(concepts))[:n_compared])
+    concepts = concepts[taken]
+    seen = np.concatenate([to_square(np.array(seen_images[pair].convert("RGB"))[None]) for pair in taken])
+    pictures = {
+        (way, run): read_drawn(path, run)[taken] for way, path in drawn.items() for run in drawn_runs(path)
+    }
     own, *others = embed_pictures([seen[:, None], *pictures.values()], clip)
     scores: dict[str, list[dict[str, Any]]] = {}
     not_computed: dict[str, str] = {}

@@ -29,7 +29,7 @@ RADIUS, DEVIATION = 5, 1.5  # pixels, of the window of SSIM
 C1, C2 = 0.01**2, 0.03**2
 DISTANCES = ("efficientnet_b1", "swav")  # of these metrics less is better
 CLIP = "clip"
-SSIM, N_SSIM = "ssim", 20  # pictures whose wrong pairs are compared: a thousand would take a CPU an hour
+SSIM, N_SSIM = "ssim", 40  # pictures whose wrong pairs are compared: a thousand would take a CPU an hour
 ROUNDING = 1e-9  # of the deviation of pixels that are all the same
 
 
@@ -192,7 +192,7 @@ def score_pictures(
     -------
     Rows of ``metric``, ``n_images``, ``value``, ``chance`` (mean over wrong pairings), ``p``, ``low``,
     ``high`` and ``note``; of a metric that is not computed the numbers are None, and the note says why. Of
-    ``ssim`` 20 pictures, drawn by the seed, give chance and p, and all of them the rest.
+    ``ssim`` 40 pictures, drawn by the seed, give chance and p, and all of them the rest.
 
     Raises
     ------

@@ -173,7 +173,7 @@ def drawn_scores(summary: pd.DataFrame, compared: Mapping[str, Any]) -> Iterator
         "Each cell: score, 95 % interval over concepts, chance (the mean over wrong pairings) in brackets, "
         "and p by shuffled pairing, which is of each metric alone. 2-way: the share of other seen pictures "
         "that are less like what was drawn; a distance is 1 less the correlation of features. CLIP is the "
-        f"config's clip.model. {notes}{missing}"
+        f"config's clip.model. Of {rows['n_gallery'].iloc[0]} test pictures. {notes}{missing}"
     )
 
 
