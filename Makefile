@@ -46,8 +46,7 @@ lint-workflow: setup
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 
 # What takes longest: workflows of another kind than the one that the tests share or in other places, whole plans after
-# changes, training at the
-# real size, on two devices, and killed.
+# changes, training at the real size, on two devices, and killed.
 test-runs: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/runs
 
