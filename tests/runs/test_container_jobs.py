@@ -2,6 +2,8 @@
 
 import os
 import re
+import sys
+from pathlib import Path
 
 from helpers.checkouts import changed_config, copy_checkout, snakemake
 
@@ -19,7 +21,8 @@ def test_jobs_run_in_the_image_and_import_the_package_of_the_checkout(tmp_path, 
     (checkout / "image.sif").touch()
     (tmp_path / "apptainer").write_text(APPTAINER)
     (tmp_path / "apptainer").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    # its Python is that of the image
+    monkeypatch.setenv("PATH", f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}")
     config = changed_config(checkout, {"container": "image.sif"})
     made = "results/simulated/latents.npz"
     result = snakemake(checkout, made, "--sdm", "apptainer", config=config)
