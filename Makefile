@@ -33,7 +33,7 @@ linted: setup
 
 # While one works on one room: all but what takes seconds (tests/conftest.py).
 test-fast: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -13,15 +13,20 @@ collect_ignore = ["cluster", "faults", "runs"]  # make test-cluster, make test-f
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
-# What takes seconds: fixtures that run the workflow, and what runs it, trains, repacks recordings, runs CLIP,
-# or makes and damages releases. Tests that take or name one are slow, and `make test-fast` leaves them out.
+# What takes seconds: fixtures that run the workflow or a browser, and what runs it, trains, calibrates, fits all
+# baselines, repacks recordings, runs CLIP, draws and compares pictures, or makes and damages releases. Tests that take or name one are slow, and `make test-fast` leaves them out.
 # Single tests of seconds in files that are quick otherwise are marked where they stand.
-SLOW_FIXTURES = {"tiny_run", "pool"}
+SLOW_FIXTURES = {"tiny_run", "pool", "browser"}
 SLOW_NAMES = {
     "snakemake",
     "planned_jobs",
     "copy_checkout",
     "train",
+    "calibrate",
+    "fit_baseline",
+    "sample_pictures",
+    "sample_pairs",
+    "score_pictures",
     "simulate_eeg",
     "simulate_clip",
     "READERS",
