@@ -14,9 +14,9 @@ collect_ignore = ["cluster", "faults", "runs"]  # make test-cluster, make test-f
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 
 # What takes seconds: fixtures that run the workflow or a browser, and what runs it, trains, calibrates, fits
-# all baselines, repacks recordings, runs CLIP, draws and compares pictures, or makes and damages releases. Tests
-# that take or name one are slow, and `make test-fast` leaves them out. Single tests of seconds in files that are
-# quick otherwise are marked where they stand.
+# all baselines, repacks recordings, runs CLIP, draws and compares pictures, or makes and damages releases.
+# Tests that take or name one are slow, and `make test-fast` leaves them out. Single tests of seconds in files
+# that are quick otherwise are marked where they stand.
 SLOW_FIXTURES = {"tiny_run", "pool", "browser"}
 SLOW_NAMES = {
     "snakemake",
