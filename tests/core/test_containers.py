@@ -52,8 +52,13 @@ def test_the_lock_is_installed_for_a_device(tmp_path, device):
     (tmp_path / "install.sh").write_text(script.replace("/opt/brain2image", str(tmp_path)))
     (tmp_path / "pip").write_text('#!/bin/sh\necho "$@"\nfor last; do :; done\ncat "$last"\n')
     (tmp_path / "pip").chmod(0o755)
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PIP_EXTRA_INDEX_URL": "builds"}
     command = ["sh", "install.sh", device]
+    if device == "cpu":
+        without = environment | {"PIP_EXTRA_INDEX_URL": ""}
+        refused = subprocess.run(command, cwd=tmp_path, env=without, capture_output=True, text=True)
+        assert refused.returncode == 1
+        assert "expected PyTorch's list of builds for CPUs in PIP_EXTRA_INDEX_URL" in refused.stderr
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     if device == "gpu":
         assert result.returncode == 1
@@ -64,7 +69,7 @@ def test_the_lock_is_installed_for_a_device(tmp_path, device):
     called, *installed = result.stdout.splitlines()
     left_out = {line.partition("==")[0] for line in lock - set(installed)}
     assert set(installed) <= lock
-    assert ("whl/cpu" in called) == (device == "cpu")
+    assert "http" not in called
     if device == "cuda":
         assert not left_out
     else:
