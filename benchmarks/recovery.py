@@ -227,7 +227,7 @@ def scores_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     digits = 1 if factor == 100 else 3
     text = means.groupby([*KEYS, "method"]).agg(lambda x: f"{x.mean():.{digits}f} ± {x.std():.{digits}f}")
     methods = [name for name in METHODS if name in table["method"].unique()]
-    return text.unstack(KEYS).loc[methods]
+    return text.unstack(KEYS).loc[methods].fillna("–")
 
 
 def differences_table(table: pd.DataFrame, metric: str, of: str) -> pd.DataFrame:
@@ -241,12 +241,12 @@ def differences_table(table: pd.DataFrame, metric: str, of: str) -> pd.DataFrame
     rows = {}
     for key, group in table.groupby(KEYS):
         scores = group.pivot(index=["seed", "concept", "eeg_image"], columns="method", values=metric) * factor
-        for name in others:
+        for name in scores.columns.intersection(others) if of in scores else ():
             gain = (scores[of] - scores[name]).groupby(["seed", "concept"]).mean().unstack("concept")
-            low, high = _interval(gain.to_numpy())
+            low, high = _interval(gain.dropna(how="all").to_numpy())
             digits = 1 if factor == 100 else 3
             rows[name, key] = f"{np.nanmean(gain):+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
-    return pd.Series(rows).unstack()
+    return pd.Series(rows).unstack().fillna("–")
 
 
 def _interval(gains: np.ndarray, n_resamples: int = 2000) -> tuple[float, float]:
