@@ -92,7 +92,7 @@ def test_the_search_needs_no_server(site, browser):  # noqa: F811
     tab = context.new_page()
     tab.goto((site / "index.html").as_uri())
     tab.set_default_timeout(120_000)
-    tab.fill("input.md-search__input", "photodiode")
+    tab.locator("input.md-search__input").press_sequentially("photodiode")
     tab.get_by_text("1 matching document", exact=True).wait_for()
     assert "/data.html" in tab.locator(".md-search-result__link").first.get_attribute("href")
     context.close()
