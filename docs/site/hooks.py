@@ -1,6 +1,7 @@
 """What MkDocs is told beyond mkdocs.yml: pages outside of docs/, files with links to them, all options."""
 
 import argparse
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ OUTSIDE = {
     "config/README.md": "config.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "notebooks/results_to_figure.ipynb": "results_to_figure.md",
+    "notebooks/recording_to_pictures.ipynb": "recording_to_pictures.md",
 }
 LINK = re.compile(r"\]\((?!\w+:)([^)\s#]+)")
 # What Pygments calls the languages of files, by suffix.
@@ -29,11 +32,10 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
     """Add the documents outside of docs/, read where they stand, and the files that documents link to."""
     documents = [*OUTSIDE, *(f"docs/{file.src_uri}" for file in files.documentation_pages())]
     for path, name in OUTSIDE.items():
-        files.append(File.generated(config, name, abs_src_path=str(ROOT / path)))
+        files.append(File.generated(config, name, content=_text(path)))
     for path in sorted({path for document in documents for path in _files_linked_to(document)}):
-        text = (ROOT / path).read_text(encoding="utf-8")
         language = LANGUAGES.get(Path(path).suffix, "text")
-        content = f"---\nsearch: {{exclude: true}}\n---\n# {path}\n\n~~~~{language}\n{text}\n~~~~\n"
+        content = f"---\nsearch: {{exclude: true}}\n---\n# {path}\n\n~~~~{language}\n{_text(path)}\n~~~~\n"
         files.append(File.generated(config, _name(path), content=content))
     return files
 
@@ -49,9 +51,19 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     return LINK.sub(lambda link: f"]({_name(_path(document, link[1]))}", markdown)
 
 
+def _text(path: str) -> str:
+    """Return the text of a file of the checkout; of a notebook its cells, in Markdown."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if not path.endswith(".ipynb"):
+        return text
+    frames = {"markdown": "{}", "code": "```python\n{}\n```"}
+    cells = json.loads(text)["cells"]
+    return "\n\n".join(frames[cell["cell_type"]].format("".join(cell["source"])) for cell in cells)
+
+
 def _files_linked_to(document: str) -> set[str]:
     """Return the files of the checkout that a document links to, and that are no part of the site."""
-    targets = LINK.findall((ROOT / document).read_text(encoding="utf-8"))
+    targets = LINK.findall(_text(document))
     paths = {_path(document, target) for target in targets}
     return {
         path for path in paths - OUTSIDE.keys() if not path.startswith("docs/") and (ROOT / path).is_file()

@@ -40,8 +40,9 @@ def pages(site):
 
 def test_every_document_is_a_page(site):
     documents = {path.stem for path in (ROOT / "docs").glob("*.md")}
+    notebooks = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
     outside = {"index", "config", "contributing", "changelog"}
-    assert {page.stem for page in pages(site)} == documents | outside | {"404"}
+    assert {page.stem for page in pages(site)} == documents | notebooks | outside | {"404"}
 
 
 def test_the_reference_has_every_public_name_and_its_docstring(site):
