@@ -94,9 +94,9 @@ pins: setup
 	.venv/pins/bin/pip install --quiet 'snakedeploy>=0.12'
 	.venv/pins/bin/snakedeploy pin-conda-envs envs/*.yaml
 
-# The reference of the Python package, docs/html/index.html, from its docstrings.
+# The documents as web pages, site/index.html. Whatever they link to must be there.
 docs: setup
-	$(BIN)/pdoc --docformat numpy --no-show-source --output-directory docs/html brain2image
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 setup: .venv/installed
 

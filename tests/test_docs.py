@@ -11,6 +11,7 @@ import pytest
 from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 from helpers.rules import RULES
 
+import brain2image
 from brain2image.__main__ import command_line
 from brain2image.config import load_config
 from brain2image.datasets.registry import load_datasets
@@ -68,10 +69,10 @@ def test_links_lead_somewhere(name):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_files_and_modules_that_are_named_exist(name):
-    """Outside of links too; NAME stands for any name, and `make docs` writes docs/html."""
+    """Outside of links too; NAME stands for any name."""
     folders = "benchmarks|config|containers|docs|envs|profiles|rules|src|tests|workflow"
     for path in re.findall(rf"`((?:{folders})/[\w./*-]+)", TEXTS[name]):
-        assert "NAME" in path or path == "docs/html" or any(ROOT.glob(path)), path
+        assert "NAME" in path or any(ROOT.glob(path)), path
     for dotted in re.findall(r"(?:from|import) brain2image\.([\w.]+)", TEXTS[name]):
         module = ROOT / "src" / "brain2image" / dotted.replace(".", "/")
         assert module.is_dir() or module.with_suffix(".py").exists(), dotted
@@ -102,6 +103,19 @@ def test_the_page_on_data_has_every_path_and_the_terms_of_every_data_set():
                 first = re.sub(r"ses-0[234]", "ses-01", file.format(person=dataset.label(dataset.people[0])))
                 first = re.sub(r"_\d+\.tar$", "_0.tar", first)
                 assert any(path.startswith(f"{folder}/{first}") for path in paths), file
+
+
+def test_the_pages_on_python_and_on_commands_name_all():
+    """On the site their docstrings and options stand there too."""
+    named = set(re.findall(r"^::: brain2image\.(\w+)$", TEXTS["docs/api.md"], re.MULTILINE))
+    assert named == set(brain2image.__all__) - {"__version__"}
+    (commands,) = (action for action in command_line()._actions if action.dest == "command")
+    named = set(
+        re.findall(
+            r"`([\w-]+)`", " ".join(re.findall(r"^\| (.*?) \|", TEXTS["docs/commands.md"], re.MULTILINE))
+        )
+    )
+    assert named == set(commands.choices)
 
 
 def test_words_are_spelled_right():

@@ -95,9 +95,7 @@ def test_inputs_of_jobs(data):
 
 def test_missing_files_are_named(data):
     found = plan(data=data | {"things_images": "nowhere"}, brains=["things-03_subj02"])
-    with pytest.raises(
-        InputError, match=r"release of sub-03, .*README\.md, 'Your own data'.*data\.things_eeg"
-    ):
+    with pytest.raises(InputError, match=r"release of sub-03, .*docs/data\.md.*data\.things_eeg"):
         found.data.eeg("things-03")
     with pytest.raises(InputError, match=r"nowhere/training_images: no such file .*Download and unpack"):
         found.data.images("things")

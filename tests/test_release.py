@@ -32,7 +32,7 @@ def test_the_hooks_run_the_linters_of_make_test_and_no_second_version_of_them():
     assert repository["repo"] == "local"
     tools = {re.fullmatch(r"\.venv/bin/(\S+).*", hook["entry"])[1] for hook in repository["hooks"]}
     used = set(re.findall(r"\$\(BIN\)/(\w+)", (ROOT / "Makefile").read_text()))
-    assert used - {"brain2image", "pdoc", "pip", "pytest", "python", "snakemake"} <= tools
+    assert used - {"brain2image", "mkdocs", "pip", "pytest", "python", "snakemake"} <= tools
     assert {"ruff", "snakefmt", "codespell", "mypy"} == tools
     installed = {
         re.split("[<>=]", entry)[0] for entry in PYPROJECT["project"]["optional-dependencies"]["dev"]

@@ -94,7 +94,7 @@ def test_the_fmri_of_several_subjects_becomes_one_training_set(plan):
 def test_a_missing_file_is_named(checkout, plan):
     file = next((checkout / "data/nsd").rglob("*subj05*.tar"), checkout / "data/nsd/shared1000.npy")
     file.rename(checkout / "away")
-    message = f"are missing: {file.relative_to(checkout)}; download them. README.md"
+    message = f"are missing: {file.relative_to(checkout)}; download them. docs/data.md"
     with pytest.raises(InputError, match=re.escape(message)):
         plan(brains=BRAINS)
     (checkout / "away").rename(file)

@@ -50,7 +50,7 @@ class Config(Section):
 
     results: PathText = Field("results", description="Folder for all outputs.")
     datasets: list[PathText] = Field(
-        [], description="Python files with data sets of your own, see CONTRIBUTING.md."
+        [], description="Python files with data sets of your own, see docs/own_data_set.md."
     )
     brains: Brains = Field(
         ["things-01_subj01"],

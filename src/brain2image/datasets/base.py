@@ -110,7 +110,7 @@ class Dataset:
             )
         except InputError as error:
             raise InputError(
-                f"{error}. README.md, 'Your own data', says from where; or change data.{self.folders[0]}"
+                f"{error}. docs/data.md says from where; or change data.{self.folders[0]}"
             ) from None
         return Source(name, self.reader(name), files)
 

@@ -34,7 +34,7 @@ def load_datasets(files: tuple[str, ...] = ()) -> dict[str, Dataset]:
         if not isinstance(dataset, EEGDataset | FMRIDataset):
             raise InputError(
                 f"{module}: expected DATASET, an EEGDataset or FMRIDataset of brain2image.datasets.base, got "
-                f"{type(dataset).__name__}; see CONTRIBUTING.md"
+                f"{type(dataset).__name__}; see docs/own_data_set.md"
             )
         if dataset.name in found:
             raise InputError(f"{module}: there is a data set {dataset.name!r} already; give it another name")

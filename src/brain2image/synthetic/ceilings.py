@@ -126,7 +126,7 @@ def fit_ceiling(
     says, and pairs are made and divided as by the workflow; what is learned from are the test pairs.
 
     Exact are the distribution of the latents, the pairing and the split. Fitted are the sight, on the
-    pictures of ``world``, and the regression, on so many pairs that more change nothing (docs/results.md,
+    pictures of ``world``, and the regression, on so many pairs that more change nothing (docs/ceilings.md,
     where a network and a kernel regression of the same pairs find nothing more).
 
     Parameters

@@ -16,12 +16,20 @@ from brain2image.translation.retrieval import Gallery, read_gallery
 
 
 class Translation(NamedTuple):
-    """Predicted embeddings and what they belong to."""
+    """Predicted embeddings and what they belong to.
 
-    trials: pd.DataFrame  # event and sample; of averages event and n_trials
-    embedding: np.ndarray  # (n_trials, n_features) float32, in the units of the measured embeddings
-    fmri_image: np.ndarray | None = None  # (n_trials, top_k) int64, nearest picture first
-    similarity: np.ndarray | None = None  # (n_trials, top_k) float32
+    Attributes
+    ----------
+    trials : event and sample; of averages event and n_trials.
+    embedding : (n_trials, n_features) float32, in the units of the measured embeddings.
+    fmri_image : (n_trials, top_k) int64, nearest picture first; None without a gallery.
+    similarity : (n_trials, top_k) float32; None without a gallery.
+    """
+
+    trials: pd.DataFrame
+    embedding: np.ndarray
+    fmri_image: np.ndarray | None = None
+    similarity: np.ndarray | None = None
 
 
 def translate(

@@ -21,14 +21,24 @@ Predict = Callable[..., np.ndarray]
 
 
 class Model(NamedTuple):
-    """What a run has learned, to predict with."""
+    """What a run has learned, to predict with.
 
-    config: dict[str, Any]  # config.json
+    Attributes
+    ----------
+    config : ``config.json``.
+    predict : gives embeddings (n_trials, n_features) float32 for EEG, see `load_model`.
+    target_mean : (n_features,) float32, mean embedding of the training pairs.
+    mean_response : (n_channels, n_times) float32, mean EEG of the training trials, in their unit.
+    people : who have a layer of their own, of a run of several people.
+    fitted_to : whom it was calibrated to.
+    """
+
+    config: dict[str, Any]
     predict: Predict
-    target_mean: np.ndarray  # (n_features,) float32, mean embedding of the training pairs
-    mean_response: np.ndarray  # (n_channels, n_times) float32, mean EEG of the training trials, in their unit
-    people: tuple[str, ...] = ()  # who have a layer of their own, of a run of several people
-    fitted_to: str | None = None  # whom it was calibrated to
+    target_mean: np.ndarray
+    mean_response: np.ndarray
+    people: tuple[str, ...] = ()
+    fitted_to: str | None = None
 
 
 def load_model(run_folder: str | os.PathLike) -> Model:

@@ -139,7 +139,7 @@ def _recognise(content: Any, path: str | os.PathLike) -> str:
     if release is None:
         raise InputError(
             f"{path}: expected an array, or a dict with one of {', '.join(KEYS)}, got "
-            f"{', '.join(map(str, keys)) or 'no key'} ({type(content).__name__}); README.md lists the files"
+            f"{', '.join(map(str, keys)) or 'no key'} ({type(content).__name__}); docs/data.md lists them"
         )
     # the authors' files and NICE's have the same names and keys
     is_authors = release == "nice" and _shape(content["preprocessed_eeg_data"])[2:] == (17, 100)
