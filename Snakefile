@@ -30,6 +30,11 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
+if plan.located:
+
+    include: "rules/cortex.smk"
+
+
 if cfg.decoding.tokens:
 
     include: "rules/decode.smk"
