@@ -1,4 +1,4 @@
-"""Maps of voxels: what a perfect model could explain of them, and how far they go with the embedding."""
+"""Maps of voxels: how far they go with the features of the embedding that are predicted from EEG."""
 
 import logging
 import os
@@ -13,30 +13,12 @@ import pandas as pd
 from brain2image.core.errors import InputError
 from brain2image.evaluation.predictions import read_predictions
 from brain2image.formats.hdf5 import open_trials, read_rows
-from brain2image.formats.volumes import read_mask, write_volume
-from brain2image.quality.fmri_quality import BLOCK_COLUMNS, noise_ceiling, sum_moments
+from brain2image.quality.fmri_quality import BLOCK_COLUMNS
+from brain2image.quality.voxel_noise import check_repetitions
 
 logger = logging.getLogger(__name__)
 
 EVERY = "all features"  # the map that counts them alike; no run has a blank in its name
-MIN_IMAGES = 3  # that were shown twice
-
-
-def map_noise_ceiling(betas: str | os.PathLike, mask: str | os.PathLike, *, out: str | os.PathLike) -> None:
-    """Write the noise ceiling of each voxel as a volume: % of the variance of the mean of a picture's trials.
-
-    Parameters
-    ----------
-    betas : HDF5 with ``betas`` (n_trials, n_voxels) float32, see `betas.repack_fmri`.
-    mask : see `volumes.read_mask`.
-    out : NIfTI, see `fmri_quality.noise_ceiling` for the formula.
-    """
-    with open_trials(betas, "betas", ("n_trials", "n_voxels")) as (voxels, trials):
-        place = read_mask(mask, n_voxels=voxels.shape[1])
-        _check_repetitions(trials, betas)
-        pictures, picture = np.unique(trials["image"], return_inverse=True)
-        moments = sum_moments(voxels, picture, strata=np.zeros(len(pictures), int)).pool(slice(None))
-    write_volume(out, noise_ceiling(moments, single=False), place)
 
 
 class EmbeddingMaps(NamedTuple):
@@ -75,7 +57,7 @@ def map_embedding(
             raise InputError(
                 f"{projection}: expected the trials of {betas}, got others; delete both and run again"
             )
-        _check_repetitions(trials, betas)
+        check_repetitions(trials, betas)
         alike = np.full(embedding.shape[1], 1 / embedding.shape[1])
         weights = np.stack([alike, *map(_weigh, predicted.values())])  # (n_maps, n_features)
         even, odd = _halves(trials)
@@ -103,15 +85,6 @@ def _weigh(correlations: np.ndarray) -> np.ndarray:
     """Weigh features by the squares of these correlations, with a sum of 1; negative ones count nothing."""
     squares = np.square(np.maximum(correlations, 0))
     return squares / max(squares.sum(), np.finfo(float).tiny)
-
-
-def _check_repetitions(trials: pd.DataFrame, path: str | os.PathLike) -> None:
-    n_images = int((trials["repetition"] == 1).sum())
-    if n_images < MIN_IMAGES:
-        raise InputError(
-            f"{path}: expected {MIN_IMAGES} or more pictures that were shown twice, got {n_images}; maps of "
-            "voxels need them: leave the folder of the masks out of the config's data"
-        )
 
 
 class _Half(NamedTuple):

@@ -66,7 +66,7 @@ def _plot_slices(maps: Sequence[VoxelMap], scales: Sequence[Normalize], mask: Ma
     shown = np.unique(np.linspace(heights[0], heights[-1], N_SLICES + 2)[1:-1].round().astype(int))
     window = np.ix_(np.arange(left[0], left[-1] + 1), np.arange(front[0], front[-1] + 1), shown)
     background = _beside(cortex[window].astype(np.float32))
-    height = 0.4 + 9 * background.shape[0] / background.shape[1]
+    height = min(0.4 + 9 * background.shape[0] / background.shape[1], 2.2)
     figure, panels = plt.subplots(len(maps), 1, figsize=(10, 0.3 + len(maps) * height), squeeze=False)
     for panel, row, scale in zip(panels[:, 0], maps, scales, strict=True):
         seen = _beside(upright(put_back(row.values, mask), mask)[window])
