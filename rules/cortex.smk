@@ -46,9 +46,9 @@ rule map_embedding:
             labels={"figure": "9 where in the brain of {member}", "brains": "{person} × {subj}"},
         ),
     log:
-        "<logs>/map_embedding/{person}_{subj}_{member}.log",
+        "<logs>/map_embedding/{person}_{subj}/{member}.log",
     benchmark:
-        "<benchmarks>/map_embedding/{person}_{subj}_{member}.tsv"
+        "<benchmarks>/map_embedding/{person}_{subj}/{member}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 4

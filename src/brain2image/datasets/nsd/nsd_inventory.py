@@ -48,9 +48,7 @@ def _describe_brain(data: Mapping[str, str], person: str, n_voxels: int) -> str:
         return f"; maps on surfaces of {left:,} and {right:,} vertices"
     paths = (Path(data["nsddata"], path.format(person=person)) for path in SURFACES)
     missing = [path for path in paths if not path.is_file()]
-    return (
-        f"; maps on slices, as {len(missing)} of {len(SURFACES)} files of surfaces are missing ({missing[0]})"
-    )
+    return f"; maps on slices: {len(missing)} of {len(SURFACES)} files of surfaces are missing ({missing[0]})"
 
 
 _DESCRIBE = {"mindeye2": _mindeye2, "mindeye1": _mindeye1}
