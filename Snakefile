@@ -30,11 +30,6 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
-if plan.located:
-
-    include: "rules/cortex.smk"
-
-
 if cfg.decoding.tokens:
 
     include: "rules/decode.smk"

@@ -116,7 +116,7 @@ def _standard_means(values: h5py.Dataset, half: _Half) -> Iterator[np.ndarray]:
 
 
 def _standardise(columns: np.ndarray) -> np.ndarray:
-    """Centre columns and give them a norm of 1, (n_rows, n_columns) float32; one that does not vary is 0."""
+    """Scale centred columns to a norm of 1, (n_rows, n_columns) float32; one that does not vary is 0."""
     centred = columns - columns.mean(axis=0, dtype=np.float64)
     norms = np.linalg.norm(centred, axis=0)
     return np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0).astype(np.float32)
