@@ -8,7 +8,7 @@ import numpy as np
 
 from brain2image.core.errors import InputError, reason
 from brain2image.core.regular import check_regular
-from brain2image.formats.volumes import REMEDY, VOLUME_DAMAGE
+from brain2image.formats.volumes import REMEDY, volume_damage
 
 
 class Hemisphere(NamedTuple):
@@ -78,10 +78,8 @@ def read_hemispheres(files: Sequence[str | os.PathLike]) -> list[Hemisphere]:
 
 
 def _read(path: str | os.PathLike, read: Callable[..., Any]) -> Any:
-    from nibabel.filebasedimages import ImageFileError
-
     check_regular(path, remedy=REMEDY)
     try:
         return read(path)
-    except (*VOLUME_DAMAGE, ImageFileError) as error:
+    except volume_damage() as error:
         raise InputError(f"{path}: cannot read this surface file ({reason(error)}); {REMEDY}") from None

@@ -10,17 +10,6 @@ from brain2image.core.atomic import atomic_path
 from brain2image.core.errors import InputError, reason
 from brain2image.core.regular import check_regular
 
-# What nibabel raises on a damaged file, whichever part is, beside its ImageFileError.
-VOLUME_DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    MemoryError,
-    zlib.error,
-)
 REMEDY = "download it again"
 LABELS = (-1, 0, 1)  # of NSD's ROIs: no cortex, cortex, in the ROI
 MAX_VOXELS = 10**8  # NSD's volumes have 10^6; a damaged header may claim any number
@@ -110,13 +99,24 @@ def upright(volume: np.ndarray, mask: Mask) -> np.ndarray:
 
 def _read(path: str | os.PathLike) -> tuple[np.ndarray, Any]:
     """Read the values of a NIfTI file, float32, and the image of its header."""
-    import nibabel
+    from nibabel.nifti1 import Nifti1Image
 
     check_regular(path, remedy=REMEDY)
     try:
-        image = nibabel.nifti1.Nifti1Image.from_filename(path)
+        image = Nifti1Image.from_filename(path)
         if not 0 < np.prod(image.shape, dtype=float) <= MAX_VOXELS:
             raise ValueError(f"a shape of {image.shape}")
         return image.get_fdata(dtype=np.float32), image
-    except (*VOLUME_DAMAGE, nibabel.filebasedimages.ImageFileError) as error:
+    except volume_damage() as error:
         raise InputError(f"{path}: cannot read this NIfTI file ({reason(error)}); {REMEDY}") from None
+
+
+def volume_damage() -> tuple[type[Exception], ...]:
+    """Return what nibabel raises on a damaged file, whichever part is."""
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError, ImageDataError
+    from nibabel.wrapstruct import WrapStructError
+
+    own = (ImageFileError, HeaderDataError, ImageDataError, WrapStructError)
+    python = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError, zlib.error)
+    return own + python
