@@ -12,13 +12,18 @@ SIDE_BY_SIDE := --resources gpu=2 --set-threads train=1 fit_baseline=1 embed_ima
 # Images of containers often set it: each of a run's hundred processes would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test tested linted test-fast lint lint-workflow test-runs test-faults test-gpu test-cluster pins docs setup clean
+.PHONY: demo notebooks test tested linted test-fast lint lint-workflow test-runs test-faults test-gpu test-cluster \
+	pins docs setup clean
 .DEFAULT_GOAL := demo
 
 demo: setup
 	@$(DEMO_RUN) --logger brain2image --cores all $(SIDE_BY_SIDE)
 	@$(BIN)/brain2image summary $(DEMO)/summary.csv
 	@echo "Report: $(DEMO)/report/index.html"
+
+# Every cell of the notebooks, in a kernel of its own, on the demo's results; what they print and draw is not kept.
+notebooks: setup
+	BRAIN2IMAGE_RESULTS=$(abspath $(DEMO)) OMP_NUM_THREADS=1 $(BIN)/pytest --nbmake notebooks
 
 # The linters run beside the tests, as before them they leave a core idle; what they say comes last.
 test: setup

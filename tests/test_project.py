@@ -146,7 +146,7 @@ WORKFLOW = requirements(
         *PYPROJECT["project"]["dependencies"],
         *(
             entry
-            for extra in ("workflow", "report")
+            for extra in ("workflow", "report", "encoders", "pictures")
             for entry in PYPROJECT["project"]["optional-dependencies"][extra]
             if not entry.startswith("brain2image[")
         ),

@@ -69,6 +69,26 @@ def test_tokens_of_another_clip_are_refused(tmp_path):
         decode(paths, tmp_path)
 
 
+def test_tokens_of_the_same_size_of_another_clip_are_refused(tmp_path, rng):
+    paths, _ = write_decoding(tmp_path)
+    turned = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0]
+    with h5py.File(paths["gallery"], "a") as file:
+        file["tokens"][:] = file["tokens"][:] @ turned
+    with pytest.raises(
+        InputError,
+        match=r"got a mean reciprocal rank of 0\.\d+ among 60, which is chance .* ViT-tiny, made up is",
+    ):
+        decode(paths, tmp_path)
+
+
+def test_tokens_of_other_pictures_are_refused(tmp_path, rng):
+    paths, _ = write_decoding(tmp_path)
+    with h5py.File(paths["gallery"], "a") as file:
+        file["tokens"][:] = rng.permutation(file["tokens"][:])
+    with pytest.raises(InputError, match="is not the CLIP that the backbone was trained on"):
+        decode(paths, tmp_path)
+
+
 def test_shares_are_a_ridge_with_an_intercept(rng):
     known, asked, targets = (rng.standard_normal(shape) for shape in ((30, 5), (7, 5), (30, 4)))
     targets = known @ rng.standard_normal((5, 4)) + targets + 3

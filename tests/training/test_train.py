@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import runpy
+import signal
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,6 +35,7 @@ from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.cbramod import CBraMod, CBraModEncoder
 from brain2image.models.losses import AlignmentLoss
 from brain2image.training.judging import top1
+from brain2image.training.resume import SIGNALS
 from brain2image.training.start import build_model
 from brain2image.training.task import parameter_groups, rate_factor
 from brain2image.training.train import train
@@ -62,8 +64,11 @@ def test_planted_signal_is_found(lmdb, tmp_path, caplog, linear_axes, n_epochs):
         model={"linear_axes": linear_axes},
         training={"epochs": n_epochs, "learning_rate": 2e-3, "backbone_learning_rate": 5e-4},
     )
+    handlers = [signal.getsignal(number) for number in SIGNALS]
     with caplog.at_level(logging.INFO):
         outputs = _train(lmdb, tmp_path / "run", run)
+    # else what the process does next could not be stopped
+    assert [signal.getsignal(number) for number in SIGNALS] == handlers
     eeg, targets, _ = read_pairs(lmdb, "test")
     model = AlignmentModel.load(tmp_path / "run")
     predictions = model.predict(eeg)

@@ -28,8 +28,9 @@ from brain2image.decoding.token_retrieval import (
     similarity_of,
     similarity_of_sums,
 )
+from brain2image.evaluation.metrics import ranks
 from brain2image.evaluation.predictions import Predictions, read_predictions
-from brain2image.evaluation.statistics import shuffle_answers
+from brain2image.evaluation.statistics import permutation_p, shuffle_answers
 from brain2image.formats.hdf5 import atomic_hdf5
 from brain2image.formats.tables import find_rows
 from brain2image.projection.picture_fitting import read_measured
@@ -37,6 +38,11 @@ from brain2image.projection.picture_fitting import read_measured
 logger = logging.getLogger(__name__)
 
 RAW = "raw"  # tokens by the backbone from which no mean is subtracted
+N_CHECKED, N_SHUFFLES, SURE = 100, 1000, 0.01
+OWN_CLIP = (
+    "set decoding.model and weights.token_clip to the checkpoint's own (MindEye2: ViT-bigG-14, "
+    "laion2b_s39b_b160k)"
+)
 
 
 def decode_pairs(
@@ -71,8 +77,8 @@ def decode_pairs(
     Raises
     ------
     InputError
-        When the backbone is another checkpoint's, tokens are of another model or size, a picture is missing,
-        or the memory too small.
+        When the backbone is another checkpoint's, tokens are of another model, weights or size, a picture is
+        missing, or the memory too small.
     """
     remedy = "free some, or set decoding.dtype to float16"
     check_memory(file_bytes(backbone) + WORKING, compute_device(), what="the backbone", remedy=remedy)
@@ -87,6 +93,7 @@ def decode_pairs(
         own = measured[find_rows(pd.Series(image), tokens.images[fitted], source=projection)]
         file.attrs.update({name: source[name] for name in SOURCE})
         _decode(network, own, file, "fitted")
+        check_space(file["fitted"], tokens, fitted)
         _decode(network, own.mean(axis=0, keepdims=True), file, "centre")
         for name, embedding in embeddings.items():
             _decode(network, embedding, file, f"runs/{name}")
@@ -108,8 +115,38 @@ def check_tokens(tokens: Gallery, network: Any) -> None:
     if tokens.tokens.shape[1:] != expected:
         raise InputError(
             f"{tokens.source}: expected {expected[0]} tokens of {expected[1]} values, as the backbone gives "
-            f"them, got {tokens.tokens.shape[1]} of {tokens.tokens.shape[2]}, by {tokens.clip}; set "
-            "decoding.model and weights.token_clip to the checkpoint's own CLIP (MindEye2: ViT-bigG-14)"
+            f"them, got {tokens.tokens.shape[1]} of {tokens.tokens.shape[2]}, by {tokens.clip}; {OWN_CLIP}"
+        )
+
+
+def check_space(decoded: h5py.Dataset, gallery: Gallery, rows: np.ndarray) -> None:
+    """Raise InputError unless pictures' tokens are what the backbone makes of their measured fMRI.
+
+    Another CLIP's may have the same sizes. Then the fMRI finds its own pictures no better than by chance, by
+    shuffles and the mean reciprocal rank.
+
+    Parameters
+    ----------
+    decoded : (n_fitted, n_tokens, token_width) float16, of measured embeddings.
+    rows : (n_fitted,) int64, the rows of the same pictures in the gallery; 100 at most are looked at.
+    """
+    places = np.linspace(0, len(rows) - 1, min(len(rows), N_CHECKED)).astype(int)
+    ours, theirs = (
+        read_unit(tokens, chosen, mean_tokens(tokens, chosen))
+        for tokens, chosen in ((decoded, places), (gallery.tokens, rows[places]))
+    )
+    score, queries = 1 / ranks(ours @ theirs.T), np.arange(len(places))
+    orders = shuffle_answers(queries, n_permutations=N_SHUFFLES, seed=0)
+    observed, shuffled = score[queries, queries].mean(), score[queries, orders].mean(axis=1)
+    p = permutation_p(observed, shuffled, larger_is_better=True)
+    logger.info(
+        "measured fMRI finds %d pictures by their tokens: reciprocal rank %.3f", len(places), observed
+    )
+    if p > SURE:
+        raise InputError(
+            f"{gallery.source}: expected tokens that measured fMRI finds its own pictures by, got a mean "
+            f"reciprocal rank of {observed:.3f} among {len(places)}, which is chance ({shuffled.mean():.3f}, "
+            f"p = {p:.2g}): {gallery.clip} is not the CLIP that the backbone was trained on; {OWN_CLIP}"
         )
 
 

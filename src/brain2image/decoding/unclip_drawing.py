@@ -10,7 +10,6 @@ import numpy as np
 
 from brain2image.constants.predictors import MEASURED
 from brain2image.core.devices import compute_device
-from brain2image.core.extras import require
 from brain2image.core.memory import check_memory, file_bytes
 from brain2image.decoding.drawn_files import MEAN, write_drawn
 from brain2image.decoding.unclip import SIDE, load_unclip, sample_pictures
@@ -50,7 +49,6 @@ def draw_unclip(
     InputError
         As there; when diffusers is not installed, or the memory too small.
     """
-    require("diffusers", "drawing pictures by unCLIP")
     device = compute_device()
     # on a CPU all is float32
     needed = file_bytes(unclip) * (2 if device == "cpu" else 1) + WORKING

@@ -178,12 +178,14 @@ class Resumption(L.Callback):
         self.path, self.save_minutes = path, save_minutes
         self._saved_at = 0.0
         self._signal = 0
-        self._previous: dict[int, Any] = {}
+        # Lightning has given its own back before `teardown`, after which these have to be there
+        self._previous = {number: signal.getsignal(number) for number in SIGNALS}
 
     def on_train_start(self, *_: Any) -> None:
         """Take over the signals."""
         # in the place of Lightning's own handler, which stops without saving
-        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        for number in SIGNALS:
+            signal.signal(number, self._note)
         self._saved_at = clock()
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
