@@ -102,6 +102,27 @@ rule simulate_fmri:
         "../workflow/scripts/simulate_fmri.py"
 
 
+rule simulate_mask:
+    output:
+        mask=f"{cfg.data.nsddata or cfg.data.nsd}/ppdata/{{subj}}/func1pt8mm/roi/nsdgeneral.nii.gz",
+    log:
+        "<logs>/simulate_mask/{subj}.log",
+    benchmark:
+        "<benchmarks>/simulate_mask/{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=plan.code("simulate_mask"),
+        n_voxels=cfg.simulate.n_voxels,
+    message:
+        "Simulate where the voxels of {wildcards.subj} lie"
+    script:
+        "../workflow/scripts/simulate_mask.py"
+
+
 rule simulate_cbramod:
     output:
         weights=cfg.weights.cbramod,

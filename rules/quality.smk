@@ -73,3 +73,8 @@ rule inspect_fmri:
         "Inspect the fMRI of {wildcards.subj}"
     script:
         "../workflow/scripts/inspect_fmri.py"
+
+
+if plan.located:
+
+    include: "cortex.smk"

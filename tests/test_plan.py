@@ -4,6 +4,7 @@ import pytest
 import yaml
 from helpers.checkouts import ROOT
 from helpers.empty_releases import NSD, THINGS, touch
+from helpers.toy_surfaces import write_brain
 
 from brain2image.config import load_config
 from brain2image.core.encoder_names import REGISTERED
@@ -239,6 +240,30 @@ def test_figures_and_pages():
     assert found.pages()[:2] == ["results/figures/overview.html", "results/figures/people.html"]
     assert "results/figures/people.svg" in found.figures()
     assert {"things-02", "sub-02", "shared", "things_subj01", "ridge"} <= set(found.benchmark_names())
+
+
+def test_brains_have_maps_where_masks_are(data, tmp_path):
+    brains = ["things-01_subj02-subj05", "things-02_subj02"]
+    config = {"brains": brains, "weights": MULTISUBJECT, "n_seeds": 2, "baselines": ["two_step", "ridge"]}
+    assert plan(data=data, **config).located == {}
+    assert not [file for file in plan(data=data, **config).figures() if "cortex" in file]
+    data["nsddata"] = str(tmp_path / "nsddata")
+    with pytest.raises(
+        InputError, match=r"subj02/.*/nsdgeneral\.nii\.gz: no such file; docs/cortex\.md says"
+    ):
+        plan(data=data, **config)
+    files = {
+        subj: write_brain(tmp_path / "nsddata", n_voxels=4, person=subj) for subj in ("subj02", "subj05")
+    }
+    files["subj05"][-1].unlink()
+    found = plan(data=data, **config)
+    assert [len(found.located[subj].surfaces) for subj in files] == [6, 0]
+    assert [file.partition("figures/")[2] for file in found.figures() if "cortex" in file] == [
+        "things-01_subj02-subj05/cortex_subj02.svg",
+        "things-01_subj02-subj05/cortex_subj05.svg",
+        "things-02_subj02/cortex_subj02.svg",
+    ]
+    assert found.mapped == ["linear_path", "multitoken_vit", "ridge"]
 
 
 @pytest.mark.parametrize(

@@ -400,7 +400,6 @@ def test_no_test_file_imports_another():
 THROUGH_OTHERS = {
     "brain2image.config.decoding",
     "brain2image.constants.brain_names",
-    "brain2image.datasets.nsd.nsd_inventory",
     "brain2image.datasets.picture_sets",
     "brain2image.datasets.releases",
     "brain2image.datasets.selection",

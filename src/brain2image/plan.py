@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brain2image.config import Config
-from brain2image.constants.brain_names import PICTURES, SEVERAL, divide_brains, has_fmri
+from brain2image.constants.brain_names import PICTURES, SEVERAL, divide_brains, has_fmri, members
 from brain2image.constants.pooling_names import ENCODERLESS
 from brain2image.constants.predictors import CEILINGS, SEED_SUFFIX
 from brain2image.core.encoder_names import encoder_millions, encoder_module
@@ -51,6 +51,7 @@ class Plan(PlannedWeights):
     brains : sorted, so that their order in the config makes nothing stale.
     left_out : people whom ``brains: all`` leaves out, with the reason.
     data : the data of these people.
+    located : the files that say where in the brain voxels lie, by the NSD subjects that have them.
     weights : the pretrained weights.
 
     Raises
@@ -83,6 +84,8 @@ class Plan(PlannedWeights):
             fmri=FMRI,
             must_exist=must_exist,
         )
+        found = {subject: self.data.brain(subject) for subject in self.subjects}
+        self.located = {subject: brain for subject, brain in found.items() if brain}
         self.check_without_fmri()
         self.check_pairs()
         self.check_channels()
@@ -123,6 +126,17 @@ class Plan(PlannedWeights):
         """List the runs whose pictures are drawn: all seeds of the networks, and the ridge; else one."""
         shown = [run for run in self.decoded if run in self.runs or run == "ridge"]
         return shown or self.decoded[:1]
+
+    @property
+    def mapped(self) -> list[str]:
+        """List the runs that are mapped to the brain: the first training of each network, and the ridge."""
+        return [run for run in self.drawn_runs if SEED_SUFFIX not in run]
+
+    @property
+    def brain_maps(self) -> list[str]:
+        """List the figures of brains, one of each NSD subject in each pair of brains, by brains."""
+        pairs = ((brains, subject) for brains in self.brains for subject in members(divide_brains(brains)[1]))
+        return [f"{brains}/cortex_{subject}" for brains, subject in pairs if subject in self.located]
 
     def tested_pairs(self, person: str, subj: str) -> str:
         """Return predictions whose test pictures are looked at: the first, as all have the same."""
@@ -194,6 +208,7 @@ class Plan(PlannedWeights):
         return {
             "dataset": "|".join(self.datasets),
             "part": "[a-z0-9]+",
+            "member": r"subj\d{2}",
             "person": r"[a-z][a-z0-9]*-\d\d+",
             "subj": rf"subj\d{{2}}(-subj\d{{2}})*|{PICTURES}",
             "run": "[A-Za-z0-9][A-Za-z0-9_-]*",
@@ -235,6 +250,7 @@ class Plan(PlannedWeights):
             ("noise_ceilings",): self.subjects,
         }
         figures = [f"{who}/{name}" for names in places for who in places[names] for name in names]
+        figures += self.brain_maps
         figures += ["people"] if len(self.brains) > 1 else []
         return [f"{self.results}/figures/{name}.svg" for name in figures]
 

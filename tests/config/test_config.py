@@ -203,6 +203,8 @@ def test_the_other_files_are_valid(file):
         ({"results": "a{b}"}, "results: expected a path without braces, got 'a{b}'"),
         ({"results": "a\nb"}, "without control characters, got 'a\\nb'"),
         ({"data": {"nsd": "<logs>/nsd"}}, "data.nsd: expected a text without < and >"),
+        ({"data": {"nsddata": "{subj}"}}, "data.nsddata: expected a path without braces"),
+        ({"results": "data/b", "data": {"nsddata": "data/b/c"}}, "got 'data/b' and data.nsddata"),
         ({"weights": {"clip": "{subj}.pt"}}, "weights.clip: expected a path without braces"),
         ({"weights": {"mindeye2": "{subj}/{run}.pth"}}, "weights.mindeye2: expected a path without braces"),
         ({"runs": {"Flat": {}, "flat": {}}}, "must differ by more than case, got Flat and flat"),
@@ -393,8 +395,9 @@ def test_empty_blocks_change_nothing():
 
 def test_a_path_has_one_spelling(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    config = load_config({"results": "./results/demo/", "data": {"nsd": "~/nsd/"}})
+    config = load_config({"results": "./results/demo/", "data": {"nsd": "~/nsd/", "nsddata": "~/b/"}})
     assert (config.results, config.data.nsd) == ("results/demo", "/home/me/nsd")
+    assert (config.data.nsddata, load_config({}).data.nsddata) == ("/home/me/b", "")
     assert config.weights.clip == "openai"
     weights = {"cbramod": "~/./cbramod.pth", "mindeye2": "https://example.org//a/../{subj}.pth"}
     config = load_config({"weights": weights})

@@ -23,7 +23,9 @@ from brain2image.evaluation.predict import predict_pairs
 from brain2image.evaluation.predictions import Predictions, read_predictions, write_predictions
 from brain2image.formats.files import write_json
 from brain2image.formats.hdf5 import write_trials
+from brain2image.formats.surfaces import read_hemisphere
 from brain2image.formats.tables import COMPARISONS, SUMMARY, read_npz, read_result, read_table
+from brain2image.formats.volumes import read_mask
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.encoders.cbramod import CBraMod
 from brain2image.pairs.clip import embed_images
@@ -37,6 +39,7 @@ from brain2image.projection.picture_encoder import (
 )
 from brain2image.projection.projecting import combine_projections, project_fmri
 from brain2image.projection.ridge import extract_ridge
+from brain2image.synthetic.brain_mask import simulate_mask
 from brain2image.synthetic.cbramod_weights import simulate_cbramod
 from brain2image.training_set.lmdb_build import write_lmdb
 from brain2image.training_set.means import read_pairs
@@ -58,9 +61,11 @@ from helpers.preprocessed_files import pictures_of, subject
 from helpers.preprocessed_files import write as write_epochs
 from helpers.raw_files import FILTERS, N_TRAIN, make_raw
 from helpers.raw_files import N_TEST as N_RAW_TEST
+from helpers.toy_surfaces import write_brain
 
 SHORT_FILTERS = {"highpass": 10.0, "lowpass": 70.0, "notch": 50.0}
 RAW_TRAINING, RAW_TEST = "ses-01/raw_eeg_training.npy", "ses-01/raw_eeg_test.npy"
+HEMISPHERE = ("lh.inflated", "lh.sulc", "lh.func1pt8-to-layerB2.mgz")
 CLIP_MODEL = "ViT-S-32-alt"
 N_FEATURES, N_VOXELS, N_CHANNELS, N_PAIRS = 8, 6, 4, 6
 
@@ -161,6 +166,23 @@ def read_nsd_images(root: Path, out: Path) -> None:
 
 def read_nsd_picture(root: Path, out: Path) -> Image.Image:
     return nsd.read_images(pd.DataFrame({"image": [7], "row": [7]}), root)[0]
+
+
+def write_nsd_mask(root: Path) -> None:
+    simulate_mask(N_VOXELS, out=root / "mask.nii.gz")
+
+
+def read_nsd_mask(root: Path, out: Path) -> None:
+    read_mask(root / "mask.nii.gz", n_voxels=N_VOXELS)
+
+
+def write_nsd_hemisphere(root: Path) -> None:
+    for path, name in zip(write_brain(root / "nsddata", n_voxels=N_VOXELS)[1:4], HEMISPHERE, strict=True):
+        path.rename(root / name)
+
+
+def read_nsd_hemisphere(root: Path, out: Path) -> None:
+    read_hemisphere(*(root / name for name in HEMISPHERE))
 
 
 def write_mindeye1(root: Path) -> None:
@@ -430,6 +452,8 @@ READERS = {
     ),
     "nsd images": Reader(write_nsd_images, read_nsd_images, (nsd.PIXELS, "indices.hdf5", "shared1000.npy")),
     "nsd picture": Reader(write_nsd_images, read_nsd_picture, (nsd.PIXELS,)),
+    "nsd mask": Reader(write_nsd_mask, read_nsd_mask, ("mask.nii.gz",)),
+    "nsd hemisphere": Reader(write_nsd_hemisphere, read_nsd_hemisphere, (*HEMISPHERE,)),
     "mindeye1": Reader(write_mindeye1, read_mindeye1, TARS),
     "mindeye1 images": Reader(write_mindeye1, read_mindeye1_images, TARS),
     "mindeye1 pictures": Reader(write_mindeye1, read_mindeye1_pictures, TARS),

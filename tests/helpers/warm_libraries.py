@@ -6,6 +6,7 @@ import h5py  # noqa: F401
 import lightning  # noqa: F401
 import lmdb  # noqa: F401
 import matplotlib.pyplot  # noqa: F401
+import nibabel.nifti1  # noqa: F401
 import numpy  # noqa: F401
 import open_clip  # noqa: F401
 import pandas  # noqa: F401

@@ -40,6 +40,7 @@ from helpers.empty_releases import NSD, THINGS, touch
 from brain2image.config import RunConfig
 from brain2image.core.encoder_names import encoder_module
 from brain2image.core.fingerprint import imported_modules
+from brain2image.datasets.nsd.layout import MASK
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 PLAIN = (str, int, float, bool, type(None))
@@ -51,6 +52,7 @@ RULES = re.findall(
 REAL = {
     "brains": ["things-01_subj02-subj05", "things-02_subj02"],
     "weights": {"mindeye2": "hf://datasets/pscotti/mindeyev2/train_logs/final_multisubject_subj01/last.pth"},
+    "data": {"nsddata": "data/nsddata"},
     "decoding": {"tokens": True, "prior": True, "pictures": "unclip"},
     # several encoders, which have a page of their own
     "runs": {"multitoken_vit": {}, "tsconv": {"model": {"encoder": "tsconv"}}},
@@ -65,6 +67,9 @@ def checkout(tmp_path_factory):
         touch(folder / "data/things/eeg", THINGS, "raw", person)
     for subj in ("subj02", "subj05"):
         touch(folder / "data/nsd", NSD, "mindeye2", subj)
+        mask = folder / "data/nsddata" / MASK.format(person=subj)
+        mask.parent.mkdir(parents=True)
+        mask.touch()
     for name in ("training_images", "test_images", "image_metadata.npy"):
         (folder / "data/things/images" / name).mkdir(parents=True)
     (folder / "real.yaml").write_text(yaml.safe_dump(REAL))

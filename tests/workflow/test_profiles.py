@@ -81,8 +81,9 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(plan):
     per_subject = ["simulate_fmri", "repack_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
     per_subject += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters"]
     per_subject += ["fit_picture_encoder", "show_picture_encoder", "extract_backbone", "embed_tokens"]
+    per_subject += ["simulate_mask", "map_noise_ceiling"]
     per_brains = ["audit_split", "build_lmdb", "plot_training", "plot_scores", "write_tables"]
-    per_brains += ["decode_tokens", "draw_linear", "compare_pictures", "show_decoded"]
+    per_brains += ["decode_tokens", "draw_linear", "compare_pictures", "show_decoded", "map_embedding"]
     assert planned == (
         Counter(once)
         + Counter(2 * [*per_person, *per_subject, "repack_images"])
@@ -115,13 +116,15 @@ def test_people_who_are_learned_from_together_share_what_they_have_in_common(pla
         "extract_ridge",
         "project_fmri",
         "inspect_fmri",
+        "simulate_mask",
+        "map_noise_ceiling",
     ]
     once += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters", "plot_people"]
     once += ["extract_backbone", "embed_tokens"]
     once += ["fit_picture_encoder", "show_picture_encoder", *2 * ["repack_images"], *3 * ["embed_images"]]
     each = ["simulate_eeg", "repack_eeg", "inspect_eeg", "audit_split", "build_lmdb", "plot_training"]
     each += ["plot_scores", "write_tables", "measure_bounds", "predict_ceilings"]
-    each += ["decode_tokens", "draw_linear", "compare_pictures", "show_decoded"]
+    each += ["decode_tokens", "draw_linear", "compare_pictures", "show_decoded", "map_embedding"]
     each += [*2 * ["train"], *2 * ["calibrate"], *5 * ["predict"], *2 * ["fit_baseline"]]
     each += [*(3 + 2 + 2 + 2) * ["evaluate"], *(3 + 1) * ["plot_gallery"]]
     assert planned == Counter(once) + Counter(3 * each) + Counter({"train": 1})

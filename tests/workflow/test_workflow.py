@@ -4,6 +4,7 @@ import json
 import re
 
 import h5py
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,6 +93,18 @@ def test_the_files_hold_what_the_design_promises(finished):
     assert {"1", "2", "all"} <= set(summary["n_trials"])
     keys = ["brains", "run", "seed", "level", "space", "n_trials", "direction", "n_gallery", "metric"]
     assert not summary.duplicated(keys).any()
+
+
+def test_voxels_lie_where_the_mask_says(finished):
+    """Those that were planted with the most signal have the highest noise ceilings, each in its place."""
+    results = finished / "results"
+    mask = nibabel.load(results / "raw/nsddata/ppdata/subj01/func1pt8mm/roi/nsdgeneral.nii.gz").get_fdata()
+    planted = np.load(results / "simulated/subj01_oracle.npz")["ncsnr"]
+    volumes = ["subj01.noise_ceiling", f"{PAIR}/subj01", f"{PAIR}/subj01.flatten", f"{PAIR}/subj01.ridge"]
+    for name in volumes:
+        found = nibabel.load(results / f"cortex/{name}.nii.gz").get_fdata()
+        np.testing.assert_array_equal(np.isfinite(found), mask == 1)
+        assert np.corrcoef(found[mask == 1], planted)[0, 1] > 0.5, name
 
 
 def test_pairs_hold_their_promises(finished):

@@ -9,6 +9,7 @@ from brain2image.config.types import (
     Count,
     NonNegative,
     Notch,
+    OptionalPathText,
     PathText,
     Person,
     PlainText,
@@ -39,6 +40,11 @@ class DataConfig(Section):
         "data/nsd",
         description="Folder with MindEye2's release of NSD (pscotti/mindeyev2): betas, wds/, images; or with "
         "MindEye1's webdataset_avg_new/ (pscotti/naturalscenesdataset).",
+    )
+    nsddata: OptionalPathText = Field(
+        "",
+        description="Folder nsddata of NSD's own release, whose ROI nsdgeneral says where in the brain the "
+        "voxels lie, and with its surfaces how the cortex looks, see docs/cortex.md; empty: no maps.",
     )
     alljoined1: PathText = Field(
         "data/alljoined1",

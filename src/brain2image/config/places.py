@@ -32,6 +32,8 @@ def check_apart_from_data(results: str, data: Mapping[str, str]) -> None:
     """
     place = _real(results)
     for key, path in data.items():
+        if not path:
+            continue  # no folder
         found = _real(path)
         if found.is_relative_to(place) and not found.is_relative_to(place / "raw"):
             raise InputError(

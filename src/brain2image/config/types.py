@@ -51,6 +51,13 @@ PathText = Annotated[
     AfterValidator(_check_braces),
     AfterValidator(lambda path: os.path.normpath(os.path.expanduser(path))),
 ]
+# The same of what may not be there; empty: nothing.
+OptionalPathText = Annotated[
+    str,
+    AfterValidator(_check_plain),
+    AfterValidator(_check_braces),
+    AfterValidator(lambda path: path and os.path.normpath(os.path.expanduser(path))),
+]
 # A container image: a file or an address, in which Snakemake allows no blank; or nothing.
 ImageText = Annotated[
     str, AfterValidator(_check_plain), AfterValidator(_check_braces), Field(pattern=r"^\S*$")

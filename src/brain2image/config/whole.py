@@ -179,6 +179,7 @@ class Config(Section):
         people = [*self.brains, *(person for people in listed for person in people)]
         is_read = any(str(person).startswith("alljoined-") for person in people)
         unread = set() if is_read else {"alljoined1"} - self.data.model_fields_set
+        unread |= {key for key, path in self.data if not path}
         # what is not simulated
         unread |= {"encoders", "unclip", "picture_networks"}
         unread |= {"token_clip"} if not self.decoding.tokens else set()

@@ -13,6 +13,8 @@ EXTRAS = {
     "lightning": "workflow",
     "markupsafe": "report",
     "matplotlib": "report",
+    "nibabel": "report",
+    "nilearn": "report",
     "open_clip": "pictures",
     "pygments": "report",
     "snakemake": "workflow",

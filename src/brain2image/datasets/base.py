@@ -34,6 +34,20 @@ class Source(NamedTuple):
     files: list[str]
 
 
+class Brain(NamedTuple):
+    """The files that say where in a person's brain the voxels of the betas lie.
+
+    Attributes
+    ----------
+    mask : volume of where they lie, see `volumes.read_mask`.
+    surfaces : of the left, then of the right hemisphere: inflated surface, depth of sulci, and place of each
+        vertex in the volume, see `surfaces.read_hemisphere`; none: there are no surfaces.
+    """
+
+    mask: str
+    surfaces: list[str]
+
+
 class Dataset:
     """What every data set says of itself.
 
@@ -44,6 +58,7 @@ class Dataset:
     picture_title : what its pictures are called there.
     folders : keys of the config's ``data`` under which its files lie; the first one holds what is measured,
         the last one the pictures.
+    further : keys under which more of it may lie; the path may be empty.
     people : everybody, also those whose files are not there.
     releases : for each known release the paths of a person's files, with ``{person}`` for `label`.
     partial : releases of which what is there is read, with a pattern of what must be.
@@ -59,6 +74,7 @@ class Dataset:
     title: ClassVar[str]
     picture_title: ClassVar[str]
     folders: ClassVar[tuple[str, ...]]
+    further: ClassVar[tuple[str, ...]] = ()
     people: ClassVar[tuple[str, ...]]
     releases: ClassVar[Mapping[str, Sequence[str]]]
     partial: ClassVar[Mapping[str, str]] = {}
@@ -184,3 +200,13 @@ class FMRIDataset(Dataset):
     def find_betas(self, data: Mapping[str, str], subject: str, *, must_exist: bool) -> list[str]:
         """Find the files to which the repacked fMRI links; by default none."""
         return []
+
+    def find_brain(self, data: Mapping[str, str], subject: str, *, must_exist: bool) -> Brain | None:
+        """Find where in the brain the voxels lie; by default nobody says so.
+
+        Raises
+        ------
+        InputError
+            When the folder of these files is named, but the mask is not there.
+        """
+        return None

@@ -11,7 +11,7 @@ from brain2image.datasets.base import Dataset, EEGDataset
 
 def check_folders(datasets: Mapping[str, Dataset], folders: Mapping[str, str]) -> None:
     """Refuse keys of the config's block ``data`` that no data set reads."""
-    known = [key for dataset in datasets.values() for key in dataset.folders]
+    known = [key for dataset in datasets.values() for key in (*dataset.folders, *dataset.further)]
     for key in folders:
         if key not in known:
             raise InputError(unknown_folder(key, known))

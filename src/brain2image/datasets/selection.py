@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from brain2image.datasets.base import Dataset, EEGDataset, FMRIDataset, Source
+from brain2image.datasets.base import Brain, Dataset, EEGDataset, FMRIDataset, Source
 
 if TYPE_CHECKING:
     from brain2image.config.data import EEGConfig
@@ -110,3 +110,7 @@ class Selection:
     def betas(self, subject: str) -> list[str]:
         """List the files to which the repacked fMRI of a subject links."""
         return self.fmri_dataset.find_betas(self.folders, subject, must_exist=self.must_exist)
+
+    def brain(self, subject: str) -> Brain | None:
+        """Return where in the brain a subject's voxels lie; None: nobody says so."""
+        return self.fmri_dataset.find_brain(self.folders, subject, must_exist=self.must_exist)

@@ -5,11 +5,12 @@ sessions (`superseded`, `checks`), betas of other normalisations (`mindeye1`).
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from brain2image.core.errors import InputError
-from brain2image.datasets.base import FMRIDataset, Source
-from brain2image.datasets.nsd.layout import BETAS, INDICES, PIXELS, SHARED, SHARED1000
+from brain2image.datasets.base import Brain, FMRIDataset, Source
+from brain2image.datasets.nsd.layout import BETAS, INDICES, MASK, PIXELS, SHARED, SHARED1000, SURFACES
 
 ROOM = "brain2image.datasets.nsd"
 
@@ -21,6 +22,7 @@ class NSD(FMRIDataset):
     title = "NSD"
     picture_title = "NSD"
     folders = ("nsd",)
+    further = ("nsddata",)
     people = tuple(f"subj{number:02d}" for number in range(1, 9))
     releases: ClassVar = {
         "mindeye2": [BETAS, "wds/{person}", INDICES, SHARED1000, PIXELS],
@@ -83,6 +85,17 @@ class NSD(FMRIDataset):
         """Find MindEye2's betas, to which the repacked file links; MindEye1's are copied."""
         source = self.find_release(data, subject, must_exist=must_exist)
         return source.files[:1] if source.release == "mindeye2" else []
+
+    def find_brain(self, data: Mapping[str, str], subject: str, *, must_exist: bool) -> Brain | None:
+        """Find the ROI nsdgeneral, and the surfaces where all their files are there."""
+        folder = data.get("nsddata")
+        if not folder:
+            return None
+        mask, *surfaces = (f"{folder}/{path.format(person=subject)}" for path in (MASK, *SURFACES))
+        if must_exist and not Path(mask).is_file():
+            raise InputError(f"{mask}: no such file; docs/cortex.md says from where, or empty data.nsddata")
+        has_surfaces = must_exist and all(Path(path).is_file() for path in surfaces)
+        return Brain(mask, surfaces if has_surfaces else [])
 
     def _paths(self, data: Mapping[str, str], patterns: Sequence[str], person: str = "") -> list[str]:
         return [f"{data['nsd']}/{pattern.format(person=person)}" for pattern in patterns]
