@@ -129,6 +129,34 @@ rule cluster_pairs:
         "../workflow/scripts/cluster_pairs.py"
 
 
+rule shrink_pictures:
+    input:
+        pairs=rules.cluster_pairs.output.pairs,
+        eeg_pictures=ask("pictures_of", "dataset"),
+        fmri_pictures=ask("partner_pictures", "dataset", "subj"),
+        pixels=lambda wildcards: asked(plan.data.pixels, *plan.sets(wildcards.dataset, wildcards.subj)),
+    output:
+        thumbnails="<results>/pairs/{dataset}_{subj}.thumbnails.parquet",
+    log:
+        "<logs>/shrink_pictures/{dataset}_{subj}.log",
+    benchmark:
+        "<benchmarks>/shrink_pictures/{dataset}_{subj}.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        code=lambda wildcards: plan.code_with_pictures(
+            "shrink_pictures", *plan.sets(wildcards.dataset, wildcards.subj)
+        ),
+        pictures=lambda wildcards: plan.data.pictures(*plan.sets(wildcards.dataset, wildcards.subj)),
+    message:
+        "Shrink the validation pictures of {wildcards.dataset} and {wildcards.subj}"
+    script:
+        "../workflow/scripts/shrink_pictures.py"
+
+
 rule audit_split:
     input:
         unpack(ask("of_brains", "person", "subj")),

@@ -7,6 +7,8 @@ rule train:
         weights=ask("encoder_weights", "run"),
         tested=ask("heard_sets", "brains", "run"),
         clip=ask("clip_targets", "brains", "run"),
+        # ancient: other thumbnails of the same pictures change no number
+        thumbnails=ancient(ask("thumbnails", "brains", "run")),
     output:
         model="<results>/runs/{brains}/{run}/model.safetensors",
         config="<results>/runs/{brains}/{run}/config.json",

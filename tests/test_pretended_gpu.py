@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import open_clip
+import pandas as pd
 import pytest
 import torch
 from helpers.mindeye2_networks import backbone_shapes, prior_shapes
@@ -27,6 +28,7 @@ from helpers.planted import (
     planted_lmdb,
     planted_run,
 )
+from helpers.thumbnails import write_thumbnails
 from open_clip.transformer import VisionTransformer
 from PIL import Image
 from torch import nn
@@ -48,6 +50,7 @@ from brain2image.models.encoders.base import EEGLayout, build_encoder
 from brain2image.pairs import clip
 from brain2image.projection import projecting as projection
 from brain2image.training import train as training
+from brain2image.training.board_pictures import BoardPictures
 from brain2image.training.task import AlignmentTask
 from brain2image.training_set.batches import AlignmentDataset, Batches
 from brain2image.training_set.lmdb_store import LMDBReader
@@ -209,6 +212,18 @@ def test_a_prediction_is_read_back_once(gpu, lmdb, monkeypatch):
     assert watch.copies == ["cuda", "cuda", "cuda", "cpu"]
 
 
+def test_a_sheet_of_pictures_is_searched_on_the_device(gpu, tmp_path):
+    """And what was found of all people is read back once."""
+    path = write_thumbnails(tmp_path / "thumbnails.parquet", range(9), range(9))
+    pairs = pd.DataFrame({"eeg_image": range(9), "fmri_image": range(9), "person": [0] * 5 + [1] * 4})
+    board = BoardPictures(pairs, people=PEOPLE, thumbnails=[path, path])
+    with gpu() as watch:
+        embeddings = [torch.empty(9, N_FEATURES, device=DEVICE) for _ in range(2)]
+        found = board._search(*embeddings)
+    assert [len(part) for part in found] == [9, 9, 9]
+    assert watch.copies == ["cuda", "cuda", "cpu"]  # which rows are whose, then what was found
+
+
 def test_the_effect_of_the_query_is_read_back_once(gpu, monkeypatch):
     reads, n_trials = [], PREDICT_BATCH + 1
     monkeypatch.setattr(FakeTensor, "tolist", lambda tensor: (reads.append(tensor.device), [1.0, 4.0])[1])
@@ -355,14 +370,16 @@ def test_lightning_reads_nothing_back_in_a_step(lmdb, tmp_path, monkeypatch):
     """Four times as many steps make no more reads, with the progress bar of a terminal too."""
     terminal = SimpleNamespace(isatty=lambda: True)
     monkeypatch.setattr(training, "sys", SimpleNamespace(stdout=terminal, stderr=terminal))
-    places = []
+    places, ids = [], range(60)
+    path = write_thumbnails(tmp_path / "thumbnails.parquet", ids, ids)
     for size in (60, 15):
         loss = {"learnable_temperature": True, "duplicate_cosine": 0.99}
         learned = {"targets": "both", "measured_weight": 2.0}
         run = planted_run(training={"epochs": 1, "batch_size": size, **learned}, loss=loss)
         outputs = {name: tmp_path / str(size) / file for name, file in OUTPUTS.items()}
         with Reads() as reads:
-            training.train(lmdb, run=run, weights=None, code="", state=tmp_path / f"{size}.state", **outputs)
+            options = {"weights": None, "code": "", "state": tmp_path / f"{size}.state"}
+            training.train(lmdb, run=run, thumbnails=[path], **options, **outputs)
         places.append(reads.places)
     assert sum(places[0].values()) > 5  # each epoch's losses
     assert places[0] == places[1]

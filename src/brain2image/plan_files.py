@@ -245,6 +245,12 @@ class PictureFiles(PeopleFiles):
             return []
         return self.eeg_embeddings(self.learners(brains, run)[0])  # all saw the pictures of one data set
 
+    def thumbnails(self, brains: str, run: str) -> list[str]:
+        """List the small pictures that a training shows, in the order of its `training_sets`."""
+        subj = divide_brains(brains)[1]
+        names = (self._pairs_name(person, subj) for person in self.learners(brains, run))
+        return [f"{self.results}/pairs/{name}.thumbnails.parquet" for name in names]
+
     def clip_targets_of(self, person: str, run: str) -> list[str]:
         """List the embeddings on which a training is tested, nothing where it is on fMRI."""
         return self.eeg_embeddings(person) if self.has_clip_targets(run) else []

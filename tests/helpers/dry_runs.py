@@ -164,7 +164,7 @@ def note_start(folder: Path, config: str, target: str) -> None:
 
 
 class PlannedSource(NamedTuple):
-    """What a job's fingerprint is made of, its script first, and the jobs that it takes files of."""
+    """What a job's fingerprint is made of, its script first, and the jobs whose files make it stale."""
 
     roots: list[str]
     dependencies: set[str]
@@ -189,7 +189,12 @@ def job_sources(folder: Path, config: str) -> dict[str, PlannedSource]:
         names = {job: job_place(job.log[0], job.rule.name)[1] for job in dag.jobs if job.log}
         return {
             name: PlannedSource(
-                roots[job.params.code], {names[other] for other in dag.dependencies[job] if other in names}
+                roots[job.params.code],
+                {
+                    names[other]
+                    for other, files in dag.dependencies[job].items()
+                    if other in names and not all(file.is_ancient for file in files)
+                },
             )
             for job, name in names.items()
         }

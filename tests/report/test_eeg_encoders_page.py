@@ -5,6 +5,8 @@ import re
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
+from helpers.browsers import browser, needs_chromium  # noqa: F401, a fixture
 from helpers.report_tables import PAIRS, summary
 from helpers.scripts import run_script
 
@@ -32,12 +34,28 @@ def test_a_row_says_what_the_run_learned_with_and_what_it_took():
     }
     costs = {"flatten": {"s": 65.0, "max_rss": 1500.0}, "tsconv": {"s": np.nan, "max_rss": np.nan}}
     text = text_of(encoders_page("a", table, configs, costs | {"tsconv_seed-1": {"s": 10, "max_rss": 800.0}}))
-    assert "flatten cbramod published weights, frozen, channels: all 25.0" in text
-    assert "4,924,000 0 209, 2 left out 1 min 05 s 1.5" in text
-    assert "tsconv tsconv random weights, channels: Oz, O1 50.0" in text
+    assert "flatten cbramod published weights, frozen channels: all 25.0" in text
+    assert "4,924,000 0 209 2 left out 1 min 05 s 1.5" in text
+    assert "tsconv tsconv random weights channels: Oz, O1 50.0" in text
     assert "4,924,000 4,923,800 209 0.8" in text  # one of two jobs has no time, so their mean is not known
     assert text.count("tsconv tsconv") == 1
     assert "Encoders of a" in text
+
+
+@needs_chromium
+def test_long_names_fit_800_pixels(browser):  # noqa: F811
+    channels = ["PO7", "PO3", "POz", "PO4", "PO8", "FT10", "TP10", "CP5"]
+    configs = {
+        "ubp_mlp_posterior": config("mlp", channels=channels, left_out=12),
+        "eegpt_untrained": config("braindecode:InterpolatedEEGPT", pretrained=True, is_frozen=True),
+    }
+    costs = {run: {"s": 36_000.0, "max_rss": 15_000.0} for run in configs}
+    table = summary(**dict.fromkeys(configs, 0.25))
+    rows = pd.concat([table, table.assign(seed=1, value=table["value"] + 0.05)])
+    page = browser.new_page(viewport={"width": 800, "height": 900})
+    page.set_content(encoders_page("things-01_subj01", rows, configs, costs))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    page.close()
 
 
 def test_a_run_of_clip_features_stands_in_a_table_of_its_own():
@@ -89,7 +107,7 @@ def test_the_rule_writes_the_page_of_the_runs_that_have_an_encoder(tmp_path):
     )
     text = text_of((tmp_path / "encoders.html").read_text())
     assert f"Encoders of {brains}" in text
-    assert "flatten cbramod random weights, channels: all 25.0" in text
-    assert "tsconv tsconv random weights, channels: 9 named 50.0" in text
+    assert "flatten cbramod random weights channels: all 25.0" in text
+    assert "tsconv tsconv random weights channels: 9 named 50.0" in text
     assert "1 min 05 s 1.5" in text
     assert "path" not in text

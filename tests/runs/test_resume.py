@@ -16,6 +16,7 @@ import pytest
 import torch
 from helpers.checkouts import ROOT
 from helpers.planted import ALL, OUTPUTS, planted_lmdb, planted_run
+from helpers.thumbnails import read_sheet, write_thumbnails
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -49,7 +50,10 @@ def lmdb(tmp_path_factory):
 
 def train_in(lmdb, folder, run=RUN, code="0"):
     outputs = {name: folder / "run" / file for name, file in OUTPUTS.items()}
-    train(lmdb, run=run, weights=None, code=code, state=folder / "state", **outputs)
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = [write_thumbnails(folder / "thumbnails.parquet", range(60), range(60))]
+    options = {"weights": None, "code": code, "state": folder / "state", "thumbnails": shown}
+    train(lmdb, run=run, **options, **outputs)
     return outputs
 
 
@@ -175,6 +179,12 @@ def test_told_to_stop(lmdb, tmp_path, undisturbed, caplog):
         assert [(event.step, pytest.approx(event.value)) for event in events.Scalars(tag)] == list(
             zip(history["epoch"], history[column], strict=True)
         )
+    sheets = [EventAccumulator(str(files["tensorboard"])).Reload() for files in (outputs, undisturbed)]
+    sheets = [
+        {sheet.step: read_sheet(sheet.encoded_image_string) for sheet in found.Images("val/retrieved")}
+        for found in sheets
+    ]
+    assert sheets[0] == sheets[1] and len(sheets[0]) > 1
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,7 @@ def test_several_pairs_of_brains_share_what_they_have_in_common(plan):
     per_person = ["simulate_eeg", "repack_eeg", "inspect_eeg"]
     per_subject = ["simulate_fmri", "repack_fmri", "extract_ridge", "project_fmri", "inspect_fmri"]
     per_subject += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters"]
+    per_subject += ["shrink_pictures"]
     per_subject += ["fit_picture_encoder", "show_picture_encoder", "extract_backbone", "embed_tokens"]
     per_subject += ["simulate_mask", "map_noise_ceiling"]
     per_brains = ["audit_split", "build_lmdb", "plot_training", "plot_scores", "write_tables"]
@@ -120,7 +121,7 @@ def test_people_who_are_learned_from_together_share_what_they_have_in_common(pla
         "map_noise_ceiling",
     ]
     once += ["match_images", "split_pairs", "cluster_pairs", "plot_pairs", "plot_clusters", "plot_people"]
-    once += ["extract_backbone", "embed_tokens"]
+    once += ["extract_backbone", "embed_tokens", "shrink_pictures"]
     once += ["fit_picture_encoder", "show_picture_encoder", *2 * ["repack_images"], *3 * ["embed_images"]]
     each = ["simulate_eeg", "repack_eeg", "inspect_eeg", "audit_split", "build_lmdb", "plot_training"]
     each += ["plot_scores", "write_tables", "measure_bounds", "predict_ceilings"]

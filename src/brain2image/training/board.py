@@ -1,7 +1,11 @@
-"""What TensorBoard shows of a training besides its curves."""
+"""What TensorBoard shows of a training: its settings, its curves, and what is retrieved."""
 
+import io
 from collections.abc import Mapping
 from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
 
 from brain2image.config import RunConfig
 
@@ -32,3 +36,38 @@ def hyperparameters(
         for key, value in values.items()
     }
     return flat | {"people": str(blocks["people"])}, {f"val/{name}": scores[name] for name in COMPARED}
+
+
+def log_epoch(
+    events: TensorBoardLogger, epoch: int, row: Mapping[str, float], run: RunConfig, sheet: bytes | None
+) -> None:
+    """Write what one epoch gave, so that a process that is killed after it does not lose it.
+
+    Parameters
+    ----------
+    events : the training's.
+    epoch : its number, the step of all points; 0 is the start, at which the run's settings are written.
+    row : of `AlignmentTask.history`: ``val_loss`` is drawn as ``val/loss``, and so on.
+    run : the run's blocks.
+    sheet : of `BoardPictures.draw`, shown as ``val/retrieved``; None: none.
+    """
+    points = {name.replace("_", "/", 1): value for name, value in row.items()}
+    if epoch == 0:
+        scores = {name.removeprefix("val_"): value for name, value in row.items()}
+        settings, compared = hyperparameters(run, scores)
+        events.log_hyperparams(settings, compared)  # which draws the first points of these
+        points = {name: value for name, value in points.items() if name not in compared}
+    events.log_metrics(points, step=epoch)
+    writer = events.experiment
+    if sheet is not None:
+        writer.file_writer.add_summary(_image_summary("val/retrieved", sheet), epoch)
+    writer.flush()
+
+
+def _image_summary(tag: str, jpeg: bytes) -> Any:
+    """Make what `SummaryWriter.add_image` makes, of a JPEG: as PNG photographs take five times as much."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    width, height = Image.open(io.BytesIO(jpeg)).size
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=jpeg)
+    return Summary(value=[Summary.Value(tag=tag, image=image)])

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from typing import Any
 
-from torch import nn
+from torch import nn, optim
 
 from brain2image.config import RunConfig
 from brain2image.core.errors import InputError
@@ -57,3 +57,9 @@ def rate_factor(step: int, n_steps: int) -> float:
     """Return the share of the full rate: linear warm-up times (1 + cos(pi step / n_steps)) / 2."""
     warmup = min(1.0, (step + 1) / math.ceil(WARMUP_SHARE * n_steps))
     return warmup * (1 + math.cos(math.pi * step / n_steps)) / 2
+
+
+def current_rates(optimizer: optim.Optimizer) -> dict[str, float]:
+    """Return the highest rate of the encoder, which is its last layer's, and that of the rest."""
+    groups = sorted(optimizer.param_groups, key=lambda group: group["lr"])
+    return {f"lr_{group['name']}": group["lr"] for group in groups}

@@ -19,9 +19,10 @@ from brain2image.core.jobs import log_into
 from brain2image.formats.precision import allow_tf32, resolve_precision
 from brain2image.models.alignment import AlignmentModel
 from brain2image.models.losses import AlignmentLoss, gathered
-from brain2image.training.board import hyperparameters
+from brain2image.training.board import log_epoch
+from brain2image.training.board_pictures import BoardPictures
 from brain2image.training.judging import is_finished, top1
-from brain2image.training.learning_rates import parameter_groups, rate_factor
+from brain2image.training.learning_rates import current_rates, parameter_groups, rate_factor
 from brain2image.training_set.batches import Batches
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class AlignmentTask(L.LightningModule):
     run : the run's blocks.
     batches : the training batches.
     identity : of `resume.run_identity`; it is stored with the state.
+    pictures : of the validation pairs, for a sheet in TensorBoard of each epoch that is the best so far.
 
     Attributes
     ----------
@@ -62,8 +64,17 @@ class AlignmentTask(L.LightningModule):
         0 where no epoch was better than the start.
     """
 
-    def __init__(self, model: AlignmentModel, *, run: RunConfig, batches: Batches, identity: dict[str, Any]):
+    def __init__(
+        self,
+        model: AlignmentModel,
+        *,
+        run: RunConfig,
+        batches: Batches,
+        identity: dict[str, Any],
+        pictures: BoardPictures | None = None,
+    ):
         super().__init__()
+        self._pictures = pictures
         self.model, self.run, self.batches, self.identity = model, run, batches, identity
         self.loss = AlignmentLoss(run.loss, batches.dataset.n_clusters)
         decay = run.training.ema_decay
@@ -191,15 +202,16 @@ class AlignmentTask(L.LightningModule):
         self._validation.clear()
         # validation chooses how much of the network is heard, as it chooses the epoch
         scores = min(self._mixtures(predictions, path, *truth), key=lambda mixture: mixture["loss"])
+        heard = path + scores["share"] * (predictions - path)
         if self.trainer.sanity_checking:  # before the first step
             self._check_finite(scores["loss"])
-            self._close_epoch(0, {}, scores)
+            self._close_epoch(0, {}, scores, heard, truth[0])
             return
         means = {name: total.item() / self._n_rows for name, total in self._sums.items()}
         self._sums, self._n_rows, self._n_stepped = {}, 0, 0
         self._check_finite(means["loss"], scores["loss"])
         epoch = self.current_epoch + 1
-        self._close_epoch(epoch, means, scores)
+        self._close_epoch(epoch, means, scores, heard, truth[0])
         self.log_dict({"train_loss": means["loss"], "val_loss": scores["loss"]}, prog_bar=True, logger=False)
         self.trainer.should_stop = is_finished(epoch, self.best_epoch, self.run.training)
 
@@ -241,28 +253,26 @@ class AlignmentTask(L.LightningModule):
     def _judged(self) -> AlignmentModel:
         return self.model if self.average is None else self.average
 
-    def _close_epoch(self, epoch: int, means: dict[str, float], scores: dict[str, float]) -> None:
-        training = self.run.training
+    def _close_epoch(
+        self, epoch: int, means: dict[str, float], scores: dict[str, float], *embeddings: Tensor
+    ) -> None:
+        training, sheet = self.run.training, None
         if scores["loss"] < self.best_loss:
             self.best_loss, self.best_epoch = scores["loss"], epoch
             # copied: the weights go on changing, and the copy must not take memory of the GPU
             self.best_weights = {
                 name: value.detach().cpu().clone() for name, value in self._judged.state_dict().items()
             } | {"network_share": torch.tensor(scores["share"])}
+            if self._pictures and self.global_rank == 0:  # the others write no events
+                sheet = self._pictures.draw(*embeddings)
         row = {
             **{f"train_{name}": value for name, value in means.items()},
             **{f"val_{name}": value for name, value in scores.items()},
-            **self._learning_rates(),
+            **current_rates(self.trainer.optimizers[0]),
         }
         self.history.append({"epoch": epoch, **row})
-        events = cast(TensorBoardLogger, self.logger)  # the only one that `train.train` has
-        points = {name.replace("_", "/", 1): value for name, value in row.items()}
-        if epoch == 0:
-            settings, compared = hyperparameters(self.run, scores)
-            events.log_hyperparams(settings, compared)  # which draws the first points of these
-            points = {name: value for name, value in points.items() if name not in compared}
-        events.log_metrics(points, step=epoch)
-        events.experiment.flush()  # a killed process would lose it
+        # the only logger that `train.train` has
+        log_epoch(cast(TensorBoardLogger, self.logger), epoch, row, self.run, sheet)
         trained = f"train loss {means['loss']:.3f}" if means else "before the first step"
         logger.info(
             "epoch %d of %d: %s, val loss %.3f, val top-1 %.3f",
@@ -272,11 +282,6 @@ class AlignmentTask(L.LightningModule):
     def _rate_factor(self, step: int) -> float:
         training = self.run.training
         return rate_factor(step, training.epochs * math.ceil(len(self.batches) / training.accumulate_batches))
-
-    def _learning_rates(self) -> dict[str, float]:
-        """Return the highest rate of the encoder, which is its last layer's, and that of the rest."""
-        groups = sorted(self.trainer.optimizers[0].param_groups, key=lambda group: group["lr"])
-        return {f"lr_{group['name']}": group["lr"] for group in groups}
 
     def _check_finite(self, *losses: float) -> None:
         for loss in losses:

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from brain2image import __version__
 from brain2image.config import RunConfig, TrainingConfig
+from brain2image.constants.target_kinds import CLIP
 from brain2image.core.atomic import atomic_path
 from brain2image.core.devices import compute_devices, device_name
 from brain2image.core.disk import explained_disk_errors
@@ -27,6 +28,7 @@ from brain2image.core.errors import InputError
 from brain2image.formats.files import write_json
 from brain2image.formats.precision import resolve_precision
 from brain2image.models.alignment import AlignmentModel
+from brain2image.training.board_pictures import BoardPictures
 from brain2image.training.judging import is_finished
 from brain2image.training.last_words import explained_errors, quiet_lightning
 from brain2image.training.resume import (
@@ -74,6 +76,7 @@ def train(
     state: str | Path,
     tested: Sequence[str | Path] = (),
     clip: Sequence[str | Path] = (),
+    thumbnails: Sequence[str | Path] = (),
     n_devices: int = 1,
     n_workers: int = 0,
     model: str | Path,
@@ -94,6 +97,8 @@ def train(
     code : fingerprint of the source, the encoder's too.
     state : folder of the state and the TensorBoard events; it must outlive a failed job.
     tested, clip : see `start.open_data`.
+    thumbnails : small pictures of the validation pairs, of `thumbnails.shrink_pictures`, a file for each of
+        ``lmdbs``; without any TensorBoard shows no pictures.
     n_devices : GPUs that share every batch; without CUDA it is one CPU.
     n_workers : processes that read a training set above ``memory_limit_gb``.
     model, config, history, tensorboard : outputs: safetensors, JSON, CSV with a row an epoch, folder.
@@ -123,7 +128,8 @@ def train(
         frozen = frozen_weights(aligner)
         coordinates = start_linearly(aligner, reader, run) if run.model.linear_axes else None
         batches = _training_batches(reader, run, devices, n_workers, coordinates)
-        task = AlignmentTask(aligner, run=run, batches=batches, identity=identity)
+        pictures = _board_pictures(reader, run, thumbnails)
+        task = AlignmentTask(aligner, run=run, batches=batches, identity=identity, pictures=pictures)
         kept = read_state(file, identity, epochs=run.training.epochs)
         if kept is None:
             shutil.rmtree(state, ignore_errors=True)
@@ -169,6 +175,16 @@ def _training_batches(
             "training.batch_size %d is reduced to all %d training examples", options.batch_size, len(dataset)
         )
     return Batches(dataset, options.batch_size, n_workers=n_workers)
+
+
+def _board_pictures(
+    reader: LMDBReader, run: RunConfig, thumbnails: Sequence[str | Path]
+) -> BoardPictures | None:
+    if not thumbnails:
+        return None
+    answer = "eeg_image" if run.training.targets == CLIP else "fmri_image"
+    pairs = reader.pairs_of("val")
+    return BoardPictures(pairs, people=reader.people, thumbnails=thumbnails, answer=answer)
 
 
 def _validation_batches(reader: LMDBReader, run: RunConfig, devices: list[str]) -> DataLoader:

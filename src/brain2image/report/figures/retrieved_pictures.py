@@ -12,6 +12,7 @@ from PIL import Image
 from brain2image.datasets.picture_sets import PictureSet
 from brain2image.evaluation.metrics import ranks, similarity_matrix
 from brain2image.evaluation.predictions import Predictions
+from brain2image.pairs.picture_examples import group_examples
 from brain2image.report.figures.style import GREEN
 
 N_QUERIES, N_RETRIEVED = 3, 5
@@ -36,16 +37,12 @@ def choose_queries(similarity: np.ndarray, own_ranks: np.ndarray, n: int) -> lis
     answer, ``retrieved`` (five rows, best first) and their ``similarities``.
     """
     own = np.diag(similarity)
-    order = np.lexsort((-own, own_ranks))
-    middle = max(0, len(order) // 2 - n // 2)
-    groups = {"best": order[:n], "middle": order[middle : middle + n], "worst": order[-n:]}
-    group_of = {int(row): group for group, rows in reversed(groups.items()) for row in rows}
     queries = []
-    for row in order[np.isin(order, list(group_of))].tolist():
+    for row, group in group_examples(np.lexsort((-own, own_ranks)), n).items():
         retrieved = np.argsort(-similarity[row], kind="stable")[:N_RETRIEVED]
         queries.append(
             {
-                "group": group_of[row],
+                "group": group,
                 "pair": row,
                 "rank": int(own_ranks[row]),
                 "similarity": float(own[row]),

@@ -231,7 +231,11 @@ def audit_page(
                 for run, audit in audits.items()
             ],
         ),
-        *(note(f"{check.question.capitalize()}: {check.meaning}.") for check in RUN_CHECKS.values()),
+        # not `capitalize`, which would write eeg
+        *(
+            note(f"{check.question[0].upper()}{check.question[1:]}: {check.meaning}.")
+            for check in RUN_CHECKS.values()
+        ),
         note(QUERY_EFFECT),
     )
 

@@ -17,7 +17,7 @@ from brain2image.report.pages.provenance_pages import duration
 from brain2image.report.pages.score_pages import FIELD, FIELD_NOTE, score_cell
 
 SHOWN = ("top1", "mrr")
-SHORT = 8  # electrodes whose names fit into a row
+SHORT, A_LINE = 8, 4  # electrodes that are named, and of these on one line
 COST = ["s", "max_rss"]  # of Snakemake's benchmark of a job: its duration, and its peak memory, MB
 
 
@@ -106,12 +106,15 @@ def _name(run: str, config: Mapping[str, Any]) -> Markup:
     model, channels = config["model"], config["model"]["channels"]
     weights = "published weights" if model.get("pretrained") else "random weights"
     frozen = ", frozen" if config["encoder"]["is_frozen"] else ""
-    is_short = len(channels) <= SHORT or isinstance(channels, str)
-    named = ", ".join([channels] if isinstance(channels, str) else channels)
-    heard = named if is_short else f"{len(channels)} named"
-    return Markup("{}<br><small>{}</small><br><small>{}{}, channels: {}</small>").format(
-        run, model["encoder"], weights, frozen, heard
-    )
+    names = [channels] if isinstance(channels, str) else list(channels)
+    names = names if len(names) <= SHORT else [f"{len(names)} named"]
+    lines = [", ".join(names[start : start + A_LINE]) for start in range(0, len(names), A_LINE)]
+    return _lines(run, model["encoder"], f"{weights}{frozen}", f"channels: {lines[0]}", *lines[1:])
+
+
+def _lines(first: str, *others: str) -> Markup:
+    """Write a line, and small ones below it."""
+    return Markup("<br>").join([first, *(Markup("<small>{}</small>").format(text) for text in others)])
 
 
 def _row(
@@ -127,7 +130,7 @@ def _row(
     left_out = sum(record["tensors_left_out"].values())
     yield f"{record['n_parameters']:,}"
     yield f"{record['n_learned']:,}"
-    yield f"{record['tensors_loaded']}" + (f", {left_out} left out" if left_out else "")
+    yield _lines(f"{record['tensors_loaded']}", *([f"{left_out} left out"] if left_out else []))
     seconds, memory = ([costs[folder][name] for folder in folders] for name in COST)
     yield "" if np.isnan(seconds).any() else duration(float(np.mean(seconds)))
     yield "" if np.isnan(memory).all() else f"{np.nanmax(memory) / 1000:.1f}"

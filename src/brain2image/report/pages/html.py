@@ -22,6 +22,7 @@ STYLE = f"""
   border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
 .page td {{ overflow-wrap: break-word; }}
 .page td:first-child {{ white-space: nowrap; }}
+@media (max-width: 1000px) {{ .page td:first-child {{ white-space: normal; }} }}
 .page td small {{ white-space: nowrap; color: #555; font-size: 0.78em; }}
 .page th {{ border-bottom: 1.5px solid #555; }}
 .page svg {{ max-width: 100%; height: auto; }}

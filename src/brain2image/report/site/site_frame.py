@@ -29,7 +29,6 @@ nav details ul {{ max-height: 14rem; overflow-y: auto; padding: 0.4rem 0; }}
 .page .contents {{ margin: 0.6rem 0; padding-left: 1.2rem; }}
 .page .turn {{ display: flex; justify-content: space-between; gap: 1rem; margin: 2.5rem 0 1rem;
   padding-top: 0.8rem; border-top: 1px solid #ccd6e0; }}
-@media (max-width: 1000px) {{ .page td:first-child {{ white-space: normal; }} }}
 @media print {{ nav, .turn, .download {{ display: none; }} }}
 """
 
