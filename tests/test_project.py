@@ -355,10 +355,10 @@ def test_packages_are_empty():
 VERBS = """
 Add Adjust Align Append Apply Ask Assign Attend Average Band-pass Bootstrap Bring Build Check Choose Clip
 Cluster Collect Compare Compute Copy Correlate Count Cut Decode Describe Divide Do Download Draw Drop Embed
-Encode Estimate Explain Find Fit Follow Gather Give Go Group Hand Hold Import Interpolate Keep Learn Leave
-Let List Load Log Look Make Map Mark Match Measure Move Name Note Open Order Paint Pair Parse Pass Place
-Pool Predict Prepare Print Project Put Raise Rank Re-reference Read Refuse Regress Remove Repeat Replace
-Resample Return Run Sample Save Say Scale Score Select Set Show Simulate Spell Stack Start Stop Store Strip
+Encode Estimate Explain Find Fit Follow Gather Give Go Group Hand Hold Import Interpolate Keep Learn Leave Let
+List Load Log Look Make Map Mark Match Measure Move Name Note Open Order Paint Pair Parse Pass Place Pool
+Predict Prepare Print Project Put Raise Rank Re-reference Read Refuse Regress Remove Repeat Replace Resample
+Return Run Sample Save Say Scale Score Select Set Show Shrink Simulate Spell Stack Start Stop Store Strip
 Subtract Sum Tabulate Take Tell Train Turn Wait Warn Weigh Whiten Write Yield Z-score
 """
 

@@ -23,9 +23,10 @@ def write_thumbnails(path, eeg_images, fmri_images, *, blue=0):
     return path
 
 
-def read_sheet(jpeg, n_given=2):
-    """What a sheet shows: for each line the pictures' colours, and which columns have a frame."""
-    sheet = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)
+def read_sheet(sheet, n_given=2):
+    """What a sheet or its JPEG shows: for each line the pictures' colours, and which columns have a frame."""
+    sheet = Image.open(io.BytesIO(sheet)) if isinstance(sheet, bytes) else sheet
+    sheet = np.asarray(sheet.convert("RGB")).astype(int)
     lines = []
     for top in range(TOP, len(sheet), CELL):
         pictures, framed = [], []

@@ -1,14 +1,11 @@
 """The sheet of retrieved pictures: the right ones, and in TensorBoard whenever the best weights change."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from helpers.planted import OUTPUTS, planted_lmdb, planted_run
 from helpers.thumbnails import read_sheet, write_thumbnails
-from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brain2image.core.errors import InputError
@@ -106,7 +103,7 @@ def test_a_sheet_is_in_tensorboard_for_each_best_epoch(tmp_path, monkeypatch):
     standardised = (model.standardise(part) for part in (model.predict(eeg), torch.from_numpy(targets)))
     expected = board.draw(*standardised)
     assert read_sheet(sheets[-1].encoded_image_string) == read_sheet(expected)
-    assert (sheets[-1].width, sheets[-1].height) == Image.open(io.BytesIO(expected)).size
+    assert (sheets[-1].width, sheets[-1].height) == expected.size
 
     monkeypatch.setattr(BoardPictures, "__init__", None)
     train(lmdb, **options | {"state": tmp_path / "other"}, **outputs)

@@ -21,7 +21,6 @@ RIGHT = (0, 158, 115)  # of the frame around the right picture: the report's gre
 # Pixels: a picture's cell and the frame in it, the room left of and above all cells, and the gap between what
 # is given and what is retrieved.
 CELL, FRAME, LEFT, TOP, GAP = 88, 4, 104, 36, 16
-QUALITY = 85
 
 
 class BoardPictures:
@@ -66,8 +65,8 @@ class BoardPictures:
                 for row, jpeg in zip(rows, found, strict=True):
                     self._jpegs[side][row] = jpeg, str(file)
 
-    def draw(self, predictions: Tensor, targets: Tensor) -> bytes:
-        """Draw the best, the middle and the worst queries with what is nearest by cosine, as JPEG.
+    def draw(self, predictions: Tensor, targets: Tensor) -> Image.Image:
+        """Draw the best, the middle and the worst queries with what is nearest by cosine.
 
         Each person's pictures are a gallery of their own. Queries are ordered by the rank of their answer,
         ties counted against it, and those of equal rank by its cosine.
@@ -97,9 +96,7 @@ class BoardPictures:
                 if found == row:
                     pen.rectangle((*corner, corner[0] + CELL - 1, top + CELL - 1), fill=RIGHT)
                 self._put(sheet, corner, self.sides[-1], found)
-        file = io.BytesIO()
-        sheet.save(file, "JPEG", quality=QUALITY)
-        return file.getvalue()
+        return sheet
 
     def _search(self, predictions: Tensor, targets: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return rank and cosine of each answer, (n_pairs,), and the places of the nearest in its gallery."""
@@ -113,9 +110,7 @@ class BoardPictures:
             nearest = cosines.argsort(dim=1, descending=True, stable=True)[:, :N_RETRIEVED]
             nearest = F.pad(nearest, (0, N_RETRIEVED - nearest.shape[1]))
             found.append(torch.cat([rank.float(), answer.float(), nearest.float()], dim=1))
-        numbers = (
-            torch.cat(found).cpu().numpy()[np.argsort(rows)]
-        )  # all are read back from the device at once
+        numbers = torch.cat(found).cpu().numpy()[np.argsort(rows)]  # read back from the device at once
         return numbers[:, 0].astype(int), numbers[:, 1], numbers[:, 2:].astype(int)
 
     def _left(self, column: int) -> int:
