@@ -16,7 +16,7 @@ with job(snakemake):
         weights=snakemake.input.get("weights"),
         tested=snakemake.input.get("tested", []),
         clip=snakemake.input.get("clip", []),
-        thumbnails=snakemake.input.thumbnails,
+        thumbnails=snakemake.input.get("thumbnails", []),
         code=snakemake.params.code,
         state=snakemake.params.state,
         n_devices=snakemake.resources.gpu,
