@@ -22,12 +22,14 @@ EVERY = "all features"  # the map that counts them alike; no run has a blank in 
 
 
 class EmbeddingMaps(NamedTuple):
-    """How far each voxel goes with the features that are predicted from EEG."""
+    """How far each voxel goes with the features that are predicted from EEG.
 
-    maps: dict[str, np.ndarray]  # (n_voxels,) float64, of `EVERY` and of each run
-    predicted: dict[
-        str, float
-    ]  # mean correlation of the run's predictions of a feature with the measured one
+    maps : (n_voxels,) float64, of `EVERY` and of each run.
+    predicted : by run, the correlation of a feature's predictions with the measured ones, the mean of all.
+    """
+
+    maps: dict[str, np.ndarray]
+    predicted: dict[str, float]
 
 
 def map_embedding(
