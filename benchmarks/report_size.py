@@ -44,6 +44,7 @@ SHOWN = {
     "summary.csv": ("5 Scores", "", "5 all rows"),
     "comparisons.csv": ("6 Run comparison", "", "2 all rows"),
     "figures/{brains}/{name}.svg": ("5 Scores", "brains", "{name}"),
+    "figures/{brains}/cortex_{member}.svg": ("5 Scores", "brains", "9 where in the brain of {member}"),
     "figures/{brains}/audit.html": ("8 Leak audit", "brains", "audit"),
     "figures/{brains}/pictures.html": ("7 Gallery", "brains", "2 pictures from EEG"),
     "figures/{brains}/gallery_{run}.svg": ("7 Gallery", "brains", "1 {run}"),
@@ -54,8 +55,9 @@ CONSTRAINTS = {
     "pairs": r"things_subj\d\d",
     "subject": r"things-\d\d|subj\d\d",
     "brains": r"things-\d\d_subj\d\d",
-    "name": r"(?!gallery|training)\w+",
+    "name": r"(?!gallery|training|cortex)\w+",
     "page": r"\w+",
+    "member": r"subj\d\d",
     "run": r"\w+",
 }
 
@@ -181,12 +183,13 @@ def one_pair(metrics: dict, template: dict, runs: list[str]) -> dict[str, str]:
         audits={run: content["audit"] for run, content in metrics.items()},
         confusions={run: content["confusion"] for run, content in metrics.items()},
         query_effects=dict.fromkeys(runs, 0.1),
+        is_decoded=True,
     )
     texts |= {f"{name}.html": text for name, text in pages.items()}
     demo = DEMO / "figures" / BRAINS
     texts["gallery"] = (demo / f"gallery_{RUN}.svg").read_text()
-    if (demo / "pictures.html").exists():
-        texts["pictures.html"] = (demo / "pictures.html").read_text()
+    for name in ("pictures.html", "cortex_subj01.svg"):
+        texts[name] = (demo / name).read_text()
     return texts
 
 

@@ -31,6 +31,14 @@ def test_a_row_says_how_well_features_are_predicted(maps):
     assert "(mean r 0.12); r with the map of all alike 0.9" in maps[2].title
 
 
+def test_of_many_runs_the_first_and_the_last_are_drawn(rng):
+    names = ("a", "b", "c", "ridge")
+    every = rng.uniform(0, 0.3, N_VOXELS)
+    found = EmbeddingMaps({EVERY: every} | dict.fromkeys(names, every**2), dict.fromkeys(names, 0.1))
+    rows = list_maps(found, noise_ceiling=every)[2:]
+    assert [row.title.partition(":")[0] for row in rows] == ["a", "b", "ridge"]
+
+
 def test_slices_show_the_voxels(mask, maps):
     figure = plot_cortex(maps, mask, [])
     panels = [axes for axes in figure.axes if axes.images]

@@ -48,8 +48,8 @@ def test_the_gallery_frames_the_answer(n):
     assert red(first[0]) == red(first[1]) == red(first[3]) == 8 * (n - 1)
     assert red(last[0]) == red(last[3]) == 0
     assert last[0].get_ylabel() == f"worst\nrank 1\nof {n}"
-    assert [panel.spines["top"].get_visible() for panel in last[3:]] == [True, False, False, False, False]
-    assert same_color(last[3].spines["top"].get_edgecolor(), RIGHT)
+    assert [panel.patch.get_visible() for panel in last[3:]] == [True, False, False, False, False]
+    assert same_color(last[3].patch.get_edgecolor(), RIGHT)
     assert [panel.get_xlabel() for panel in last[1:5]] == ["1.00", "", "1.00", f"{0.01 * (n - 1):.2f}"]
 
 
@@ -57,5 +57,5 @@ def test_the_frame_is_where_the_answer_is():
     similarity = np.array([[0.5, 0.9, 0.1], [0, 1, 0], [0.3, 0.6, 0.2]], np.float32)
     queries = choose_queries(similarity, np.array([2, 1, 3]), 1)
     rows = np.array(draw_gallery(queries, pictures(3), pictures(3), titles=("A", "B")).axes).reshape(3, 8)
-    framed = [[panel.spines["top"].get_visible() for panel in row[3:6]] for row in rows]
+    framed = [[panel.patch.get_visible() for panel in row[3:6]] for row in rows]
     assert framed == [[True, False, False], [False, True, False], [False, False, True]]

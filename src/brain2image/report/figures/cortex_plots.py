@@ -15,6 +15,7 @@ from brain2image.formats.volumes import Mask, put_back, upright
 from brain2image.quality.voxel_maps import EVERY, EmbeddingMaps
 
 N_SLICES = 8
+N_RUNS = 3
 GAP = 2  # voxels between slices
 TOP = 99.5  # percentile of the values that has the brightest colour
 COLOURS, GREYS = "viridis", ListedColormap(["1", "0.87"])  # of the region; of no cortex and other cortex
@@ -32,13 +33,19 @@ class VoxelMap(NamedTuple):
 
 
 def list_maps(found: EmbeddingMaps, *, noise_ceiling: np.ndarray) -> list[VoxelMap]:
-    """List the rows: the noise ceilings, (n_voxels,) in %, and the maps of the embedding and of each run."""
+    """List the rows: the noise ceilings, (n_voxels,) in %, and the maps of the embedding and of the runs.
+
+    Of more than `N_RUNS` the first ones and the last, which is the ridge where it is mapped; as all are much
+    alike, and a report of many people would grow by megabytes.
+    """
     every = found.maps[EVERY]
     rows = [
         VoxelMap("noise ceiling of the voxels", noise_ceiling, "% of variance"),
         VoxelMap("voxels and embedding, all features alike", every, "correlation"),
     ]
-    for run, mean in found.predicted.items():
+    runs = list(found.predicted)
+    for run in runs if len(runs) <= N_RUNS else [*runs[: N_RUNS - 1], runs[-1]]:
+        mean = found.predicted[run]
         title = f"{run}: each feature weighed by how well it is predicted from EEG (mean r {mean:.2f})"
         values = found.maps[run]
         if values.std() > 0 < every.std():

@@ -112,7 +112,9 @@ def draw_gallery(
         for panel, item, similarity in found:
             _show(panel, gallery[item], f"{similarity:.2f}")
             if item == answer:
-                panel.spines[:].set(visible=True, color=RIGHT, linewidth=3)
+                panel.patch.set(
+                    visible=True, edgecolor=RIGHT, linewidth=5
+                )  # the picture hides the inner half
                 panel.xaxis.label.set(color=RIGHT, fontweight="bold")
     headings = (
         f"seen\n({titles[0]})",
@@ -128,4 +130,4 @@ def draw_gallery(
 def _show(panel: Axes, image: Image.Image, label: str) -> None:
     # Without interpolation the SVG holds these pixels and not the fewer of the screen at 72 dpi.
     panel.imshow(image.resize((THUMBNAIL, THUMBNAIL)), interpolation="none").set_clip_on(False)
-    panel.set_xlabel(label, fontsize=7, labelpad=1.5)
+    panel.set_xlabel(label, fontsize=7, labelpad=3)

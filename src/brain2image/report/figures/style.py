@@ -33,6 +33,10 @@ UNSEEN = re.compile(
 LOOK = re.compile(r' style="([^"<>]*)"')
 PLACES = re.compile(r'(?<=[ \n])(?:d|points|transform|x|y|x1|x2|y1|y2)="[^"]*"')
 DIGITS = re.compile(r"(\d\d\.\d|(?<!\d)\d\.\d\d)\d+")  # of small numbers, as markers have, two are kept
+IMAGE = re.compile(r'<image xlink:href="data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)"([^>]*?)/>')
+SCALED = re.compile(
+    r'width="([\d.]+)" height="([\d.]+)" transform="matrix\(([\d.]+) 0 0 ([\d.]+) ([\d.]+) ([\d.]+)\)"'
+)
 MARKERS = "os^D"  # for more runs than colours
 CHANCE: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
 plt.rcParams.update(
@@ -72,7 +76,7 @@ def to_svg(figure: Figure) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
-    return re.sub(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)", _smaller, _slim(text.getvalue()))
+    return _slim(IMAGE.sub(_smaller, text.getvalue()))
 
 
 def _slim(svg: str) -> str:
@@ -101,11 +105,22 @@ def _without_plain_groups(svg: str) -> str:
     return re.sub(r"<(/?)g\b([^>]*?)(/?)>\n?", shorter, svg)
 
 
-def _smaller(embedded: re.Match[str]) -> str:
-    """Turn an embedded PNG into JPEG where that takes less than half, which is so for photographs alone."""
-    png = base64.b64decode(embedded[1])
+def _smaller(image: re.Match[str]) -> str:
+    """Turn a PNG into JPEG where that takes less than half, which is so for photographs alone.
+
+    A photograph is smoothed where it is shown smaller than it is, and its place is said in few words.
+    """
+    png = base64.b64decode(image[1])
     jpeg = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=JPEG_QUALITY)
     if 2 * jpeg.tell() > len(png):
-        return embedded[0]
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.getvalue()).decode()}"
+        return image[0]
+    content = base64.b64encode(jpeg.getvalue()).decode()
+    return (
+        f'<image xlink:href="data:image/jpeg;base64,{content}"{SCALED.sub(_place, LOOK.sub("", image[2]))}/>'
+    )
+
+
+def _place(scaled: re.Match[str]) -> str:
+    width, height, across, down, x, y = map(float, scaled.groups())
+    return f'x="{x:.1f}" y="{y:.1f}" width="{across * width:.4g}" height="{down * height:.4g}"'
