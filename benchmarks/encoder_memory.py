@@ -8,14 +8,11 @@ lies unused between blocks of memory, is not in it.
 """
 
 import argparse
-import weakref
-from typing import Any
 
 import pandas as pd
 import torch
+from held_memory import Held
 from recovery import markdown
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from brain2image.config import ModelConfig
 from brain2image.core.encoder_names import encoder_declaration
@@ -25,32 +22,6 @@ from brain2image.models.encoders.base import EEGLayout
 
 ENCODERS = ("cbramod", "tsconv", "atms", "mlp", "braindecode:EEGNet")
 N_TIMES, SFREQ, N_FEATURES = 200, 200.0, 4096
-
-
-class Held(TorchDispatchMode):
-    """Count the bytes of all tensors that are alive, and the most there were at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now, self.peak = 0, 0
-        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
-
-    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
-        result = function(*arguments, **(options or {}))
-        self.add(*(leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)))
-        return result
-
-    def add(self, *tensors: torch.Tensor) -> None:
-        """Count tensors that were not there before."""
-        for storage in (tensor.untyped_storage() for tensor in tensors):
-            if storage not in self._known:
-                self._known.add(storage)
-                self.now += storage.nbytes()
-                weakref.finalize(storage, self._remove, storage.nbytes())
-        self.peak = max(self.peak, self.now)
-
-    def _remove(self, size: int) -> None:
-        self.now -= size
 
 
 def build(encoder: str, n_channels: int) -> AlignmentModel:
@@ -63,7 +34,7 @@ def build(encoder: str, n_channels: int) -> AlignmentModel:
 
 def count_step(encoder: str, *, n_channels: int, batch_size: int) -> dict[str, str]:
     """Take two steps; return a row of the table."""
-    with Held() as held:
+    with Held("cpu") as held:
         network = build(encoder, n_channels).train()
         weights = sum(tensor.nbytes for tensor in network.state_dict().values())
         optimizer = torch.optim.AdamW(network.parameters(), fused=True)

@@ -5,48 +5,23 @@ GPU; what kernels need for themselves, and what lies between blocks of memory, i
 """
 
 import contextlib
-import weakref
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from brain2image.decoding import unclip
 from brain2image.decoding.unclip_drawing import WORKING
 from brain2image.decoding.unclip_network import Unclip, UnclipSizes, unet_matrices
 
+Held = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/held_memory.py"))["Held"]
 DEVICE = "cuda:0"
 PUBLISHED = UnclipSizes((320, 640, 1280), (0, 2, 10), 1664, 1024, (128, 256, 512, 512))
 N_TOKENS = 256
-
-
-class Held(TorchDispatchMode):
-    """Count the bytes of all storages on the device that are alive, and the most there were at once."""
-
-    def __init__(self):
-        super().__init__()
-        self.now, self.peak, self.known = 0, 0, weakref.WeakSet()
-
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        result = function(*arguments, **(options or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor) and leaf.device.type == "cuda":
-                self._add(leaf.untyped_storage())
-        return result
-
-    def _add(self, storage):
-        if storage not in self.known:
-            self.known.add(storage)
-            self.now += storage.nbytes()
-            self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self._remove, storage.nbytes())
-
-    def _remove(self, size):
-        self.now -= size
 
 
 def test_four_pictures_take_less_than_is_asked_for(monkeypatch):
@@ -59,7 +34,7 @@ def test_four_pictures_take_less_than_is_asked_for(monkeypatch):
     with torch.device("meta"):
         network = Unclip(PUBLISHED).eval().requires_grad_(False)
     halves = unet_matrices(network)
-    with FakeTensorMode(allow_non_fake_inputs=True), Held() as held:
+    with FakeTensorMode(allow_non_fake_inputs=True), Held("cuda") as held:
         types = {key: torch.float16 if key in halves else torch.float32 for key in network.state_dict()}
         state = {
             key: torch.empty(tensor.shape, dtype=types[key], device=DEVICE)

@@ -112,9 +112,8 @@ def draw_gallery(
         for panel, item, similarity in found:
             _show(panel, gallery[item], f"{similarity:.2f}")
             if item == answer:
-                panel.patch.set(
-                    visible=True, edgecolor=RIGHT, linewidth=5
-                )  # the picture hides the inner half
+                # the picture hides the inner half
+                panel.patch.set(visible=True, edgecolor=RIGHT, linewidth=5)
                 panel.xaxis.label.set(color=RIGHT, fontweight="bold")
     headings = (
         f"seen\n({titles[0]})",

@@ -116,9 +116,8 @@ def _smaller(image: re.Match[str]) -> str:
     if 2 * jpeg.tell() > len(png):
         return image[0]
     content = base64.b64encode(jpeg.getvalue()).decode()
-    return (
-        f'<image xlink:href="data:image/jpeg;base64,{content}"{SCALED.sub(_place, LOOK.sub("", image[2]))}/>'
-    )
+    attributes = SCALED.sub(_place, LOOK.sub("", image[2]))
+    return f'<image xlink:href="data:image/jpeg;base64,{content}"{attributes}/>'
 
 
 def _place(scaled: re.Match[str]) -> str:
