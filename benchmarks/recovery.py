@@ -28,12 +28,13 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 import torch
-from recovery_data import Relation, Setting, known_embeddings, read_clip, write_setting
+from recovery_data import Relation, Setting, read_clip, write_setting
+from recovery_oracles import fit_eeg_oracle, look_up
 
 from brain2image.config import RunConfig
 from brain2image.constants.predictors import CEILINGS
 from brain2image.core.atomic import atomic_path
-from brain2image.evaluation.baselines.base import read_training
+from brain2image.evaluation.baselines.base import Training, read_training
 from brain2image.evaluation.baselines.fitting import BASELINES, read_scanned
 from brain2image.evaluation.metrics import ranks, similarity_matrix
 from brain2image.models.alignment import AlignmentModel
@@ -123,11 +124,11 @@ def fit_network(
     return lambda pairs: trained.predict(pairs.eeg).numpy()
 
 
-def fit_baseline(_: Setting, folder: Path, source: str, name: str) -> Predictor:
-    """Fit a comparison model on what the network learns from."""
+def read_learned(folder: Path, source: str) -> Training:
+    """Read what the network learns from, for models that are compared with it."""
     eeg, fmri = read_clip(folder)
     pairs = pd.read_parquet(folder / "pairs.parquet")
-    training = read_training(
+    return read_training(
         folder / "data.lmdb",
         eeg,
         **LEARNED_FROM[source],
@@ -135,13 +136,16 @@ def fit_baseline(_: Setting, folder: Path, source: str, name: str) -> Predictor:
         temperature=TEMPERATURE,
         read_scanned=partial(read_scanned, folder / "projection.h5", pairs, eeg=eeg, fmri=fmri),
     )
-    return BASELINES[name](training)
 
 
-def look_up(setting: Setting, _: Path, name: str) -> Predictor:
-    """Give the best prediction that there is, see `recovery_data.known_embeddings`."""
-    known = known_embeddings(setting)[name].astype(np.float32)
-    return lambda pairs: known[pairs.table["eeg_image"]]
+def fit_baseline(_: Setting, folder: Path, source: str, name: str) -> Predictor:
+    """Fit a comparison model on what the network learns from."""
+    return BASELINES[name](read_learned(folder, source))
+
+
+def fit_oracle(setting: Setting, folder: Path) -> Predictor:
+    """Fit what the EEG tells at best, see `recovery_oracles.fit_eeg_oracle`."""
+    return fit_eeg_oracle(setting, read_learned(folder, "all"))
 
 
 def _networks(name: str, model: dict[str, Any], training: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -163,9 +167,10 @@ METHODS: dict[str, Callable[[Setting, Path], Predictor]] = {
     "two_step all": partial(fit_baseline, source="all", name="two_step"),
     "two_step_kernel all": partial(fit_baseline, source="all", name="two_step_kernel"),
     "clip_oracle all": partial(fit_baseline, source="all", name="clip_oracle"),
+    "eeg_oracle all": fit_oracle,
     **{name: partial(look_up, name=name) for name in CEILINGS},
 }
-ORACLES = ("clip_oracle all", *CEILINGS)
+ORACLES = ("clip_oracle all", "eeg_oracle all", *CEILINGS)
 TRIED: dict[str, tuple[dict[str, Any], dict[str, Any], Augment | None]] = {
     "every sample": (MODEL | {"linear_window": 0.0}, {}, None),
     "EMA": (MODEL, {"ema_decay": 0.99}, None),

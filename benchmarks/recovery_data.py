@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 import h5py
 import numpy as np
 import pandas as pd
-from scipy.special import erf
 
 from brain2image.datasets.signals import cut_epochs, filter_eeg
 from brain2image.formats.hdf5 import write_trials
@@ -86,43 +85,6 @@ def with_magnitudes(latents: np.ndarray) -> np.ndarray:
 def fmri_latents(latents: np.ndarray, relation: Relation) -> np.ndarray:
     """Return what the voxels answer to; half of the variance is linear in the latents where not all is."""
     return latents if relation == "linear" else with_magnitudes(latents)
-
-
-def expected_fmri_latents(latents: np.ndarray, relation: Relation) -> np.ndarray:
-    """Return the mean of the partners' `fmri_latents`, given the latents of the seen pictures.
-
-    It is their best prediction. The partner's latents are normal around m = KINSHIP * latents, and their
-    magnitudes folded normal, with the mean s sqrt(2 / pi) exp(-m^2 / 2 s^2) + m erf(m / sqrt(2) s). CLIP
-    features carry nothing besides, as partners are not chosen by them.
-    """
-    mean, deviation = KINSHIP * latents, np.sqrt(1 - KINSHIP**2)
-    if relation == "linear":
-        return mean
-    ratio = mean / (np.sqrt(2) * deviation)
-    absolute = deviation * np.sqrt(2 / np.pi) * np.exp(-(ratio**2)) + mean * erf(ratio)
-    folded = (absolute - np.sqrt(2 / np.pi)) / np.sqrt(1 - 2 / np.pi)
-    return np.stack([mean, folded], axis=2).reshape(len(latents), -1)
-
-
-def known_embeddings(setting: Setting, *, n_eeg: int = N_EEG) -> dict[str, np.ndarray]:
-    """Return the best predictions of the partners' embeddings, a row a picture of the pairs.
-
-    Parameters
-    ----------
-    n_eeg : pictures of the EEG, as many as its data were drawn with.
-
-    Returns
-    -------
-    ceiling : from what the seen pictures truly show; the pairing and fMRI noise limit it.
-    fmri_ceiling : from what the partners truly show; fMRI noise alone limits it.
-    """
-    world, n_pairs = draw_world(setting, n_eeg=n_eeg), N_TRAIN + N_VAL + N_TEST
-    known = {
-        "ceiling": expected_fmri_latents(world.things[:n_pairs], setting.relation),
-        "fmri_ceiling": fmri_latents(world.nsd[:n_pairs], setting.relation),
-    }
-    voxels, weight, bias = _draw_answer(setting, known["ceiling"].shape[1])
-    return {name: latents @ voxels.tuning @ weight.T + bias for name, latents in known.items()}
 
 
 def draw_world(setting: Setting, *, n_eeg: int = N_EEG) -> World:
@@ -260,7 +222,7 @@ def record_trials(
 def _write_fmri(path: Path, nsd: np.ndarray, setting: Setting) -> None:
     """Write the embeddings of three repetitions of every picture of the fMRI."""
     shown = fmri_latents(nsd, setting.relation)
-    voxels, weight, bias = _draw_answer(setting, shown.shape[1])
+    voxels, weight, bias = draw_answer(setting, shown.shape[1])
     images = np.repeat(np.arange(len(nsd)), N_REPETITIONS)
     betas = draw_betas(shown[images], voxels, rng=generator(setting.seed, "betas"))
     with h5py.File(path, "w") as file:
@@ -268,7 +230,7 @@ def _write_fmri(path: Path, nsd: np.ndarray, setting: Setting) -> None:
         write_trials(file, _trials(images), {"checkpoint": "synthetic", "sha256": "0" * 64})
 
 
-def _draw_answer(setting: Setting, n_latents: int) -> tuple[Voxels, np.ndarray, np.ndarray]:
+def draw_answer(setting: Setting, n_latents: int) -> tuple[Voxels, np.ndarray, np.ndarray]:
     """Draw the voxels and the ridge's weight and bias."""
     voxels = draw_voxels(n_latents, N_VOXELS, seed=setting.seed, subject=NSD_SUBJECT)
     return voxels, *draw_ridge(voxels, N_FEATURES, seed=setting.seed, subject=NSD_SUBJECT)
