@@ -9,7 +9,8 @@ import os
 import runpy
 import subprocess
 import sys
-from multiprocessing import process, reduction
+import threading
+from multiprocessing import connection, process, reduction
 
 from snakemake import benchmark
 from snakemake.script import PythonScript
@@ -17,6 +18,9 @@ from snakemake.script import PythonScript
 from helpers.fork_server import served_by
 
 CONTEXT = multiprocessing.get_context("forkserver")
+# A process's status can be read once, and whoever starts one reads those of all: two threads that read at
+# once would leave one with 255.
+STATUS = threading.Lock()
 
 
 class Stream:
@@ -47,8 +51,11 @@ def execute(self: PythonScript, fname: str, edit: bool = False) -> None:
     """Stand for Snakemake's method that starts a script."""
     given = str(fname), dict(os.environ), Stream(1), Stream(2)
     started = CONTEXT.Process(target=run_script, args=given)
-    started.start()
+    with STATUS:
+        started.start()
     with benchmark.benchmarked(started.pid, self.bench_record):
+        connection.wait([started.sentinel])
+    with STATUS:
         started.join()
     if started.exitcode:
         raise subprocess.CalledProcessError(started.exitcode, f"python {fname}")
