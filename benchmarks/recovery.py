@@ -144,7 +144,7 @@ def fit_baseline(_: Setting, folder: Path, source: str, name: str) -> Predictor:
 
 
 def fit_oracle(setting: Setting, folder: Path) -> Predictor:
-    """Fit what the EEG tells at best, see `recovery_oracles.fit_eeg_oracle`."""
+    """Fit a reading of the true latents, see `recovery_oracles.fit_eeg_oracle`."""
     return fit_eeg_oracle(setting, read_learned(folder, "all"))
 
 

@@ -1,4 +1,4 @@
-"""The best predictions that there are in `recovery_data`: from the pictures, and from their EEG."""
+"""What who knows the latents of `recovery_data` predicts, from the pictures or from their EEG."""
 
 from pathlib import Path
 
@@ -59,11 +59,12 @@ def look_up(setting: Setting, _: Path, name: str) -> Predictor:
 
 
 def fit_eeg_oracle(setting: Setting, training: Training) -> Predictor:
-    """Predict what the EEG tells at best, to somebody who knows how the data are made.
+    """Predict from the EEG as somebody may who knows the latents and how the data are made.
 
     Ridge regression of the true latents on the EEG, which answers to them linearly in noise that is normal;
     and from the latents that it reads, and their error in pictures of other concepts, the mean of what the
-    partners' voxels answer. Latents of the EEG's pictures are what nobody else is told.
+    partners' voxels answer. Latents of the EEG's pictures are what nobody else is told. No bound: who knows
+    the noise's covariance, or learns from more pictures, may read more.
     """
     encode, rows = eeg_encoder(training)
     latents = draw_world(setting).things[training.items["image"]]

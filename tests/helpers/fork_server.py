@@ -3,13 +3,18 @@
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
-from multiprocessing import forkserver
+from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 from unittest import mock
 
 SCRIPT_SERVER = "SCRIPT_SERVER"  # variable with the address of the server that forks for scripts
+# A process's status can be read once, and whoever starts one reads those of all: two threads that read at
+# once would leave one with 255.
+STATUS = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -46,6 +51,20 @@ def served_by(address: str) -> Any:
     return mock.patch.multiple(
         forkserver._forkserver, _forkserver_address=address, ensure_running=lambda: None
     )
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process, beside other threads that do."""
+    with STATUS:
+        process.start()
+
+
+def wait_for(process: BaseProcess) -> int | None:
+    """The status with which a process ends that `start` started."""
+    connection.wait([process.sentinel])
+    with STATUS:
+        process.join()
+    return process.exitcode
 
 
 def in_fork(function: Callable[..., Any], *arguments: Any) -> Any:

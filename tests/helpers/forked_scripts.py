@@ -9,18 +9,14 @@ import os
 import runpy
 import subprocess
 import sys
-import threading
-from multiprocessing import connection, process, reduction
+from multiprocessing import process, reduction
 
 from snakemake import benchmark
 from snakemake.script import PythonScript
 
-from helpers.fork_server import served_by
+from helpers.fork_server import served_by, start, wait_for
 
 CONTEXT = multiprocessing.get_context("forkserver")
-# A process's status can be read once, and whoever starts one reads those of all: two threads that read at
-# once would leave one with 255.
-STATUS = threading.Lock()
 
 
 class Stream:
@@ -51,14 +47,11 @@ def execute(self: PythonScript, fname: str, edit: bool = False) -> None:
     """Stand for Snakemake's method that starts a script."""
     given = str(fname), dict(os.environ), Stream(1), Stream(2)
     started = CONTEXT.Process(target=run_script, args=given)
-    with STATUS:
-        started.start()
+    start(started)
     with benchmark.benchmarked(started.pid, self.bench_record):
-        connection.wait([started.sentinel])
-    with STATUS:
-        started.join()
-    if started.exitcode:
-        raise subprocess.CalledProcessError(started.exitcode, f"python {fname}")
+        status = wait_for(started)
+    if status:
+        raise subprocess.CalledProcessError(status, f"python {fname}")
 
 
 def fork_scripts(address: str) -> None:
